@@ -1,0 +1,1 @@
+"""How a run survives: the database is the truth, the queue is only a hint, and every effect has a key."""

@@ -1,0 +1,188 @@
+"""Tables of the engine. A run is planned under its own lease and epoch, a step run is done under its own lease and fence."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Model
+from app.core.ids import new_id
+from app.engine.enums import RUN_OPEN, RunStatus
+
+_OPEN = ", ".join(f"'{status}'" for status in sorted(RUN_OPEN))
+
+
+class Run(Model):
+    """One run of one version with given inputs."""
+
+    __tablename__ = "run"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id"))
+    number: Mapped[int]
+    workflow_id: Mapped[str] = mapped_column(sa.ForeignKey("workflow.id"))
+    version_id: Mapped[str] = mapped_column(sa.ForeignKey("version.id"))
+    label: Mapped[str] = mapped_column(default="")
+    test: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[str] = mapped_column(sa.String(16), default=RunStatus.QUEUED.value)
+    inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what {{ run.* }} gives: started_by, label, number …
+    started_by: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id"))
+    trigger_kind: Mapped[str] = mapped_column(sa.String(16), default="person")  # person api event schedule run seed
+    trigger_id: Mapped[str | None] = mapped_column(sa.String(64))
+    dedupe_key: Mapped[str | None] = mapped_column(sa.String(120))
+    parent_step_run_id: Mapped[str | None] = mapped_column(sa.String(36), unique=True)
+    parent_run_id: Mapped[str | None] = mapped_column(sa.String(36))
+
+    revision: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    epoch: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    lease_owner: Mapped[str | None] = mapped_column(sa.String(80))
+    lease_until: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+
+    doing: Mapped[str] = mapped_column(default="")  # one sentence: what it does now
+    steps_total: Mapped[int] = mapped_column(default=0)
+    steps_done: Mapped[int] = mapped_column(default=0)
+    cost_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    reserved_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    budget_microusd: Mapped[int | None] = mapped_column(sa.BigInteger)
+    tokens_in: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    tokens_out: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime]  # moves with everything a page shows: the ETag of the polled fragments
+
+    __table_args__ = (
+        sa.UniqueConstraint("workspace_id", "number"),
+        sa.UniqueConstraint("workspace_id", "dedupe_key"),
+        sa.Index("ix_run_due_at_open", "due_at", postgresql_where=sa.text(f"status IN ({_OPEN})"),
+                 sqlite_where=sa.text(f"status IN ({_OPEN})")),
+        sa.Index("ix_run_workspace_id_created_at", "workspace_id", "created_at", "id"),
+        sa.Index("ix_run_workflow_id_created_at", "workflow_id", "created_at"),
+        sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_together"),
+        {"postgresql_with": {"fillfactor": "60"}},
+    )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has not ended."""
+        return RunStatus(self.status).is_open
+
+    @property
+    def progress(self) -> float:
+        """Settled steps over all steps, 0 to 1."""
+        if not self.is_open and self.status == RunStatus.COMPLETED:
+            return 1.0
+        return self.steps_done / self.steps_total if self.steps_total else 0.0
+
+
+class StepRun(Model):
+    """One step of one run; *item* is its index where the step is ``for_each``, else -1."""
+
+    __tablename__ = "step_run"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id"))
+    run_id: Mapped[str] = mapped_column(sa.ForeignKey("run.id", ondelete="CASCADE"))
+    step_id: Mapped[str] = mapped_column(sa.String(64))
+    item: Mapped[int] = mapped_column(default=-1)
+    type: Mapped[str] = mapped_column(sa.String(40))
+    effect: Mapped[str] = mapped_column(sa.String(8), default="none")
+    status: Mapped[str] = mapped_column(sa.String(16))
+    outcome: Mapped[str | None] = mapped_column(sa.String(40))
+    reason: Mapped[str] = mapped_column(default="")  # why skipped or cancelled, in words
+    attempts: Mapped[int] = mapped_column(default=0)
+    crashes: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    lease_owner: Mapped[str | None] = mapped_column(sa.String(80))
+    lease_until: Mapped[datetime | None]
+    hinted_at: Mapped[datetime | None]
+    not_before: Mapped[datetime | None]  # when a retry is due
+    deadline_at: Mapped[datetime | None]
+    went_in: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))  # the config with its values filled in
+    output: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    done: Mapped[int] = mapped_column(default=0)  # "3 of 5"
+    total: Mapped[int] = mapped_column(default=0)
+    doing: Mapped[str] = mapped_column(default="")
+    cost_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    tokens_in: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    tokens_out: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        sa.UniqueConstraint("run_id", "step_id", "item"),
+        sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_together"),
+    )
+
+
+class Call(Model):
+    """One outward request of a step run, by name: the unit of intent, key, cost and reuse."""
+
+    __tablename__ = "call"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id"))
+    run_id: Mapped[str] = mapped_column(sa.ForeignKey("run.id", ondelete="CASCADE"), index=True)
+    step_run_id: Mapped[str] = mapped_column(sa.ForeignKey("step_run.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(sa.String(80))
+    key: Mapped[str] = mapped_column(sa.String(200))
+    generation: Mapped[int] = mapped_column(default=0)  # a definite refusal or "Send again" starts a new key
+    status: Mapped[str] = mapped_column(sa.String(12))
+    fence: Mapped[int] = mapped_column(sa.BigInteger)
+    tries: Mapped[int] = mapped_column(default=1)
+    about: Mapped[str] = mapped_column(default="")  # a few words for the trace
+    estimate_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    cost_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    tokens_in: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    tokens_out: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    model: Mapped[str] = mapped_column(sa.String(80), default="")
+    answer: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (sa.UniqueConstraint("step_run_id", "name"),)
+
+
+class WaitRow(Model):
+    """A step that holds no worker while it waits; fenced by its own id and status."""
+
+    __tablename__ = "wait"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id"))
+    run_id: Mapped[str] = mapped_column(sa.ForeignKey("run.id", ondelete="CASCADE"), index=True)
+    step_run_id: Mapped[str] = mapped_column(sa.ForeignKey("step_run.id", ondelete="CASCADE"), unique=True)
+    kind: Mapped[str] = mapped_column(sa.String(12))  # approval time callback sub_run
+    status: Mapped[str] = mapped_column(sa.String(12))
+    until: Mapped[datetime | None]  # a time wait ends, an approval expires
+    on_until: Mapped[str] = mapped_column(sa.String(40), default="done")  # outcome when *until* passes
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    outcome: Mapped[str | None] = mapped_column(sa.String(40))
+    output: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
+    decided_at: Mapped[datetime | None]
+    effective_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class RunLog(Model):
+    """One line of a run's log, for people and for the trace."""
+
+    __tablename__ = "run_log"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id"))
+    run_id: Mapped[str] = mapped_column(sa.ForeignKey("run.id", ondelete="CASCADE"))
+    step_id: Mapped[str | None] = mapped_column(sa.String(64))
+    level: Mapped[str] = mapped_column(sa.String(8), default="info")
+    event: Mapped[str] = mapped_column(sa.String(60))
+    message: Mapped[str]
+    at: Mapped[datetime]
+
+    __table_args__ = (sa.Index("ix_run_log_run_id_at", "run_id", "at"),)

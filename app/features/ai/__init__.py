@@ -1,0 +1,1 @@
+"""AI providers, the sample writer, prices and usage."""

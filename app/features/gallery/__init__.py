@@ -1,0 +1,1 @@
+"""The template gallery: find, preview, launch."""

@@ -1,0 +1,52 @@
+"""Tables of the gallery."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Model
+from app.core.ids import new_id
+
+
+class Template(Model):
+    """A ready-made workflow with its questions. ``workspace_id`` None: one of ours, the same for every workspace."""
+
+    __tablename__ = "template"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    workspace_id: Mapped[str | None] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    slug: Mapped[str] = mapped_column(sa.String(80))
+    version: Mapped[int]
+    name: Mapped[str] = mapped_column(sa.String(200))
+    summary: Mapped[str]  # one sentence: what you get
+    category: Mapped[str] = mapped_column(sa.String(40))
+    tags: Mapped[list[Any]] = mapped_column(default=list)
+    gets: Mapped[list[Any]] = mapped_column(default=list)  # what the staff member gets, one line each
+    label: Mapped[str] = mapped_column(default="")  # a value text that names a run: "Facebook ads: {{ inputs.offer }}"
+    sample_inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    estimate: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {minutes, cost_microusd} until five real runs exist
+    definition: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (
+        sa.Index("uq_template_slug_system", "slug", unique=True, postgresql_where=sa.text("workspace_id IS NULL"),
+                 sqlite_where=sa.text("workspace_id IS NULL")),
+        sa.UniqueConstraint("workspace_id", "slug"),
+    )
+
+
+class LaunchDraft(Model):
+    """A half-filled launch form of one person for one template; also makes its Start safe to press twice."""
+
+    __tablename__ = "launch_draft"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(sa.ForeignKey("user.id", ondelete="CASCADE"))
+    template_slug: Mapped[str] = mapped_column(sa.String(80))
+    answers: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (sa.Index("ix_launch_draft_user_id_template_slug", "user_id", "template_slug"),)

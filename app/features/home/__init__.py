@@ -1,0 +1,1 @@
+"""The first page: what waits for me, what runs, what is ready."""

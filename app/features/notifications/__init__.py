@@ -1,0 +1,1 @@
+"""Channels: how mail leaves the house, and the outbox page."""

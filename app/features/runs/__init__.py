@@ -1,0 +1,1 @@
+"""Starting runs, their pages and history."""

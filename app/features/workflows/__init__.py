@@ -1,0 +1,1 @@
+"""Workflows, their versions, and what they are made of."""

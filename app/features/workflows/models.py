@@ -1,0 +1,49 @@
+"""Tables of workflows."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Model
+from app.core.ids import new_id
+
+
+class Workflow(Model):
+    """A named thing that can be run; what it does stands in its versions."""
+
+    __tablename__ = "workflow"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(sa.String(200))
+    description: Mapped[str] = mapped_column(default="")
+    category: Mapped[str] = mapped_column(sa.String(40), default="")
+    template_slug: Mapped[str | None] = mapped_column(sa.String(80))  # made from this template and kept in step with it
+    template_version: Mapped[int | None]
+    published_number: Mapped[int] = mapped_column(default=0)
+    is_enabled: Mapped[bool] = mapped_column(default=True)
+    created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id"))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (sa.Index("ix_workflow_workspace_id_updated_at", "workspace_id", "updated_at"),)
+
+
+class Version(Model):
+    """A published definition with a number. Never changed; a run is pinned to one for life."""
+
+    __tablename__ = "version"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    workflow_id: Mapped[str] = mapped_column(sa.ForeignKey("workflow.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    definition: Mapped[dict[str, Any]]
+    note: Mapped[str] = mapped_column(default="")
+    published_by: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id"))
+    published_at: Mapped[datetime]
+
+    __table_args__ = (sa.UniqueConstraint("workflow_id", "number"),)

@@ -1,0 +1,1 @@
+"""The page toolkit: htmx, forms, navigation, errors, filters. No domain."""
