@@ -148,9 +148,6 @@ class Documents(Protocol):
     def attach(self, document_id: str, image_ids: Sequence[str]) -> None:
         """Plan to attach pictures to a document, the first as primary where it has none."""
 
-    def images_of(self, step_run_ids: Sequence[str]) -> list[str]:
-        """Return the ids of the pictures that these step runs made, in order."""
-
 
 class Context(Protocol):
     """What the engine lends to a step while it runs."""

@@ -1,0 +1,61 @@
+"""Binds features to the engine's ports and events, discovers the step types, lists the blueprints."""
+
+from importlib import import_module
+from typing import Any
+
+from flask import Blueprint
+
+from app.core import outbox
+from app.core.settings import Settings
+
+FEATURES = ("accounts", "ai", "files", "notifications", "workflows", "runs", "gallery", "approvals", "home")
+WITH_PAGES = ("accounts", "files", "notifications", "workflows", "runs", "gallery", "approvals", "home")
+WITH_LISTENERS = ("approvals",)
+
+
+def connect(settings: Settings) -> None:
+    """Bind everything that a process of ours needs; may be called again with other settings."""
+    from app import steps
+    from app.engine import catalog, ports
+    from app.features.ai import service as ai
+    from app.features.files import service as files
+    from app.features.notifications import service as notifications
+    from app.features.workflows import queries as workflows
+
+    for feature in FEATURES:
+        _import(feature, "models")
+    catalog.discover(steps)
+    ai.configure(settings)
+    notifications.configure(settings)
+    outbox.channel("email", notifications.deliver)
+    ports.bind(
+        load_definition=workflows.load_definition,
+        write_text=ai.write_text,
+        make_image=ai.make_image,
+        estimate_text=ai.estimate_text,
+        estimate_image=ai.estimate_image,
+        create_document=files.create_document,
+        read_documents=files.read_documents,
+        attach=files.attach,
+        prepare_image=files.prepare_image,
+        store_image=files.store_image,
+        notice=notifications.notice,
+    )
+    for feature in WITH_LISTENERS:
+        module = import_module(f"app.features.{feature}.listeners")
+        module.configure(base_url=settings.public_url)
+        module.register()
+
+
+def blueprints() -> list[Blueprint]:
+    """Return the blueprint of every feature that has pages."""
+    return [import_module(f"app.features.{feature}.views").blueprint for feature in WITH_PAGES]
+
+
+def _import(feature: str, name: str) -> Any:
+    try:
+        return import_module(f"app.features.{feature}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"app.features.{feature}.{name}":
+            raise
+        return None
