@@ -1,0 +1,5 @@
+"""Pages of notifications: the outbox."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("notifications", __name__)
