@@ -1,0 +1,250 @@
+"""Fixtures for all tests: databases made by the real migrations, real Redis and mail, the application, the browser."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from app.core.settings import Settings
+from tests.servers import PostgresServer, RedisServer, SmtpServer
+
+ROOT = Path(__file__).resolve().parents[1]
+DATABASES = ["sqlite", "postgresql"]
+
+
+# --- databases ---
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database at *url* to *revision* with the migrations, up or down."""
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        config = Config(ROOT / "migrations" / "alembic.ini")
+        config.attributes["connection"] = connection
+        if revision in ("base", "-1"):
+            command.downgrade(config, revision)
+        else:
+            command.upgrade(config, revision)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for this test process."""
+    server = PostgresServer()
+    yield server
+    server.stop()
+
+
+@dataclass
+class Databases:
+    """Makes databases with the newest schema: the migrations run once a kind, then a copy is made."""
+
+    folder: Path
+    request: pytest.FixtureRequest
+
+    def __post_init__(self) -> None:
+        self._templates: dict[str, str] = {}
+        self._made: list[str] = []
+        self._mark = uuid.uuid4().hex[:8]
+
+    def create(self, kind: str) -> str:
+        """Return the URL of a new database of *kind* (``sqlite``, ``postgresql``) without rows."""
+        return self._sqlite() if kind == "sqlite" else self._postgresql()
+
+    def drop(self, url: str) -> None:
+        """Remove a database that :meth:`create` made; whoever is connected is cut off."""
+        if url.startswith("sqlite"):
+            for path in self.folder.glob(Path(url.removeprefix("sqlite:///")).name + "*"):
+                path.unlink()
+            return
+        name = url.partition("?")[0].rpartition("/")[2]
+        self._server.drop_database(name)
+        self._made.remove(name)
+
+    def drop_all(self) -> None:
+        """Remove what is left."""
+        for name in [*self._made, *(n for kind, n in self._templates.items() if kind == "postgresql")]:
+            self._server.drop_database(name)
+
+    @property
+    def _server(self) -> PostgresServer:
+        server: PostgresServer = self.request.getfixturevalue("postgres")
+        return server
+
+    def _sqlite(self) -> str:
+        if "sqlite" not in self._templates:
+            template = self.folder / "template.db"
+            migrate(f"sqlite:///{template}")
+            self._templates["sqlite"] = str(template)
+        path = self.folder / f"{uuid.uuid4().hex}.db"
+        shutil.copy(self._templates["sqlite"], path)
+        return f"sqlite:///{path}"
+
+    def _postgresql(self) -> str:
+        if "postgresql" not in self._templates:
+            name = f"gl_{self._mark}_template"
+            migrate(self._server.create_database(name))
+            self._templates["postgresql"] = name
+        name = f"gl_{self._mark}_{uuid.uuid4().hex[:12]}"
+        self._made.append(name)
+        return self._server.create_database(name, template=self._templates["postgresql"])
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Databases]:
+    """A maker of databases, for fixtures of a module that want their own."""
+    maker = Databases(tmp_path_factory.mktemp("databases"), request)
+    yield maker
+    maker.drop_all()
+
+
+@pytest.fixture
+def postgres_url(databases: Databases) -> Iterator[str]:
+    """A new PostgreSQL database with the newest schema."""
+    url = databases.create("postgresql")
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def sqlite_url(databases: Databases) -> Iterator[str]:
+    """A new SQLite database with the newest schema."""
+    url = databases.create("sqlite")
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+    """A new database of each kind in turn.
+
+    For one kind only: ``@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)``.
+    """
+    url = databases.create(request.param)
+    yield url
+    databases.drop(url)
+
+
+# --- Redis and mail ---
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server for this test process; a test that stops it starts it again."""
+    server = RedisServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> Iterator[str]:
+    """The address of an empty Redis."""
+    from redis import Redis
+
+    with Redis.from_url(redis_server.url) as connection:
+        connection.flushall()
+    yield redis_server.url
+
+
+@pytest.fixture(scope="session")
+def _smtp() -> Iterator[SmtpServer]:
+    server = SmtpServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def smtp_server(_smtp: SmtpServer) -> SmtpServer:
+    """A mail server without mails; ``smtp_server.messages`` are those it took."""
+    _smtp.clear()
+    return _smtp
+
+
+# --- the application ---
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """Settings for a test: new database, empty Redis, sample writer, mail kept; ``.replace(…)`` changes some."""
+    return Settings(
+        environment="test",
+        database_url=database_url,
+        redis_url=redis_url,
+        data_dir=str(tmp_path / "instance"),
+        secret_key="a secret for tests only, long enough to sign with",
+        base_url="http://localhost",
+    )
+
+
+@pytest.fixture
+def make_app() -> Iterator[Callable[[Settings], Flask]]:
+    """Return a function that makes the application for given settings; its connections are closed afterwards."""
+    from app import create_app
+    from app.core.db import db
+
+    made: list[Flask] = []
+
+    def make(settings: Settings) -> Flask:
+        made.append(create_app(settings))
+        return made[-1]
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.session.remove()
+            for engine in db.engines.values():
+                engine.dispose()
+
+
+@pytest.fixture
+def app(settings: Settings, make_app: Callable[[Settings], Flask]) -> Flask:
+    """The application on an empty database of each kind."""
+    application = make_app(settings)
+    application.testing = True
+    return application
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[Session]:
+    """The session of an open application context, to arrange and assert with."""
+    from app.core.db import db
+
+    with app.app_context():
+        yield db.session()
+        db.session.rollback()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser without JavaScript, signed out."""
+    return app.test_client()
+
+
+# --- the browser ---
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Drive ``CHROMIUM_PATH``, else the system's Chromium, else Playwright's own."""
+    found = (os.environ.get("CHROMIUM_PATH"), "/usr/bin/chromium", "/usr/bin/chromium-browser")
+    path = next((path for path in found if path and Path(path).exists()), None)
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    chosen = {"executable_path": path} if path else {}
+    return {**browser_type_launch_args, **chosen, "args": [*sandbox, "--disable-dev-shm-usage"]}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    """English, and a fixed time zone, so that pictures and words do not depend on the machine."""
+    return {**browser_context_args, "locale": "en-US", "timezone_id": "America/New_York"}

@@ -1,0 +1,144 @@
+"""The migrations go up and down on both databases, and make the very tables that the models describe."""
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from tests.conftest import DATABASES, ROOT, Databases, migrate
+from tests.servers import PostgresServer
+
+
+@pytest.fixture(params=DATABASES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    yield server.create_database("gl_empty")
+    server.drop_database("gl_empty")
+
+
+def test_migrations_form_one_line() -> None:
+    scripts = ScriptDirectory.from_config(Config(ROOT / "migrations" / "alembic.ini"))
+
+    assert len(scripts.get_heads()) == 1
+    assert len(scripts.get_bases()) == 1
+
+
+def test_each_migration_goes_up_and_down_and_up_again(empty_url: str) -> None:
+    scripts = ScriptDirectory.from_config(Config(ROOT / "migrations" / "alembic.ini"))
+    revisions = [script.revision for script in reversed(list(scripts.walk_revisions()))]
+
+    for revision in revisions:
+        before = schema(empty_url)
+        migrate(empty_url, revision)
+        after = schema(empty_url)
+        assert after != before
+        migrate(empty_url, "-1")
+        assert schema(empty_url) == before
+        migrate(empty_url, revision)
+        assert schema(empty_url) == after
+
+
+def test_going_down_to_nothing_leaves_nothing(empty_url: str) -> None:
+    migrate(empty_url)
+    migrate(empty_url, "base")
+
+    assert set(schema(empty_url)) <= {"alembic_version"}
+
+
+def test_migrations_make_what_the_models_describe(database_url: str) -> None:
+    metadata = models()
+    engine = engine_for(database_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": not_alembics})
+        differences = compare_metadata(context, metadata)
+
+    assert differences == []
+
+
+def test_constraints_carry_the_names_that_later_migrations_will_use(databases: Databases) -> None:
+    metadata = models()
+    with engine_for(databases.create("postgresql")).connect() as connection:
+        tables = sa.inspect(connection)
+        for table in metadata.sorted_tables:
+            checks = {check["name"] for check in tables.get_check_constraints(table.name)}
+            assert checks == {c.name for c in table.constraints if isinstance(c, sa.CheckConstraint)}
+            assert tables.get_pk_constraint(table.name)["name"] == table.primary_key.name
+
+
+def test_a_failing_migration_leaves_nothing_behind(empty_url: str, tmp_path: Path) -> None:
+    """All or nothing: the second statement fails, so the first one's table must not be there."""
+    (tmp_path / "versions").mkdir()
+    for name in ("env.py", "script.py.mako", "alembic.ini"):
+        (tmp_path / name).write_text((ROOT / "migrations" / name).read_text())
+    (tmp_path / "versions" / "0001_bad.py").write_text(BAD)
+    config = Config(tmp_path / "alembic.ini")
+    with engine_for(empty_url).connect() as connection:
+        config.attributes["connection"] = connection
+        with pytest.raises(sa.exc.DBAPIError):
+            importlib.import_module("alembic.command").upgrade(config, "head")
+
+    assert schema(empty_url) == {}
+
+
+BAD = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0001", None
+
+
+def upgrade():
+    op.create_table("half", sa.Column("id", sa.Integer, primary_key=True))
+    op.execute("INSERT INTO nowhere VALUES (1)")
+"""
+
+
+def models() -> sa.MetaData:
+    """Return the tables of every model there is."""
+    from app.core.db import Base
+
+    importlib.import_module("app.engine.models")
+    for path in sorted((ROOT / "app" / "features").glob("*/models.py")):
+        importlib.import_module(f"app.features.{path.parent.name}.models")
+    return Base.metadata
+
+
+def engine_for(url: str) -> sa.Engine:
+    return sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.pool.NullPool)
+
+
+def schema(url: str) -> dict[str, object]:
+    """Return tables with columns, keys, indexes and checks in a form that compares."""
+    with engine_for(url).connect() as connection:
+        tables = sa.inspect(connection)
+        return {
+            name: (
+                [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in tables.get_columns(name)],
+                sorted(str(key) for key in tables.get_foreign_keys(name)),
+                sorted(index_words(index) for index in tables.get_indexes(name)),
+                sorted(str(unique) for unique in tables.get_unique_constraints(name)),
+                sorted(str(check) for check in tables.get_check_constraints(name)),
+            )
+            for name in tables.get_table_names()
+            if name != "alembic_version"
+        }
+
+
+def index_words(index: Any) -> str:
+    options = {key: str(value) for key, value in index.get("dialect_options", {}).items()}
+    return f"{index['name']} {index['unique']} {index['column_names']} {index.get('expressions')} {options}"
+
+
+def not_alembics(_thing: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
+    return not (kind == "table" and name == "alembic_version")
