@@ -1,0 +1,5 @@
+"""Pages of documents and pictures."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("files", __name__)

@@ -1,0 +1,5 @@
+"""Pages of runs."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("runs", __name__)
