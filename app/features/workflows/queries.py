@@ -1,0 +1,97 @@
+"""Reads of workflows, always within one workspace; definitions are cached by version, since a version never changes."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from threading import Lock
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.errors import NotFound
+from app.definition.schema import Definition
+from app.features.workflows.models import Version, Workflow
+
+_CACHED = 256
+
+
+class _Definitions:
+    """The definitions used last, by version id; safe to share between threads, and never wrong: versions stay."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, Definition] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, version_id: str) -> Definition | None:
+        with self._lock:
+            found = self._kept.get(version_id)
+            if found is not None:
+                self._kept.move_to_end(version_id)
+            return found
+
+    def keep(self, version_id: str, definition: Definition) -> None:
+        with self._lock:
+            self._kept[version_id] = definition
+            self._kept.move_to_end(version_id)
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+
+
+_definitions = _Definitions(_CACHED)
+
+
+def load_definition(session: Session, version_id: str) -> Definition:
+    """Return a version's definition, the same object every time. Raises NotFound when there is no such version."""
+    kept = _definitions.get(version_id)
+    if kept is not None:
+        return kept
+    data = session.execute(sa.select(Version.definition).where(Version.id == version_id)).scalar_one_or_none()
+    if data is None:
+        raise NotFound("This version of the workflow does not exist.")
+    definition = Definition.model_validate(data)
+    _definitions.keep(version_id, definition)
+    return definition
+
+
+def workflow(session: Session, workspace_id: str, workflow_id: str) -> Workflow:
+    """Return one workflow. Raises NotFound for a missing, deleted or stranger's one."""
+    found = session.execute(_alive(workspace_id).where(Workflow.id == workflow_id)).scalar_one_or_none()
+    if found is None:
+        raise NotFound("This workflow does not exist.")
+    return found
+
+
+def workflows(session: Session, workspace_id: str) -> Sequence[Workflow]:
+    """Return the workspace's workflows, the last changed first, at most 500."""
+    newest = _alive(workspace_id).order_by(Workflow.updated_at.desc(), Workflow.id.desc()).limit(500)
+    return session.execute(newest).scalars().all()
+
+
+def for_template(session: Session, workspace_id: str, slug: str) -> Workflow | None:
+    """Return the workflow that follows a template in this workspace; None before its first use."""
+    return (
+        session.execute(_alive(workspace_id).where(Workflow.template_slug == slug).order_by(Workflow.created_at))
+        .scalars()
+        .first()
+    )
+
+
+def versions(session: Session, workflow: Workflow) -> Sequence[Version]:
+    """Return a workflow's versions, the newest first."""
+    newest = sa.select(Version).where(Version.workflow_id == workflow.id).order_by(Version.number.desc())
+    return session.execute(newest).scalars().all()
+
+
+def current_version(session: Session, workflow: Workflow) -> Version:
+    """Return the version that the next run uses. Raises NotFound when nothing is published."""
+    wanted = sa.select(Version).where(
+        Version.workflow_id == workflow.id, Version.number == workflow.published_number
+    )
+    found = session.execute(wanted).scalar_one_or_none()
+    if found is None:
+        raise NotFound("This workflow has not been published yet.")
+    return found
+
+
+def _alive(workspace_id: str) -> sa.Select[tuple[Workflow]]:
+    return sa.select(Workflow).where(Workflow.workspace_id == workspace_id, Workflow.deleted_at.is_(None))
