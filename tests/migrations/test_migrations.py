@@ -109,6 +109,7 @@ def models() -> sa.MetaData:
     from app.core.db import Base
 
     importlib.import_module("app.engine.models")
+    importlib.import_module("app.core.outbox")
     for path in sorted((ROOT / "app" / "features").glob("*/models.py")):
         importlib.import_module(f"app.features.{path.parent.name}.models")
     return Base.metadata
