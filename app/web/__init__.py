@@ -1,1 +1,9 @@
-"""The page toolkit: htmx, forms, navigation, errors, filters. No domain."""
+"""The page toolkit: htmx, forms, filters, navigation, errors, security headers. It knows no domain."""
+
+from flask import Flask
+
+from app.core.settings import Settings
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Put the toolkit into the application."""
