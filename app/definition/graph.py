@@ -1,0 +1,363 @@
+"""The steps as a graph: edges and order for whoever walks it, and the checks of what comes after what.
+
+The checks read an :class:`Outline`, taken from unchecked data, so that they find their faults beside the schema's.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.definition.parts import Definition, TypeFacts, in_words
+from app.definition.problems import Problem, listed, pointer, shorten, suggest
+from app.definition.values import ROOTS, Reference, check_value, names_in, texts_in
+
+RUN_NAMES = frozenset(
+    "id number label test url inputs started_by started_at created_at workflow workspace version trigger".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Lead from a step, by one of its outcomes, to a step that comes after it. Ids, not places."""
+
+    source: str
+    outcome: str
+    target: str
+
+
+def edges(definition: Definition) -> list[Edge]:
+    """Return every edge in the order written; a bare name means ``done``."""
+    return [
+        Edge(source, outcome or "done", step.id)
+        for step in definition.steps
+        for source, outcome in map(split, step.after)
+    ]
+
+
+def topological_order(definition: Definition) -> list[str]:
+    """Return all ids so that each stands after what it comes after, else as written.
+
+    Steps of a cycle, which only an unchecked definition has, come last as written.
+    """
+    parents = {step.id: {split(entry)[0] for entry in step.after} for step in definition.steps}
+    return order(parents)
+
+
+def predecessors(definition: Definition) -> dict[str, frozenset[str]]:
+    """Return for every step the ids of all steps that come before it, directly or not."""
+    parents = {step.id: {split(entry)[0] for entry in step.after} for step in definition.steps}
+    ids = list(parents)
+    bits = _before(parents)
+    return {step: frozenset(ids[place] for place in _places(bits[step])) for step in ids}
+
+
+def split(entry: str) -> tuple[str, str]:
+    """Split an entry of ``after``: ``"check:yes"`` is ("check", "yes"), a bare name has the outcome ""."""
+    source, _, outcome = entry.partition(":")
+    return source.strip(), outcome.strip()
+
+
+def order(parents: Mapping[str, Iterable[str]]) -> list[str]:
+    """Order ids by what they come after (see :func:`topological_order`); unknown parents do not count."""
+    place = {step: number for number, step in enumerate(parents)}
+    known = {step: {parent for parent in above if parent in place} for step, above in parents.items()}
+    children: dict[str, list[str]] = {step: [] for step in parents}
+    for step, above in known.items():
+        for parent in above:
+            children[parent].append(step)
+    missing = {step: len(above) for step, above in known.items()}
+    ready = [step for step in parents if not missing[step]]
+    done: dict[str, None] = {}
+    for step in ready:  # grows while it is walked
+        done[step] = None
+        for child in sorted(children[step], key=place.__getitem__):
+            missing[child] -= 1
+            if not missing[child]:
+                ready.append(child)
+    return [*done, *(step for step in parents if step not in done)]
+
+
+# --- the outline ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Hold what could be read of one step, right or wrong. *config* is None when it is not a dict."""
+
+    place: int
+    id: str | None
+    type: str | None
+    name: str
+    after: tuple[tuple[int, str, str], ...]
+    config: dict[str, Any] | None
+    when: object
+    items: object
+
+    @property
+    def at(self) -> str:
+        """Return the JSON pointer of the step."""
+        return pointer("steps", self.place)
+
+
+def outline(data: Mapping[str, Any]) -> list[Outline]:
+    """Read the steps of unchecked *data*; what is not a step at all is left out."""
+    steps = data.get("steps")
+    return [
+        _outline(place, step)
+        for place, step in enumerate(steps if isinstance(steps, list) else [])
+        if isinstance(step, dict)
+    ]
+
+
+def _outline(place: int, step: dict[Any, Any]) -> Outline:
+    after, config, each = step.get("after"), step.get("config", {}), step.get("for_each")
+    entries = [
+        (number, *split(entry))
+        for number, entry in enumerate(after if isinstance(after, list) else [])
+        if isinstance(entry, str)
+    ]
+    identity = _text(step.get("id"))
+    name = _text(step.get("name")) or (in_words(identity) if identity else f"Step {place + 1}")
+    return Outline(
+        place=place,
+        id=identity,
+        type=_text(step.get("type")),
+        name=shorten(name),
+        after=tuple(entries),
+        config=config if isinstance(config, dict) else None,
+        when=step.get("when"),
+        items=each.get("items") if isinstance(each, dict) else None,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+# --- checks --------------------------------------------------------------------------------------------------------
+
+
+def check_graph(
+    steps: list[Outline],
+    input_keys: Iterable[str],
+    types: Mapping[str, TypeFacts],
+    fields: Mapping[str, frozenset[str] | None],
+) -> Iterator[Problem]:
+    """Yield what is wrong between steps: ids, types, edges, cycles and every name in a value.
+
+    *fields* gives the output fields of the steps by id, None where they are not known.
+    """
+    by_id = {step.id: step for step in reversed(steps) if step.id}
+    yield from _check_ids(steps)
+    for step in steps:
+        if step.type and step.type not in types:
+            fix = suggest(step.type, types, f"Use one of {listed(sorted(types), 'or', 30)}.")
+            yield Problem(
+                step.at + "/type", "unknown_type", f"“{shorten(step.type)}” is not a type of step.", fix
+            )
+        yield from _check_after(step, by_id, types)
+    parents = {step: {source for _, source, _ in by_id[step].after} for step in by_id}
+    yield from _check_cycles(by_id, parents)
+    before = _before(parents)
+    ids = {step: number for number, step in enumerate(parents)}
+    names = _Names(by_id, set(input_keys), fields, before, ids)
+    for step in steps:
+        yield from _check_step_refs(step, by_id, types, names)
+        yield from names.check(step)
+
+
+def _check_ids(steps: list[Outline]) -> Iterator[Problem]:
+    seen: dict[str, Outline] = {}
+    for step in steps:
+        if step.id in seen:
+            message = f"Two steps have the id “{shorten(step.id)}”: {seen[step.id].name} and {step.name}."
+            yield Problem(step.at + "/id", "duplicate", message, "Give each step an id of its own.")
+        elif step.id:
+            seen[step.id] = step
+
+
+def _check_after(
+    step: Outline, by_id: Mapping[str, Outline], types: Mapping[str, TypeFacts]
+) -> Iterator[Problem]:
+    seen: set[tuple[str, str]] = set()
+    for number, source, outcome in step.after:
+        at = step.at + pointer("after", number)
+        if (source, outcome) in seen:
+            yield Problem(
+                at, "duplicate", f"{step.name} names “{shorten(source)}” twice.", "Remove one of the two."
+            )
+        elif source not in by_id:
+            fix = suggest(source, by_id, "Name a step by its id, or remove this.")
+            yield Problem(
+                at, "unknown_step", f"{step.name} comes after “{shorten(source)}”, which is not a step.", fix
+            )
+        else:
+            yield from _check_outcome(at, by_id[source], outcome, types.get(by_id[source].type or ""))
+        seen.add((source, outcome))
+
+
+def _check_outcome(at: str, source: Outline, outcome: str, facts: TypeFacts | None) -> Iterator[Problem]:
+    if facts is None:
+        return
+    known = [*facts.outcomes, "failed"]
+    if not outcome and not facts.has_done:
+        choice = listed(facts.outcomes, "or")
+        message = f"{source.name} can end in {choice}. Say which of them comes before this step."
+        example = facts.outcomes[0] if facts.outcomes else "failed"
+        yield Problem(at, "outcome_needed", message, f"Write “{source.id}:{example}”.")
+    elif outcome and outcome not in known:
+        fix = suggest(outcome, known, f"Use {listed(known, 'or')}.")
+        yield Problem(at, "unknown_outcome", f"{source.name} never ends in “{shorten(outcome)}”.", fix)
+
+
+def _check_cycles(by_id: Mapping[str, Outline], parents: Mapping[str, set[str]]) -> Iterator[Problem]:
+    """Find a cycle in every knot of steps by walking back from each step once."""
+    state: dict[str, int] = {}  # 1: on the way, 2: done
+    for start in by_id:
+        way: list[str] = []
+        walk: list[tuple[str, Iterator[tuple[int, str, str]]]] = []
+        step: str | None = start if start not in state else None
+        while step or walk:
+            if step:
+                state[step] = 1
+                way.append(step)
+                walk.append((step, iter(by_id[step].after)))
+                step = None
+            current, entries = walk[-1]
+            for number, source, _ in entries:
+                if state.get(source) == 1:
+                    yield _cycle(by_id, way[way.index(source) :], by_id[current], number)
+                elif source in parents and source not in state:
+                    step = source
+                    break
+            if step is None:
+                state[current] = 2
+                walk.pop()
+                way.pop()
+
+
+def _cycle(by_id: Mapping[str, Outline], ring: list[str], closing: Outline, number: int) -> Problem:
+    at = closing.at + pointer("after", number)
+    names = [by_id[step].name for step in sorted(ring, key=lambda step: by_id[step].place)]
+    if len(ring) == 1:
+        return Problem(at, "cycle", f"{names[0]} waits for itself.", "Remove its own id from “after”.")
+    ending = "each other" if len(ring) == 2 else "each other in a ring"
+    fix = (
+        "Take one of them out of the other's “after”."
+        if len(ring) == 2
+        else "Take one of them out of the next one's “after”."
+    )
+    return Problem(at, "cycle", f"{listed(names)} wait for {ending}.", fix)
+
+
+def _before(parents: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    """Return for every step a set, as the bits of an integer by place in *parents*, of all that come before it."""
+    place = {step: number for number, step in enumerate(parents)}
+    bits = dict.fromkeys(parents, 0)
+    for step in order(parents):
+        for parent in parents[step]:
+            if parent in place:
+                bits[step] |= bits[parent] | (1 << place[parent])
+    return bits
+
+
+def _places(bits: int) -> Iterator[int]:
+    return (number for number in range(bits.bit_length()) if bits >> number & 1)
+
+
+def _check_step_refs(
+    step: Outline, by_id: Mapping[str, Outline], types: Mapping[str, TypeFacts], names: "_Names"
+) -> Iterator[Problem]:
+    facts = types.get(step.type or "")
+    for field in facts.step_refs if facts and step.config else ():
+        value = (step.config or {}).get(field)
+        for at, name in (
+            [((field,), value)]
+            if not isinstance(value, list)
+            else [((field, n), v) for n, v in enumerate(value)]
+        ):
+            if isinstance(name, str) and "{{" not in name:
+                yield from names.check_step(step, step.at + pointer("config", *at), name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Check every name in the values of a step against what is there when the step starts."""
+
+    by_id: Mapping[str, Outline]
+    input_keys: set[str]
+    fields: Mapping[str, frozenset[str] | None]
+    before: Mapping[str, int]
+    places: Mapping[str, int]
+
+    def check(self, step: Outline) -> Iterator[Problem]:
+        for part, value, item in (
+            ("config", step.config, step.items is not None),
+            ("when", step.when, False),
+        ):
+            yield from self._values(step, step.at + pointer(part), value, item=item)
+        yield from self._values(step, step.at + pointer("for_each", "items"), step.items, item=False)
+        if isinstance(step.items, str) and "{{" not in step.items:
+            message = f"{step.name} repeats for every item, but names no list."
+            yield Problem(
+                step.at + "/for_each/items", "wrong_type", message, "Write it like {{ steps.ads.texts }}."
+            )
+
+    def check_step(self, step: Outline, at: str, name: str) -> Iterator[Problem]:
+        if name not in self.by_id:
+            fix = suggest(name, self.by_id, "Name a step that comes before this one.")
+            yield Problem(
+                at, "unknown_step", f"{step.name} uses “{shorten(name)}”, which is not a step.", fix
+            )
+        elif not step.id or not self.before[step.id] >> self.places[name] & 1:
+            other = self.by_id[name].name
+            message = f"{step.name} uses what {other} makes, but does not come after it."
+            yield Problem(
+                at, "not_before", message, f"Let {step.name} come after {other}, or use another step."
+            )
+
+    def _values(self, step: Outline, at: str, value: object, *, item: bool) -> Iterator[Problem]:
+        for inside, text in texts_in(value):
+            for fault in check_value(text) if "{{" in text or "{%" in text else ():
+                yield Problem(at + inside, fault.code, fault.message, fault.fix)
+        for name in names_in(value):
+            yield from self._name(step, at + name.at, name, item=item)
+
+    def _name(self, step: Outline, at: str, name: Reference, *, item: bool) -> Iterator[Problem]:
+        first = str(name.path[0]) if name.path else ""
+        if name.root == "inputs" and name.path and first not in self.input_keys:
+            fix = suggest(first, self.input_keys, "Add the question, or use another one.")
+            yield Problem(at, "unknown_input", f"“{shorten(first)}” is not asked at the start.", fix)
+        elif name.root == "steps":
+            yield from self._step_name(step, at, name, first)
+        elif name.root == "run" and first not in RUN_NAMES:
+            fix = suggest(first, RUN_NAMES, f"Use one of {listed(sorted(RUN_NAMES), 'or', 20)}.")
+            yield Problem(at, "unknown_name", f"A run has no “{shorten(first)}”.", fix)
+        elif name.root == "item" and not item:
+            message = "“item” is known only inside a step that repeats for every item."
+            yield Problem(
+                at, "unknown_name", message, "Use another value, or let the step repeat with for_each."
+            )
+        elif name.root not in ROOTS:
+            fix = suggest(name.root, ROOTS, "Start with inputs., steps., run., item or event.")
+            yield Problem(at, "unknown_name", f"“{shorten(name.root)}” is not known here.", fix)
+
+    def _step_name(self, step: Outline, at: str, name: Reference, source: str) -> Iterator[Problem]:
+        if not source:
+            yield Problem(
+                at,
+                "bad_value",
+                "“steps” alone says nothing.",
+                "Name a step and a result, like {{ steps.ads.texts }}.",
+            )
+            return
+        wrong = list(self.check_step(step, at, source))
+        yield from wrong
+        known = self.fields.get(source)
+        if not wrong and known is not None and len(name.path) > 1 and str(name.path[1]) not in known:
+            field = str(name.path[1])
+            fix = suggest(
+                field, known, f"Use {listed(sorted(known), 'or')}." if known else "It makes nothing to use."
+            )
+            message = f"{self.by_id[source].name} makes no “{shorten(field)}”."
+            yield Problem(at, "unknown_field", message, fix)
