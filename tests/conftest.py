@@ -143,13 +143,13 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> Iterator[str]:
+def redis_url(redis_server: RedisServer) -> str:
     """The address of an empty Redis."""
     from redis import Redis
 
     with Redis.from_url(redis_server.url) as connection:
         connection.flushall()
-    yield redis_server.url
+    return redis_server.url
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Real servers for tests: PostgreSQL, Redis and SMTP, each started on a free port or socket and ended with the test run."""
+"""Real servers for tests: PostgreSQL, Redis and SMTP, each on a free port or socket, ended with the test run."""
 
 import importlib.util
 import os
@@ -73,7 +73,7 @@ class PostgresServer:
 def _run(url: str, *statements: str | sql.Composed) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
-            connection.execute(statement)  # type: ignore[arg-type]  # our own words, never a test's
+            connection.execute(statement)
 
 
 class RedisServer:
