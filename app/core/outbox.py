@@ -1,5 +1,6 @@
 """The outbox: what leaves the house is first a row, written with what it tells about, then sent by ``relay``."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -75,3 +76,41 @@ def post(
     session.add(row)
     session.flush()
     return row.id
+
+
+# --- channels: how a kind of message leaves the house ---
+
+Deliver = Callable[[dict[str, Any], str, str], None]
+_channels: dict[str, Deliver] = {}
+
+
+class Refused(Exception):
+    """The message was refused for good: trying again would change nothing. The text says why, for people."""
+
+
+class Retry(Exception):
+    """The message could not be handed over now; *retry_after_s* is what the other side asked for, where it did."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Kept(Exception):
+    """No way out is set up: the message stays in the outbox, to be read there."""
+
+
+def channel(name: str, deliver: Deliver) -> None:
+    """Register how messages of the channel *name* leave: ``deliver(content, recipient, message_id)``.
+
+    It returns when the message was accepted and raises :class:`Refused`, :class:`Retry` or :class:`Kept`. The same
+    *message_id* is given in every try of a row.
+    """
+    _channels[name] = deliver
+
+
+def deliver(name: str, content: dict[str, Any], recipient: str, message_id: str) -> None:
+    """Hand one message to its channel; raises what the channel raises, Refused when there is no such channel."""
+    if name not in _channels:
+        raise Refused(f"There is no channel named {name}.")
+    _channels[name](content, recipient, message_id)
