@@ -1,1 +1,1 @@
-"""What a workflow is: its schema, checks, conditions, values and the places of its diagram. Pydantic, Jinja's parser, stdlib."""
+"""What a workflow is: schema, checks, conditions, values, answers, and the places of its diagram."""

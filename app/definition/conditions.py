@@ -1,7 +1,7 @@
 """Conditions: a tree of ``all``, ``any``, ``not`` and comparisons. Typed, and never guessed.
 
-A comparison is ``{value: "{{ steps.score.value }}", op: gt, than: 80}``. What cannot be told for sure (a missing value, a
-wrong type) raises :class:`ConditionUnclear`; a person then decides. An unclear part does not matter where the rest
+A comparison is ``{value: "{{ steps.score.value }}", op: gt, than: 80}``. What cannot be told for sure (a missing value,
+a wrong type) raises :class:`ConditionUnclear`; a person then decides. An unclear part does not matter where the rest
 decides alone: ``all`` with one false part is false, ``any`` with one true part is true.
 """
 
@@ -338,7 +338,8 @@ def _timed(fits: Callable[[int], bool]) -> Callable[[str, object, object], bool]
 
 def _order(one: date | None, other: date | None) -> int:
     """Compare two moments; a date beside a date and time is compared by the day."""
-    assert one is not None and other is not None  # callers looked
+    assert one is not None  # callers looked
+    assert other is not None
     if isinstance(one, datetime) and isinstance(other, datetime):
         if one.tzinfo is None or other.tzinfo is None:
             raise ConditionUnclear("A time is given without its time zone.")

@@ -96,7 +96,7 @@ class Outline:
     @property
     def at(self) -> str:
         """Return the JSON pointer of the step."""
-        return pointer("steps", self.place)
+        return f"/steps/{self.place}"
 
 
 def outline(data: Mapping[str, Any]) -> list[Outline]:
@@ -181,7 +181,7 @@ def _check_after(
 ) -> Iterator[Problem]:
     seen: set[tuple[str, str]] = set()
     for number, source, outcome in step.after:
-        at = step.at + pointer("after", number)
+        at = f"{step.at}/after/{number}"
         if (source, outcome) in seen:
             yield Problem(
                 at, "duplicate", f"{step.name} names “{shorten(source)}” twice.", "Remove one of the two."
@@ -237,7 +237,7 @@ def _check_cycles(by_id: Mapping[str, Outline], parents: Mapping[str, set[str]])
 
 
 def _cycle(by_id: Mapping[str, Outline], ring: list[str], closing: Outline, number: int) -> Problem:
-    at = closing.at + pointer("after", number)
+    at = f"{closing.at}/after/{number}"
     names = [by_id[step].name for step in sorted(ring, key=lambda step: by_id[step].place)]
     if len(ring) == 1:
         return Problem(at, "cycle", f"{names[0]} waits for itself.", "Remove its own id from “after”.")
@@ -295,8 +295,8 @@ class _Names:
             ("config", step.config, step.items is not None),
             ("when", step.when, False),
         ):
-            yield from self._values(step, step.at + pointer(part), value, item=item)
-        yield from self._values(step, step.at + pointer("for_each", "items"), step.items, item=False)
+            yield from self._values(step, f"{step.at}/{part}", value, item=item)
+        yield from self._values(step, step.at + "/for_each/items", step.items, item=False)
         if isinstance(step.items, str) and "{{" not in step.items:
             message = f"{step.name} repeats for every item, but names no list."
             yield Problem(

@@ -1,9 +1,9 @@
 """The answers of a run: each one cleaned to the type its question asks for, or refused in words.
 
 What each type becomes: text and choices a text; ``number``, ``integer`` and ``percent`` a number; ``money`` an exact
-decimal as text ("28990.00"); ``boolean`` true or false; ``date`` "2026-11-30"; ``datetime`` UTC, "2026-11-30T14:00:00Z";
-``multi_choice``, ``documents``, ``images`` and ``people`` a list of texts; ``json`` JSON data. An optional question that
-was not answered is None, a ``boolean`` false.
+decimal as text ("28990.00"); ``boolean`` true or false; ``date`` "2026-11-30"; ``datetime`` UTC,
+"2026-11-30T14:00:00Z"; ``multi_choice``, ``documents``, ``images`` and ``people`` a list of texts; ``json`` JSON data.
+An optional question that was not answered is None, a ``boolean`` false.
 """
 
 import json
@@ -27,7 +27,7 @@ MAX_LENGTHS = {InputType.TEXT: 2000, InputType.LONG_TEXT: 50_000}
 
 
 def clean_inputs(definition: Definition, raw: Mapping[str, object]) -> dict[str, Any]:
-    """Return an answer for every question, typed as the module says. Raises :class:`InputsInvalid` with all problems."""
+    """Return an answer for every question, typed as the module says. Raises :class:`InputsInvalid`, all at once."""
     cleaned: dict[str, Any] = {}
     problems: list[Problem] = []
     known = [question.key for question in definition.inputs]
@@ -55,7 +55,7 @@ def clean_inputs(definition: Definition, raw: Mapping[str, object]) -> dict[str,
 
 
 def check_questions(data: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong between the parts of each question of an unchecked definition: keys, choices, bounds, default."""
+    """Return what is wrong inside the questions of an unchecked definition: keys, choices, bounds, defaults."""
     problems: list[Problem] = []
     seen: set[str] = set()
     for place, raw in _questions(data):
@@ -437,6 +437,15 @@ _CLEANERS: dict[InputType, Callable[[Input, Any], Any]] = {
     InputType.CSV: _csv,
     InputType.JSON: _json,
 }
+
+
+def _said(raw: object) -> str:
+    """Quote an answer for a message; what is neither text nor number is only pointed at."""
+    return f"“{shorten(str(raw))}”" if isinstance(raw, str | float | Decimal) or _is_small(raw) else "This"
+
+
+def _is_small(raw: object) -> bool:
+    return isinstance(raw, int) and not isinstance(raw, bool) and raw.bit_length() <= 256
 
 
 # --- bounds --------------------------------------------------------------------------------------------------------

@@ -152,6 +152,9 @@ class Definition(_Part):
         raise KeyError(key)
 
 
+Model = type[BaseModel]  # inside the class below, `type` is the field
+
+
 @dataclass(frozen=True, slots=True)
 class TypeFacts:
     """Tell what a definition must know of a step type without knowing the engine.
@@ -162,7 +165,7 @@ class TypeFacts:
     """
 
     type: str
-    config: type[BaseModel]
+    config: Model
     outcomes: tuple[str, ...] = ("done",)
     output_fields: frozenset[str] | None = None
     outputs_of: Callable[[Mapping[str, Any]], frozenset[str] | None] | None = None

@@ -1,12 +1,13 @@
-"""What is wrong with a definition or with answers: one :class:`Problem` a fault, in words for staff, each with a way out."""
+"""What is wrong with a definition or with answers: one :class:`Problem` a fault, in words for staff, with a way out."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 CODES = frozenset(
-    "unknown_step unknown_type unknown_outcome unknown_key unknown_input unknown_field unknown_name unknown_filter "
-    "outcome_needed duplicate cycle not_before out_of_range required wrong_type too_large bad_value bad_condition".split()
+    "unknown_step unknown_type unknown_outcome unknown_key unknown_input unknown_field unknown_name unknown_filter"
+    " outcome_needed duplicate cycle not_before out_of_range required wrong_type too_large bad_value"
+    " bad_condition".split()
 )
 
 
@@ -70,6 +71,8 @@ def listed(words: Sequence[str], last: str = "and", most: int = 12) -> str:
 
 def shorten(text: str, most: int = 60) -> str:
     """Return *text* on one line, cut to *most* characters with an ellipsis, safe to print."""
+    if len(text) <= most and text.isprintable():
+        return text.strip()
     line = " ".join(text[: most * 4].split())
     line = "".join(mark if mark.isprintable() else "�" for mark in line)
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"

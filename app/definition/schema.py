@@ -4,7 +4,7 @@ The models are in ``parts``; this module is the front door: :func:`parse`, :func
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -72,7 +72,7 @@ def parse(data: object, types: Mapping[str, TypeFacts]) -> Definition:
 
 def dump(definition: Definition) -> dict[str, Any]:
     """Write a definition as JSON data: every key present, in one order, so equal definitions give equal JSON."""
-    return cast("dict[str, Any]", definition.model_dump(mode="json", by_alias=True))
+    return definition.model_dump(mode="json", by_alias=True)
 
 
 def check(data: object, types: Mapping[str, TypeFacts]) -> list[Problem]:
@@ -163,12 +163,18 @@ def _place(error: ErrorDetails, data: object) -> tuple[str | int, ...]:
     current: Any = data
     for number, part in enumerate(error["loc"]):
         last = number == len(error["loc"]) - 1
-        if (isinstance(current, dict) and part in current) or (isinstance(current, list) and isinstance(part, int) and part < len(current)):
+        if _holds(current, part):
             current = current[part]
         elif not (last and error["type"] == "missing"):
             continue
         place.append(part)
     return tuple(place)
+
+
+def _holds(value: object, part: str | int) -> bool:
+    if isinstance(value, list):
+        return isinstance(part, int) and part < len(value)
+    return isinstance(value, dict) and part in value
 
 
 def _problems(error: ErrorDetails, place: tuple[str | int, ...], model: type[BaseModel]) -> Iterator[Problem]:

@@ -1,11 +1,13 @@
 """Whether data is plain JSON of a bearable size: looked at before anything else reads it (faults F34 and F35)."""
 
-from collections.abc import Iterator
 from math import isfinite
+from typing import Any
 
 from app.definition.problems import Problem, pointer, shorten
 
 MAX_WHOLE = 2**53
+
+_Way = tuple[Any, object]  # the way to a part: that of its owner, or None, and the key
 
 
 def check_shape(data: object, *, most_bytes: int, most_depth: int) -> list[Problem]:
@@ -16,25 +18,26 @@ def check_shape(data: object, *, most_bytes: int, most_depth: int) -> list[Probl
     """
     problems: list[Problem] = []
     size = 0
-    waiting: list[tuple[tuple[str | int, ...], object]] = [((), data)]
+    waiting: list[tuple[object, int, _Way | None]] = [(data, 0, None)]
     while waiting:
-        path, value = waiting.pop()
-        if len(path) >= most_depth and isinstance(value, dict | list):
-            return [
-                Problem(
-                    "", "too_large", f"It is nested more than {most_depth} levels deep.", "Make it flatter."
-                )
-            ]
+        value, depth, way = waiting.pop()
         size += _size(value)
         if size > most_bytes:
             return [
                 Problem("", "too_large", f"It is larger than {most_bytes // 1024} KiB.", "Make it smaller.")
             ]
-        problems += (Problem(pointer(*path), code, message, fix) for code, message, fix in _faults(value))
-        if isinstance(value, dict):
-            waiting.extend(((*path, shorten(str(key))), part) for key, part in value.items())
-        elif isinstance(value, list):
-            waiting.extend(((*path, place), part) for place, part in enumerate(value))
+        if fault := _fault(value):
+            problems.append(Problem(_pointer(way), *fault))
+        if not isinstance(value, dict | list):
+            continue
+        if depth >= most_depth:
+            return [
+                Problem(
+                    "", "too_large", f"It is nested more than {most_depth} levels deep.", "Make it flatter."
+                )
+            ]
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        waiting.extend((part, depth + 1, (way, key)) for key, part in parts)
     return problems
 
 
@@ -50,29 +53,39 @@ def text_fault(text: str) -> str:
     return ""
 
 
-def _faults(value: object) -> Iterator[tuple[str, str, str]]:
+def _pointer(way: _Way | None) -> str:
+    parts: list[str | int] = []
+    while way:
+        way, key = way
+        parts.append(key if isinstance(key, int) else shorten(str(key)))
+    return pointer(*reversed(parts))
+
+
+def _fault(value: object) -> tuple[str, str, str] | None:
     match value:
-        case None | bool():
-            return
+        case None | bool() | list():
+            return None
         case str():
-            if fault := text_fault(value):
-                yield "bad_value", f"The text holds {fault}.", "Type it again."
+            fault = text_fault(value)
+            return ("bad_value", f"The text holds {fault}.", "Type it again.") if fault else None
         case int():
-            if abs(value) > MAX_WHOLE:
-                yield "out_of_range", "The number is too large.", "Write a smaller number."
+            return (
+                ("out_of_range", "The number is too large.", "Write a smaller number.")
+                if abs(value) > MAX_WHOLE
+                else None
+            )
         case float():
-            if not isfinite(value):
-                yield "out_of_range", "This is not a number.", "Write a number."
+            return None if isfinite(value) else ("out_of_range", "This is not a number.", "Write a number.")
         case dict():
-            for key in value:
-                if not isinstance(key, str):
-                    yield "wrong_type", f"The key {shorten(repr(key))} is not text.", "Put it in quotes."
-                elif text_fault(key):
-                    yield "bad_value", f"A key holds {text_fault(key)}.", "Type it again."
-        case list():
-            return
-        case _:
-            yield "wrong_type", "This is not text, a number, yes or no, or a list.", "Put it in quotes."
+            return next(filter(None, map(_key_fault, value)), None)
+    return "wrong_type", "This is not text, a number, yes or no, or a list.", "Put it in quotes."
+
+
+def _key_fault(key: object) -> tuple[str, str, str] | None:
+    if not isinstance(key, str):
+        return "wrong_type", f"The key {shorten(repr(key))} is not text.", "Put it in quotes."
+    fault = text_fault(key)
+    return ("bad_value", f"A key holds {fault}.", "Type it again.") if fault else None
 
 
 def _size(value: object) -> int:

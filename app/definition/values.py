@@ -277,9 +277,9 @@ def _bytes(text: str) -> int:
 # --- reading -------------------------------------------------------------------------------------------------------
 
 _NEVER = (
-    "\x00\x01"  # what no text may hold: switches Jinja's comments off, so that "{#" is text like any other
+    "\x00\x01"  # what no text may hold: it switches Jinja's comments off, so that "{#" is text like any other
 )
-_JINJA = Environment(
+_JINJA = Environment(  # noqa: S701 - only its parser is used: nothing is rendered, so nothing can be escaped
     comment_start_string=_NEVER + "c", comment_end_string=_NEVER + "d", keep_trailing_newline=True
 )
 _PLAIN = re.compile(r"\{\{ ?([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+) ?\}\}")
