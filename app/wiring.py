@@ -20,6 +20,7 @@ def connect(settings: Settings) -> None:
     from app.features.ai import service as ai
     from app.features.files import service as files
     from app.features.notifications import service as notifications
+    from app.features.runs import service as runs
     from app.features.workflows import queries as workflows
 
     for feature in FEATURES:
@@ -27,6 +28,7 @@ def connect(settings: Settings) -> None:
     catalog.discover(steps)
     ai.configure(settings)
     notifications.configure(settings)
+    runs.configure(base_url=settings.public_url)
     outbox.channel("email", notifications.deliver)
     ports.bind(
         load_definition=workflows.load_definition,

@@ -61,6 +61,7 @@ class Run(Model):
         sa.Index("ix_run_due_at_open", "due_at", postgresql_where=sa.text(f"status IN ({_OPEN})"),
                  sqlite_where=sa.text(f"status IN ({_OPEN})")),
         sa.Index("ix_run_workspace_id_created_at", "workspace_id", "created_at", "id"),
+        sa.Index("ix_run_workspace_id_status", "workspace_id", "status", "created_at", "id"),
         sa.Index("ix_run_workflow_id_created_at", "workflow_id", "created_at"),
         sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_together"),
         {"postgresql_with": {"fillfactor": "60"}},

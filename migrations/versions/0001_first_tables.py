@@ -265,6 +265,9 @@ def upgrade() -> None:
             "status IN ('needs_attention', 'paused', 'pausing', 'queued', 'running', 'stopping', 'waiting')"
         ),
     )
+    op.create_index(
+        "ix_run_workspace_id_status", "run", ["workspace_id", "status", "created_at", "id"], unique=False
+    )
     op.create_index("ix_run_workflow_id_created_at", "run", ["workflow_id", "created_at"], unique=False)
     op.create_index(
         "ix_run_workspace_id_created_at", "run", ["workspace_id", "created_at", "id"], unique=False
@@ -629,6 +632,7 @@ def downgrade() -> None:
     op.drop_index("ix_document_workspace_id_created_at", table_name="document")
     op.drop_index(op.f("ix_document_run_id"), table_name="document")
     op.drop_table("document")
+    op.drop_index("ix_run_workspace_id_status", table_name="run")
     op.drop_index("ix_run_workspace_id_created_at", table_name="run")
     op.drop_index("ix_run_workflow_id_created_at", table_name="run")
     op.drop_index(

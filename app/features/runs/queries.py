@@ -1,0 +1,309 @@
+"""Reads of runs, always within one workspace."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.core.errors import NotFound
+from app.core.ids import is_id
+from app.definition.schema import Definition, Step
+from app.engine.enums import RUN_OPEN, RunStatus, StepStatus
+from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
+from app.features.accounts.models import User, Workspace
+from app.features.files.models import Document
+from app.features.workflows import queries as workflows
+from app.features.workflows.models import Version, Workflow
+
+PAGE = 25
+_OPEN = sorted(status.value for status in RUN_OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a workspace's runs are doing: *running* and *waiting* now, *failed_today* since its last midnight."""
+
+    running: int = 0
+    waiting: int = 0
+    failed_today: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """Which workflow and version a run is of, and which is the newest."""
+
+    workflow_id: str
+    name: str
+    template_slug: str | None
+    number: int
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The least a poll must know of a run: whether anything changed, and whether it goes on."""
+
+    changed_at: datetime
+    status: str
+
+
+def run(session: Session, workspace_id: str, run_id: str) -> Run:
+    """Return one run. Raises NotFound for a missing or a stranger's one."""
+    wanted = sa.select(Run).where(Run.id == run_id, Run.workspace_id == workspace_id)
+    found = session.execute(wanted).scalar_one_or_none() if is_id(run_id) else None
+    if found is None:
+        raise NotFound("This run does not exist.", fix="Look for it in the list of runs.")
+    return found
+
+
+def seen(session: Session, workspace_id: str, run_id: str) -> Seen:
+    """Return when the run changed last and its status: one read by primary key. Raises NotFound."""
+    wanted = sa.select(Run.changed_at, Run.status).where(Run.id == run_id, Run.workspace_id == workspace_id)
+    row = session.execute(wanted).one_or_none() if is_id(run_id) else None
+    if row is None:
+        raise NotFound("This run does not exist.", fix="Look for it in the list of runs.")
+    return Seen(row.changed_at, row.status)
+
+
+def runs(
+    session: Session,
+    workspace_id: str,
+    *,
+    status: str | Iterable[str] | None = None,
+    workflow_id: str | None = None,
+    text: str | None = None,
+    limit: int = PAGE,
+    before: str | None = None,
+) -> Sequence[Run]:
+    """Return runs, the newest first, at most *limit*; *before* is the id of the last one already seen.
+
+    *text* looks in the label, the workflow's name and the number ("418", "#418", "run 418").
+    """
+    wanted = sa.select(Run).where(Run.workspace_id == workspace_id)
+    if status is not None:
+        wanted = wanted.where(Run.status.in_([status] if isinstance(status, str) else sorted(status)))
+    if workflow_id is not None:
+        wanted = wanted.where(Run.workflow_id == workflow_id)
+    if text:
+        wanted = wanted.where(_matches(workspace_id, text))
+    if before is not None:
+        anchor = run(session, workspace_id, before)
+        last = sa.tuple_(sa.literal(anchor.created_at, Run.created_at.type), sa.literal(anchor.id))
+        wanted = wanted.where(sa.tuple_(Run.created_at, Run.id) < last)
+    newest = wanted.order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
+    return session.execute(newest).scalars().all()
+
+
+def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequence[Run]:
+    """Return the runs that have not ended, the newest first."""
+    return runs(session, workspace_id, status=_OPEN, limit=limit)
+
+
+def workflow_names(session: Session, workspace_id: str, listed: Iterable[Run]) -> dict[str, str]:
+    """Return the names of the workflows that these runs are of, by workflow id."""
+    ids = {run.workflow_id for run in listed}
+    wanted = sa.select(Workflow.id, Workflow.name).where(Workflow.workspace_id == workspace_id, Workflow.id.in_(ids))
+    return dict(session.execute(wanted).tuples().all())
+
+
+def counts(session: Session, workspace_id: str) -> Counts:
+    """Count what runs, what waits and what failed today, the day being the workspace's own. One statement."""
+    waiting = {RunStatus.WAITING.value, RunStatus.NEEDS_ATTENTION.value}
+    midnight = _midnight(session, workspace_id)
+    number = sa.func.count()
+    rows = session.execute(
+        sa.select(Run.status, number)
+        .where(
+            Run.workspace_id == workspace_id,
+            sa.or_(
+                Run.status.in_(_OPEN),
+                sa.and_(Run.status == RunStatus.FAILED.value, Run.finished_at >= midnight),
+            ),
+        )
+        .group_by(Run.status)
+    ).tuples()
+    found: dict[str, int] = dict(rows.all())
+    failed = found.pop(RunStatus.FAILED.value, 0)
+    paused = found.pop(RunStatus.PAUSED.value, 0)
+    waits = sum(found.pop(status, 0) for status in waiting)
+    return Counts(running=sum(found.values()), waiting=waits + paused, failed_today=failed)
+
+
+def status_counts(session: Session, workspace_id: str) -> dict[str, int]:
+    """Count the workspace's runs by status: what the filter above the list shows."""
+    wanted = sa.select(Run.status, sa.func.count()).where(Run.workspace_id == workspace_id).group_by(Run.status)
+    return dict(session.execute(wanted).tuples().all())
+
+
+def step_runs(session: Session, run_id: str) -> Sequence[StepRun]:
+    """Return the step runs that have begun, in the order they were written; the items of a step follow it."""
+    wanted = sa.select(StepRun).where(StepRun.run_id == run_id).order_by(StepRun.created_at, StepRun.item, StepRun.id)
+    return session.execute(wanted).scalars().all()
+
+
+def calls(session: Session, run_id: str) -> Sequence[Call]:
+    """Return the outward requests of a run, in the order they were made."""
+    wanted = sa.select(Call).where(Call.run_id == run_id).order_by(Call.started_at, Call.id)
+    return session.execute(wanted).scalars().all()
+
+
+def waits(session: Session, run_id: str) -> Sequence[WaitRow]:
+    """Return the waits of a run, in the order they began."""
+    wanted = sa.select(WaitRow).where(WaitRow.run_id == run_id).order_by(WaitRow.created_at, WaitRow.id)
+    return session.execute(wanted).scalars().all()
+
+
+def log_lines(
+    session: Session, run_id: str, *, limit: int = 500, level: str | None = None
+) -> Sequence[RunLog]:
+    """Return the first lines of a run's log, the oldest first; *level* keeps only that one."""
+    wanted = sa.select(RunLog).where(RunLog.run_id == run_id)
+    if level:
+        wanted = wanted.where(RunLog.level == level)
+    return session.execute(wanted.order_by(RunLog.at, RunLog.id).limit(limit)).scalars().all()
+
+
+def version_facts(session: Session, run: Run) -> VersionFacts:
+    """Return what a run is a run of. One statement."""
+    row = session.execute(
+        sa.select(Workflow.id, Workflow.name, Workflow.template_slug, Version.number, Workflow.published_number)
+        .join(Version, Version.workflow_id == Workflow.id)
+        .where(Version.id == run.version_id)
+    ).one()
+    return VersionFacts(*row)
+
+
+def as_json(session: Session, run: Run) -> dict[str, Any]:
+    """Return the run as the contract's resource: what the API answers and ``--json`` prints."""
+    definition = workflows.load_definition(session, run.version_id)
+    facts = version_facts(session, run)
+    by_step = _by_step(step_runs(session, run.id))
+    steps = [_step_json(step, by_step.get(step.id, {})) for step in definition.steps]
+    return {
+        "id": run.id,
+        "number": run.number,
+        "label": run.label,
+        "test": run.test,
+        "status": run.status,
+        "progress": round(run.progress, 4),
+        "eta_s": None,
+        "workflow": {"id": facts.workflow_id, "name": facts.name, "version": facts.number},
+        "inputs": run.inputs,
+        "steps": steps,
+        "documents": _documents_json(session, run),
+        "outputs": _outputs(definition, by_step),
+        "error": run.error,
+        "cost_microusd": run.cost_microusd,
+        "tokens": {"in": run.tokens_in, "out": run.tokens_out},
+        "trigger": {"kind": run.trigger_kind, "id": run.trigger_id},
+        "started_by": _person(session, run),
+        "parent_run_id": run.parent_run_id,
+        "created_at": clock.iso(run.created_at),
+        "started_at": clock.iso(run.started_at),
+        "finished_at": clock.iso(run.finished_at),
+    }
+
+
+def _matches(workspace_id: str, text: str) -> sa.ColumnElement[bool]:
+    text = text.strip()[:100]
+    named = sa.select(Workflow.id).where(
+        Workflow.workspace_id == workspace_id, Workflow.name.icontains(text, autoescape=True)
+    )
+    either: list[sa.ColumnElement[bool]] = [Run.label.icontains(text, autoescape=True), Run.workflow_id.in_(named)]
+    number = text.lower().removeprefix("run").strip().lstrip("#")
+    if number.isascii() and number.isdigit() and len(number) <= 9:
+        either.append(Run.number == int(number))
+    return sa.or_(*either)
+
+
+def _midnight(session: Session, workspace_id: str) -> datetime:
+    zone = session.execute(sa.select(Workspace.timezone).where(Workspace.id == workspace_id)).scalar_one_or_none()
+    local = clock.now().astimezone(ZoneInfo(zone or "UTC"))
+    return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _by_step(rows: Iterable[StepRun]) -> dict[str, dict[int, StepRun]]:
+    by_step: dict[str, dict[int, StepRun]] = defaultdict(dict)
+    for row in rows:
+        by_step[row.step_id][row.item] = row
+    return dict(by_step)
+
+
+def _step_json(step: Step, rows: Mapping[int, StepRun]) -> dict[str, Any]:
+    found = {
+        "id": step.id,
+        "type": step.type,
+        "name": step.name,
+        "status": StepStatus.PENDING.value,
+        "outcome": None,
+        "reason": "",
+        "attempts": 0,
+        "started_at": None,
+        "finished_at": None,
+        "duration_ms": None,
+        "output": None,
+        "error": None,
+        "cost_microusd": 0,
+    }
+    whole = rows.get(-1)
+    if whole is not None:
+        found |= _row_json(whole)
+    items = [{"item": item} | _row_json(rows[item]) for item in sorted(rows) if item >= 0]
+    return found | {"items": items}
+
+
+def _row_json(row: StepRun) -> dict[str, Any]:
+    return {
+        "status": row.status,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "attempts": row.attempts,
+        "started_at": clock.iso(row.started_at),
+        "finished_at": clock.iso(row.finished_at),
+        "duration_ms": _milliseconds(row),
+        "output": row.output,
+        "error": row.error,
+        "cost_microusd": row.cost_microusd,
+    }
+
+
+def _milliseconds(row: StepRun) -> int | None:
+    if row.started_at is None or row.finished_at is None:
+        return None
+    return max(0, round((row.finished_at - row.started_at).total_seconds() * 1000))
+
+
+def _documents_json(session: Session, run: Run) -> list[dict[str, Any]]:
+    wanted = (
+        sa.select(Document.id, Document.title, Document.status)
+        .where(Document.run_id == run.id, Document.workspace_id == run.workspace_id)
+        .order_by(Document.step_run_id, Document.position, Document.id)
+    )
+    return [dict(row._mapping) for row in session.execute(wanted)]
+
+
+def _outputs(definition: Definition, by_step: Mapping[str, Mapping[int, StepRun]]) -> dict[str, Any]:
+    """Return what the completed steps brought, by step id."""
+    found = {}
+    for step in definition.steps:
+        row = by_step.get(step.id, {}).get(-1)
+        if row is not None and row.status == StepStatus.COMPLETED:
+            found[step.id] = row.output
+    return found
+
+
+def _person(session: Session, run: Run) -> dict[str, Any] | None:
+    """Return who started the run, from the facts kept with it; a run of the system has nobody."""
+    kept = run.facts.get("started_by") or {}
+    if run.started_by is None:
+        return {"id": None, **kept} if kept else None
+    if kept:
+        return {"id": run.started_by, **kept}
+    user = session.get(User, run.started_by)
+    return None if user is None else {"id": user.id, "name": user.name, "email": user.email}

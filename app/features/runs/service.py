@@ -1,0 +1,189 @@
+"""Writes of runs: starting, pausing, resuming, stopping. The caller commits, then calls :func:`hint`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.core.errors import Conflict, FieldError, Invalid
+from app.core.ids import new_id
+from app.definition.inputs import clean_inputs
+from app.definition.problems import InputsInvalid
+from app.definition.schema import Definition
+from app.definition.values import MissingValue, UnusableValue, as_text, evaluate
+from app.engine import control, jobs
+from app.engine.enums import RunStatus
+from app.engine.models import Run
+from app.features.accounts import service as accounts
+from app.features.accounts.models import Workspace
+from app.features.workflows import queries as workflows
+from app.features.workflows.models import Version, Workflow
+
+LABEL_CHARS = 160
+_base_url = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does it: a person (with *user_id*), a link's holder or the system."""
+
+    user_id: str | None
+    name: str
+    email: str = ""
+
+
+def configure(*, base_url: str) -> None:
+    """Set the address that ``{{ run.url }}`` begins with; may be called again."""
+    global _base_url
+    _base_url = base_url.rstrip("/")
+
+
+def start(
+    session: Session,
+    *,
+    workspace_id: str,
+    workflow: Workflow,
+    inputs: Mapping[str, Any],
+    actor: Actor,
+    version: Version | None = None,
+    label: str = "",
+    trigger_kind: str = "person",
+    trigger_id: str | None = None,
+    dedupe_key: str | None = None,
+    test: bool = False,
+) -> Run:
+    """Write a run in line and its audit entry; the worker picks it up after the caller's commit and :func:`hint`.
+
+    *inputs* are raw answers, *label* may hold ``{{ inputs.x }}``. The same *dedupe_key* gives the run that exists,
+    so this may be called twice. Raises Invalid with a problem for every wrong answer, Conflict when the workflow is
+    switched off, NotFound when nothing is published.
+    """
+    if not workflow.is_enabled:
+        raise Conflict(f"“{workflow.name}” is switched off.", fix="Switch it on, then start again.")
+    version = version or workflows.current_version(session, workflow)
+    definition = workflows.load_definition(session, version.id)
+    answers = _answers(definition, inputs)
+    workspace = session.get_one(Workspace, workspace_id, with_for_update=True)
+    if dedupe_key is not None and (found := _same(session, workspace_id, dedupe_key)):
+        return found
+    run = Run(
+        id=new_id(),
+        workspace_id=workspace_id,
+        number=_next_number(session, workspace_id),
+        workflow_id=workflow.id,
+        version_id=version.id,
+        test=test,
+        status=RunStatus.QUEUED.value,
+        inputs=answers,
+        started_by=actor.user_id,
+        trigger_kind=trigger_kind,
+        trigger_id=trigger_id,
+        dedupe_key=dedupe_key,
+        revision=1,
+        steps_total=len(definition.steps),
+        budget_microusd=_microusd(definition.limits.cost_usd),
+        created_at=clock.now(),
+    )
+    run.label = _label(label, run) or workflow.name
+    run.due_at = run.changed_at = run.created_at
+    run.facts = _facts(run, workspace, workflow, version, actor)
+    session.add(run)
+    session.flush()
+    _audit(session, run, actor, "run.started", number=run.number, label=run.label, trigger=trigger_kind, test=test)
+    return run
+
+
+def pause(session: Session, run: Run, *, actor: Actor) -> None:
+    """Ask the run to pause after what is under way. Raises Conflict where it cannot."""
+    control.pause(session, run.id, actor.name)
+    _audit(session, run, actor, "run.paused", number=run.number)
+
+
+def resume(session: Session, run: Run, *, actor: Actor) -> None:
+    """Let a pausing or paused run go on. Raises Conflict where it cannot."""
+    control.resume(session, run.id, actor.name)
+    _audit(session, run, actor, "run.resumed", number=run.number)
+
+
+def stop(session: Session, run: Run, *, actor: Actor) -> None:
+    """Stop the run for good: what has not started is cancelled, results that come late are refused. Raises Conflict."""
+    control.stop(session, run.id, actor.name)
+    _audit(session, run, actor, "run.stopped", number=run.number)
+
+
+def hint(run_id: str) -> None:
+    """Tell the workers that a run wants attention, after the commit. Never raises: a lost hint costs seconds."""
+    jobs.hint_run(run_id)
+
+
+def _answers(definition: Definition, raw: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return clean_inputs(definition, raw)
+    except InputsInvalid as invalid:
+        problems = invalid.problems
+        count = "One answer needs" if len(problems) == 1 else f"{len(problems)} answers need"
+        faults = [FieldError(p.path, p.code, p.message, p.fix) for p in problems]
+        raise Invalid(f"{count} another look.", faults, fix=problems[0].fix, code="inputs") from invalid
+
+
+def _same(session: Session, workspace_id: str, dedupe_key: str) -> Run | None:
+    wanted = sa.select(Run).where(Run.workspace_id == workspace_id, Run.dedupe_key == dedupe_key)
+    return session.execute(wanted).scalar_one_or_none()
+
+
+def _next_number(session: Session, workspace_id: str) -> int:
+    taken = (
+        sa.update(Workspace)
+        .where(Workspace.id == workspace_id)
+        .values(next_run_number=Workspace.next_run_number + 1)
+        .returning(Workspace.next_run_number)
+        .execution_options(synchronize_session=False)
+    )
+    return session.execute(taken).scalar_one() - 1
+
+
+def _microusd(dollars: Decimal | None) -> int | None:
+    return None if dollars is None else int(dollars * 1_000_000)
+
+
+def _label(label: str, run: Run) -> str:
+    """Fill the answers into a label and put it on one line; a label that cannot be filled stays as words."""
+    try:
+        text = as_text(evaluate(label, {"inputs": run.inputs, "run": {"number": run.number}}))
+    except (MissingValue, UnusableValue):
+        text = "" if "{{" in label else label
+    text = " ".join(text.split())
+    return text if len(text) <= LABEL_CHARS else text[: LABEL_CHARS - 1].rstrip() + "…"
+
+
+def _facts(run: Run, workspace: Workspace, workflow: Workflow, version: Version, actor: Actor) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "number": run.number,
+        "label": run.label,
+        "test": run.test,
+        "url": f"{_base_url}/runs/{run.id}",
+        "started_by": {"name": actor.name, "email": actor.email},
+        "created_at": clock.iso(run.created_at),
+        "workspace": {"name": workspace.name},
+        "workflow": {"id": workflow.id, "name": workflow.name},
+        "version": version.number,
+        "trigger": {"kind": run.trigger_kind, "id": run.trigger_id},
+    }
+
+
+def _audit(session: Session, run: Run, actor: Actor, action: str, **detail: Any) -> None:
+    accounts.audit(
+        session,
+        workspace_id=run.workspace_id,
+        actor=actor.name,
+        actor_id=actor.user_id,
+        action=action,
+        subject_kind="run",
+        subject_id=run.id,
+        **detail,
+    )
