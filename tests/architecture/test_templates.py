@@ -14,7 +14,9 @@ FORBIDDEN = {
     "a foreign host": re.compile(r"<(?:script|link|img|use)\b[^>]*(?:src|href)=[\"'](?:https?:)?//", re.IGNORECASE),
 }
 MAIL_MAY = {"an inline style"}  # mail programs ignore style sheets
-SCRIPT_FORBIDDEN = re.compile(r"\beval\(|new Function\(|\.innerHTML\s*=|document\.write|\.style\s*=|setAttribute\([\"']style")
+SCRIPT_FORBIDDEN = re.compile(
+    r"\beval\(|new Function\(|\.innerHTML\s*=|document\.write|\.style\s*=|setAttribute\([\"']style"
+)
 
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SCRIPTS = sorted((ROOT / "static" / "js").rglob("*.js"))
