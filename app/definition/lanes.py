@@ -1,0 +1,403 @@
+"""The diagram's places: from a definition to boxes, lines and labels. A pure function; drawing is the page's work.
+
+The main line runs straight down on the left; a branch or a side outcome takes the next free lane to the right and joins
+back left. A line goes down in one lane (its channel): it splits just under its source, runs down the channel and joins
+just above its target, so it never crosses a box, and its label stands in the channel, where no other line is.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from app.definition.graph import Edge, edges, topological_order
+from app.definition.parts import Definition
+from app.definition.text_width import cut_to_fit, width
+
+SIDE_OUTCOMES = frozenset(("no", "rejected", "expired", "failed", "block"))
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Hold the measures of a diagram in px; *split* is under the source, *join* above the target."""
+
+    node_w: float = 248
+    node_h: float = 60
+    name_w: float = 178
+    lane_gap: float = 24
+    row_gap: float = 44
+    labelled_gap: float = 50
+    split: float = 10
+    join: float = 18
+    label_drop: float = 17
+    label_h: float = 22
+    left: float = 6
+    top: float = 34
+    bottom: float = 12
+    corner: float = 8
+    track: float = 6
+
+
+RUN = Geometry()
+BUILDER = Geometry(row_gap=54, labelled_gap=78, join=10, label_drop=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Place one step: *label* is its name cut to fit, *name* the whole; *x*, *y* the box's upper left corner."""
+
+    id: str
+    type: str
+    name: str
+    label: str
+    index: int
+    lane: int
+    row: int
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+@dataclass(frozen=True, slots=True)
+class EdgePath:
+    """Place one line: *d* and *head* are SVG paths (the arrow is its own), *points* the corners of *d*.
+
+    *label* is "" for ``done``; *label_x*, *label_y* are the middle of its pill of *label_w* × *label_h*. *plus_x*,
+    *plus_y* are the middle of the builder's "+".
+    """
+
+    source: str
+    outcome: str
+    target: str
+    d: str
+    head: str
+    points: tuple[Point, ...]
+    label: str
+    label_x: float
+    label_y: float
+    label_w: float
+    label_h: float
+    plus_x: float
+    plus_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Place the heading of one lane: *x* is where its boxes start."""
+
+    index: int
+    label: str
+    x: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Hold the whole diagram; *nodes* stand in tab order: lane by lane, top to bottom."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[EdgePath, ...]
+    lanes: tuple[Lane, ...]
+    width: float
+    height: float
+
+
+def layout(definition: Definition, geometry: Geometry = RUN) -> Layout:
+    """Place every step and edge of *definition*. Edges from unknown steps, and those that close a cycle, are left out."""
+    grid = _Grid(definition)
+    lines = _route(grid)
+    drawing = _Drawing(grid, lines, geometry)
+    count = 1 + max([*grid.lane.values(), *(line.channel for line in lines)], default=0)
+    return Layout(
+        nodes=tuple(drawing.nodes(definition)),
+        edges=tuple(map(drawing.edge, lines)),
+        lanes=tuple(
+            Lane(number, _lane_label(number, count), drawing.left(number)) for number in range(count)
+        ),
+        width=drawing.left(count) - geometry.lane_gap + geometry.left,
+        height=drawing.height(),
+    )
+
+
+def _lane_label(number: int, count: int) -> str:
+    if number == 0:
+        return "Main line"
+    return "Side line" if count == 2 else f"Side line {number}"
+
+
+# --- rows and lanes ------------------------------------------------------------------------------------------------
+
+
+class _Grid:
+    """Give every step a row (its longest way from the start) and a lane."""
+
+    def __init__(self, definition: Definition) -> None:
+        ids = topological_order(definition)
+        place = {step: number for number, step in enumerate(ids)}
+        self.edges = [
+            edge
+            for edge in dict.fromkeys(edges(definition))
+            if place.get(edge.source, len(ids)) < place[edge.target]
+        ]
+        self.index = {step.id: number for number, step in enumerate(definition.steps)}
+        self.into: dict[str, list[Edge]] = defaultdict(list)
+        self.out_of: dict[str, list[Edge]] = defaultdict(list)
+        for edge in self.edges:
+            self.into[edge.target].append(edge)
+            self.out_of[edge.source].append(edge)
+        self.row: dict[str, int] = {}
+        for step in ids:
+            self.row[step] = 1 + max((self.row[edge.source] for edge in self.into[step]), default=-1)
+        self.rows = 1 + max(self.row.values(), default=0)
+        self.lane: dict[str, int] = {}
+        self.taken: dict[
+            tuple[int, int], str
+        ] = {}  # row, lane: the step that is there, or whose line is kept free
+        for row in range(self.rows):
+            self._fill(row, [step for step in ids if self.row[step] == row])
+
+    def _fill(self, row: int, steps: Sequence[str]) -> None:
+        wanted = {step: self._wanted(step) for step in steps}
+        for step in sorted(steps, key=lambda step: (wanted[step], self._is_side(step), self.index[step])):
+            lane = wanted[step]
+            while (row, lane) in self.taken:
+                lane += 1
+            self.lane[step] = lane
+            self.taken[row, lane] = step
+            following = min((self.row[edge.target] for edge in self.out_of[step]), default=row)
+            for below in range(row + 1, following):
+                self.taken.setdefault((below, lane), step)
+
+    def _wanted(self, step: str) -> int:
+        return min((self.lane[edge.source] + self._aside(edge) for edge in self.into[step]), default=0)
+
+    def _aside(self, edge: Edge) -> bool:
+        others = self.out_of[edge.source]
+        return edge.outcome in SIDE_OUTCOMES and any(other.outcome not in SIDE_OUTCOMES for other in others)
+
+    def _is_side(self, step: str) -> bool:
+        return all(edge.outcome in SIDE_OUTCOMES for edge in self.into[step])
+
+    def is_node(self, row: int, lane: int) -> bool:
+        step = self.taken.get((row, lane))
+        return step is not None and self.row[step] == row
+
+
+# --- channels ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    edge: Edge
+    start: int
+    end: int
+    label: str
+    channel: int
+
+
+def _route(grid: _Grid) -> list[_Line]:
+    """Give every edge the lane it runs down in. Short straight ones choose first; a new lane is always free."""
+    used: dict[tuple[int, int], list[_Line]] = defaultdict(
+        list
+    )  # the gap under a row, lane: the lines that run there
+    lanes = 1 + max(grid.lane.values(), default=0)
+    routed: dict[Edge, _Line] = {}
+    for edge in sorted(grid.edges, key=lambda edge: _turn(grid, edge)):
+        wanted = _preferred(grid, edge)
+        for channel in sorted(range(lanes + 1), key=lambda lane: (lane != wanted, abs(lane - wanted), -lane)):
+            label = "" if edge.outcome == "done" else edge.outcome
+            line = _Line(edge, grid.row[edge.source], grid.row[edge.target], label, channel)
+            if _fits(grid, used, line):
+                break
+        lanes = max(lanes, channel + 1)
+        routed[edge] = line
+        for gap in range(line.start, line.end):
+            used[gap, channel].append(line)
+    return [routed[edge] for edge in grid.edges]
+
+
+def _turn(grid: _Grid, edge: Edge) -> tuple[int, bool, int]:
+    span = grid.row[edge.target] - grid.row[edge.source]
+    return span, grid.lane[edge.source] != grid.lane[edge.target], grid.index[edge.target]
+
+
+def _preferred(grid: _Grid, edge: Edge) -> int:
+    """Run down on the right: under the source when it joins back left, else above the target."""
+    return max(grid.lane[edge.source], grid.lane[edge.target])
+
+
+def _fits(grid: _Grid, used: dict[tuple[int, int], list[_Line]], line: _Line) -> bool:
+    for row in range(line.start + 1, line.end):
+        owner = grid.taken.get((row, line.channel))
+        if owner is not None and (grid.row[owner] == row or owner != line.edge.source):
+            return False
+    return all(
+        _together(line, other, gap)
+        for gap in range(line.start, line.end)
+        for other in used.get((gap, line.channel), ())
+    )
+
+
+def _together(one: _Line, other: _Line, gap: int) -> bool:
+    """Tell whether two lines may run as one there: same start or same end, and no label to mistake."""
+    labelled = any(line.label and line.start == gap for line in (one, other))
+    return not labelled and (one.edge.target == other.edge.target or one.edge.source == other.edge.source)
+
+
+# --- drawing -------------------------------------------------------------------------------------------------------
+
+
+class _Drawing:
+    def __init__(self, grid: _Grid, lines: Sequence[_Line], geometry: Geometry) -> None:
+        self._grid = grid
+        self._geometry = geometry
+        self._splits = self._tracks((line.start, line.edge.source, line.channel) for line in lines)
+        self._joins = self._tracks((line.end - 1, line.edge.target, line.channel) for line in lines)
+        self._labelled = {line.start for line in lines if line.label}
+        self._tops = [geometry.top]
+        for gap in range(grid.rows - 1):
+            self._tops.append(self._tops[-1] + geometry.node_h + self._gap(gap))
+
+    def left(self, lane: int) -> float:
+        return self._geometry.left + lane * (self._geometry.node_w + self._geometry.lane_gap)
+
+    def height(self) -> float:
+        return self._tops[-1] + self._geometry.node_h + self._geometry.bottom
+
+    def nodes(self, definition: Definition) -> Iterator[Node]:
+        grid, size = self._grid, self._geometry
+        for step in sorted(definition.steps, key=lambda step: (grid.lane[step.id], grid.row[step.id])):
+            lane, row = grid.lane[step.id], grid.row[step.id]
+            yield Node(
+                id=step.id,
+                type=step.type,
+                name=step.name,
+                label=cut_to_fit(step.name, size.name_w, 14),
+                index=grid.index[step.id],
+                lane=lane,
+                row=row,
+                x=self.left(lane),
+                y=self._tops[row],
+                w=size.node_w,
+                h=size.node_h,
+            )
+
+    def edge(self, line: _Line) -> EdgePath:
+        size, edge = self._geometry, line.edge
+        points = tuple(self._points(line))
+        x, tip = points[-1][0], points[-1][1] + 5
+        channel = self._middle(line.channel)
+        under = self._under(line.start) + self._extra(self._splits, line.start)
+        labelled = line.start in self._labelled
+        plus = under + (size.label_drop + size.label_h + 14 if labelled else 25)
+        return EdgePath(
+            source=edge.source,
+            outcome=edge.outcome,
+            target=edge.target,
+            d=_rounded(points, size.corner),
+            head=f"M{_n(x - 5)} {_n(tip - 7)}h10l-5 7z",
+            points=points,
+            label=line.label,
+            label_x=channel,
+            label_y=under + size.label_drop + size.label_h / 2,
+            label_w=round(width(line.label, 12) + 18, 1),
+            label_h=size.label_h,
+            plus_x=channel,
+            plus_y=plus,
+        )
+
+    def _points(self, line: _Line) -> Iterator[Point]:
+        size, edge = self._geometry, line.edge
+        start, channel, end = (self._middle(lane) for lane in self._lanes(line))
+        top = self._tops[line.end]
+        yield start, self._under(line.start)
+        if channel != start:
+            split = self._under(line.start) + size.split + size.track * self._splits[line.start, edge.source]
+            yield start, split
+            yield channel, split
+        if channel != end:
+            join = top - size.join - size.track * self._joins[line.end - 1, edge.target]
+            yield channel, join
+            yield end, join
+        yield end, top - 6
+
+    def _lanes(self, line: _Line) -> tuple[int, int, int]:
+        return self._grid.lane[line.edge.source], line.channel, self._grid.lane[line.edge.target]
+
+    def _middle(self, lane: int) -> float:
+        return self.left(lane) + self._geometry.node_w / 2
+
+    def _under(self, row: int) -> float:
+        return self._tops[row] + self._geometry.node_h
+
+    def _gap(self, gap: int) -> float:
+        size = self._geometry
+        height = size.row_gap
+        if gap in self._labelled:
+            joined = any(place == gap for place, _ in self._joins)
+            height = max(size.labelled_gap, size.label_drop + size.label_h + 11 + size.join if joined else 0)
+        return height + self._extra(self._splits, gap) + self._extra(self._joins, gap)
+
+    def _extra(self, tracks: dict[tuple[int, str], int], gap: int) -> float:
+        return self._geometry.track * max(
+            (track for (place, _), track in tracks.items() if place == gap), default=0
+        )
+
+    def _tracks(self, ends: Iterable[tuple[int, str, int]]) -> dict[tuple[int, str], int]:
+        """Give the level parts of lines in one gap heights of their own where they would lie on each other.
+
+        *ends* are (gap, step, channel); level parts of one step lie together.
+        """
+        spans: dict[tuple[int, str], tuple[int, int]] = {}
+        for gap, step, channel in ends:
+            lane = self._grid.lane[step]
+            if channel != lane:
+                low, high = spans.get((gap, step), (lane, lane))
+                spans[gap, step] = min(low, channel), max(high, channel)
+        tracks: dict[tuple[int, str], int] = {}
+        filled: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+        for (gap, step), (low, high) in sorted(
+            spans.items(), key=lambda span: (span[1][1] - span[1][0], span[0])
+        ):
+            track = 0
+            while any(low <= right and left <= high for left, right in filled[gap, track]):
+                track += 1
+            filled[gap, track].append((low, high))
+            tracks[gap, step] = track
+        return tracks
+
+
+def _rounded(points: Sequence[Point], corner: float) -> str:
+    """Write a way of level and upright parts as an SVG path with rounded corners."""
+    parts = [f"M{_n(points[0][0])} {_n(points[0][1])}"]
+    for number in range(1, len(points) - 1):
+        before, here, after = points[number - 1], points[number], points[number + 1]
+        radius = min(
+            corner, _reach(before, here, number == 1), _reach(here, after, number == len(points) - 2)
+        )
+        parts.append(_straight(_towards(here, before, radius), here, before))
+        end = _towards(here, after, radius)
+        parts.append(f"Q{_n(here[0])} {_n(here[1])} {_n(end[0])} {_n(end[1])}")
+    parts.append(_straight(points[-1], points[-1], points[-2]))
+    return "".join(parts)
+
+
+def _reach(one: Point, other: Point, whole: bool) -> float:
+    length = abs(one[0] - other[0]) + abs(one[1] - other[1])
+    return length if whole else length / 2
+
+
+def _towards(corner: Point, other: Point, distance: float) -> Point:
+    dx, dy = other[0] - corner[0], other[1] - corner[1]
+    return corner[0] + (dx > 0) * distance - (dx < 0) * distance, corner[1] + (dy > 0) * distance - (
+        dy < 0
+    ) * distance
+
+
+def _straight(to: Point, corner: Point, before: Point) -> str:
+    return f"V{_n(to[1])}" if corner[0] == before[0] else f"H{_n(to[0])}"
+
+
+def _n(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0")
