@@ -104,7 +104,7 @@ class Layout:
 
 
 def layout(definition: Definition, geometry: Geometry = RUN) -> Layout:
-    """Place every step and edge of *definition*. Edges from unknown steps, and those that close a cycle, are left out."""
+    """Place every step and edge; edges from unknown steps, and those that close a cycle, are left out."""
     grid = _Grid(definition)
     lines = _route(grid)
     drawing = _Drawing(grid, lines, geometry)
@@ -179,10 +179,6 @@ class _Grid:
     def _is_side(self, step: str) -> bool:
         return all(edge.outcome in SIDE_OUTCOMES for edge in self.into[step])
 
-    def is_node(self, row: int, lane: int) -> bool:
-        step = self.taken.get((row, lane))
-        return step is not None and self.row[step] == row
-
 
 # --- channels ------------------------------------------------------------------------------------------------------
 
@@ -232,10 +228,21 @@ def _fits(grid: _Grid, used: dict[tuple[int, int], list[_Line]], line: _Line) ->
         owner = grid.taken.get((row, line.channel))
         if owner is not None and (grid.row[owner] == row or owner != line.edge.source):
             return False
-    return all(
+    return _is_clear(grid, line) and all(
         _together(line, other, gap)
         for gap in range(line.start, line.end)
         for other in used.get((gap, line.channel), ())
+    )
+
+
+def _is_clear(grid: _Grid, line: _Line) -> bool:
+    """Tell whether no other box's line starts or ends where this one turns into its channel or out of it."""
+    above = grid.taken.get((line.start, line.channel), line.edge.source)
+    below = grid.taken.get((line.end, line.channel), line.edge.target)
+    starts = [] if above == line.edge.source else [edge.target for edge in grid.out_of[above]]
+    ends = [] if below == line.edge.target else [edge.source for edge in grid.into[below]]
+    return all(target == line.edge.target for target in starts) and all(
+        source == line.edge.source for source in ends
     )
 
 

@@ -1,4 +1,4 @@
-"""How wide a text is drawn in Inter 600, so that the server can cut names to fit. Measured from the font's own table."""
+"""How wide a text is drawn in Inter 600, so that the server can cut names to fit. From the font's own table."""
 
 import unicodedata
 
