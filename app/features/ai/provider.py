@@ -1,0 +1,288 @@
+"""OpenAI and services that speak its API: texts through pydantic-ai, pictures through the openai SDK.
+
+Requests run on one event loop in a thread of its own, made with the client at the first request of a process: importing
+or configuring opens nothing, so a parent may load this before it forks. The SDK's retries are off: the engine's ledger
+retries. *timeout_s* is a total deadline: a server that drips bytes does not stretch it.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import os
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import httpx2
+import openai
+import openai.resources.chat.completions
+import openai.resources.images
+from openai import AsyncOpenAI
+from pydantic_ai import Agent, NativeOutput, UnexpectedModelBehavior
+from pydantic_ai.exceptions import ContentFilterError, ModelAPIError, OutputTokenLimitExceeded
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
+from pydantic_ai.profiles import merge_profile
+from pydantic_ai.profiles.openai import OpenAIModelProfile
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.usage import RunUsage
+
+from app.engine.contract import Answer, ImageRequest, StepError, TextRequest
+from app.features.ai import prices
+from app.features.ai.faults import connection_fault, timed_out, translated, unusable
+
+OFFICIAL_URL = "https://api.openai.com/v1"
+SIZES = {"square": "1024x1024", "portrait": "1024x1536", "landscape": "1536x1024", "story": "1024x1536"}
+TEMPERATURES = {"safe": 0.3, "balanced": 0.8, "adventurous": 1.1}
+MANNERS = {
+    "safe": "Be careful and plain: no risky jokes, no bold claims.",
+    "balanced": "Be lively, but stay close to what was asked.",
+    "adventurous": "Be bold and surprising: vary tone, angle and structure widely.",
+}
+THINKING_TOKENS = 4000  # models that think before they write spend part of the limit on it
+LONGEST_ANSWER = 40 * 1024 * 1024
+BODIES_AT_ONCE = 4  # pictures read and decoded at the same time: each holds about 8 MB
+GRACE_S = 5.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RawPicture:
+    """The bytes of a picture as the service sent them, and what they cost."""
+
+    content: bytes
+    cost_microusd: int
+    tokens_in: int
+    tokens_out: int
+
+
+class Provider:
+    """One service with its models. Thread-safe; :meth:`close` ends the loop and the connections."""
+
+    def __init__(self, *, api_key: str, base_url: str, text_model: str, image_model: str) -> None:
+        self.text_model = text_model
+        self.image_model = image_model
+        self._api_key = api_key or "none"  # a compatible service may want none; the SDK insists on a text
+        self._base_url = base_url or OFFICIAL_URL
+        self._making = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._owner_pid = 0
+
+    def write(self, request: TextRequest, *, key: str, timeout_s: float) -> Answer:
+        """Return a text as the JSON of ``request.answer``; an unusable answer is asked for once more, then raises."""
+        return self._run(self._write(request, key), timeout_s)
+
+    def picture(self, request: ImageRequest, *, key: str, timeout_s: float) -> RawPicture:
+        """Return one picture's bytes."""
+        return self._run(self._picture(request, key), timeout_s)
+
+    def close(self) -> None:
+        """Close the connections and end the loop of this process; the next request makes them anew."""
+        loop = self._loop
+        if loop is None or self._owner_pid != os.getpid():
+            return
+        asyncio.run_coroutine_threadsafe(self._client.close(), loop).result(GRACE_S)
+        loop.call_soon_threadsafe(loop.stop)
+        self._forget()
+
+    # --- the loop ---
+
+    def _run(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+        future = asyncio.run_coroutine_threadsafe(_within(work, timeout_s), self._running_loop())
+        try:
+            return future.result(timeout_s + GRACE_S)
+        except FutureTimeout:
+            future.cancel()
+            raise timed_out(timeout_s) from None
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._making:
+            if self._loop is None or self._owner_pid != os.getpid():
+                self._forget()
+                self._owner_pid = os.getpid()
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=_serve, args=(self._loop,), name="greenlight-ai", daemon=True).start()
+            return self._loop
+
+    def _forget(self) -> None:
+        self._loop = None
+        for made in ("_client", "_model", "_bodies"):
+            self.__dict__.pop(made, None)
+
+    @cached_property
+    def _client(self) -> AsyncOpenAI:
+        return AsyncOpenAI(api_key=self._api_key, base_url=self._base_url, max_retries=0, timeout=None)
+
+    @cached_property
+    def _bodies(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore(BODIES_AT_ONCE)
+
+    # --- texts ---
+
+    @cached_property
+    def _model(self) -> OpenAIChatModel:
+        profile = OpenAIProvider.model_profile(self.text_model)
+        if not self._is_official:  # most compatible services know the older name of the limit only
+            profile = merge_profile(profile, OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False))
+        provider = OpenAIProvider(openai_client=self._client)
+        return OpenAIChatModel(self.text_model, provider=provider, profile=profile)
+
+    @property
+    def _is_official(self) -> bool:
+        return self._base_url.rstrip("/") == OFFICIAL_URL
+
+    async def _write(self, request: TextRequest, key: str) -> Answer:
+        usage = RunUsage()
+        try:
+            written = await self._ask(request, key, usage)
+        except StepError as error:
+            error.spent = self._spent(usage, None)
+            raise
+        return self._spent(usage, written)
+
+    async def _ask(self, request: TextRequest, key: str, usage: RunUsage) -> dict[str, Any]:
+        """Ask, and once more where the answer does not fit its schema (pydantic-ai) or was cut off (here)."""
+        try:
+            try:
+                return await self._ask_once(request, usage, key=key, limit=request.max_tokens, repairs=1)
+            except OutputTokenLimitExceeded:
+                if usage.requests > 1:
+                    raise
+                return await self._ask_once(
+                    request, usage, key=f"{key}-repair", limit=request.max_tokens * 2, repairs=0
+                )
+        except OutputTokenLimitExceeded as error:
+            raise unusable("truncated", "The AI's answer was cut off before its end.") from error
+        except ContentFilterError as error:
+            raise unusable("refused", "The AI refused to write this.") from error
+        except UnexpectedModelBehavior as error:
+            if usage.requests and not usage.output_tokens:
+                raise unusable("empty", "The AI sent an empty answer, twice.") from error
+            raise unusable("unusable", "The AI's answer cannot be used: it is not in the form asked for.") from error
+        except ModelAPIError as error:
+            if isinstance(error.__cause__, openai.OpenAIError):
+                raise translated(error.__cause__, model=self.text_model) from error
+            raise unusable("unusable", "The AI service sent an answer that cannot be read.") from error
+
+    async def _ask_once(
+        self, request: TextRequest, usage: RunUsage, *, key: str, limit: int, repairs: int
+    ) -> dict[str, Any]:
+        agent = Agent(
+            self._model,
+            output_type=NativeOutput(request.answer),
+            instructions=self._instructions(request),
+            retries={"output": repairs},
+        )
+        result = await agent.run(
+            request.prompt,
+            model_settings=lambda context: self._settings(request, limit, key if context.run_step <= 1 else f"{key}-repair"),
+            usage=usage,
+            infer_name=False,
+        )
+        value: dict[str, Any] = result.output.model_dump(mode="json")
+        return value
+
+    def _instructions(self, request: TextRequest) -> str:
+        if self._takes_temperature:
+            return request.system
+        return f"{request.system}\n{MANNERS.get(request.creativity, '')}".strip()
+
+    def _settings(self, request: TextRequest, limit: int, key: str) -> OpenAIChatModelSettings:
+        chosen = OpenAIChatModelSettings(max_tokens=limit, extra_headers={"Idempotency-Key": key})
+        profile = self._model.profile
+        if self._takes_temperature:
+            chosen["temperature"] = TEMPERATURES.get(request.creativity, TEMPERATURES["balanced"])
+            if profile.get("openai_supports_reasoning"):
+                chosen["openai_reasoning_effort"] = "none"
+        else:
+            chosen["openai_reasoning_effort"] = "low"
+            chosen["max_tokens"] = limit + THINKING_TOKENS
+        return chosen
+
+    @property
+    def _takes_temperature(self) -> bool:
+        profile = self._model.profile
+        thinks = profile.get("openai_supports_reasoning", False)
+        return not thinks or bool(profile.get("openai_supports_reasoning_effort_none", False))
+
+    def _spent(self, usage: RunUsage, value: Any) -> Answer:
+        cost = prices.cost_microusd(
+            self.text_model, usage.input_tokens, usage.output_tokens, cached_in=usage.cache_read_tokens
+        )
+        return Answer(value, cost, usage.input_tokens, usage.output_tokens, self.text_model)
+
+    # --- pictures ---
+
+    async def _picture(self, request: ImageRequest, key: str) -> RawPicture:
+        size = SIZES.get(request.size, SIZES["square"])
+        options: dict[str, Any] = {"response_format": "b64_json"}
+        if self.image_model.startswith(("gpt-image", "chatgpt-image")):
+            options = {"quality": "medium", "output_format": "png"}
+        try:
+            async with self._client.images.with_streaming_response.generate(
+                model=self.image_model,
+                prompt=_prompt_with_style(request),
+                size=size,
+                n=1,
+                extra_headers={"Idempotency-Key": key},
+                **options,
+            ) as response:
+                async with self._bodies:
+                    body = await _read(response)
+                    return self._decoded(body, request, size)
+        except openai.OpenAIError as error:
+            raise translated(error, model=self.image_model) from error
+
+    def _decoded(self, body: bytes, request: ImageRequest, size: str) -> RawPicture:
+        try:
+            answer = json.loads(body)
+            first = answer["data"][0]
+            content = base64.b64decode(first["b64_json"], validate=True)
+        except (ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
+            raise unusable("unusable", "The AI service sent no picture that can be read.") from error
+        if not content:
+            raise unusable("empty", "The AI service sent an empty picture.")
+        used = answer.get("usage") or {}
+        tokens_in = int(used.get("input_tokens") or 0) or prices.tokens_of(request.prompt)
+        tokens_out = int(used.get("output_tokens") or 0) or prices.PICTURE_TOKENS[size]
+        cost = prices.cost_microusd(self.image_model, tokens_in, tokens_out)
+        return RawPicture(content, cost, tokens_in, tokens_out)
+
+
+def _prompt_with_style(request: ImageRequest) -> str:
+    parts = [request.prompt.strip(), f"Style: {request.style}." if request.style else ""]
+    if request.size == "story":
+        parts.append("Tall picture for a phone; keep the top and bottom sixth free of anything important.")
+    if request.count > 1:
+        parts.append(f"This is picture {request.number} of {request.count}: choose a view of its own.")
+    return "\n".join(part for part in parts if part)
+
+
+async def _read(response: Any) -> bytes:
+    content = bytearray()
+    try:
+        async for chunk in response.iter_bytes(65536):
+            content += chunk
+            if len(content) > LONGEST_ANSWER:
+                raise unusable("too_large", "The AI service sent more than 40 MB for one picture.")
+    except httpx2.TransportError as error:
+        raise connection_fault(error) from error
+    return bytes(content)
+
+
+async def _within(work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await work
+    except TimeoutError:
+        raise timed_out(timeout_s) from None
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

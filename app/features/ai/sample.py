@@ -1,0 +1,247 @@
+"""The sample writer: what answers without a provider. Labelled, made of the run's own answers, the same every time.
+
+Texts read like what was asked for (an advertisement, a caption, a letter, a vehicle's listing) so that everything after
+them can be tried for real. No time is spent and nothing is paid.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from app.engine.contract import TextRequest
+
+LABEL = "Sample"
+ROOMY = 1200  # characters where nobody set a limit
+_SUBJECT_KEYS = (
+    "offer", "vehicle", "vehicle_of_interest", "headline_feature", "feature", "product", "topic", "theme", "subject", "what", "message",
+)
+_DETAIL_KEYS = ("price_terms", "price", "terms", "payment", "dates", "date", "mileage", "condition", "notes", "standout")
+_HIDDEN = re.compile(r"(approver|mail|url|link|phone|vin|token|password|count|tone|voice|stock|people)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the samples speak of: the subject in a few words, a second fact, a place or name to address."""
+
+    subject: str
+    detail: str
+    audience: str
+    name: str
+
+
+def write(request: TextRequest) -> dict[str, Any]:
+    """Return the JSON of ``request.answer``, honouring ``count``, ``max_chars`` and ``title_max_chars`` of ``request.sample``."""
+    wanted = request.sample
+    count = max(1, int(wanted.get("count") or 1))
+    first = max(1, int(wanted.get("number") or 1))
+    facts = _facts(wanted.get("facts") or {}, request.prompt)
+    texts = list(_texts(request, facts, range(first, first + count)))
+    if _is_texts(request.answer):
+        return request.answer.model_validate({"texts": texts}).model_dump(mode="json")
+    filled = {name: _value(field, texts[0]["text"]) for name, field in request.answer.model_fields.items()}
+    return request.answer.model_validate(filled).model_dump(mode="json")
+
+
+def _texts(request: TextRequest, facts: _Facts, numbers: range) -> Iterator[dict[str, str]]:
+    most = int(request.sample.get("max_chars") or 0) or ROOMY
+    title_most = int(request.sample.get("title_max_chars") or 0)
+    make = _maker(request.prompt)
+    for number in numbers:
+        title = fit(f"{LABEL} {number}: {_title(facts, number)}", title_most) if title_most else ""
+        yield {"title": title, "text": make(facts, number, most)}
+
+
+# --- what is asked for ---
+
+
+def _maker(prompt: str) -> Any:
+    words = prompt.lower()
+    if re.search(r"\b(e-?mail|letter|reply|follow[- ]?up|answer to|text message|sms)\b", words):
+        return _letter
+    if re.search(r"\b(listing|vehicle description|describe the (car|vehicle|truck))\b", words):
+        return _listing
+    if re.search(r"\b(caption|carousel|slide|instagram)\b", words):
+        return _caption
+    return _advertisement
+
+
+_OPENINGS = (
+    "{subject}.", "This week: {subject}.", "Good news: {subject}.", "Made for {audience}: {subject}.",
+    "Still looking? {subject}.", "One visit, one answer: {subject}.", "Your neighbours asked for it: {subject}.",
+    "Less to worry about: {subject}.", "Worth the short drive: {subject}.", "Ready when you are: {subject}.",
+)
+_CLOSINGS = (
+    "Book your visit today.", "See it in person.", "Ask us anything.", "Save your place.", "Take a closer look.",
+    "Come by this week.", "Reserve it online.", "We keep it ready.", "Tell us what you need.",
+)
+
+
+def _advertisement(facts: _Facts, number: int, most: int) -> str:
+    opening = _pick(_OPENINGS, number).format(subject=facts.subject, audience=facts.audience)
+    closing = _pick(_CLOSINGS, number + (number - 1) // len(_OPENINGS))
+    label = f"{LABEL} {number}: "
+    room = most - len(label)
+    for parts in ((opening, facts.detail, closing), (opening, closing), (opening,)):
+        text = " ".join(part for part in parts if part)
+        if len(text) <= room:
+            return label + text
+    short = fit(facts.subject, room - len(closing) - 2)
+    return label + (f"{short}. {closing}" if len(short) > 12 else fit(facts.subject, room)) if room > 0 else fit(label, most)
+
+
+def _caption(facts: _Facts, number: int, most: int) -> str:
+    lines = [
+        f"{LABEL} {number}: {_pick(_OPENINGS, number).format(subject=facts.subject, audience=facts.audience)}",
+        facts.detail,
+        _pick(_CLOSINGS, number),
+        "Swipe to see more." if number == 1 else "",
+    ]
+    return _stack(lines, most)
+
+
+def _letter(facts: _Facts, number: int, most: int) -> str:
+    greeting = f"{LABEL} {number}: Hello {facts.name}," if facts.name else f"{LABEL} {number}: Hello,"
+    bodies = (
+        f"thank you for asking about {_inside(facts.subject)}.",
+        f"you asked about {_inside(facts.subject)}; here is what we can do.",
+        f"we would be glad to show you {_inside(facts.subject)}.",
+    )
+    offers = (
+        "Would Thursday or Friday suit you for a short visit?",
+        "When is a good time to call you?",
+        "Shall we keep an hour free for you this week?",
+    )
+    lines = [greeting, _pick(bodies, number), facts.detail, _pick(offers, number), "Your team at the dealership"]
+    return _stack(lines, most)
+
+
+def _listing(facts: _Facts, number: int, most: int) -> str:
+    lines = [
+        f"{LABEL} {number}: {facts.subject}.",
+        facts.detail,
+        _pick(
+            (
+                "Inspected by our own workshop; the report is at the desk.",
+                "Service history on paper, two keys, ready to drive away.",
+                "Open for a test drive on every working day.",
+            ),
+            number,
+        ),
+        "Ask for the full list of equipment; what is not in it is not promised.",
+        _pick(_CLOSINGS, number),
+    ]
+    return _stack(lines, most)
+
+
+_TITLES = (
+    "ready when you are", "come and see it", "this week only here", "worth a closer look", "ask us today",
+    "your next good idea", "made easy", "made for you", "open for you", "one visit away",
+)
+
+
+def _title(facts: _Facts, number: int) -> str:
+    short = fit(facts.subject, 28)
+    return f"{short}, {_pick(_TITLES, number)}"
+
+
+# --- facts ---
+
+
+def _facts(answers: Mapping[str, Any], prompt: str) -> _Facts:
+    texts = {key: _clean(value) for key, value in answers.items() if _clean(value)}
+    told = {key: text for key, text in texts.items() if not _HIDDEN.search(key)}
+    subject = _vehicle(texts) or _first(told, _SUBJECT_KEYS) or next(iter(told.values()), "") or _clean(prompt)
+    subject = fit(subject, 90).rstrip(".!?:; ") or "your request"
+    detail = next((text for key in _DETAIL_KEYS for text in [told.get(key, "")] if text and subject not in text), "")
+    return _Facts(
+        subject=subject[0].upper() + subject[1:],
+        detail=_sentence(fit(detail, 120)),
+        audience=fit(texts.get("audience", ""), 40) or "you",
+        name=fit(_first(texts, ("customer_name", "lead_name", "first_name", "customer", "name")), 40),
+    )
+
+
+def _vehicle(texts: Mapping[str, str]) -> str:
+    parts = [texts.get(key, "") for key in ("year", "make", "model", "trim")]
+    return " ".join(part for part in parts if part) if texts.get("make") or texts.get("model") else ""
+
+
+def _first(texts: Mapping[str, str], keys: tuple[str, ...]) -> str:
+    return next((texts[key] for key in keys if texts.get(key)), "")
+
+
+def _clean(value: object) -> str:
+    if isinstance(value, bool) or value is None or isinstance(value, dict | list | tuple):
+        return ""
+    return " ".join(str(value).split())
+
+
+# --- writing ---
+
+
+def fit(text: str, most: int) -> str:
+    """Return *text* cut at a word's end to at most *most* characters; nothing where there is no room."""
+    text = text.strip()
+    if len(text) <= most:
+        return text
+    if most <= 0:
+        return ""
+    cut = text[: most + 1].rsplit(" ", 1)[0] if " " in text[: most + 1] else text[:most]
+    return cut[:most].rstrip(" ,;:-–(")
+
+
+def _stack(lines: list[str], most: int) -> str:
+    """Put lines under each other as long as they fit; the first always stands, cut if it must be."""
+    text = fit(lines[0], most)
+    for line in filter(None, lines[1:]):
+        if len(text) + 1 + len(line) <= most:
+            text = f"{text}\n{line}"
+    return text
+
+
+def _sentence(text: str) -> str:
+    return "" if not text else text[0].upper() + text[1:].rstrip(".") + "."
+
+
+def _inside(subject: str) -> str:
+    """Lower the first letter inside a sentence, unless the word is a name, a number or an abbreviation."""
+    first = subject.split(" ", 1)[0]
+    return subject if first[:1].isdigit() or first[1:] != first[1:].lower() or len(subject.split()) < 4 else subject[0].lower() + subject[1:]
+
+
+def _pick(choices: tuple[str, ...], number: int) -> str:
+    return choices[(number - 1) % len(choices)]
+
+
+# --- other answers ---
+
+
+def _is_texts(answer: type[BaseModel]) -> bool:
+    return set(answer.model_fields) == {"texts"}
+
+
+def _value(field: FieldInfo, text: str) -> Any:
+    """Return something that fits a field's type: labelled text, the first choice, the smallest number."""
+    return _of_type(field.annotation, text)
+
+
+def _of_type(kind: Any, text: str) -> Any:
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is list:
+        return [_of_type(args[0], text)]
+    if origin is dict:
+        return {}
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {name: _value(field, text) for name, field in kind.model_fields.items()}
+    if kind is bool:
+        return False
+    if kind is int or kind is float:
+        return 1
+    if args and origin is not None and kind is not str:
+        first = next((choice for choice in args if choice is not type(None)), None)
+        return _of_type(first, text) if isinstance(first, type) else first
+    return text

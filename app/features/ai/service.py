@@ -1,0 +1,129 @@
+"""AI: texts and pictures from the provider that is set up, or from the sample writer where there is none.
+
+Neither function retries; the engine's ledger does. Both raise :class:`StepError` (``busy network timeout outside
+ai_answer permission budget input``) and may be called from any thread. Nothing connects before the first request.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Literal
+
+from PIL import Image, UnidentifiedImageError
+
+from app.core.settings import Settings
+from app.engine.contract import Answer, Category, ImageRequest, StepError, TextRequest
+from app.features.ai import sample
+
+if TYPE_CHECKING:
+    from app.features.ai.provider import Provider
+
+SAMPLE_MODEL = "Sample writer"
+MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+_LARGEST_SYSTEM_TOKENS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture as it came: its bytes (*png*; a compatible service may send JPEG or WebP, see *media_type*) and size."""
+
+    png: bytes
+    media_type: str
+    width: int
+    height: int
+    prompt: str
+
+
+class _State:
+    provider: "Provider | None" = None
+
+
+_state = _State()
+
+
+def configure(settings: Settings) -> None:
+    """Choose the provider; loads its libraries (so that a parent shares them with what it forks), opens nothing."""
+    if _state.provider is not None:
+        _state.provider.close()
+    _state.provider = None
+    if settings.has_ai:
+        from app.features.ai.provider import Provider
+
+        _state.provider = Provider(
+            api_key=settings.openai_api_key,
+            base_url=settings.openai_base_url,
+            text_model=settings.ai_text_model,
+            image_model=settings.ai_image_model,
+        )
+
+
+def is_sample() -> bool:
+    """Tell whether the sample writer answers because no provider is set up."""
+    return _state.provider is None
+
+
+def model_name(kind: Literal["text", "image"]) -> str:
+    """Return the model that writes texts or makes pictures: what a document shows as its writer."""
+    if _state.provider is None:
+        return SAMPLE_MODEL
+    return _state.provider.text_model if kind == "text" else _state.provider.image_model
+
+
+def write_text(request: TextRequest, *, key: str, timeout_s: float) -> Answer:
+    """Return the JSON of ``request.answer`` with its cost. *timeout_s* is the total, repair included."""
+    if _state.provider is None:
+        return Answer(sample.write(request), model=SAMPLE_MODEL)
+    return _state.provider.write(request, key=key, timeout_s=timeout_s)
+
+
+def make_image(request: ImageRequest, *, key: str, timeout_s: float) -> Answer:
+    """Return a :class:`Picture` with its cost. *timeout_s* is the total."""
+    if _state.provider is None:
+        from app.features.ai import sample_pictures
+
+        content = sample_pictures.draw(request)
+        return Answer(_picture(content, request.prompt), model=SAMPLE_MODEL)
+    raw = _state.provider.picture(request, key=key, timeout_s=timeout_s)
+    spent = Answer(None, raw.cost_microusd, raw.tokens_in, raw.tokens_out, _state.provider.image_model)
+    try:
+        picture = _picture(raw.content, request.prompt)
+    except StepError as error:
+        error.spent = spent
+        raise
+    return Answer(picture, spent.cost_microusd, spent.tokens_in, spent.tokens_out, spent.model)
+
+
+def estimate_text(request: TextRequest) -> int:
+    """Return what a text may cost at most, in micro-dollars: the whole prompt in, the token limit out."""
+    if _state.provider is None:
+        return 0
+    from app.features.ai import prices
+
+    tokens_in = prices.tokens_of(request.system) + prices.tokens_of(request.prompt) + _LARGEST_SYSTEM_TOKENS
+    return prices.cost_microusd(_state.provider.text_model, tokens_in, request.max_tokens)
+
+
+def estimate_image(request: ImageRequest) -> int:
+    """Return what a picture of that size costs, in micro-dollars, at medium quality."""
+    if _state.provider is None:
+        return 0
+    from app.features.ai import prices
+    from app.features.ai.provider import SIZES
+
+    tokens_out = prices.PICTURE_TOKENS[SIZES.get(request.size, SIZES["square"])]
+    return prices.cost_microusd(_state.provider.image_model, prices.tokens_of(request.prompt), tokens_out)
+
+
+def _picture(content: bytes, prompt: str) -> Picture:
+    """Read type and size from the header alone; the pixels are looked at when it is stored."""
+    try:
+        with Image.open(BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
+            width, height = image.size
+            media_type = MEDIA_TYPES[str(image.format)]
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise StepError(
+            Category.AI_ANSWER,
+            "The AI service sent something that is not a picture.",
+            code="unusable",
+            fix="Try this step again; if it goes on, choose another model.",
+        ) from error
+    return Picture(content, media_type, width, height, prompt)
