@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -21,6 +22,19 @@ from tests.servers import PostgresServer, RedisServer, SmtpServer
 
 ROOT = Path(__file__).resolve().parents[1]
 DATABASES = ["sqlite", "postgresql"]
+
+
+def pytest_configure() -> None:
+    """Take the machine's own settings away: no test reaches a real provider, mail server or proxy by accident.
+
+    Two runs of the same code try the same examples, and a slow machine fails none of them.
+    """
+    for name in Settings.__dataclass_fields__:
+        os.environ.pop(name.upper(), None)
+    os.environ["GREENLIGHT_ENV"] = "test"
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+    hypothesis.settings.register_profile("ours", deadline=None, derandomize=True)
+    hypothesis.settings.load_profile("ours")
 
 
 # --- databases ---
