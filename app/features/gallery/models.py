@@ -24,15 +24,24 @@ class Template(Model):
     category: Mapped[str] = mapped_column(sa.String(40))
     tags: Mapped[list[Any]] = mapped_column(default=list)
     gets: Mapped[list[Any]] = mapped_column(default=list)  # what the staff member gets, one line each
-    label: Mapped[str] = mapped_column(default="")  # a value text that names a run: "Facebook ads: {{ inputs.offer }}"
+    label: Mapped[str] = mapped_column(
+        default=""
+    )  # a value text that names a run: "Facebook ads: {{ inputs.offer }}"
     sample_inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    estimate: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {minutes, cost_microusd} until five real runs exist
+    estimate: Mapped[dict[str, Any]] = mapped_column(
+        default=dict
+    )  # {minutes, cost_microusd} until five real runs exist
     definition: Mapped[dict[str, Any]]
     updated_at: Mapped[datetime]
 
     __table_args__ = (
-        sa.Index("uq_template_slug_system", "slug", unique=True, postgresql_where=sa.text("workspace_id IS NULL"),
-                 sqlite_where=sa.text("workspace_id IS NULL")),
+        sa.Index(
+            "uq_template_slug_system",
+            "slug",
+            unique=True,
+            postgresql_where=sa.text("workspace_id IS NULL"),
+            sqlite_where=sa.text("workspace_id IS NULL"),
+        ),
         sa.UniqueConstraint("workspace_id", "slug"),
     )
 

@@ -20,7 +20,9 @@ class Workflow(Model):
     name: Mapped[str] = mapped_column(sa.String(200))
     description: Mapped[str] = mapped_column(default="")
     category: Mapped[str] = mapped_column(sa.String(40), default="")
-    template_slug: Mapped[str | None] = mapped_column(sa.String(80))  # made from this template and kept in step with it
+    template_slug: Mapped[str | None] = mapped_column(
+        sa.String(80)
+    )  # made from this template and kept in step with it
     template_version: Mapped[int | None]
     published_number: Mapped[int] = mapped_column(default=0)
     is_enabled: Mapped[bool] = mapped_column(default=True)

@@ -70,7 +70,9 @@ def workflows(session: Session, workspace_id: str) -> Sequence[Workflow]:
 def for_template(session: Session, workspace_id: str, slug: str) -> Workflow | None:
     """Return the workflow that follows a template in this workspace; None before its first use."""
     return (
-        session.execute(_alive(workspace_id).where(Workflow.template_slug == slug).order_by(Workflow.created_at))
+        session.execute(
+            _alive(workspace_id).where(Workflow.template_slug == slug).order_by(Workflow.created_at)
+        )
         .scalars()
         .first()
     )
@@ -93,5 +95,5 @@ def current_version(session: Session, workflow: Workflow) -> Version:
     return found
 
 
-def _alive(workspace_id: str) -> sa.Select[tuple[Workflow]]:
+def _alive(workspace_id: str) -> sa.Select[Workflow]:
     return sa.select(Workflow).where(Workflow.workspace_id == workspace_id, Workflow.deleted_at.is_(None))

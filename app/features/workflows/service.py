@@ -31,7 +31,8 @@ def create(
     name = name.strip()
     if not 1 <= len(name) <= 200:
         fix = "Give the workflow a name of 1 to 200 characters."
-        raise Invalid("The workflow needs a name.", [FieldError("/name", "required", "The name is missing or too long.", fix)])
+        fault = FieldError("/name", "required", "The name is missing or too long.", fix)
+        raise Invalid("The workflow needs a name.", [fault])
     checked = validated(definition)
     now = clock.now()
     workflow = Workflow(
@@ -53,7 +54,12 @@ def create(
 
 
 def publish(
-    session: Session, workflow: Workflow, definition: Definition | dict[str, Any], *, actor_id: str | None, note: str = ""
+    session: Session,
+    workflow: Workflow,
+    definition: Definition | dict[str, Any],
+    *,
+    actor_id: str | None,
+    note: str = "",
 ) -> Version:
     """Publish *definition* as the next version; the caller commits. Runs under way keep theirs.
 

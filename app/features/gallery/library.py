@@ -1,0 +1,117 @@
+"""The templates that come with the product: YAML files, read and checked before they reach the database."""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.core.errors import FieldError, Invalid
+from app.definition import schema
+from app.definition.inputs import clean_inputs
+from app.definition.problems import InputsInvalid, Problem
+from app.definition.values import check_value, names_in
+from app.engine import catalog
+from app.features.gallery.enums import Category
+
+FOLDER = Path(__file__).with_name("templates")
+
+Line = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class Estimate(BaseModel):
+    """What a run takes before five real ones exist: minutes of work, micro-dollars for AI."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    minutes: Annotated[float, Field(gt=0, le=600)]
+    cost_microusd: Annotated[int, Field(ge=0)]
+
+
+class TemplateFile(BaseModel):
+    """One template as its file says it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slug: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+    version: Annotated[int, Field(ge=1)]
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    summary: Line
+    category: Category
+    tags: list[Line] = []
+    gets: Annotated[list[Line], Field(min_length=1)]
+    label: Line
+    sample_inputs: dict[str, Any]
+    estimate: Estimate
+    definition: dict[str, Any]
+
+
+def read_all(folder: Path = FOLDER) -> list[TemplateFile]:
+    """Return every template of *folder*, by slug. Raises Invalid with the problems of all files."""
+    files: list[TemplateFile] = []
+    problems: list[FieldError] = []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            files.append(read(path))
+        except Invalid as invalid:
+            problems += (
+                FieldError(f"/{path.stem}{p.path}", p.code, p.message, p.fix) for p in invalid.problems
+            )
+    if problems:
+        raise Invalid(f"{len(problems)} things are wrong with the templates in {folder}.", problems)
+    return files
+
+
+@cache
+def ours() -> tuple[TemplateFile, ...]:
+    """Return the templates that come with the product, read and checked once a process."""
+    return tuple(read_all())
+
+
+def read(path: Path) -> TemplateFile:
+    """Read one file. Raises Invalid with every problem: shape, definition, label, and sample answers."""
+    try:
+        template = TemplateFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        fault = FieldError("", "bad_value", str(error), "Mend the file.")
+        raise Invalid(f"{path.name} is not YAML.", [fault]) from error
+    except ValidationError as error:
+        raise Invalid(f"{path.name} is not a template.", list(_faults_of_shape(error))) from error
+    problems = [*_problems(template, path.stem)]
+    if problems:
+        faults = [FieldError(p.path, p.code, p.message, p.fix) for p in problems]
+        raise Invalid(f"{path.name} has {len(problems)} problems.", faults)
+    return template
+
+
+def _faults_of_shape(error: ValidationError) -> Iterator[FieldError]:
+    for fault in error.errors(include_url=False):
+        yield FieldError("/" + "/".join(map(str, fault["loc"])), "bad_value", fault["msg"], "Mend the file.")
+
+
+def _problems(template: TemplateFile, stem: str) -> Iterator[Problem]:
+    if template.slug != stem:
+        message = f"The slug is {template.slug}, the file {stem}.yaml."
+        yield Problem("/slug", "bad_value", message, "Give both one name.")
+    faults = schema.check(template.definition, catalog.facts())
+    yield from (fault.under("definition") for fault in faults)
+    if faults:
+        return
+    definition = schema.Definition.model_validate(template.definition)
+    yield from _problems_of_label(template.label, definition)
+    try:
+        clean_inputs(definition, template.sample_inputs)
+    except InputsInvalid as invalid:
+        yield from (fault.under("sample_inputs") for fault in invalid.problems)
+
+
+def _problems_of_label(label: str, definition: schema.Definition) -> Iterator[Problem]:
+    yield from (fault.under("label") for fault in check_value(label))
+    keys = {question.key for question in definition.inputs}
+    for name in names_in(label):
+        if name.root != "inputs" or not name.path or name.path[0] not in keys:
+            yield Problem(
+                "/label", "unknown_name", f"The label names {name.text}.", "Name an answer: {{ inputs.… }}."
+            )

@@ -1,0 +1,121 @@
+"""Rules of the gallery: what a search finds, when figures are real, which questions take a file, what is asked when."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from app.definition.schema import Definition, Input, InputType
+
+REAL_RUNS = 5
+"""So many ended runs make a card's figures real; below that they are marked as a sample."""
+
+SEED = "seed"
+"""The trigger of the finished samples that a demo workspace starts with."""
+
+ONE_PAGE = 7
+"""The most questions that one page asks; more are asked a group a page."""
+
+FILE_CHARS = 10_000
+"""A long text that may hold so many characters can also be filled from a file."""
+
+_WORD = re.compile(r"[a-z0-9]+")
+_SMALL = frozenset("a an and for from in of on or our the to with my your me us some make write new".split())
+
+
+class Searched(Protocol):
+    """What a search looks at."""
+
+    name: str
+    summary: str
+    tags: list[Any]
+    gets: list[Any]
+
+
+def match(template: Searched, text: str) -> int:
+    """Tell how well a template answers a search; 0 when a word that matters is nowhere in it.
+
+    A word counts by where it stands: the name, a tag, the summary, what one gets. Plurals and
+    beginnings of words match.
+    """
+    words = _words(text)
+    meant = [word for word in words if word not in _SMALL] or words
+    places = (
+        (8, _words(template.name)),
+        (5, _words(" ".join(map(str, template.tags)))),
+        (3, _words(template.summary)),
+        (1, _words(" ".join(map(str, template.gets)))),
+    )
+    total = 0
+    for word in meant:
+        best = max(
+            (weight for weight, known in places if any(_same(word, other) for other in known)), default=0
+        )
+        if not best:
+            return 0
+        total += best
+    return total
+
+
+def seconds_covered(spans: Iterable[tuple[datetime, datetime]]) -> float:
+    """Return how many seconds the spans cover together, each moment once: two waits at one time are one."""
+    total, covered = 0.0, None
+    for start, end in sorted(spans):
+        begin = start if covered is None or start > covered else covered
+        total += max((end - begin).total_seconds(), 0.0)
+        covered = end if covered is None or end > covered else covered
+    return total
+
+
+def approvals_usual(steps: Sequence[Mapping[str, Any]]) -> int:
+    """Count the approvals that a usual run meets; reviews behind a condition are alternatives, so together one at most."""
+    by_id = {str(step.get("id")): step for step in steps}
+    reviews = [step for step in steps if step.get("type") == "review"]
+    certain = [step for step in reviews if not _behind_condition(step, by_id)]
+    return len(certain) or min(len(reviews), 1)
+
+
+def _behind_condition(step: Mapping[str, Any], by_id: Mapping[str, Mapping[str, Any]]) -> bool:
+    waiting, seen = [str(entry) for entry in step.get("after") or []], set()
+    while waiting:
+        source = waiting.pop().partition(":")[0]
+        if source in seen or source not in by_id:
+            continue
+        seen.add(source)
+        if by_id[source].get("type") == "condition":
+            return True
+        waiting.extend(str(entry) for entry in by_id[source].get("after") or [])
+    return False
+
+
+def takes_file(question: Input) -> bool:
+    """Tell whether a text document can be chosen instead of pasting."""
+    return question.type is InputType.LONG_TEXT and (question.max_length or 0) >= FILE_CHARS
+
+
+def pages(definition: Definition) -> list[tuple[str, tuple[Input, ...]]]:
+    """Return the pages of a launch form, each with its title: all on one, or a group a page when there are many."""
+    questions = definition.inputs
+    if not questions:
+        return []
+    if len(questions) <= ONE_PAGE:
+        return [("Your answers", tuple(questions))]
+    groups: dict[str, list[Input]] = {}
+    for question in questions:
+        groups.setdefault(question.group or "Your answers", []).append(question)
+    return [(title, tuple(asked)) for title, asked in groups.items()]
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower().replace("’", "").replace("e-mail", "email"))
+
+
+def _same(word: str, other: str) -> bool:
+    return _stem(word) == _stem(other) or (len(word) >= 3 and other.startswith(word))
+
+
+def _stem(word: str) -> str:
+    for ending in ("ies", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
