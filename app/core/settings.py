@@ -59,6 +59,8 @@ class Settings:
     call_threads: int = _setting(64, "Threads of a worker that do steps which spend or send.")
     trusted_proxies: int = _setting(0, "How many proxies stand in front and set X-Forwarded-For.")
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
+    dyno: str = _setting("", "The dyno's name, set by a Heroku-style host, whose disk is lost at every restart.")
+    crash_at: str = _setting("", "Only with `GREENLIGHT_ENV=test`: a point of the engine at which this process kills itself.")
     lease_s: float = _setting(60.0, "How long a lease lives without its heartbeat, in seconds.")
 
     @property
@@ -109,7 +111,7 @@ class Settings:
         source = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         for spec in fields(cls):
-            raw = source.get("GREENLIGHT_ENV" if spec.name == "environment" else spec.name.upper())
+            raw = source.get(_NAMES.get(spec.name, spec.name.upper()))
             if raw is not None and raw.strip():
                 values[spec.name] = _read(spec.name, spec.default, raw.strip())
         settings = cls(**{**values, **overrides})
@@ -134,6 +136,9 @@ class Settings:
     def replace(self, **changes: Any) -> "Settings":
         """Return a copy with some settings changed, checked again."""
         return self._replace(**changes)._checked()
+
+
+_NAMES = {"environment": "GREENLIGHT_ENV", "crash_at": "GREENLIGHT_CRASH_AT"}
 
 
 def _read(name: str, default: Any, raw: str) -> Any:

@@ -1,0 +1,134 @@
+"""The single dyno: one parent that imports everything, then forks web, worker and clock and keeps them alive.
+
+A worker or clock dyno is the same parent with one child (``worker.py``). See ``docs/architecture.md``, Processes.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+
+import structlog
+from flask import Flask
+
+from app.core import logging
+from app.core.errors import GreenlightError
+from app.core.settings import Settings
+from app.supervisor import forks, preflight, roles, web
+from app.supervisor.loop import Child, Supervisor
+
+ALL = ("web", "worker", "clock")
+BAD_START = 2
+
+# Loaded before the fork, so that no child pays for its own copy; the AI libraries only where a provider is set.
+PRELOAD = (
+    "app.engine.worker_process", "app.engine.clock_process", "app.engine.recovery", "gunicorn.workers.gthread",
+    "email.message", "smtplib", "ssl",
+)  # fmt: skip
+PRELOAD_AI = ("openai.resources.images", "pydantic_ai.models.openai", "pydantic_ai.providers.openai")
+
+Guest = Callable[[Flask, Settings], int | None]
+
+
+def main(wanted: Sequence[str] = ALL) -> int:
+    """Run the processes *wanted* with the environment's settings until SIGTERM; return the exit code, 2: no start."""
+    try:
+        settings = Settings.from_env()
+    except GreenlightError as error:
+        return _refuse(error)
+    if settings.serve == "web" and "web" in wanted:
+        wanted = ("web",)
+    return run(settings, wanted)
+
+
+def run(settings: Settings, wanted: Sequence[str] = ALL, *, guest: Guest | None = None) -> int:
+    """Run the processes *wanted*; *guest* runs once, in a child of its own, when the web server answers."""
+    logging.configure(settings)
+    logging.name_process("supervisor")
+    inherited = forks.open_sockets()
+    redis: Child | None = None
+    try:
+        lock = _check_place(settings, wanted)
+        checking = forks.fork(partial(_check, settings))
+        if lock is not None:
+            redis = Child("redis", lambda _owner: roles.keep_redis(settings), ends_last=True)
+            redis.launch()
+        app = load(settings)
+        if code := forks.wait_for(checking):
+            return _give_up(redis, code)
+        forks.settle(inherited)
+    except GreenlightError as error:
+        return _give_up(redis, _refuse(error))
+    children = [redis] if redis is not None else []
+    return Supervisor(children + list(_children(app, settings, wanted, guest))).run()
+
+
+def load(settings: Settings) -> Flask:
+    """Import everything that a child will use and return the application; opens nothing."""
+    from app import create_app
+
+    app = create_app(settings)
+    for name in PRELOAD + (PRELOAD_AI if settings.has_ai else ()):
+        import_module(name)
+    app.jinja_env.cache  # noqa: B018 (made here, shared by the forks)
+    return app
+
+
+def _check_place(settings: Settings, wanted: Sequence[str]) -> int | None:
+    """Check disk and port; return the lock of the data folder where this supervisor runs the embedded Redis."""
+    preflight.check_disk(settings)
+    if "web" not in wanted:
+        return None
+    preflight.check_port(*web.address(settings))
+    if settings.redis_url:
+        return None
+    preflight.check_redis(settings)
+    return preflight.take_folder(settings)
+
+
+def _check(settings: Settings) -> int:
+    """Check, in a child, what needs connections, which the parent must never have had."""
+    try:
+        if settings.redis_url:
+            preflight.check_redis(settings)
+        preflight.check_database(settings)
+    except GreenlightError as error:
+        return _refuse(error)
+    return 0
+
+
+def _children(app: Flask, settings: Settings, wanted: Sequence[str], guest: Guest | None) -> Sequence[Child]:
+    reader, ready = os.pipe()
+    tidy = partial(roles.tidy, app, settings)
+    known = {
+        "web": Child("web", lambda _owner: roles.serve_web(app, settings, ready), is_vital=True),
+        "worker": Child("worker", partial(roles.work, app, settings), tidy=tidy),
+        "clock": Child("clock", partial(roles.tick, app, settings), tidy=tidy),
+    }
+    children = [known[name] for name in wanted]
+    if "web" in wanted and settings.is_production:
+        children.append(Child("setup", lambda _owner: roles.say_setup_link(app, settings), once=True))
+    if guest is not None:
+        children.append(Child("guest", lambda _owner: _receive(guest, app, settings, reader), once=True))
+    return children
+
+
+def _receive(guest: Guest, app: Flask, settings: Settings, ready: int) -> int | None:
+    os.read(ready, 1)
+    web.forget_connections(app)
+    with app.app_context():
+        return guest(app, settings)
+
+
+def _refuse(error: GreenlightError) -> int:
+    sys.stderr.write(f"Greenlight cannot start: {error.message}\n")
+    return BAD_START
+
+
+def _give_up(redis: Child | None, code: int) -> int:
+    if redis is not None and redis.pid is not None:
+        redis.signal(15)
+        forks.wait_for(redis.pid)
+    structlog.get_logger(__name__).debug("gave up", exit_code=code)
+    return code

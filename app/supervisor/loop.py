@@ -1,0 +1,209 @@
+"""The supervisor's loop: starts children, starts dead ones again, ends all of them within 30 seconds of a SIGTERM."""
+
+import os
+import secrets
+import select
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from app.supervisor import forks
+
+BACK_OFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+HEALTHY_AFTER_S = 60.0  # lived this long: the next death counts as the first
+WEB_DEATHS = 5  # in HEALTHY_AFTER_S: then the whole dyno had better start anew
+GRACE_S = 25.0  # of the 30 s that a host gives between SIGTERM and SIGKILL
+LAST_S = 2.0  # for those that end last, and for a janitor at the end
+JANITOR_S = 20.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Child:
+    """A process to keep alive. *start* gets its owner id ``name:pid:boot`` and runs in the child.
+
+    *tidy* runs in a short-lived process after a death, with the dead one's owner id. *once*: it ends by itself and
+    is not started again. *ends_last*: it gets its SIGTERM when the others are gone. *is_vital*: when it keeps
+    dying all ends.
+    """
+
+    name: str
+    start: Callable[[str], int | None]
+    tidy: Callable[[str], int | None] | None = None
+    once: bool = False
+    ends_last: bool = False
+    is_vital: bool = False
+    pid: int | None = field(default=None, init=False)
+    owner: str = field(default="", init=False)
+    started_at: float = field(default=0.0, init=False)
+    start_at: float | None = field(default=None, init=False)
+    deaths: list[float] = field(default_factory=list, init=False)
+    in_a_row: int = field(default=0, init=False)
+    was_killed: bool = field(default=False, init=False)
+
+    def launch(self) -> None:
+        """Fork it now."""
+        boot = secrets.token_hex(4)
+        self.pid = forks.fork(lambda: self.start(f"{self.name}:{os.getpid()}:{boot}"))
+        self.owner = f"{self.name}:{self.pid}:{boot}"
+        self.started_at, self.start_at = time.monotonic(), None
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it lives."""
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+class Supervisor:
+    """Keeps *children* alive until SIGTERM, SIGINT or SIGHUP. One that runs already (it has a pid) is taken over."""
+
+    def __init__(self, children: Sequence[Child]) -> None:
+        self._children = list(children)
+        self._janitors: dict[int, float] = {}
+        self._ends_at: float | None = None
+        self._code = 0
+        self._signals = os.pipe()
+        for end in self._signals:
+            os.set_blocking(end, False)
+
+    def run(self) -> int:
+        """Start everything and stay until all of it has ended; return the exit code. SIGTERM: in 30 s."""
+        self._take_signals()
+        for child in self._children:
+            if child.pid is None:
+                child.launch()
+        self._reap()  # one taken over may have died before we listened
+        while self._is_busy():
+            self._wait()
+            self._read_signals()
+            self._reap()
+            self._kill_the_late()
+            self._start_the_due()
+        self._end_the_last()
+        return self._code
+
+    # --- what wakes it ---
+
+    def _take_signals(self) -> None:
+        for number in forks.OWN_SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # started by nohup
+            signal.signal(number, lambda *_: None)  # the wake-up pipe tells which
+        signal.set_wakeup_fd(self._signals[1], warn_on_full_buffer=False)
+
+    def _wait(self) -> None:
+        now = time.monotonic()
+        moments = [child.start_at for child in self._children if child.start_at is not None]
+        moments += list(self._janitors.values())
+        if self._ends_at is not None:
+            moments.append(self._ends_at)
+        timeout = max(0.0, min(moments) - now) if moments else None
+        with suppress(InterruptedError):
+            select.select([self._signals[0]], [], [], timeout)
+
+    def _read_signals(self) -> None:
+        with suppress(BlockingIOError):
+            while numbers := os.read(self._signals[0], 64):
+                for number in numbers:
+                    if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                        self._stop()
+
+    # --- stopping ---
+
+    def _stop(self) -> None:
+        if self._ends_at is not None:
+            return  # a second signal changes nothing
+        _log.info("stopping")
+        self._ends_at = time.monotonic() + GRACE_S
+        for child in self._children:
+            child.start_at = None
+            if not child.ends_last:
+                child.signal(signal.SIGTERM)
+
+    def _kill_the_late(self) -> None:
+        now = time.monotonic()
+        for pid in [pid for pid, until in self._janitors.items() if until <= now]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            self._janitors[pid] = now + LAST_S
+        if self._ends_at is None or now < self._ends_at:
+            return
+        for child in self._children:
+            if child.pid is not None and not child.ends_last:
+                _log.warning("killed: it had not ended in time", child=child.name, after_s=GRACE_S)
+                child.was_killed = True
+                child.signal(signal.SIGKILL)
+        self._ends_at = now + LAST_S
+
+    def _is_busy(self) -> bool:
+        if self._ends_at is None:
+            return True
+        return bool(self._janitors) or any(child.pid is not None for child in self._children if not child.ends_last)
+
+    def _end_the_last(self) -> None:
+        for child in self._children:
+            child.signal(signal.SIGTERM)
+        until = time.monotonic() + LAST_S
+        while any(child.pid is not None for child in self._children):
+            left = until - time.monotonic()
+            if left <= 0:
+                for child in self._children:
+                    child.signal(signal.SIGKILL)
+            select.select([self._signals[0]], [], [], max(left, 0.01))
+            with suppress(BlockingIOError):
+                os.read(self._signals[0], 64)
+            self._reap()
+        signal.set_wakeup_fd(-1)
+
+    # --- deaths and starts ---
+
+    def _reap(self) -> None:
+        with suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                if self._janitors.pop(pid, None) is None:
+                    for child in self._children:
+                        if child.pid == pid:
+                            self._bury(child, os.waitstatus_to_exitcode(status))
+
+    def _bury(self, child: Child, code: int) -> None:
+        child.pid, lived_s = None, time.monotonic() - child.started_at
+        if child.tidy is not None and (self._ends_at is None or child.was_killed):
+            self._send_janitor(child)
+        if self._ends_at is not None:
+            return
+        if child.once:
+            if code:
+                _log.error("ended with an error", child=child.name, exit_code=code)
+            return
+        child.in_a_row = 0 if lived_s >= HEALTHY_AFTER_S else child.in_a_row + 1
+        now = time.monotonic()
+        child.deaths = [moment for moment in child.deaths if now - moment < HEALTHY_AFTER_S] + [now]
+        if child.is_vital and len(child.deaths) >= WEB_DEATHS:
+            _log.error("it keeps dying, so all ends", child=child.name, deaths=len(child.deaths), exit_code=code)
+            self._code = 1
+            self._stop()
+            return
+        wait_s = BACK_OFF_S[min(max(child.in_a_row - 1, 0), len(BACK_OFF_S) - 1)]
+        _log.warning("died, starting it again", child=child.name, exit_code=code, in_s=wait_s)
+        child.start_at = now + wait_s
+
+    def _send_janitor(self, child: Child) -> None:
+        tidy, owner = child.tidy, child.owner
+        assert tidy is not None
+        limit_s = JANITOR_S if self._ends_at is None else LAST_S
+        self._janitors[forks.fork(lambda: tidy(owner))] = time.monotonic() + limit_s
+
+    def _start_the_due(self) -> None:
+        now = time.monotonic()
+        for child in self._children:
+            if self._ends_at is None and child.start_at is not None and child.start_at <= now:
+                child.launch()

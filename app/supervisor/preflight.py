@@ -1,0 +1,183 @@
+"""What must be right before the start. Every fault is one sentence that says what to do; the start then ends with 2."""
+
+import errno
+import fcntl
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from app.core import queue, redis_server
+from app.core.errors import GreenlightError
+from app.core.settings import ROOT, Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+CONNECT_S = 5
+UPGRADE = "python -m alembic -c migrations/alembic.ini upgrade head"
+
+_log = structlog.get_logger(__name__)
+
+
+class NotReady(GreenlightError):
+    """Something that the start needs is not there; the message is for the person who starts it."""
+
+    code = "not_ready"
+
+
+def check_disk(settings: Settings) -> None:
+    """Refuse a data folder that cannot be written, and SQLite on a disk that is lost at the next restart."""
+    if settings.is_sqlite and settings.dyno and not settings.allow_ephemeral:
+        raise NotReady(
+            "The database would be a file on this dyno's disk, which is lost at every restart: set DATABASE_URL to a "
+            "PostgreSQL database, or set ALLOW_EPHEMERAL=1 to lose the data knowingly."
+        )
+    if settings.is_sqlite or not settings.redis_url:
+        folder = _sqlite_file(settings).parent if settings.database_url and settings.is_sqlite else settings.data_path
+        for path in {folder, settings.data_path}:
+            _check_folder(path)
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that another program holds or that may not be used."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OverflowError:
+            raise NotReady(f"PORT is {port}: it must be between 1 and 65535.") from None
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise NotReady(
+                    f"Port {port} is taken by another program: stop it, or choose another port "
+                    f"(bin/dev --port {port + 1}, or PORT={port + 1})."
+                ) from None
+            raise NotReady(f"Port {port} on {host} cannot be used ({error.strerror}): choose another PORT.") from None
+
+
+def take_folder(settings: Settings) -> int:
+    """Lock the data folder for this supervisor, whose embedded Redis lives there; return the lock's descriptor."""
+    settings.data_path.mkdir(parents=True, exist_ok=True)
+    path = settings.data_path / "serve.lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise NotReady(
+            f"Greenlight already runs with the folder {settings.data_path} (process {holder}): stop it, or set "
+            "DATA_DIR to another folder."
+        ) from None
+    os.truncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def check_redis(settings: Settings) -> None:
+    """Refuse a Redis whose certificate cannot be checked; only warn of one that is not there: it may come back."""
+    if not settings.redis_url:
+        redis_server.find()
+        return
+    import redis
+
+    queue.warn_of_open_certificate(settings)
+    host = urlsplit(settings.redis_url).hostname or "unknown"
+    try:
+        client = queue.worker_client(settings, connections=1, timeout_s=CONNECT_S)
+        policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+        if policy != "noeviction":
+            _log.warning("Redis may throw hints away: set maxmemory-policy to noeviction", policy=policy)
+    except ValueError as error:
+        raise NotReady(f"REDIS_URL cannot be read ({error}): use redis://, rediss:// or unix://.") from None
+    except redis.AuthenticationError:
+        raise NotReady(f"Redis at {host} refuses the password in REDIS_URL.") from None
+    except redis.ResponseError:
+        pass  # hosted servers do not let CONFIG be read
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise NotReady(
+                f"The certificate of Redis at {host} cannot be checked: to accept it, add "
+                "?ssl_cert_reqs=none to REDIS_URL."
+            ) from None
+        _log.warning("Redis does not answer; runs go on without it, a little later", host=host)
+
+
+def check_database(settings: Settings) -> None:
+    """Refuse a database that cannot be reached, and bring its tables up to date, or say the command that does."""
+    import sqlalchemy as sa
+
+    try:
+        engine = _engine(settings)
+        with engine.connect() as connection:
+            _check_revision(connection, settings)
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError):
+        raise NotReady(
+            "DATABASE_URL cannot be read: use postgresql://user:password@host:5432/name, or leave it empty for SQLite."
+        ) from None
+    except sa.exc.OperationalError as error:
+        cause = " ".join(str(error.orig).split()) or "no reason given"
+        where = f"The file {_sqlite_file(settings)}" if settings.is_sqlite else f"The database at {_host(settings)}"
+        raise NotReady(f"{where} cannot be reached: {cause[:300]}. Check DATABASE_URL.") from None
+
+
+def _check_revision(connection: "Connection", settings: Settings) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    config = Config(str(ROOT / "migrations" / "alembic.ini"))
+    script = ScriptDirectory.from_config(config)
+    head, revision = script.get_current_head(), MigrationContext.configure(connection).get_current_revision()
+    connection.rollback()
+    if revision == head:
+        return
+    known = {step.revision for step in script.walk_revisions()}
+    if revision is not None and revision not in known:
+        if settings.is_sqlite:
+            raise NotReady(f"The database is of a newer Greenlight ({revision}): use that version of the program.")
+        _log.warning("the database is of a newer Greenlight", revision=revision)  # a rollback, or an overlap of deploys
+        return
+    if settings.is_production and not settings.is_sqlite:
+        raise NotReady(f"The database's tables are not up to date ({revision or 'empty'}, not {head}): run {UPGRADE}")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    connection.commit()
+    _log.info("the database's tables are up to date", revision=head, before=revision or "empty")
+
+
+def _engine(settings: Settings) -> "Engine":
+    import sqlalchemy as sa
+
+    options: dict[str, Any] = {} if settings.is_sqlite else {"connect_timeout": CONNECT_S}
+    return sa.create_engine(settings.sqlalchemy_url, poolclass=sa.pool.NullPool, connect_args=options)
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise NotReady(
+            f"The folder {folder} cannot be written ({error.strerror}): change its owner, or set DATA_DIR to "
+            "another one."
+        ) from None
+
+
+def _sqlite_file(settings: Settings) -> Path:
+    return Path(settings.sqlalchemy_url.partition(":///")[2].partition("?")[0])
+
+
+def _host(settings: Settings) -> str:
+    parts = urlsplit(settings.sqlalchemy_url)
+    try:
+        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        return parts.hostname or "localhost"

@@ -1,0 +1,75 @@
+"""A supervisor with children that do nothing but what a test wants; run as a script: ``standin.py FOLDER KIND…``.
+
+Each child writes its pid to ``FOLDER/<name>.<n>`` when it starts. Kinds: ``web`` and ``worker`` wait for SIGTERM;
+``stubborn`` ignores it; ``mortal`` is vital and dies at once; ``last`` ends last; ``pipes`` uses a pipe instead of the
+death signal, ``quick`` starts again without delay, ``short`` gives one second of grace.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from app.core.settings import Settings
+from app.supervisor import forks, loop
+
+folder = Path(sys.argv[1])
+
+
+def begin(name: str) -> None:
+    number = len(list(folder.glob(f"{name}.*")))
+    (folder / f"{name}.new").write_text(str(os.getpid()))
+    (folder / f"{name}.new").rename(folder / f"{name}.{number}")
+
+
+def wait(name: str) -> int:
+    ended = []
+    signal.signal(signal.SIGTERM, lambda *_: ended.append(time.monotonic()))
+    begin(name)
+    while not ended:
+        signal.pause()
+    (folder / f"{name}.ended").write_text(str(ended[0]))
+    return 0
+
+
+def stubborn(owner: str) -> int:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    begin("stubborn")
+    while True:
+        signal.pause()
+
+
+def mortal(owner: str) -> int:
+    begin("mortal")
+    return 1
+
+
+def tidy(owner: str) -> int:
+    (folder / "tidied").write_text(owner)
+    return 0
+
+
+def main() -> int:
+    from app.core import logging
+
+    logging.configure(Settings(environment="production", secret_key="-"))
+    kinds = sys.argv[2:]
+    if "pipes" in kinds:
+        forks.HAS_DEATH_SIGNAL = False
+    if "quick" in kinds:
+        loop.BACK_OFF_S = (0.0, 0.05)
+    if "short" in kinds:
+        loop.GRACE_S = 1.0
+    children = {
+        "web": loop.Child("web", lambda owner: wait("web"), is_vital=True),
+        "worker": loop.Child("worker", lambda owner: wait("worker"), tidy=tidy),
+        "stubborn": loop.Child("stubborn", stubborn, tidy=tidy),
+        "mortal": loop.Child("mortal", mortal, is_vital=True),
+        "last": loop.Child("last", lambda owner: wait("last"), ends_last=True),
+    }
+    forks.settle(forks.open_sockets())
+    return loop.Supervisor([children[kind] for kind in kinds if kind in children]).run()
+
+
+sys.exit(main())

@@ -1,0 +1,165 @@
+"""The supervisor, with real processes: who dies comes back, who supervises takes all along, a stop is a stop."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.supervisor import forks, loop
+from tests.processes.waiting import lives, until
+
+ROOT = Path(__file__).resolve().parents[2]
+STANDIN = Path(__file__).with_name("standin.py")
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def _start(*kinds: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(STANDIN), str(tmp_path), *kinds],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield _start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def pid_of(folder: Path, name: str, number: int = 0) -> int:
+    return until(lambda: _read(folder / f"{name}.{number}"), limit_s=10)
+
+
+def _read(path: Path) -> int:
+    return int(path.read_text()) if path.exists() else 0
+
+
+def test_a_dead_child_is_started_again_at_once_and_alone(start: Start, tmp_path: Path) -> None:
+    supervisor = start("web", "worker")
+    web, worker = pid_of(tmp_path, "web"), pid_of(tmp_path, "worker")
+
+    os.kill(web, signal.SIGKILL)
+    began = time.monotonic()
+    again = pid_of(tmp_path, "web", 1)
+
+    assert time.monotonic() - began < 1
+    assert again != web
+    assert lives(worker)
+    assert not (tmp_path / "worker.1").exists()
+    assert supervisor.poll() is None
+
+
+def test_a_dead_worker_is_tidied_up_after_by_its_owner_id(start: Start, tmp_path: Path) -> None:
+    start("worker")
+    worker = pid_of(tmp_path, "worker")
+    os.kill(worker, signal.SIGKILL)
+    owner = until(lambda: (tmp_path / "tidied").exists() and (tmp_path / "tidied").read_text())
+    role, pid, boot = str(owner).split(":")
+    assert (role, int(pid), len(boot)) == ("worker", worker, 8)
+
+
+def test_a_second_death_waits_a_second(start: Start, tmp_path: Path) -> None:
+    start("worker")
+    os.kill(pid_of(tmp_path, "worker"), signal.SIGKILL)
+    os.kill(pid_of(tmp_path, "worker", 1), signal.SIGKILL)
+    began = time.monotonic()
+    pid_of(tmp_path, "worker", 2)
+    assert 0.8 < time.monotonic() - began < 3
+
+
+def test_five_deaths_of_web_within_a_minute_end_all_with_1(start: Start, tmp_path: Path) -> None:
+    supervisor = start("mortal", "worker", "quick")
+    worker = pid_of(tmp_path, "worker")
+    _, log = supervisor.communicate(timeout=20)
+    assert supervisor.returncode == 1
+    assert len(list(tmp_path.glob("mortal.*"))) == 5
+    assert "it keeps dying" in log
+    assert not lives(worker)
+
+
+@pytest.mark.parametrize("kinds", [("web", "worker"), ("web", "worker", "pipes")], ids=["signal", "pipe"])
+def test_children_end_within_a_second_of_the_supervisors_death(
+    start: Start, tmp_path: Path, kinds: tuple[str, ...]
+) -> None:
+    supervisor = start(*kinds)
+    children = [pid_of(tmp_path, "web"), pid_of(tmp_path, "worker")]
+    supervisor.kill()
+    until(lambda: not any(map(lives, children)), limit_s=1.0)
+
+
+def test_sigterm_goes_to_each_child_once_and_the_last_ends_last(start: Start, tmp_path: Path) -> None:
+    supervisor = start("last", "web", "worker")
+    for name in ("last", "web", "worker"):
+        pid_of(tmp_path, name)
+    supervisor.terminate()
+    assert supervisor.wait(timeout=5) == 0
+    ended = {name: float((tmp_path / f"{name}.ended").read_text()) for name in ("last", "web", "worker")}
+    assert ended["last"] > max(ended["web"], ended["worker"])
+    assert not list(tmp_path.glob("*.1"))
+
+
+def test_a_second_sigterm_and_one_to_all_change_nothing(start: Start, tmp_path: Path) -> None:
+    supervisor = start("web", "stubborn", "short")
+    web, stubborn = pid_of(tmp_path, "web"), pid_of(tmp_path, "stubborn")
+    began = time.monotonic()
+    for pid in (supervisor.pid, web, stubborn, supervisor.pid):
+        os.kill(pid, signal.SIGTERM)
+    _, log = supervisor.communicate(timeout=10)
+    assert supervisor.returncode == 0
+    assert 0.9 < time.monotonic() - began < 3  # the stubborn one got its whole grace, here 1 s
+    assert '"child": "stubborn"' in log
+    assert (tmp_path / "tidied").read_text().startswith(f"stubborn:{stubborn}:")
+    assert not list(tmp_path.glob("web.1"))
+
+
+def test_ctrl_c_reaches_the_children_as_sigterm_only(start: Start, tmp_path: Path) -> None:
+    supervisor = start("web", "worker")
+    web, worker = pid_of(tmp_path, "web"), pid_of(tmp_path, "worker")
+    for pid in (web, worker):
+        os.kill(pid, signal.SIGINT)
+    os.kill(supervisor.pid, signal.SIGINT)
+    assert supervisor.wait(timeout=5) == 0
+    assert (tmp_path / "web.ended").exists()
+    assert (tmp_path / "worker.ended").exists()
+
+
+def test_the_grace_is_within_what_a_host_gives() -> None:
+    assert loop.GRACE_S + 2 * loop.LAST_S < 30
+
+
+def test_a_process_with_a_thread_does_not_fork() -> None:
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        with pytest.raises(forks.NotForkable, match="threads"):
+            forks.settle(forks.open_sockets())
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_process_with_a_socket_does_not_fork() -> None:
+    script = (
+        "import socket; from app.supervisor import forks\n"
+        "held = socket.socket()\n"
+        "try: forks.settle()\n"
+        "except forks.NotForkable as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "1 sockets are open" in done.stdout
