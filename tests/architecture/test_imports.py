@@ -30,7 +30,7 @@ SLIPS = [
     ("ops", "app/ops/slip.py", "import app.features.runs.slip_beside"),
     ("api", "app/api/slip.py", "import app.web.slip_beside"),
     ("cli", "app/cli/slip.py", "import app.web.slip_beside"),
-    ("supervisor", "app/supervisor/slip.py", "import app.features.runs.slip_beside"),
+    ("supervisor", "app/supervisor/slip.py", "import app.web.slip_beside"),
     ("wiring", "app/features/runs/slip.py", "import app.wiring"),
     ("private-parts", "app/features/home/slip.py", "import app.features.runs.forms"),
     ("private-parts", "app/features/home/slip.py", "import app.features.runs.views.slip"),
