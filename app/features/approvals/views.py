@@ -1,5 +1,297 @@
-"""Pages of approvals: the list, the decision page for people with an account and for those without."""
+"""Pages of approvals: the list, the decision page for people with an account and for those without.
 
-from flask import Blueprint
+Opening a page decides nothing. A decision is a POST by a visible button, with a token of the page, never by script.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response, current_app, make_response, request, url_for
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from app.core import clock
+from app.core.db import db
+from app.core.errors import Conflict, FieldError, Forbidden, Gone, Invalid, NotFound
+from app.core.ids import is_id
+from app.features.accounts.enums import Permission
+from app.features.accounts.guards import requires, who
+from app.features.approvals import pictures, queries, service, words
+from app.features.approvals.enums import ApprovalStatus
+from app.features.approvals.forms import DecisionForm
+from app.features.approvals.models import Approval, Approver
+from app.features.runs import service as runs
+from app.web import csrf, htmx
 
 blueprint = Blueprint("approvals", __name__)
+log = structlog.get_logger(__name__)
+
+PAGE = 30
+LINK_FORM_S = 60 * 24 * 3600  # the link's own end comes first
+PICTURE_CACHE = "private, max-age=600"
+
+
+# --- for people with an account ---
+
+
+@blueprint.get("/approvals")
+@requires(Permission.SEE)
+def index() -> Response:
+    """List what waits for me, what waits for others, and what was decided."""
+    me, shows = who(), "decided" if request.args.get("show") == "decided" else "open"
+    return htmx.page("approvals/index.html", fragment="approvals/_list.html", shows=shows, **_lists(me, shows))
+
+
+@blueprint.get("/approvals/panel")
+@requires(Permission.SEE)
+def panel() -> Response:
+    """Show what waits for me, for the home page."""
+    me = who()
+    mine = queries.open_approvals(db.session, me.workspace_id, email=me.email)
+    return htmx.page("approvals/panel.html", rows=queries.rows(db.session, mine[:5], email=me.email), count=len(mine))
+
+
+@blueprint.get("/approvals/<approval_id>")
+@requires(Permission.SEE)
+def show(approval_id: str) -> Response:
+    """Show one request: to decide, or what became of it."""
+    approval, person = _mine(approval_id)
+    return _show(approval, person, DecisionForm())
+
+
+@blueprint.post("/approvals/<approval_id>/decision")
+@requires(Permission.APPROVE)
+def decide(approval_id: str) -> Response:
+    """Decide as a signed-in approver."""
+    approval, person = _mine(approval_id)
+    if person is None:
+        raise Forbidden("Only those who were asked can decide this.")
+    form, me = DecisionForm.read(request.form, approval.document_ids), who()
+    if form.decision is None:
+        return _show(approval, person, form)
+    try:
+        _decide(approval, person, form, by=me.name, by_id=me.user_id, via="page")
+    except Invalid as error:
+        db.session.rollback()
+        return _show(approval, person, form, error.problems, status=422)
+    except (Conflict, Gone) as error:
+        db.session.rollback()
+        return _show(approval, person, DecisionForm(), status=error.status)
+    return htmx.redirect(url_for("approvals.show", approval_id=approval_id))
+
+
+# --- for people with a link ---
+
+
+@blueprint.get("/a/<token>")
+def public(token: str) -> Response:
+    """Show the request that a link was mailed for. Changes nothing, however often it is opened."""
+    return _open_link(token, DecisionForm())
+
+
+@blueprint.post("/a/<token>/decision")
+@csrf.exempt
+def decide_public(token: str) -> Response:
+    """Decide by a link; the form's token is bound to the link, so that no cookie is needed."""
+    approval, person = _by_link(token)
+    form = DecisionForm.read(request.form, approval.document_ids)
+    if not _is_ours(person):
+        return _open_link(token, form, status=400, note="The page was open for too long. Nothing is decided yet: please press again.")
+    if form.decision is None:
+        return _open_link(token, form)
+    try:
+        _decide(approval, person, form, by=queries.shown(person), by_id=None, via="link")
+    except Invalid as error:
+        db.session.rollback()
+        return _open_link(token, form, problems=error.problems, status=422)
+    except (Conflict, Gone) as error:
+        db.session.rollback()
+        return _open_link(token, DecisionForm(), status=error.status)
+    return htmx.redirect(url_for("approvals.public", token=token))
+
+
+@blueprint.get("/a/<token>/images/<image_id>")
+def public_picture(token: str, image_id: str) -> Response:
+    """Give a picture of the request's documents: a small square, or ``?size=large`` the whole of 480 px."""
+    approval, _person = _by_link(token)
+    if approval.status != ApprovalStatus.OPEN:
+        raise Gone("This request has ended.")
+    if not is_id(image_id):
+        raise NotFound("This picture does not exist.")
+    jpeg = queries.picture(db.session, approval, image_id)
+    response = make_response(jpeg if request.args.get("size") == "large" else pictures.square(jpeg))
+    response.headers["Content-Type"] = "image/jpeg"
+    response.headers["Cache-Control"] = PICTURE_CACHE
+    return response
+
+
+# --- what both share ---
+
+
+def _decide(approval: Approval, person: Approver, form: DecisionForm, *, by: str, by_id: str | None, via: str) -> None:
+    assert form.decision is not None
+    service.decide(
+        db.session,
+        approval,
+        person,
+        decision=form.decision,
+        reason=form.reason,
+        edits=form.edits,
+        by=by,
+        by_id=by_id,
+        via=via,
+    )
+    db.session.commit()
+    log.info(
+        "approval.decided",
+        approval_id=approval.id,
+        decision=form.decision.value,
+        via=via,
+        by_a_press=request.headers.get("Sec-Fetch-User") == "?1",
+    )
+    runs.hint(approval.run_id)
+
+
+def _mine(approval_id: str) -> tuple[Approval, Approver | None]:
+    if not is_id(approval_id):
+        raise NotFound("This request does not exist.")
+    me = who()
+    approval = queries.approval(db.session, me.workspace_id, approval_id)
+    return approval, queries.approver_for(db.session, approval, me.email)
+
+
+def _show(
+    approval: Approval,
+    person: Approver | None,
+    form: DecisionForm,
+    problems: Sequence[FieldError] = (),
+    status: int = 200,
+) -> Response:
+    me = who()
+    may_decide = _is_open(approval) and person is not None and person.decision is None and me.may(Permission.APPROVE)
+    return htmx.page(
+        "approvals/show.html",
+        status=status,
+        may_decide=may_decide,
+        post_to=url_for("approvals.decide", approval_id=approval.id),
+        form_token=csrf.token(),
+        picture_url=lambda image_id, size="": url_for("files.image", image_id=image_id, variant="small"),
+        **_facts(approval, person, form, problems),
+    )
+
+
+def _open_link(
+    token: str, form: DecisionForm, *, problems: Sequence[FieldError] = (), status: int = 200, note: str = ""
+) -> Response:
+    found = queries.by_token(db.session, token)
+    if found is None:
+        return htmx.page("approvals/ended.html", status=404, approval=None)
+    approval, person = found
+    if not _is_open(approval) or queries.is_decided_by(person):
+        return htmx.page("approvals/ended.html", status=status if status == 409 else 410, **_end(approval, person))
+    return htmx.page(
+        "approvals/public.html",
+        status=status,
+        note=note,
+        may_decide=True,
+        post_to=url_for("approvals.decide_public", token=token),
+        form_token=_link_signer().dumps(person.id),
+        picture_url=lambda image_id, size="": url_for(
+            "approvals.public_picture", token=token, image_id=image_id, size=size or None
+        ),
+        **_facts(approval, person, form, problems),
+    )
+
+
+def _by_link(token: str) -> tuple[Approval, Approver]:
+    found = queries.by_token(db.session, token)
+    if found is None:
+        raise NotFound("This link is not one of ours.")
+    return found
+
+
+def _facts(
+    approval: Approval, person: Approver | None, form: DecisionForm, problems: Sequence[FieldError]
+) -> dict[str, Any]:
+    review = queries.review(db.session, approval)
+    zone = review.workspace.timezone
+    return {
+        "review": review,
+        "approval": approval,
+        "person": person,
+        "zone": zone,
+        "form": form,
+        "cards": form.cards(review.items, problems),
+        "problems": problems,
+        "reasons": words.REASONS,
+        "due": "" if approval.expires_at is None else words.when(approval.expires_at, zone, clock.now()),
+        "things": words.things(len(review.items)),
+        "without_answer": words.without_answer(
+            approval.on_expiry,
+            "" if approval.expires_at is None else words.when(approval.expires_at, zone, clock.now()),
+        ),
+        "others": [other for other in review.people if person is None or other.id != person.id],
+        "shown": queries.shown,
+        "listed": words.listed,
+        "outcome": _outcome(approval, person, zone),
+    }
+
+
+def _end(approval: Approval, person: Approver) -> dict[str, Any]:
+    review = queries.review(db.session, approval)
+    return {
+        "approval": approval,
+        "person": person,
+        "review": review,
+        "outcome": _outcome(approval, person, review.workspace.timezone),
+    }
+
+
+def _outcome(approval: Approval, person: Approver | None, zone: str) -> str:
+    """Say what became of it to this reader; empty while it waits for them."""
+    if not _is_open(approval):
+        ended = approval.decided_at or approval.expires_at or clock.now()
+        status = ApprovalStatus.EXPIRED if approval.status == ApprovalStatus.OPEN else approval.status
+        is_mine = person is not None and person.decision == status and person.decided_at == approval.decided_at
+        by = "You" if is_mine else approval.decided_by or "Somebody"
+        return words.outcome(status, by=by, moment=words.when(ended, zone, clock.now()))
+    if person is not None and person.decided_at is not None:
+        left = [queries.shown(p) for p in queries.people(db.session, approval.id) if p.decision is None]
+        moment = words.when(person.decided_at, zone, clock.now())
+        return words.outcome(ApprovalStatus.OPEN, by="You", moment=moment, undecided=words.listed(left))
+    return ""
+
+
+def _is_open(approval: Approval) -> bool:
+    return approval.status == ApprovalStatus.OPEN and not service.has_run_out(approval, clock.now())
+
+
+def _lists(me: Any, shows: str) -> dict[str, Any]:
+    waiting, over = queries.counts(db.session, me.workspace_id)
+    if shows == "decided":
+        found = queries.decided(db.session, me.workspace_id, limit=PAGE)
+        return {"history": queries.rows(db.session, found), "mine": [], "others": [], "waiting": waiting, "over": over}
+    found = queries.open_approvals(db.session, me.workspace_id)
+    rows = queries.rows(db.session, found, email=me.email)
+    return {
+        "history": [],
+        "mine": [row for row in rows if row.mine],
+        "others": [row for row in rows if not row.mine],
+        "waiting": waiting,
+        "over": over,
+    }
+
+
+def _is_ours(person: Approver) -> bool:
+    """Check that the form came from our page for this very link, and from our own site."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        return False
+    try:
+        return bool(_link_signer().loads(request.form.get(csrf.FIELD, ""), max_age=LINK_FORM_S) == person.id)
+    except BadSignature:
+        return False
+
+
+def _link_signer() -> URLSafeTimedSerializer:
+    keys = [*reversed(current_app.config.get("SECRET_KEY_FALLBACKS") or []), current_app.config["SECRET_KEY"]]
+    return URLSafeTimedSerializer(keys, salt="greenlight.approval")

@@ -1,0 +1,116 @@
+"""What approvals do when a step begins to wait for a person, and when such a wait ends by itself."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.core import clock, events, outbox
+from app.core.ids import new_id, new_token, token_hash
+from app.engine.events import WaitEnded, WaitStarted
+from app.engine.models import Run
+from app.features.accounts import queries as accounts
+from app.features.approvals import mail, queries, service, words
+from app.features.approvals.models import Approval, Approver
+from app.features.files import service as files
+from app.features.files.enums import DocumentStatus
+from app.features.workflows import queries as workflows
+
+KIND = "approval"
+_base_url = ""
+
+
+def configure(*, base_url: str) -> None:
+    """Set the address that the links in mails begin with."""
+    global _base_url
+    _base_url = base_url
+
+
+def register() -> None:
+    """Listen to the engine; twice is once."""
+    events.listen(WaitStarted, wait_started)
+    events.listen(WaitEnded, wait_ended)
+
+
+def wait_started(session: Session, event: WaitStarted) -> None:
+    """Write the request, one approver an address and one mail each, in the transaction that parks the step."""
+    if event.kind != KIND:
+        return
+    approval = _request(session, event)
+    files.set_status(session, approval.document_ids, DocumentStatus.IN_REVIEW, by="")
+    tokens = {person.email: token for person, token in _ask(session, approval, event.detail["approvers"])}
+    review = queries.review(session, approval)
+    pictures = mail.pictures(session, review)
+    for person in review.people:
+        content = mail.request(review, person, link=f"{_base_url}/a/{tokens[person.email]}", pictures=pictures)
+        outbox.post(
+            session,
+            channel="email",
+            recipient=person.email,
+            subject=content["subject"],
+            content=dict(content),
+            dedupe_key=f"{event.step_run_id}--{person.email}-0",
+            workspace_id=event.workspace_id,
+            run_id=event.run_id,
+            step_run_id=event.step_run_id,
+        )
+
+
+def wait_ended(session: Session, event: WaitEnded) -> None:
+    """Close the request everywhere: its time ran out, or the run was stopped."""
+    if event.kind != KIND:
+        return
+    if event.why == "expired":
+        service.expire(session, event.wait_id, event.outcome)
+    else:
+        service.withdraw(session, event.wait_id)
+
+
+def _request(session: Session, event: WaitStarted) -> Approval:
+    detail = event.detail
+    policy = detail.get("policy")
+    approval = Approval(
+        id=new_id(),
+        workspace_id=event.workspace_id,
+        run_id=event.run_id,
+        wait_id=event.wait_id,
+        title=str(detail.get("title") or "A text to approve")[:300],
+        text=str(detail.get("text") or ""),
+        document_ids=[str(document_id) for document_id in detail.get("documents") or ()],
+        policy="all" if policy == "all" else "any",
+        what_next=_what_next(session, event),
+        undo_s=int(detail.get("undo_s") or 0),
+        requested_at=clock.now(),
+        expires_at=event.until,
+        on_expiry=str(detail.get("on_expiry") or "reject"),
+    )
+    session.add(approval)
+    session.flush()
+    return approval
+
+
+def _ask(session: Session, approval: Approval, addresses: list[Any]) -> list[tuple[Approver, str]]:
+    """Add one approver an address; the token is known here only, and in the (encrypted) mail."""
+    asked = []
+    for address in dict.fromkeys(str(address).strip().lower() for address in addresses):
+        member = accounts.member_by_email(session, approval.workspace_id, address)
+        token = new_token()
+        person = Approver(
+            id=new_id(),
+            workspace_id=approval.workspace_id,
+            approval_id=approval.id,
+            email=address,
+            name=member.name if member else "",
+            token_hash=token_hash(token),
+        )
+        session.add(person)
+        asked.append((person, token))
+    session.flush()
+    return asked
+
+
+def _what_next(session: Session, event: WaitStarted) -> str:
+    """Say which steps follow an approval."""
+    run = session.get_one(Run, event.run_id)
+    definition = workflows.load_definition(session, run.version_id)
+    edge = f"{event.step_id}:approved"
+    return words.after_yes([step.name or step.id for step in definition.steps if edge in step.after])

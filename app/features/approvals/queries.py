@@ -1,0 +1,291 @@
+"""Reads of approvals, always within one workspace, or by a link's token."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, undefer
+
+from app.core.errors import NotFound
+from app.core.ids import token_hash
+from app.engine.models import Run
+from app.features.accounts.models import Workspace
+from app.features.approvals.enums import ApprovalStatus, Decision
+from app.features.approvals.models import Approval, Approver
+from app.features.files.models import Attachment, Document, DocumentRevision, Image, ImageBlob
+
+OPEN = ApprovalStatus.OPEN.value
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of an item."""
+
+    id: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One document to decide on, with its limits in characters (None: no limit) and its pictures, the primary first."""
+
+    id: str
+    number: int
+    version: int
+    title: str
+    body: str
+    max_chars: int | None
+    title_max_chars: int | None
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An approval as lists show it."""
+
+    approval: Approval
+    people: tuple[Approver, ...]
+    run: Run
+    pictures: tuple[Picture, ...]
+    mine: bool = False
+
+    @property
+    def waiting_for(self) -> list[str]:
+        """Names of those who have not answered."""
+        return [shown(person) for person in self.people if person.decision is None]
+
+    @property
+    def asked_by(self) -> str:
+        """Who started the run."""
+        return starter(self.run)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Everything that the decision page and the mail say of a request."""
+
+    approval: Approval
+    people: tuple[Approver, ...]
+    run: Run
+    workspace: Workspace
+    items: tuple[Item, ...] = field(default=())
+
+    @property
+    def asked_by(self) -> str:
+        """Who started the run."""
+        return starter(self.run)
+
+
+def approval(session: Session, workspace_id: str, approval_id: str) -> Approval:
+    """Return one request. Raises NotFound for a missing or a stranger's one."""
+    found = session.execute(
+        sa.select(Approval).where(Approval.workspace_id == workspace_id, Approval.id == approval_id)
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound("This request does not exist.")
+    return found
+
+
+def by_token(session: Session, token: str) -> tuple[Approval, Approver] | None:
+    """Return the request and the person that a link was made for; None for any link that we did not make."""
+    row = session.execute(
+        sa.select(Approval, Approver)
+        .join(Approver, Approver.approval_id == Approval.id)
+        .where(Approver.token_hash == token_hash(token))
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def approver_for(session: Session, approval: Approval, email: str) -> Approver | None:
+    """Return the person of that address among those asked; None when they were not asked."""
+    return session.execute(
+        sa.select(Approver).where(Approver.approval_id == approval.id, Approver.email == email.lower())
+    ).scalar_one_or_none()
+
+
+def people(session: Session, approval_id: str) -> tuple[Approver, ...]:
+    """Return those who are asked, in the order of asking."""
+    asked = sa.select(Approver).where(Approver.approval_id == approval_id).order_by(Approver.id)
+    return tuple(session.execute(asked).scalars())
+
+
+def open_approvals(session: Session, workspace_id: str, *, email: str | None = None) -> Sequence[Approval]:
+    """Return what is open, the most urgent first; with *email* only what waits for that person's answer."""
+    wanted = (
+        sa.select(Approval)
+        .where(Approval.workspace_id == workspace_id, Approval.status == OPEN)
+        .order_by(Approval.expires_at.is_(None), Approval.expires_at, Approval.requested_at)
+        .limit(200)
+    )
+    if email is not None:
+        wanted = wanted.where(Approval.id.in_(_unanswered(workspace_id, email)))
+    return session.execute(wanted).scalars().all()
+
+
+def decided(session: Session, workspace_id: str, *, limit: int, before: datetime | None = None) -> Sequence[Approval]:
+    """Return what is over, the newest end first; *before* continues a list."""
+    wanted = (
+        sa.select(Approval)
+        .where(Approval.workspace_id == workspace_id, Approval.status != OPEN)
+        .order_by(Approval.decided_at.desc(), Approval.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        wanted = wanted.where(Approval.decided_at < before)
+    return session.execute(wanted).scalars().all()
+
+
+def count_for(session: Session, workspace_id: str, email: str) -> int:
+    """Count what waits for this person's answer."""
+    wanted = sa.select(sa.func.count()).where(
+        Approval.workspace_id == workspace_id,
+        Approval.status == OPEN,
+        Approval.id.in_(_unanswered(workspace_id, email)),
+    )
+    return session.execute(wanted).scalar_one()
+
+
+def counts(session: Session, workspace_id: str) -> tuple[int, int]:
+    """Count the open and the ended requests of a workspace."""
+    is_open = sa.func.coalesce(sa.func.sum(sa.case((Approval.status == OPEN, 1), else_=0)), 0)
+    row = session.execute(
+        sa.select(is_open, sa.func.count()).where(Approval.workspace_id == workspace_id)
+    ).one()
+    return int(row[0]), int(row[1]) - int(row[0])
+
+
+def rows(session: Session, approvals: Sequence[Approval], *, email: str = "") -> list[Row]:
+    """Return what a list shows of these requests: three more queries, however many there are."""
+    if not approvals:
+        return []
+    asked: dict[str, list[Approver]] = {approval.id: [] for approval in approvals}
+    wanted = sa.select(Approver).where(Approver.approval_id.in_(asked)).order_by(Approver.id)
+    for person in session.execute(wanted).scalars():
+        asked[person.approval_id].append(person)
+    run_ids = {approval.run_id for approval in approvals}
+    runs = {run.id: run for run in session.execute(sa.select(Run).where(Run.id.in_(run_ids))).scalars()}
+    pictures = _pictures(session, [str(i) for approval in approvals for i in approval.document_ids])
+    return [
+        Row(
+            approval=one,
+            people=tuple(asked[one.id]),
+            run=runs[one.run_id],
+            pictures=_four(pictures.get(str(i), ()) for i in one.document_ids),
+            mine=one.status == OPEN
+            and any(person.email == email.lower() and person.decision is None for person in asked[one.id]),
+        )
+        for one in approvals
+    ]
+
+
+def review(session: Session, approval: Approval) -> Review:
+    """Return the whole of one request: people, run, workspace, documents with pictures."""
+    return Review(
+        approval=approval,
+        people=people(session, approval.id),
+        run=session.get_one(Run, approval.run_id),
+        workspace=session.get_one(Workspace, approval.workspace_id),
+        items=items(session, approval.workspace_id, approval.document_ids),
+    )
+
+
+def items(session: Session, workspace_id: str, document_ids: Sequence[str]) -> tuple[Item, ...]:
+    """Return the documents in the order asked; one that was deleted meanwhile is left out."""
+    wanted = sa.select(Document).where(Document.workspace_id == workspace_id, Document.id.in_(document_ids))
+    found = {document.id: document for document in session.execute(wanted).scalars()}
+    pictures = _pictures(session, list(found))
+    kept = [found[document_id] for document_id in document_ids if document_id in found]
+    return tuple(
+        Item(
+            id=document.id,
+            number=number,
+            version=document.version,
+            title=document.title,
+            body=document.body,
+            max_chars=_limit(document.fields, "max_chars"),
+            title_max_chars=_limit(document.fields, "title_max_chars"),
+            pictures=pictures.get(document.id, ()),
+        )
+        for number, document in enumerate(kept, start=1)
+    )
+
+
+def picture(session: Session, approval: Approval, image_id: str) -> bytes:
+    """Return the small JPEG of a picture of this request's documents. Raises NotFound for any other picture."""
+    wanted = (
+        sa.select(ImageBlob)
+        .join(Attachment, Attachment.image_id == ImageBlob.image_id)
+        .join(Document, Document.id == Attachment.document_id)
+        .where(
+            ImageBlob.image_id == image_id,
+            ImageBlob.variant == "small",
+            Document.workspace_id == approval.workspace_id,
+            Attachment.document_id.in_(approval.document_ids),
+        )
+        .options(undefer(ImageBlob.content))
+    )
+    found = session.execute(wanted).scalars().first()
+    if found is None:
+        raise NotFound("This picture does not exist.")
+    return found.content
+
+
+def text_at(session: Session, document_id: str, version: int) -> tuple[str, str] | None:
+    """Return title and body of a document as they were at *version*."""
+    found = session.get(DocumentRevision, (document_id, version))
+    return None if found is None else (found.title, found.body)
+
+
+def small_pictures(session: Session, image_ids: Sequence[str]) -> Mapping[str, bytes]:
+    """Return the small JPEG of each picture."""
+    wanted = sa.select(ImageBlob.image_id, ImageBlob.content).where(
+        ImageBlob.image_id.in_(image_ids), ImageBlob.variant == "small"
+    )
+    return {row.image_id: row.content for row in session.execute(wanted)}
+
+
+def shown(person: Approver) -> str:
+    """Return the person's name, else the address."""
+    return person.name or person.email
+
+
+def starter(run: Run) -> str:
+    """Return who started a run, as people read it."""
+    by = run.facts.get("started_by") or {}
+    return str(by.get("name") or by.get("email") or "Greenlight")
+
+
+def is_decided_by(person: Approver) -> bool:
+    """Tell whether the person has answered."""
+    return person.decision in tuple(Decision)
+
+
+def _unanswered(workspace_id: str, email: str) -> sa.Select[str]:
+    return sa.select(Approver.approval_id).where(
+        Approver.workspace_id == workspace_id, Approver.email == email.lower(), Approver.decision.is_(None)
+    )
+
+
+def _pictures(session: Session, document_ids: Sequence[str]) -> dict[str, tuple[Picture, ...]]:
+    wanted = (
+        sa.select(Attachment.document_id, Image.id, Image.alt)
+        .join(Image, Image.id == Attachment.image_id)
+        .where(Attachment.document_id.in_(document_ids))
+        .order_by(Attachment.document_id, Attachment.is_primary.desc(), Attachment.position)
+    )
+    found: dict[str, list[Picture]] = {}
+    for row in session.execute(wanted):
+        found.setdefault(row.document_id, []).append(Picture(row.id, row.alt))
+    return {document_id: tuple(pictures) for document_id, pictures in found.items()}
+
+
+def _four(groups: Iterable[Sequence[Picture]]) -> tuple[Picture, ...]:
+    firsts = {group[0].id: group[0] for group in groups if group}
+    return tuple(firsts.values())[:4]
+
+
+def _limit(fields: Mapping[str, Any], name: str) -> int | None:
+    value = fields.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,267 @@
+"""Writes of approvals: asking, deciding, ending. A request ends once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.core.errors import Conflict, FieldError, Gone, Invalid
+from app.engine import control
+from app.engine.models import WaitRow
+from app.features.accounts import service as accounts
+from app.features.accounts.models import Workspace
+from app.features.approvals import queries, words
+from app.features.approvals.enums import ApprovalStatus, Decision
+from app.features.approvals.models import Approval, Approver
+from app.features.approvals.queries import Item
+from app.features.files import service as files
+from app.features.files.enums import DocumentStatus
+from app.features.files.models import Document
+
+REASON_LENGTH = 2000
+TITLE_LENGTH = 300
+BODY_LENGTH = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A text as a person changed it; None: as it was. *version* is the one the person saw; None: the newest."""
+
+    title: str | None = None
+    body: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person says to a request."""
+
+    decision: Decision
+    reason: str = ""
+    edits: Mapping[str, Edit] = field(default_factory=dict)
+
+
+def decide(
+    session: Session,
+    approval: Approval,
+    approver: Approver,
+    *,
+    decision: Decision,
+    reason: str = "",
+    edits: Mapping[str, Mapping[str, Any]] | None = None,
+    by: str,
+    by_id: str | None = None,
+    via: str = "page",
+) -> Approval:
+    """Record one person's answer; the caller commits, then hints the run.
+
+    *edits* by document id, ``{title?, body?, version?}``, become new versions. *by* is the name shown, *by_id* the user, *via*
+    where it was said, for the audit. Where everybody must approve, the request stays open until the last has; one
+    rejection ends it. Raises Invalid for an answer that cannot be (a rejection without a reason, a text too long),
+    Conflict when it is decided already, Gone when it expired or was withdrawn. Two at once: one wins.
+    """
+    answer = Answer(Decision(decision), reason.strip(), {i: Edit(**dict(e)) for i, e in (edits or {}).items()})
+    # One order of locks, the engine's: the wait first, so that an expiry or another answer stands in line here.
+    session.execute(sa.select(WaitRow.id).where(WaitRow.id == approval.wait_id).with_for_update())
+    session.refresh(approval)
+    session.refresh(approver)
+    moment = clock.now()
+    _check_open(session, approval, approver, moment)
+    changed = _check(session, approval, answer)
+    _save_edits(session, changed, answer.edits, by)
+    _record(session, approver, answer, moment)
+    accounts.audit(
+        session,
+        workspace_id=approval.workspace_id,
+        actor=by,
+        actor_id=by_id,
+        action=f"approval.{answer.decision.value}",
+        subject_kind="approval",
+        subject_id=approval.id,
+        email=approver.email,
+        reason=answer.reason,
+        edited=[item.id for item in changed],
+        via=via,
+    )
+    if _is_final(session, approval, answer.decision):
+        _end(session, approval, answer, by, moment)
+    return approval
+
+
+def withdraw(session: Session, wait_id: str) -> None:
+    """Close the request of a wait that nobody needs decided any more; its documents are drafts again."""
+    approval = _close(session, wait_id, ApprovalStatus.WITHDRAWN)
+    if approval is not None:
+        files.set_status(session, approval.document_ids, DocumentStatus.DRAFT, by="")
+
+
+def expire(session: Session, wait_id: str, outcome: str) -> None:
+    """Close the request of a wait whose time ran out; *outcome* is what the step left by."""
+    approval = _close(session, wait_id, ApprovalStatus.EXPIRED)
+    if approval is None:
+        return
+    status = {"approved": DocumentStatus.APPROVED, "rejected": DocumentStatus.REJECTED}.get(outcome)
+    files.set_status(session, approval.document_ids, status or DocumentStatus.DRAFT, by="nobody, the time ran out")
+
+
+def said(session: Session, approval: Approval) -> str:
+    """Say what became of a request, by whom and when, in one sentence, in the workspace's zone."""
+    zone = session.get_one(Workspace, approval.workspace_id).timezone
+    moment = words.when(approval.decided_at or clock.now(), zone, clock.now())
+    return words.outcome(approval.status, by=approval.decided_by or "Somebody", moment=moment)
+
+
+def _check_open(session: Session, approval: Approval, approver: Approver, moment: datetime) -> None:
+    if approval.status in (ApprovalStatus.EXPIRED, ApprovalStatus.WITHDRAWN):
+        raise Gone(said(session, approval), code=approval.status)
+    if approval.status != ApprovalStatus.OPEN:
+        raise Conflict(said(session, approval), code="decided")
+    if has_run_out(approval, moment):
+        raise Gone("Nobody answered in time, so the request has ended.", code="expired")
+    if approver.decision is not None:
+        raise Conflict("You have answered already; others have not.", code="answered")
+
+
+def has_run_out(approval: Approval, moment: datetime) -> bool:
+    """Tell whether a request's time is over, also in the second before the clock closes it."""
+    return approval.expires_at is not None and approval.on_expiry != "keep" and approval.expires_at <= moment
+
+
+def _check(session: Session, approval: Approval, answer: Answer) -> list[Item]:
+    """Return the items that the answer really changes; raise Invalid with every fault at once."""
+    items = {item.id: item for item in queries.items(session, approval.workspace_id, approval.document_ids)}
+    problems = check_reason(answer)
+    changed = []
+    for document_id, edit in answer.edits.items():
+        item = items.get(document_id)
+        if item is None:
+            message = "This text is not part of the request."
+            problems.append(_fault(document_id, "", "unknown", message, "Leave it out."))
+            continue
+        if not is_change(session, item, edit):
+            continue
+        if edit.version not in (None, item.version):
+            message = f"Text {item.number} was changed by somebody else while you looked at it."
+            problems.append(_fault(item.id, "body", "changed", message, "Read yours again, then decide."))
+        problems += check_edit(item, edit)
+        changed.append(item)
+    if problems:
+        count = "one thing needs" if len(problems) == 1 else f"{len(problems)} things need"
+        raise Invalid(f"Nothing is decided yet: {count} another look.", problems)
+    return changed
+
+
+def is_change(session: Session, item: Item, edit: Edit) -> bool:
+    """Tell whether somebody typed something: the text differs from the one that was seen."""
+    seen: tuple[str, str] | None = (item.title, item.body)
+    if edit.version not in (None, item.version):
+        seen = queries.text_at(session, item.id, edit.version or 0)
+    title, body = seen or ("", "")
+    return (title if edit.title is None else edit.title, body if edit.body is None else edit.body) != (title, body)
+
+
+def check_reason(answer: Answer) -> list[FieldError]:
+    """Return what is wrong with the reason: a rejection needs one."""
+    if answer.decision is Decision.REJECTED and not answer.reason:
+        message = "Say why, so that the others know what to change."
+        return [FieldError("/reason", "required", message, "Choose or write a reason.")]
+    if len(answer.reason) > REASON_LENGTH or "\x00" in answer.reason:
+        message = f"The reason is longer than {REASON_LENGTH:,} characters or is not text."
+        return [FieldError("/reason", "too_long", message, "Shorten it.")]
+    return []
+
+
+def check_edit(item: Item, edit: Edit) -> list[FieldError]:
+    """Return what is wrong with a changed text: empty, or longer than its place allows."""
+    problems = []
+    for part, value, limit in (
+        ("title", edit.title, item.title_max_chars or TITLE_LENGTH),
+        ("body", edit.body, item.max_chars or BODY_LENGTH),
+    ):
+        what = f"Text {item.number}, headline," if part == "title" else f"Text {item.number}"
+        if value is None:
+            continue
+        if not value.strip() and (part == "body" or item.title):
+            problems.append(_fault(item.id, part, "required", f"{what} is empty.", "Write something."))
+        elif len(value) > limit:
+            message = f"{what} has {len(value):,} characters; {limit:,} is the limit."
+            problems.append(_fault(item.id, part, "too_long", message, f"Take out {len(value) - limit:,}."))
+        elif "\x00" in value:
+            message = f"{what} has a character that is not text."
+            problems.append(_fault(item.id, part, "not_text", message, "Type it again."))
+    return problems
+
+
+def _fault(document_id: str, part: str, code: str, message: str, fix: str) -> FieldError:
+    return FieldError(f"/edits/{document_id}/{part}".rstrip("/"), code, message, fix)
+
+
+def _save_edits(session: Session, changed: Sequence[Item], edits: Mapping[str, Edit], by: str) -> None:
+    for item in changed:
+        edit = edits[item.id]
+        document = session.get_one(Document, item.id)
+        title = item.title if edit.title is None else edit.title
+        body = item.body if edit.body is None else edit.body
+        files.edit_document(session, document, title=title, body=body, written_by=by)
+
+
+def _record(session: Session, approver: Approver, answer: Answer, moment: datetime) -> None:
+    told = session.execute(
+        sa.update(Approver)
+        .where(Approver.id == approver.id, Approver.decision.is_(None))
+        .values(decision=answer.decision.value, reason=answer.reason, decided_at=moment)
+        .execution_options(synchronize_session=False)
+    )
+    if told.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        raise Conflict("You have answered already.", code="answered")
+    session.refresh(approver)
+
+
+def _is_final(session: Session, approval: Approval, decision: Decision) -> bool:
+    if decision is Decision.REJECTED or approval.policy != "all":
+        return True
+    left = sa.select(sa.func.count()).where(Approver.approval_id == approval.id, Approver.decision.is_(None))
+    return session.execute(left).scalar_one() == 0
+
+
+def _end(session: Session, approval: Approval, answer: Answer, by: str, moment: datetime) -> None:
+    values: dict[str, Any] = {
+        "status": answer.decision.value,
+        "decided_at": moment,
+        "decided_by": by,
+        "reason": answer.reason,
+        "effective_at": moment + timedelta(seconds=approval.undo_s),
+    }
+    if not _move(session, approval.id, values):
+        session.refresh(approval)
+        raise Conflict(said(session, approval), code="decided")
+    status = DocumentStatus.APPROVED if answer.decision is Decision.APPROVED else DocumentStatus.REJECTED
+    files.set_status(session, approval.document_ids, status, by=by)
+    outcome = answer.decision.value
+    output = {"decision": outcome, "reason": answer.reason, "by": by, "answers": {}}
+    if not control.decide(session, approval.wait_id, outcome=outcome, output=output, undo_s=approval.undo_s):
+        raise Conflict("The run has moved on meanwhile, so there is nothing left to decide.", code="decided")
+    session.refresh(approval)
+
+
+def _close(session: Session, wait_id: str, status: ApprovalStatus) -> Approval | None:
+    approval = session.execute(sa.select(Approval).where(Approval.wait_id == wait_id)).scalar_one_or_none()
+    if approval is None or not _move(session, approval.id, {"status": status.value, "decided_at": clock.now()}):
+        return None
+    session.refresh(approval)
+    return approval
+
+
+def _move(session: Session, approval_id: str, values: Mapping[str, Any]) -> bool:
+    """End an open request; False when somebody was quicker. The only place that changes an approval's status."""
+    ended = session.execute(
+        sa.update(Approval)
+        .where(Approval.id == approval_id, Approval.status == ApprovalStatus.OPEN.value)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    return ended.rowcount == 1  # type: ignore[attr-defined, no-any-return]  # an UPDATE's result has it

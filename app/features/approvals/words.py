@@ -1,0 +1,76 @@
+"""How approvals speak: times as people say them in the workspace's zone, and what happens after an answer."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from app.features.approvals.enums import ApprovalStatus
+
+REASONS = (
+    "Wrong price or terms",
+    "Wrong product or pictures",
+    "Not our tone",
+    "Bad timing",
+    "Something else",
+)
+
+
+def when(moment: datetime, zone: str, now: datetime) -> str:
+    """Say a moment close to now: ``today, 17:00``, ``tomorrow, 09:00``, ``Fri 20 Nov, 17:00``."""
+    local, today = moment.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone)).date()
+    days = {today: "today", today + timedelta(days=1): "tomorrow", today - timedelta(days=1): "yesterday"}
+    day = days.get(local.date()) or _day(local, short=True, year=local.year != today.year)
+    return f"{day}, {local:%H:%M}"
+
+
+def exactly(moment: datetime, zone: str) -> str:
+    """Say a moment for somebody who reads it later: ``Friday 20 November, 17:00 EST``."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{_day(local, short=False, year=False)}, {local:%H:%M} {local.tzname()}"
+
+
+def things(count: int) -> str:
+    """Say how many texts there are to decide on."""
+    return {0: "it", 1: "it"}.get(count, f"all {count}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as a sentence does: ``a, b and c``."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) if names else ""
+
+
+def after_yes(steps: Sequence[str]) -> str:
+    """Say what comes after an approval, from the names of the steps that follow it."""
+    if not steps:
+        return "The run is finished. Nothing more happens by itself."
+    quoted = listed([f"“{name}”" for name in steps[:3]] + ([f"{len(steps) - 3} more"] if len(steps) > 3 else []))
+    return f"{quoted} {'comes' if len(steps) == 1 else 'come'} next."
+
+
+def without_answer(on_expiry: str, expires: str) -> str:
+    """Say what happens when nobody answers; *expires* is the moment in words, empty when it never ends."""
+    if not expires:
+        return "It stays open until somebody answers."
+    ends = {
+        "reject": "it counts as rejected",
+        "approve": "it goes on as if approved, and the texts say that nobody looked",
+        "keep": "it stays open",
+    }
+    return f"On {expires} {ends.get(on_expiry, 'the request ends without a decision')}."
+
+
+def outcome(status: str, *, by: str, moment: str, undecided: str = "") -> str:
+    """Say what became of a request in one sentence."""
+    sentences = {
+        ApprovalStatus.APPROVED: f"{by} approved this {moment}.",
+        ApprovalStatus.REJECTED: f"{by} rejected this {moment}.",
+        ApprovalStatus.EXPIRED: f"Nobody answered in time. The request ended {moment}.",
+        ApprovalStatus.WITHDRAWN: f"The run was stopped {moment}, so there is nothing to decide any more.",
+        ApprovalStatus.OPEN: f"You approved this {moment}. It still waits for {undecided}.",
+    }
+    return sentences[ApprovalStatus(status)]
+
+
+def _day(local: datetime, *, short: bool, year: bool) -> str:
+    name = f"{local:%a} {local.day} {local:%b}" if short else f"{local:%A} {local.day} {local:%B}"
+    return f"{name} {local.year}" if year else name
