@@ -28,7 +28,7 @@ def timed_out(timeout_s: float) -> StepError:
 
 
 def unusable(code: str, message: str) -> StepError:
-    """Return the failure of an answer that came and cannot be used: ``refused``, ``empty``, ``truncated``, ``unusable``."""
+    """Return the failure of an answer that came and is of no use: ``refused``, ``empty``, ``truncated``, ``unusable``."""
     fixes = {
         "refused": "Change the wording of the prompt or of the answers, then try this step again.",
         "truncated": "Ask for fewer or shorter texts, then try this step again.",
@@ -80,7 +80,7 @@ def _status(error: openai.APIStatusError, model: str) -> StepError:
     if status in (401, 403):
         return StepError(
             Category.PERMISSION,
-            "The AI service did not accept the key." if status == 401 else "The key may not use this part of the AI service.",
+            "The AI service did not accept the key." if status == 401 else "The key may not use this AI service.",
             code="ai_key",
             fix="Ask an admin to check OPENAI_API_KEY.",
         )

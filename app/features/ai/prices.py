@@ -1,4 +1,4 @@
-"""What an AI request costs, in micro-dollars, by the provider's own usage numbers and the price list of genai-prices."""
+"""What an AI request costs, in micro-dollars, by the provider's own usage numbers and genai-prices' list."""
 
 from decimal import ROUND_HALF_UP, Decimal
 

@@ -178,7 +178,7 @@ class Provider:
         )
         result = await agent.run(
             request.prompt,
-            model_settings=lambda context: self._settings(request, limit, key if context.run_step <= 1 else f"{key}-repair"),
+            model_settings=lambda run: self._settings(request, limit, key if run.run_step <= 1 else f"{key}-repair"),
             usage=usage,
             infer_name=False,
         )

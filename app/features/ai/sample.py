@@ -17,9 +17,12 @@ from app.engine.contract import TextRequest
 LABEL = "Sample"
 ROOMY = 1200  # characters where nobody set a limit
 _SUBJECT_KEYS = (
-    "offer", "vehicle", "vehicle_of_interest", "headline_feature", "feature", "product", "topic", "theme", "subject", "what", "message",
+    "offer", "vehicle", "vehicle_of_interest", "headline_feature", "feature", "product", "topic", "theme", "subject",
+    "what", "message",
 )
-_DETAIL_KEYS = ("price_terms", "price", "terms", "payment", "dates", "date", "mileage", "condition", "notes", "standout")
+_DETAIL_KEYS = (
+    "price_terms", "price", "terms", "payment", "dates", "date", "mileage", "condition", "notes", "standout",
+)
 _HIDDEN = re.compile(r"(approver|mail|url|link|phone|vin|token|password|count|tone|voice|stock|people)", re.IGNORECASE)
 
 
@@ -34,7 +37,7 @@ class _Facts:
 
 
 def write(request: TextRequest) -> dict[str, Any]:
-    """Return the JSON of ``request.answer``, honouring ``count``, ``max_chars`` and ``title_max_chars`` of ``request.sample``."""
+    """Return the JSON of ``request.answer``; ``request.sample`` gives ``count``, ``number`` (of the first) and the limits."""
     wanted = request.sample
     count = max(1, int(wanted.get("count") or 1))
     first = max(1, int(wanted.get("number") or 1))
@@ -51,7 +54,8 @@ def _texts(request: TextRequest, facts: _Facts, numbers: range) -> Iterator[dict
     title_most = int(request.sample.get("title_max_chars") or 0)
     make = _maker(request.prompt)
     for number in numbers:
-        title = fit(f"{LABEL} {number}: {_title(facts, number)}", title_most) if title_most else ""
+        label = f"{LABEL} {number}: "
+        title = fit(label + _title(facts, number, title_most - len(label)), title_most) if title_most else ""
         yield {"title": title, "text": make(facts, number, most)}
 
 
@@ -90,7 +94,9 @@ def _advertisement(facts: _Facts, number: int, most: int) -> str:
         if len(text) <= room:
             return label + text
     short = fit(facts.subject, room - len(closing) - 2)
-    return label + (f"{short}. {closing}" if len(short) > 12 else fit(facts.subject, room)) if room > 0 else fit(label, most)
+    if room <= 0:
+        return fit(label, most)
+    return label + (f"{short}. {closing}" if len(short) > 12 else fit(facts.subject, room))
 
 
 def _caption(facts: _Facts, number: int, most: int) -> str:
@@ -106,9 +112,9 @@ def _caption(facts: _Facts, number: int, most: int) -> str:
 def _letter(facts: _Facts, number: int, most: int) -> str:
     greeting = f"{LABEL} {number}: Hello {facts.name}," if facts.name else f"{LABEL} {number}: Hello,"
     bodies = (
-        f"thank you for asking about {_inside(facts.subject)}.",
-        f"you asked about {_inside(facts.subject)}; here is what we can do.",
-        f"we would be glad to show you {_inside(facts.subject)}.",
+        f"thank you for your interest. In short: {facts.subject}.",
+        f"good that you asked. Here is what we have for you: {facts.subject}.",
+        f"we kept this for you: {facts.subject}.",
     )
     offers = (
         "Would Thursday or Friday suit you for a short visit?",
@@ -138,14 +144,15 @@ def _listing(facts: _Facts, number: int, most: int) -> str:
 
 
 _TITLES = (
-    "ready when you are", "come and see it", "this week only here", "worth a closer look", "ask us today",
-    "your next good idea", "made easy", "made for you", "open for you", "one visit away",
+    "Ready when you are", "Come and see it", "Here this week", "Worth a closer look", "Ask us today",
+    "Your next good idea", "Made easy", "Made for you", "Open for you", "One visit away",
 )
 
 
-def _title(facts: _Facts, number: int) -> str:
-    short = fit(facts.subject, 28)
-    return f"{short}, {_pick(_TITLES, number)}"
+def _title(facts: _Facts, number: int, most: int) -> str:
+    title = _pick(_TITLES, number)
+    longer = f"{title}: {facts.subject}"
+    return longer if len(longer) <= most else title
 
 
 # --- facts ---
@@ -205,12 +212,6 @@ def _stack(lines: list[str], most: int) -> str:
 
 def _sentence(text: str) -> str:
     return "" if not text else text[0].upper() + text[1:].rstrip(".") + "."
-
-
-def _inside(subject: str) -> str:
-    """Lower the first letter inside a sentence, unless the word is a name, a number or an abbreviation."""
-    first = subject.split(" ", 1)[0]
-    return subject if first[:1].isdigit() or first[1:] != first[1:].lower() or len(subject.split()) < 4 else subject[0].lower() + subject[1:]
 
 
 def _pick(choices: tuple[str, ...], number: int) -> str:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 SAMPLE_MODEL = "Sample writer"
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-_LARGEST_SYSTEM_TOKENS = 20
+_FRAME_TOKENS = 20  # what the chat format adds around a prompt
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture as it came: its bytes (*png*; a compatible service may send JPEG or WebP, see *media_type*) and size."""
+    """One picture as it came: its bytes (*png*; a compatible service may send JPEG or WebP: *media_type*) and size."""
 
     png: bytes
     media_type: str
@@ -98,7 +99,7 @@ def estimate_text(request: TextRequest) -> int:
         return 0
     from app.features.ai import prices
 
-    tokens_in = prices.tokens_of(request.system) + prices.tokens_of(request.prompt) + _LARGEST_SYSTEM_TOKENS
+    tokens_in = prices.tokens_of(request.system) + prices.tokens_of(request.prompt) + _FRAME_TOKENS
     return prices.cost_microusd(_state.provider.text_model, tokens_in, request.max_tokens)
 
 
@@ -119,7 +120,7 @@ def _picture(content: bytes, prompt: str) -> Picture:
         with Image.open(BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
             width, height = image.size
             media_type = MEDIA_TYPES[str(image.format)]
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, *_BOMBS) as error:
         raise StepError(
             Category.AI_ANSWER,
             "The AI service sent something that is not a picture.",

@@ -1,0 +1,112 @@
+"""Reads of documents and pictures, always within one workspace: a stranger's id looks like one that never existed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, undefer
+
+from app.core.errors import NotFound
+from app.features.files.models import Attachment, Document, DocumentRevision, Image, ImageBlob
+
+Variant = Literal["original", "small"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentFacts:
+    """One picture at a document: what a page needs to show it."""
+
+    image_id: str
+    alt: str
+    is_primary: bool
+    position: int
+    width: int
+    height: int
+
+
+def documents(
+    session: Session,
+    workspace_id: str,
+    *,
+    run_id: str | None = None,
+    status: str | None = None,
+    limit: int = 50,
+    before: str | None = None,
+) -> list[Document]:
+    """Return documents, newest first; those of one run in the order they were written. *before* is the last id seen."""
+    statement = sa.select(Document).where(Document.workspace_id == workspace_id)
+    if status:
+        statement = statement.where(Document.status == status)
+    if run_id:
+        in_order = (Document.created_at, Document.position, Document.id)
+        return list(session.scalars(statement.where(Document.run_id == run_id).order_by(*in_order).limit(limit)))
+    if before:
+        last = document(session, workspace_id, before)
+        place = sa.tuple_(Document.created_at, Document.id)
+        statement = statement.where(place < sa.tuple_(sa.literal(last.created_at), sa.literal(last.id)))
+    newest = (Document.created_at.desc(), Document.id.desc())
+    return list(session.scalars(statement.order_by(*newest).limit(limit)))
+
+
+def document(session: Session, workspace_id: str, document_id: str) -> Document:
+    """Return one document. Raises NotFound."""
+    found = session.scalar(sa.select(Document).where(Document.id == document_id, Document.workspace_id == workspace_id))
+    if found is None:
+        raise NotFound("This document does not exist.")
+    return found
+
+
+def revisions(session: Session, document_id: str) -> list[DocumentRevision]:
+    """Return what a document said at each version, newest first."""
+    statement = sa.select(DocumentRevision).where(DocumentRevision.document_id == document_id)
+    return list(session.scalars(statement.order_by(DocumentRevision.version.desc())))
+
+
+def attachments(session: Session, document_ids: Sequence[str]) -> dict[str, list[AttachmentFacts]]:
+    """Return the pictures of each document in their order, in one query; a document without any has an empty list."""
+    found: dict[str, list[AttachmentFacts]] = {document_id: [] for document_id in document_ids}
+    statement = (
+        sa.select(
+            Attachment.document_id, Attachment.image_id, Image.alt, Attachment.is_primary, Attachment.position,
+            Image.width, Image.height,
+        )
+        .join(Image, Image.id == Attachment.image_id)
+        .where(Attachment.document_id.in_(list(document_ids)))
+        .order_by(Attachment.document_id, Attachment.position)
+    )
+    for row in session.execute(statement):
+        found[row[0]].append(AttachmentFacts(*row[1:]))
+    return found
+
+
+def images(
+    session: Session, workspace_id: str, *, run_id: str | None = None, limit: int = 60, before: str | None = None
+) -> list[Image]:
+    """Return pictures, newest first; those of one run in the order they were made. *before* is the last id seen."""
+    statement = sa.select(Image).where(Image.workspace_id == workspace_id)
+    if run_id:
+        in_order = (Image.created_at, Image.position, Image.id)
+        return list(session.scalars(statement.where(Image.run_id == run_id).order_by(*in_order).limit(limit)))
+    if before:
+        last = image(session, workspace_id, before)
+        place = sa.tuple_(Image.created_at, Image.id)
+        statement = statement.where(place < sa.tuple_(sa.literal(last.created_at), sa.literal(last.id)))
+    return list(session.scalars(statement.order_by(Image.created_at.desc(), Image.id.desc()).limit(limit)))
+
+
+def image(session: Session, workspace_id: str, image_id: str) -> Image:
+    """Return one picture's facts, without its bytes. Raises NotFound."""
+    found = session.scalar(sa.select(Image).where(Image.id == image_id, Image.workspace_id == workspace_id))
+    if found is None:
+        raise NotFound("This picture does not exist.")
+    return found
+
+
+def blob(session: Session, image_id: str, variant: Variant = "original") -> ImageBlob:
+    """Return a picture's bytes. Look the picture up within its workspace first. Raises NotFound."""
+    statement = sa.select(ImageBlob).where(ImageBlob.image_id == image_id, ImageBlob.variant == variant)
+    found = session.scalar(statement.options(undefer(ImageBlob.content)))
+    if found is None:
+        raise NotFound("This picture does not exist.")
+    return found

@@ -1,0 +1,389 @@
+"""Writes of documents and pictures. Nothing here commits; the caller does, once.
+
+Slow work (Pillow, reading uploads) is in :func:`prepare_image` and :func:`read_upload`, which take no session: do it
+before the first statement, since on SQLite a writing session holds the only write lock until it commits.
+"""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.core.errors import Conflict, Invalid, NotFound
+from app.core.ids import new_id
+from app.engine.contract import Category, DocumentFacts, StepError
+from app.engine.models import Call
+from app.features.files import images, queries, rules, uploads
+from app.features.files.enums import MAX_ATTACHMENTS, DocumentStatus
+from app.features.files.images import PreparedImage
+from app.features.files.models import Attachment, Document, DocumentRevision, Image, ImageBlob
+
+__all__ = [
+    "PreparedImage", "attach", "create_document", "detach", "edit_document", "prepare_image", "read_documents",
+    "read_upload", "set_primary", "set_status", "store_image", "zip_documents",
+]
+
+
+class AnyPicture(Protocol):
+    """A picture as the AI feature gives it; only its bytes are trusted, and those are looked at."""
+
+    @property
+    def png(self) -> bytes:
+        """The picture's bytes as they came."""
+
+
+# --- documents ---
+
+
+def create_document(
+    session: Session,
+    *,
+    workspace_id: str,
+    run_id: str | None,
+    step_run_id: str | None,
+    title: str,
+    body: str,
+    fields: Mapping[str, Any],
+    status: str,
+    position: int,
+    written_by: str,
+    test: bool,
+    document_id: str | None = None,
+) -> Document:
+    """Add a document and its first revision. An empty *written_by* means: the model that this step's calls name."""
+    moment = clock.now()
+    document = Document(
+        id=document_id or new_id(),
+        workspace_id=workspace_id,
+        run_id=run_id,
+        step_run_id=step_run_id,
+        position=position,
+        title=rules.shown_title(title, body, position),
+        body=body,
+        fields=dict(fields),
+        status=DocumentStatus(status).value,
+        version=1,
+        written_by=written_by or _model_of(session, step_run_id),
+        test=test,
+        created_at=moment,
+        updated_at=moment,
+    )
+    session.add(document)
+    session.flush()
+    _add_revision(session, document)
+    return document
+
+
+def edit_document(
+    session: Session,
+    document: Document,
+    *,
+    title: str,
+    body: str,
+    written_by: str,
+    expected_version: int | None = None,
+) -> Document:
+    """Save a new version where anything changed. Raises Invalid, and Conflict when *expected_version* is outdated."""
+    title, body = rules.checked_text(title, body)
+    _lock(session, document)
+    if expected_version is not None and document.version != expected_version:
+        raise Conflict(
+            f"“{document.title}” was changed meanwhile: it is at version {document.version}.", fix="Load it again."
+        )
+    title = rules.shown_title(title, body, document.position)
+    if (title, body) == (document.title, document.body):
+        return document
+    document.title, document.body = title, body
+    document.version += 1
+    document.written_by = written_by
+    document.updated_at = clock.now()
+    _add_revision(session, document)
+    return document
+
+
+def set_status(
+    session: Session,
+    document_ids: Sequence[str],
+    status: str | DocumentStatus,
+    *,
+    by: str,
+    workspace_id: str | None = None,
+) -> None:
+    """Move documents to a status; an approval keeps who gave it and when, any other status forgets that."""
+    moment, chosen = clock.now(), DocumentStatus(status)
+    approved = chosen is DocumentStatus.APPROVED
+    statement = sa.update(Document).where(Document.id.in_(list(document_ids)))
+    if workspace_id is not None:
+        statement = statement.where(Document.workspace_id == workspace_id)
+    session.execute(
+        statement.values(
+            status=chosen.value,
+            approved_by=by if approved else "",
+            approved_at=moment if approved else None,
+            updated_at=moment,
+        )
+    )
+
+
+def read_documents(session: Session, workspace_id: str, document_ids: Sequence[str]) -> list[DocumentFacts]:
+    """Return what steps may know of documents, in the order asked. Raises NotFound for a missing or a stranger's id."""
+    wanted = list(document_ids)
+    statement = sa.select(Document).where(Document.workspace_id == workspace_id, Document.id.in_(wanted))
+    found = {document.id: document for document in session.scalars(statement)}
+    missing = [document_id for document_id in wanted if document_id not in found]
+    if missing:
+        raise NotFound(f"The document {missing[0][:40]} does not exist.", fix="Choose documents of this workspace.")
+    pictures = queries.attachments(session, wanted)
+    return [
+        DocumentFacts(
+            id=document_id,
+            title=found[document_id].title,
+            body=found[document_id].body,
+            position=found[document_id].position,
+            image_ids=tuple(picture.image_id for picture in pictures[document_id]),
+        )
+        for document_id in wanted
+    ]
+
+
+def read_upload(filename: str, stream: BinaryIO) -> str:
+    """Return the text of a .txt, .md or .docx file of at most 1 MB. Raises Invalid."""
+    return uploads.read(filename, stream)
+
+
+# --- pictures ---
+
+
+def prepare_image(picture: AnyPicture) -> PreparedImage:
+    """Look at a picture that the AI made and scale it down; takes no session. Raises StepError(ai_answer)."""
+    try:
+        return images.prepare(picture.png)
+    except Invalid as invalid:
+        message = f"The AI's picture cannot be used. {invalid.message}"
+        raise StepError(Category.AI_ANSWER, message, code=invalid.code, fix="Try this step again.") from invalid
+
+
+def store_image(
+    session: Session,
+    *,
+    workspace_id: str,
+    run_id: str | None,
+    step_run_id: str | None,
+    position: int,
+    prompt: str,
+    model: str,
+    prepared: PreparedImage | None = None,
+    png: bytes | None = None,
+    image_id: str | None = None,
+) -> Image:
+    """Keep a picture: the original and the small JPEG. Give *prepared*, or *png*, which is prepared before any statement."""
+    if prepared is None:
+        if png is None:
+            raise TypeError("give prepared or png")
+        prepared = images.prepare(png)
+    image = Image(
+        id=image_id or new_id(),
+        workspace_id=workspace_id,
+        run_id=run_id,
+        step_run_id=step_run_id,
+        position=position,
+        prompt=prompt,
+        alt=rules.alt_text(prompt),
+        model=model[:80],
+        media_type=prepared.media_type,
+        width=prepared.width,
+        height=prepared.height,
+        size_bytes=len(prepared.original),
+        sha256=prepared.sha256,
+        created_at=clock.now(),
+    )
+    session.add(image)
+    session.flush()
+    original = {"variant": "original", "media_type": prepared.media_type, "content": prepared.original}
+    small = {"variant": "small", "media_type": "image/jpeg", "content": prepared.small}
+    session.execute(sa.insert(ImageBlob), [{"image_id": image.id, **original}, {"image_id": image.id, **small}])
+    return image
+
+
+# --- pictures at documents ---
+
+
+def attach(session: Session, document_id: str, image_ids: Sequence[str]) -> None:
+    """Add pictures in the order given; those already there stay where they are. The first becomes primary if none is.
+
+    Raises NotFound when the document or a picture of the same workspace does not exist, Conflict beyond 20.
+    """
+    document = session.scalar(sa.select(Document).where(Document.id == document_id).with_for_update())
+    if document is None:
+        raise NotFound("This document does not exist.")
+    present = _attached(session, document_id)
+    known = {attachment.image_id for attachment in present}
+    new = [image_id for image_id in dict.fromkeys(image_ids) if image_id not in known]
+    _check_images(session, document.workspace_id, new)
+    if len(present) + len(new) > MAX_ATTACHMENTS:
+        raise Conflict(
+            f"A document holds at most {MAX_ATTACHMENTS} pictures: “{document.title}” has {len(present)}, "
+            f"and {len(new)} more do not fit.",
+            fix="Take a picture off first.",
+        )
+    has_primary = any(attachment.is_primary for attachment in present)
+    for place, image_id in enumerate(new):
+        session.add(
+            Attachment(
+                document_id=document_id,
+                image_id=image_id,
+                position=len(present) + place + 1,
+                is_primary=not has_primary and place == 0,
+            )
+        )
+    session.flush()
+
+
+def detach(session: Session, workspace_id: str, document_id: str, image_id: str) -> None:
+    """Take a picture off a document; the picture stays. Was it the primary one, the next takes its place."""
+    document = queries.document(session, workspace_id, document_id)
+    _lock(session, document)
+    present = _attached(session, document_id)
+    gone = next((attachment for attachment in present if attachment.image_id == image_id), None)
+    if gone is None:
+        raise NotFound("This picture is not at this document.")
+    session.delete(gone)
+    session.flush()
+    rest = [attachment for attachment in present if attachment is not gone]
+    for place, attachment in enumerate(rest):
+        attachment.position = place + 1
+        session.flush()  # one by one: two rows may never hold the same place
+    if gone.is_primary and rest:
+        heir = next((attachment for attachment in rest if attachment.position >= gone.position), rest[-1])
+        heir.is_primary = True
+        session.flush()
+
+
+def set_primary(session: Session, workspace_id: str, document_id: str, image_id: str) -> None:
+    """Make one picture the primary one. Raises NotFound when it is not at the document."""
+    document = queries.document(session, workspace_id, document_id)
+    _lock(session, document)
+    present = _attached(session, document_id)
+    chosen = next((attachment for attachment in present if attachment.image_id == image_id), None)
+    if chosen is None:
+        raise NotFound("This picture is not at this document.")
+    for attachment in present:
+        attachment.is_primary = False
+    session.flush()
+    chosen.is_primary = True
+    session.flush()
+
+
+# --- download ---
+
+
+def zip_documents(session: Session, workspace_id: str, documents: Iterable[Document], stream: BinaryIO) -> None:
+    """Write an archive to *stream* (need not seek): a text file each, every picture once, and ``manifest.csv``.
+
+    Pictures are read one at a time. Raises NotFound for a stranger's document.
+    """
+    chosen = list(documents)
+    if any(document.workspace_id != workspace_id for document in chosen):
+        raise NotFound("This document does not exist.")
+    pictures = queries.attachments(session, [document.id for document in chosen])
+    names: dict[str, str] = {}
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        rows = []
+        for number, document in enumerate(chosen, start=1):
+            name = f"{rules.archive_name(number, document.title)}.txt"
+            archive.writestr(_entry(name, document), f"{document.title}\n\n{document.body}\n")
+            for picture in pictures[document.id]:
+                image_id = picture.image_id
+                if image_id not in names:
+                    names[image_id] = _write_picture(session, archive, image_id, len(names) + 1, document)
+            rows.append(_manifest_row(number, name, document, pictures[document.id], names))
+        archive.writestr("manifest.csv", _manifest(rows))
+
+
+_COLUMNS = (
+    "number", "file", "title", "text", "status", "primary_picture", "pictures", "written_by", "approved_by",
+    "created_at",
+)
+
+
+def _manifest(rows: list[list[str]]) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
+    writer.writerow(_COLUMNS)
+    writer.writerows([[rules.safe_cell(cell) for cell in row] for row in rows])
+    return out.getvalue().encode("utf-8-sig")  # the mark makes spreadsheets read UTF-8
+
+
+def _manifest_row(
+    number: int, name: str, document: Document, pictures: list[queries.AttachmentFacts], names: Mapping[str, str]
+) -> list[str]:
+    primary = next((names[picture.image_id] for picture in pictures if picture.is_primary), "")
+    return [
+        str(number), name, document.title, document.body, document.status, primary,
+        " ".join(names[picture.image_id] for picture in pictures), document.written_by, document.approved_by,
+        clock.iso(document.created_at) or "",
+    ]
+
+
+def _write_picture(session: Session, archive: zipfile.ZipFile, image_id: str, number: int, document: Document) -> str:
+    blob = queries.blob(session, image_id)
+    name = f"pictures/picture-{number:02d}.{images.EXTENSIONS.get(blob.media_type, 'bin')}"
+    entry = _entry(name, document)
+    entry.compress_type = zipfile.ZIP_STORED  # PNG and JPEG are packed already
+    archive.writestr(entry, blob.content)
+    session.expunge(blob)  # else a hundred pictures stay in memory until the session ends
+    return name
+
+
+def _entry(name: str, document: Document) -> zipfile.ZipInfo:
+    at = document.updated_at
+    entry = zipfile.ZipInfo(name, date_time=(at.year, at.month, at.day, at.hour, at.minute, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+# --- helpers ---
+
+
+def _add_revision(session: Session, document: Document) -> None:
+    session.add(
+        DocumentRevision(
+            document_id=document.id,
+            version=document.version,
+            title=document.title,
+            body=document.body,
+            written_by=document.written_by,
+            at=document.updated_at,
+        )
+    )
+    session.flush()
+
+
+def _model_of(session: Session, step_run_id: str | None) -> str:
+    if step_run_id is None:
+        return ""
+    statement = sa.select(Call.model).where(Call.step_run_id == step_run_id, Call.model != "").limit(1)
+    return session.scalar(statement) or ""
+
+
+def _lock(session: Session, document: Document) -> None:
+    """Let one writer at a time change a document and its pictures; on SQLite there is only one writer anyway."""
+    session.refresh(document, with_for_update=True)
+
+
+def _attached(session: Session, document_id: str) -> list[Attachment]:
+    statement = sa.select(Attachment).where(Attachment.document_id == document_id).order_by(Attachment.position)
+    return list(session.scalars(statement))
+
+
+def _check_images(session: Session, workspace_id: str, image_ids: list[str]) -> None:
+    statement = sa.select(Image.id).where(Image.workspace_id == workspace_id, Image.id.in_(image_ids))
+    missing = set(image_ids) - set(session.scalars(statement))
+    if missing:
+        raise NotFound("A picture that should be attached does not exist in this workspace.")
