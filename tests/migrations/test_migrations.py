@@ -1,6 +1,7 @@
 """The migrations go up and down on both databases, and make the very tables that the models describe."""
 
 import importlib
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'empty.db'}"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    yield server.create_database("gl_empty")
-    server.drop_database("gl_empty")
+    name = f"gl_empty_{uuid.uuid4().hex[:12]}"
+    yield server.create_database(name)
+    server.drop_database(name)
 
 
 def test_migrations_form_one_line() -> None:
