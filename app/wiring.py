@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from app.core import outbox
+from app.core import events, outbox
 from app.core.settings import Settings
 
 FEATURES = ("accounts", "ai", "files", "notifications", "workflows", "runs", "gallery", "approvals", "home")
@@ -16,7 +16,7 @@ WITH_LISTENERS = ("approvals",)
 def connect(settings: Settings) -> None:
     """Bind everything that a process of ours needs; may be called again with other settings."""
     from app import steps
-    from app.engine import catalog, ports
+    from app.engine import catalog, control, jobs, ports
     from app.features.ai import service as ai
     from app.features.files import service as files
     from app.features.notifications import service as notifications
@@ -26,10 +26,12 @@ def connect(settings: Settings) -> None:
     for feature in FEATURES:
         _import(feature, "models")
     catalog.discover(steps)
+    jobs.configure(settings)
     ai.configure(settings)
     notifications.configure(settings)
     runs.configure(base_url=settings.public_url)
     outbox.channel("email", notifications.deliver)
+    events.listen(outbox.Marked, control.note_message)
     ports.bind(
         load_definition=workflows.load_definition,
         write_text=ai.write_text,

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
@@ -39,7 +39,9 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         """Use ``timestamptz`` on PostgreSQL."""
-        return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else sa.DateTime())
+        return dialect.type_descriptor(
+            TIMESTAMP(timezone=True) if dialect.name == "postgresql" else sa.DateTime()
+        )
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse naive moments, store UTC."""
@@ -62,7 +64,12 @@ class Base(DeclarativeBase):
 
     registry = orm_registry(
         metadata=sa.MetaData(naming_convention=NAMING),
-        type_annotation_map={datetime: UtcDateTime(), dict[str, Any]: sa.JSON(), list[Any]: sa.JSON(), str: sa.Text()},
+        type_annotation_map={
+            datetime: UtcDateTime(),
+            dict[str, Any]: sa.JSON(),
+            list[Any]: sa.JSON(),
+            str: sa.Text(),
+        },
     )
 
 
@@ -74,7 +81,9 @@ class moment(expression.FunctionElement[datetime]):  # noqa: N801 (an SQL functi
     name = "moment"
 
     def __init__(self, after_s: Any = 0) -> None:
-        super().__init__(expression.literal(after_s, sa.Float()) if isinstance(after_s, int | float) else after_s)
+        super().__init__(
+            expression.literal(after_s, sa.Float()) if isinstance(after_s, int | float) else after_s
+        )
 
 
 @compiles(moment, "postgresql")
@@ -84,7 +93,9 @@ def _moment_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
 
 @compiles(moment, "sqlite")
 def _moment_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
-    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({compiler.process(element.clauses, **kw)}) || ' seconds')"
+    return (
+        f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({compiler.process(element.clauses, **kw)}) || ' seconds')"
+    )
 
 
 class _SerialSQLite(SQLiteDialect_pysqlite):
@@ -134,26 +145,37 @@ class _SerialSQLite(SQLiteDialect_pysqlite):
 registry.register("sqlite.serial", __name__, "_SerialSQLite")
 
 
-def make_engine(url: str, *, reading: bool = False, pool: int = 4, statement_timeout_s: int = 15) -> Engine:
+def make_engine(
+    url: str, *, reading: bool = False, pool: int = 4, wait_s: float = BUSY_S, statement_timeout_s: int = 15
+) -> Engine:
     """Return an engine for *url*, set up as its database needs; *reading* refuses to write on SQLite."""
     options: dict[str, Any] = {"json_serializer": _dumps, "pool_pre_ping": True}
     if url.startswith("sqlite"):
-        return _sqlite_engine(url, reading=reading, pool=max(pool, 2), options=options)
+        return _sqlite_engine(url, reading=reading, pool=max(pool, 2), wait_s=wait_s, options=options)
     seconds = f"{statement_timeout_s}s"
     settings = f"-c statement_timeout={seconds} -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
     return sa.create_engine(
-        url, pool_size=pool, max_overflow=0, pool_timeout=BUSY_S, connect_args={"options": settings}, **options
+        url,
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=wait_s,
+        connect_args={"options": settings},
+        **options,
     )
 
 
-def _sqlite_engine(url: str, *, reading: bool, pool: int, options: dict[str, Any]) -> Engine:
-    plain = url if reading else url.replace("sqlite://", "sqlite+serial://", 1).replace("sqlite+pysqlite", "sqlite+serial")
+def _sqlite_engine(url: str, *, reading: bool, pool: int, wait_s: float, options: dict[str, Any]) -> Engine:
+    plain = (
+        url
+        if reading
+        else url.replace("sqlite://", "sqlite+serial://", 1).replace("sqlite+pysqlite", "sqlite+serial")
+    )
     engine = sa.create_engine(
         plain,
         poolclass=sa.pool.QueuePool,
         pool_size=pool,
         max_overflow=32,
-        pool_timeout=BUSY_S,
+        pool_timeout=wait_s,
         connect_args={"timeout": 15, "check_same_thread": False, "isolation_level": None},
         **{**options, "pool_pre_ping": False},
     )
@@ -204,6 +226,16 @@ if TYPE_CHECKING:
     Model = Base
 else:
     Model = db.Model
+
+
+def table(model: type[Any]) -> sa.Table:
+    """Return the table of a model, for statements built once at import."""
+    return cast("sa.Table", model.__table__)
+
+
+def changed(result: sa.Result[Any]) -> int:
+    """Return how many rows a statement changed: what every guarded write must look at."""
+    return cast("sa.CursorResult[Any]", result).rowcount
 
 
 @contextmanager

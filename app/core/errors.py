@@ -1,4 +1,4 @@
-"""Errors that people meet: each says what happened and what to do. The edges turn them into pages, JSON or exit codes."""
+"""Errors that people meet: each says what happened and what to do. The edges make pages, JSON or exit codes of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +73,9 @@ class Invalid(GreenlightError):
     status = 422
     code = "invalid"
 
-    def __init__(self, message: str, problems: Sequence[FieldError] = (), *, fix: str = "", code: str | None = None) -> None:
+    def __init__(
+        self, message: str, problems: Sequence[FieldError] = (), *, fix: str = "", code: str | None = None
+    ) -> None:
         super().__init__(message, fix=fix, code=code)
         self.problems = tuple(problems)
 

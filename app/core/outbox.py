@@ -1,15 +1,17 @@
 """The outbox: what leaves the house is first a row, written with what it tells about, then sent by ``relay``."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.core import clock
+from app.core import clock, crash, events
 from app.core.crypto import EncryptedJson
-from app.core.db import Model
+from app.core.db import Model, moment, table, transaction
 from app.core.ids import new_id
 
 
@@ -39,8 +41,12 @@ class OutboxRow(Model):
     created_at: Mapped[datetime]
 
     __table_args__ = (
-        sa.Index("ix_outbox_due_at", "due_at", postgresql_where=sa.text("due_at IS NOT NULL"),
-                 sqlite_where=sa.text("due_at IS NOT NULL")),
+        sa.Index(
+            "ix_outbox_due_at",
+            "due_at",
+            postgresql_where=sa.text("due_at IS NOT NULL"),
+            sqlite_where=sa.text("due_at IS NOT NULL"),
+        ),
         sa.Index("ix_outbox_workspace_id_created_at", "workspace_id", "created_at"),
         sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_together"),
     )
@@ -114,3 +120,97 @@ def deliver(name: str, content: dict[str, Any], recipient: str, message_id: str)
     if name not in _channels:
         raise Refused(f"There is no channel named {name}.")
     _channels[name](content, recipient, message_id)
+
+
+# --- sending: a row is claimed by lease, sent, marked; a crash in between repeats it under the same message id ---
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What became of a message of a run was recorded; published in the transaction that records it."""
+
+    run_id: str
+    status: str
+
+
+LEASE_S = 120.0
+ATTEMPTS = 8
+FIRST_DELAY_S, LONGEST_DELAY_S = 15.0, 3600.0
+
+
+def due(session: Session, *, limit: int = 200) -> list[str]:
+    """Return the rows that are due and push each 10 s on, so that two askers do not both take one."""
+    row = table(OutboxRow)
+    ids = (
+        sa.select(row.c.id)
+        .where(row.c.due_at <= moment())
+        .order_by(row.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        sa.update(row)
+        .where(row.c.id.in_(ids.scalar_subquery()))
+        .values(due_at=moment(10.0))
+        .returning(row.c.id)
+    )
+    return [found.id for found in session.execute(statement)]
+
+
+def relay(engine: Engine, row_id: str, *, owner: str) -> None:
+    """Send one row if it is not sent and nobody else is sending it; record what became of it. May run twice."""
+    row = _claim(engine, row_id, owner)
+    if row is None:
+        return
+    message_id = row.message_id or f"gl-{row.id}"
+    try:
+        crash.point("after_intent")
+        deliver(row.channel, row.content, row.recipient, message_id)
+        crash.point("after_effect")
+    except Kept:
+        _mark(engine, row, status="kept", error="")
+    except Refused as refused:
+        _mark(engine, row, status="parked", error=str(refused))
+    except Retry as retry:
+        _again(engine, row, str(retry), retry.retry_after_s)
+    else:
+        _mark(engine, row, status="sent", error="", sent_at=moment(), message_id=message_id)
+
+
+def _claim(engine: Engine, row_id: str, owner: str) -> OutboxRow | None:
+    free = sa.or_(OutboxRow.lease_until.is_(None), OutboxRow.lease_until < moment())
+    statement = (
+        sa.update(OutboxRow)
+        .where(OutboxRow.id == row_id, OutboxRow.due_at.is_not(None), free)
+        .values(
+            lease_owner=owner,
+            lease_until=moment(LEASE_S),
+            due_at=moment(LEASE_S),
+            fence=OutboxRow.fence + 1,
+            attempts=OutboxRow.attempts + 1,
+        )
+        .returning(OutboxRow)
+    )
+    with transaction(engine) as session:
+        return session.scalars(statement).first()
+
+
+def _again(engine: Engine, row: OutboxRow, error: str, retry_after_s: float | None) -> None:
+    if row.attempts >= ATTEMPTS:
+        _mark(engine, row, status="parked", error=error)
+        return
+    delay = min(FIRST_DELAY_S * 2 ** (row.attempts - 1), LONGEST_DELAY_S)
+    _mark(engine, row, status="pending", error=error, due_at=moment(max(delay, retry_after_s or 0.0)))
+
+
+def _mark(engine: Engine, row: OutboxRow, **values: Any) -> None:
+    """Write what became of a row, if it is still ours, and drop its lease."""
+    statement = (
+        sa.update(OutboxRow)
+        .where(OutboxRow.id == row.id, OutboxRow.fence == row.fence)
+        .values(**{"lease_owner": None, "lease_until": None, "due_at": None, **values})
+    )
+    with transaction(engine) as session:
+        session.execute(statement)
+        if row.run_id:
+            events.publish(session, Marked(row.run_id, str(values["status"])))

@@ -30,28 +30,44 @@ class Settings:
         "production", "`development` (what `bin/dev` sets), `test` or `production` (`GREENLIGHT_ENV`)."
     )
     port: int = _setting(5000, "The port that the web server listens on.")
-    host: str = _setting("", "The address to listen on; empty: 127.0.0.1 in development, 0.0.0.0 in production.")
+    host: str = _setting(
+        "", "The address to listen on; empty: 127.0.0.1 in development, 0.0.0.0 in production."
+    )
     serve: str = _setting("all", "`all`: web, worker and clock in one dyno; `web`: the web server alone.")
     database_url: str = _setting(
         "", "SQLAlchemy URL; `postgres://` is accepted. Empty: SQLite in the data folder.", secret=True
     )
     redis_url: str = _setting(
-        "", "Redis for the queue; `rediss://` with a self-signed certificate works. Empty: an embedded server.", secret=True
+        "",
+        "Redis for the queue; `rediss://` with a self-signed certificate works. Empty: an embedded server.",
+        secret=True,
     )
-    data_dir: str = _setting("", "Folder for SQLite and the embedded Redis. Empty: `instance/` beside the program.")
-    secret_key: str = _setting("", "Signs and encrypts. Required in production: the start stops without it.", secret=True)
-    secret_key_fallbacks: str = _setting("", "Older keys, comma-separated, still accepted while you rotate.", secret=True)
+    data_dir: str = _setting(
+        "", "Folder for SQLite and the embedded Redis. Empty: `instance/` beside the program."
+    )
+    secret_key: str = _setting(
+        "", "Signs and encrypts. Required in production: the start stops without it.", secret=True
+    )
+    secret_key_fallbacks: str = _setting(
+        "", "Older keys, comma-separated, still accepted while you rotate.", secret=True
+    )
     allow_ephemeral: bool = _setting(False, "Accept SQLite on a disk that is lost at the next restart.")
-    base_url: str = _setting("", "Address used in e-mails, such as `https://ads.example.com`; never taken from a request.")
-    openai_api_key: str = _setting("", "Key of OpenAI or a compatible service. Empty: the sample writer answers.", secret=True)
+    base_url: str = _setting(
+        "", "Address used in e-mails, such as `https://ads.example.com`; never taken from a request."
+    )
+    openai_api_key: str = _setting(
+        "", "Key of OpenAI or a compatible service. Empty: the sample writer answers.", secret=True
+    )
     openai_base_url: str = _setting("", "Address of an OpenAI-compatible service.")
     anthropic_api_key: str = _setting("", "Key of Anthropic for texts.", secret=True)
     ai_text_model: str = _setting("gpt-5-mini", "Model that writes texts.")
     ai_image_model: str = _setting("gpt-image-1", "Model that makes pictures.")
     ai_daily_budget_usd: str = _setting("", "Most that AI may cost in a day, in US dollars. Empty: no limit.")
     smtp_url: str = _setting(
-        "", "`smtp://user:password@host:587` (`smtps://` for TLS from the start). Empty: mail is kept under "
-        "Settings, Outbox.", secret=True
+        "",
+        "`smtp://user:password@host:587` (`smtps://` for TLS from the start). Empty: mail is kept under "
+        "Settings, Outbox.",
+        secret=True,
     )
     mail_from: str = _setting("Greenlight <greenlight@localhost>", "Sender of all mail.")
     web_threads: int = _setting(8, "Threads that answer pages.")
@@ -59,8 +75,12 @@ class Settings:
     call_threads: int = _setting(64, "Threads of a worker that do steps which spend or send.")
     trusted_proxies: int = _setting(0, "How many proxies stand in front and set X-Forwarded-For.")
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
-    dyno: str = _setting("", "The dyno's name, set by a Heroku-style host, whose disk is lost at every restart.")
-    crash_at: str = _setting("", "Only with `GREENLIGHT_ENV=test`: a point of the engine at which this process kills itself.")
+    dyno: str = _setting(
+        "", "The dyno's name, set by a Heroku-style host, whose disk is lost at every restart."
+    )
+    crash_at: str = _setting(
+        "", "Only with `GREENLIGHT_ENV=test`: a point of the engine at which this process kills itself."
+    )
     lease_s: float = _setting(60.0, "How long a lease lives without its heartbeat, in seconds.")
 
     @property
@@ -119,7 +139,9 @@ class Settings:
 
     def _checked(self) -> "Settings":
         if self.environment not in ("development", "test", "production"):
-            raise SettingsInvalid(f"GREENLIGHT_ENV is {self.environment!r}: use development, test or production.")
+            raise SettingsInvalid(
+                f"GREENLIGHT_ENV is {self.environment!r}: use development, test or production."
+            )
         if self.serve not in ("all", "web"):
             raise SettingsInvalid(f"SERVE is {self.serve!r}: use all or web.")
         if self.secret_key:
@@ -131,7 +153,9 @@ class Settings:
         return self._replace(secret_key=_development_secret(self.data_path))
 
     def _replace(self, **changes: Any) -> "Settings":
-        return type(self)(**{spec.name: changes.get(spec.name, getattr(self, spec.name)) for spec in fields(self)})
+        return type(self)(
+            **{spec.name: changes.get(spec.name, getattr(self, spec.name)) for spec in fields(self)}
+        )
 
     def replace(self, **changes: Any) -> "Settings":
         """Return a copy with some settings changed, checked again."""
@@ -163,4 +187,6 @@ def _development_secret(folder: Path) -> str:
         path.write_text(secrets.token_hex(32))
         return path.read_text().strip()
     except OSError as error:
-        raise SettingsInvalid(f"The folder {folder} cannot be written ({error.strerror}). Set DATA_DIR to one that can.") from None
+        raise SettingsInvalid(
+            f"The folder {folder} cannot be written ({error.strerror}). Set DATA_DIR to one that can."
+        ) from None

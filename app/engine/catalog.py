@@ -31,7 +31,7 @@ def discover(package: ModuleType) -> None:
     for entry in entry_points(group="greenlight.steps"):
         try:
             step = entry.load()
-        except Exception as error:  # an outside package: whatever it raises, we go on without it
+        except Exception as error:  # noqa: BLE001 (an outside package: we go on without it)
             _log.error("step_package_broken", package=entry.value, error=repr(error))
             continue
         _add(found, step)

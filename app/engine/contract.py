@@ -1,12 +1,13 @@
 """What a step type is, and what it may do while it runs: the only part of the engine that steps import.
 
-A step's ``run(config, ctx)`` returns :class:`Done` or :class:`Wait` or raises :class:`StepError`. Every outward request
-goes through ``ctx.call`` (or the ports built on it, ``ctx.text`` and ``ctx.image``): the intent is committed before,
-the answer after, and a second try of the step gets the answers it already has. Everything for our own database is
-handed to ``ctx.in_result`` (or the ports built on it, ``ctx.documents`` and ``ctx.mail``): it is written in the one
+A step's ``run(config, ctx)`` returns :class:`Done` or :class:`Wait` or raises :class:`StepError`. Every outward
+request goes through ``ctx.call`` (or the ports built on it, ``ctx.text`` and ``ctx.image``): the intent is committed
+before, the answer after, and a second try of the step gets the answers it already has. Everything for our own database
+is handed to ``ctx.in_result`` (or the ports built on it, ``ctx.documents`` and ``ctx.mail``): it is written in the one
 transaction that records the result, so it happens exactly once.
 """
 
+import builtins
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,6 +62,7 @@ class StepError(Exception):
         self.fix = fix
         self.retry_after_s = retry_after_s
         self.definite = definite  # False: the far side may have acted (reply lost)
+        self.spent: Answer | None = None  # what an unusable answer cost all the same; its value is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class TextRequest:
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """A request for one picture: *size* is ``square``, ``portrait``, ``landscape`` or ``story``; *number* of *count*."""
+    """A request for picture *number* of *count*: *size* is ``square``, ``portrait``, ``landscape`` or ``story``."""
 
     prompt: str
     size: str = "square"
@@ -139,7 +141,9 @@ class StepFacts:
 class Documents(Protocol):
     """Documents and pictures of the run's workspace."""
 
-    def create(self, *, title: str, body: str, fields: Mapping[str, Any], status: str, position: int, model: str) -> str:
+    def create(
+        self, *, title: str, body: str, fields: Mapping[str, Any], status: str, position: int, model: str
+    ) -> str:
         """Plan a document for the result and return its id."""
 
     def read(self, document_ids: Sequence[str]) -> list[DocumentFacts]:
@@ -154,7 +158,11 @@ class Context(Protocol):
 
     run: RunFacts
     step: StepFacts
-    documents: Documents
+    scope: Mapping[str, object]  # what values in raw fields see: inputs, steps, run, item
+
+    @property
+    def documents(self) -> Documents:
+        """Documents and pictures."""
 
     def output_of(self, step_id: str) -> Mapping[str, Any]:
         """Return the recorded output of an earlier step; empty when it was skipped or failed."""
@@ -197,13 +205,16 @@ class Context(Protocol):
         """Plan a line for the run's log."""
 
 
+
 @dataclass(frozen=True, slots=True)
 class StepType:
     """One step type: all that the builder, the API, the AI and the docs say of it comes from here.
 
-    *summary* makes the sentence on the card from a config ("Make **5** pictures"). *step_refs* names the config fields
-    that hold the id of an earlier step (``run`` reads it by ``ctx.output_of``). *output_fields* is None when the output's
-    fields cannot be known; *outputs_of* derives them from the config.
+    *summary* makes the sentence on the card from a config ("Make **5** pictures"). *step_refs* names the config
+    fields that hold the id of an earlier step (``run`` reads it by ``ctx.output_of``). *output_fields* is None when
+    the output's fields cannot be known; *outputs_of* derives them from the config. *raw_fields* names config fields
+    that reach ``run`` with their ``{{ … }}`` unfilled, to be evaluated against ``ctx.scope`` (conditions: they speak
+    of names, not of values).
     """
 
     type: str
@@ -211,12 +222,13 @@ class StepType:
     icon: str
     group: str
     effect: Effect
-    config: type[BaseModel]
+    config: builtins.type[BaseModel]
     summary: Callable[[Mapping[str, Any]], str]
     run: Callable[[Any, Context], Done | Wait]
     outcomes: tuple[str, ...] = ("done",)
     output_fields: frozenset[str] | None = frozenset()
     outputs_of: Callable[[Mapping[str, Any]], frozenset[str] | None] | None = None
     step_refs: tuple[str, ...] = ()
+    raw_fields: tuple[str, ...] = ()
     description: str = ""
     typical_s: float = 0.0

@@ -91,7 +91,10 @@ RUN_OPEN = frozenset(RunStatus) - RUN_ENDS
 _R, _S = RunStatus, StepStatus
 _GOING = frozenset({_R.QUEUED, _R.RUNNING, _R.WAITING, _R.NEEDS_ATTENTION})
 RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
-    **{status: (_GOING | RUN_ENDS | {_R.PAUSING, _R.STOPPING}) - {status, _R.QUEUED, _R.STOPPED} for status in _GOING},
+    **{
+        status: (_GOING | RUN_ENDS | {_R.PAUSING, _R.STOPPING}) - {status, _R.QUEUED, _R.STOPPED}
+        for status in _GOING
+    },
     _R.PAUSING: frozenset({_R.PAUSED, _R.RUNNING, _R.STOPPING, _R.COMPLETED, _R.FAILED}),
     _R.PAUSED: frozenset({_R.RUNNING, _R.STOPPING}),
     _R.STOPPING: frozenset({_R.STOPPED}),

@@ -1,4 +1,4 @@
-"""Tables of the engine. A run is planned under its own lease and epoch, a step run is done under its own lease and fence."""
+"""Tables of the engine: a run is planned under its lease and epoch, a step run is done under its lease and fence."""
 
 from datetime import datetime
 from typing import Any
@@ -27,9 +27,13 @@ class Run(Model):
     test: Mapped[bool] = mapped_column(default=False)
     status: Mapped[str] = mapped_column(sa.String(16), default=RunStatus.QUEUED.value)
     inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what {{ run.* }} gives: started_by, label, number …
+    facts: Mapped[dict[str, Any]] = mapped_column(
+        default=dict
+    )  # what {{ run.* }} gives: started_by, label, number …
     started_by: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id"))
-    trigger_kind: Mapped[str] = mapped_column(sa.String(16), default="person")  # person api event schedule run seed
+    trigger_kind: Mapped[str] = mapped_column(
+        sa.String(16), default="person"
+    )  # person api event schedule run seed
     trigger_id: Mapped[str | None] = mapped_column(sa.String(64))
     dedupe_key: Mapped[str | None] = mapped_column(sa.String(120))
     parent_step_run_id: Mapped[str | None] = mapped_column(sa.String(36), unique=True)
@@ -58,8 +62,12 @@ class Run(Model):
     __table_args__ = (
         sa.UniqueConstraint("workspace_id", "number"),
         sa.UniqueConstraint("workspace_id", "dedupe_key"),
-        sa.Index("ix_run_due_at_open", "due_at", postgresql_where=sa.text(f"status IN ({_OPEN})"),
-                 sqlite_where=sa.text(f"status IN ({_OPEN})")),
+        sa.Index(
+            "ix_run_due_at_open",
+            "due_at",
+            postgresql_where=sa.text(f"status IN ({_OPEN})"),
+            sqlite_where=sa.text(f"status IN ({_OPEN})"),
+        ),
         sa.Index("ix_run_workspace_id_created_at", "workspace_id", "created_at", "id"),
         sa.Index("ix_run_workspace_id_status", "workspace_id", "status", "created_at", "id"),
         sa.Index("ix_run_workflow_id_created_at", "workflow_id", "created_at"),
@@ -103,7 +111,9 @@ class StepRun(Model):
     hinted_at: Mapped[datetime | None]
     not_before: Mapped[datetime | None]  # when a retry is due
     deadline_at: Mapped[datetime | None]
-    went_in: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))  # the config with its values filled in
+    went_in: Mapped[Any | None] = mapped_column(
+        sa.JSON(none_as_null=True)
+    )  # the config with its values filled in
     output: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
     error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     done: Mapped[int] = mapped_column(default=0)  # "3 of 5"
@@ -187,3 +197,12 @@ class RunLog(Model):
     at: Mapped[datetime]
 
     __table_args__ = (sa.Index("ix_run_log_run_id_at", "run_id", "at"),)
+
+
+class Beat(Model):
+    """When a part of the house last said that it lives; the clock's is what readiness looks at."""
+
+    __tablename__ = "beat"
+
+    name: Mapped[str] = mapped_column(sa.String(24), primary_key=True)
+    at: Mapped[datetime]

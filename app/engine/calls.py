@@ -1,0 +1,285 @@
+"""The ledger of outward calls: intent before, answer after, one key, one cost, no call twice that has its answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session
+
+from app.core import clock, crash
+from app.core.db import changed, moment, table, transaction
+from app.core.ids import new_id
+from app.engine import store
+from app.engine.contract import Answer, StepError
+from app.engine.enums import CallStatus, Category, Effect
+from app.engine.models import Call
+from app.engine.store import Fenced, HeldStep
+
+call = table(Call)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the ledger knows of one call of this step run."""
+
+    id: str
+    name: str
+    key: str
+    generation: int
+    status: CallStatus
+    answer: Any
+    reserved_microusd: int
+
+
+class Ledger:
+    """The calls of one try of one step run. Not shared between threads."""
+
+    def __init__(self, engine: Engine, step: HeldStep, effect: Effect) -> None:
+        self._engine = engine
+        self._step = step
+        self._effect = effect
+        self._known: dict[str, Recorded] | None = None
+
+    def call(
+        self,
+        name: str,
+        do: Callable[[str, float], Answer],
+        timeout_s: float,
+        *,
+        about: str,
+        estimate_microusd: int,
+        keep: Callable[[Session, Any], Any] | None,
+        keyed: bool,
+        before_keep: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        """Return the recorded answer, or make the request between two transactions and record what it brought.
+
+        *before_keep* prepares the value outside of any transaction (slow work such as scaling a picture).
+        """
+        if self._effect is Effect.NONE:
+            raise StepError(
+                Category.INTERNAL, f"A step that declares no effect made an outward call ({name})."
+            )
+        known = self._read().get(name)
+        if known is not None and known.status is CallStatus.ANSWERED:
+            return known.answer
+        self._refuse_doubt(known, keyed)
+        row = self._intend(name, known, about, estimate_microusd)
+        crash.point("after_intent")
+        try:
+            answer = do(row.key, timeout_s)
+        except StepError as error:
+            self._record_failure(row, error)
+            raise
+        crash.point("after_effect")
+        value = before_keep(answer.value) if before_keep else answer.value
+        return self._record_answer(row, answer, value, keep)
+
+    def _read(self) -> dict[str, Recorded]:
+        if self._known is None:
+            statement = sa.select(call).where(call.c.step_run_id == self._step.id)
+            with transaction(self._engine) as session:
+                self._known = {
+                    row.name: Recorded(
+                        row.id,
+                        row.name,
+                        row.key,
+                        row.generation,
+                        CallStatus(row.status),
+                        row.answer,
+                        row.estimate_microusd,
+                    )
+                    for row in session.execute(statement)
+                }
+        return self._known
+
+    def _refuse_doubt(self, known: Recorded | None, keyed: bool) -> None:
+        """Stop and ask where an earlier try may have reached a far side that does not know our key."""
+        if known is None or keyed or self._effect is not Effect.SENDS:
+            return
+        if known.status in (CallStatus.INTENDED, CallStatus.UNSURE):
+            raise StepError(
+                Category.UNSURE,
+                "We cannot tell if this was sent.",
+                code="unsure",
+                fix="Look at the other side, then press “It was sent” or “Send again”.",
+            )
+
+    def _intend(self, name: str, known: Recorded | None, about: str, estimate: int) -> Recorded:
+        step = self._step
+        with transaction(self._engine) as session:
+            store.note_step(session, step, doing=about)
+            if known is None:
+                row = Recorded(new_id(), name, _key(step, name, 0), 0, CallStatus.INTENDED, None, estimate)
+                session.execute(sa.insert(call), self._intent_values(row, about))
+                self._reserve(session, estimate)
+            else:
+                refused = known.status is CallStatus.REFUSED
+                generation = known.generation + (1 if refused else 0)
+                row = Recorded(
+                    known.id,
+                    name,
+                    _key(step, name, generation),
+                    generation,
+                    CallStatus.INTENDED,
+                    None,
+                    estimate,
+                )
+                self._take_over(session, row)
+                if refused:
+                    self._reserve(session, estimate)
+        self._known_now()[name] = row
+        return row
+
+    def _known_now(self) -> dict[str, Recorded]:
+        return self._known if self._known is not None else self._read()
+
+    def _intent_values(self, row: Recorded, about: str) -> dict[str, Any]:
+        return {
+            "id": row.id,
+            "workspace_id": self._step.workspace_id,
+            "run_id": self._step.run_id,
+            "step_run_id": self._step.id,
+            "name": row.name,
+            "key": row.key,
+            "generation": row.generation,
+            "status": row.status.value,
+            "fence": self._step.fence,
+            "tries": 1,
+            "about": about,
+            "estimate_microusd": row.reserved_microusd,
+            "cost_microusd": 0,
+            "tokens_in": 0,
+            "tokens_out": 0,
+            "model": "",
+            "started_at": clock.now(),
+        }
+
+    def _take_over(self, session: Session, row: Recorded) -> None:
+        session.execute(
+            sa.update(call)
+            .where(call.c.id == row.id)
+            .values(
+                key=row.key,
+                generation=row.generation,
+                status=CallStatus.INTENDED.value,
+                fence=self._step.fence,
+                tries=call.c.tries + 1,
+                error=None,
+                estimate_microusd=row.reserved_microusd,
+                finished_at=None,
+            )
+        )
+
+    def _reserve(self, session: Session, estimate: int) -> None:
+        """Add the estimate to what is reserved, if it still fits the run's budget: one locked statement."""
+        run = store.run
+        fits = sa.or_(
+            run.c.budget_microusd.is_(None),
+            run.c.cost_microusd + run.c.reserved_microusd + estimate <= run.c.budget_microusd,
+        )
+        result = session.execute(
+            sa.update(run)
+            .where(run.c.id == self._step.run_id, fits)
+            .values(reserved_microusd=run.c.reserved_microusd + estimate, changed_at=moment())
+        )
+        if changed(result) != 1:
+            raise StepError(
+                Category.BUDGET,
+                "The run's money limit is reached.",
+                code="budget",
+                fix="Raise the limit in the workflow, then try this step again.",
+            )
+
+    def _record_answer(
+        self, row: Recorded, answer: Answer, value: Any, keep: Callable[[Session, Any], Any] | None
+    ) -> Any:
+        try:
+            with transaction(self._engine) as session:
+                store.note_step(
+                    session,
+                    self._step,
+                    cost_microusd=store.step_run.c.cost_microusd + answer.cost_microusd,
+                    tokens_in=store.step_run.c.tokens_in + answer.tokens_in,
+                    tokens_out=store.step_run.c.tokens_out + answer.tokens_out,
+                )
+                kept = keep(session, value) if keep else value
+                session.flush()
+                self._close(session, row, answer, CallStatus.ANSWERED, kept)
+        except Fenced:
+            self._record_late(row, answer)
+            raise
+        self._known_now()[row.name] = Recorded(
+            row.id, row.name, row.key, row.generation, CallStatus.ANSWERED, kept, row.reserved_microusd
+        )
+        return kept
+
+    def _record_late(self, row: Recorded, answer: Answer) -> None:
+        """Keep the cost of an answer that came after the step was taken from us: the money is gone."""
+        with transaction(self._engine) as session:
+            self._close(session, row, answer, CallStatus.LATE, None)
+
+    def _close(self, session: Session, row: Recorded, answer: Answer, status: CallStatus, kept: Any) -> None:
+        late = status is CallStatus.LATE
+        values: dict[str, Any] = {
+            "cost_microusd": call.c.cost_microusd + answer.cost_microusd,
+            "tokens_in": call.c.tokens_in + answer.tokens_in,
+            "tokens_out": call.c.tokens_out + answer.tokens_out,
+            "model": answer.model,
+        }
+        statement = sa.update(call).where(call.c.id == row.id)
+        session.execute(statement.values(values))
+        # a late answer may not overwrite what the newer holder of the step has recorded or is asking for now
+        owned = statement.where(call.c.fence == self._step.fence, call.c.status == CallStatus.INTENDED)
+        session.execute(owned.values(status=status.value, answer=kept, finished_at=moment(), error=None))
+        run = store.run
+        released = 0 if late else row.reserved_microusd
+        session.execute(
+            sa.update(run)
+            .where(run.c.id == self._step.run_id)
+            .values(
+                cost_microusd=run.c.cost_microusd + answer.cost_microusd,
+                reserved_microusd=sa.case(
+                    (run.c.reserved_microusd > released, run.c.reserved_microusd - released), else_=0
+                ),
+                tokens_in=run.c.tokens_in + answer.tokens_in,
+                tokens_out=run.c.tokens_out + answer.tokens_out,
+                changed_at=moment(),
+            )
+        )
+
+    def _record_failure(self, row: Recorded, error: StepError) -> None:
+        """End the intent and free its estimate when refused; leave it open under its key when the reply was lost."""
+        described = {"category": error.category.value, "code": error.code, "message": error.message}
+        status = CallStatus.REFUSED if error.definite else CallStatus.INTENDED
+        if not error.definite and self._effect is Effect.SENDS:
+            status = CallStatus.UNSURE
+        run = store.run
+        with transaction(self._engine) as session:
+            session.execute(
+                sa.update(call)
+                .where(call.c.id == row.id, call.c.fence == self._step.fence)
+                .values(status=status.value, error=described, finished_at=moment())
+            )
+            if error.definite:
+                freed = row.reserved_microusd
+                session.execute(
+                    sa.update(run)
+                    .where(run.c.id == self._step.run_id)
+                    .values(
+                        reserved_microusd=sa.case(
+                            (run.c.reserved_microusd > freed, run.c.reserved_microusd - freed), else_=0
+                        )
+                    )
+                )
+        self._known_now()[row.name] = Recorded(
+            row.id, row.name, row.key, row.generation, status, None, row.reserved_microusd
+        )
+
+
+def _key(step: HeldStep, name: str, generation: int) -> str:
+    item = max(step.item, 0)
+    suffix = f"-{generation}" if generation else ""
+    return f"gl-{step.run_id}-{step.step_id}-{item}-{name}{suffix}"

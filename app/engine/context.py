@@ -1,0 +1,218 @@
+"""What the engine lends to a step while it runs: :class:`app.engine.contract.Context` made real."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session
+
+from app.core import outbox
+from app.core.db import transaction
+from app.core.errors import GreenlightError
+from app.core.ids import new_id
+from app.engine import store
+from app.engine.calls import Ledger
+from app.engine.contract import (
+    Answer,
+    Category,
+    DocumentFacts,
+    Effect,
+    ImageRequest,
+    RunFacts,
+    StepError,
+    StepFacts,
+    TextRequest,
+)
+from app.engine.ports import bound
+from app.engine.store import HeldStep
+
+PROGRESS_EVERY_S = 0.3
+Write = Callable[[Session], None]
+
+
+class RunContext:
+    """One try of one step run. Made by the runner, used by one thread, gone with the try."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        step: HeldStep,
+        *,
+        effect: Effect,
+        name: str,
+        run: RunFacts,
+        scope: Mapping[str, object],
+        timeout_s: float,
+    ) -> None:
+        self.run = run
+        self.step = StepFacts(step.step_id, step.id, name, step.item, step.attempts)
+        self.scope = scope
+        self.documents = _Documents(self)
+        self.writes: list[Write] = []
+        self._engine = engine
+        self._held = step
+        self._ledger = Ledger(engine, step, effect)
+        self._deadline = time.monotonic() + timeout_s
+        self._shown_at = 0.0
+        self._mails = 0
+
+    def output_of(self, step_id: str) -> Mapping[str, Any]:
+        """See :class:`app.engine.contract.Context`."""
+        steps = self.scope.get("steps", {})
+        output = steps.get(step_id) if isinstance(steps, Mapping) else None
+        return output if isinstance(output, Mapping) else {}
+
+    def remaining_s(self) -> float:
+        """See :class:`app.engine.contract.Context`."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def progress(self, done: int, total: int, sentence: str) -> None:
+        """See :class:`app.engine.contract.Context`."""
+        if time.monotonic() - self._shown_at < PROGRESS_EVERY_S and done < total:
+            return
+        self._shown_at = time.monotonic()
+        with transaction(self._engine) as session:
+            store.note_step(session, self._held, done=done, total=total, doing=sentence)
+            store.touch_run(session, self._held.run_id, doing=sentence)
+
+    def call(
+        self,
+        name: str,
+        do: Callable[[str, float], Answer],
+        *,
+        about: str = "",
+        estimate_microusd: int = 0,
+        keep: Callable[[Session, Any], Any] | None = None,
+        keyed: bool = False,
+    ) -> Any:
+        """See :class:`app.engine.contract.Context`."""
+        return self._call(name, do, about=about, estimate_microusd=estimate_microusd, keep=keep, keyed=keyed)
+
+    def text(self, name: str, request: TextRequest, *, about: str = "") -> Any:
+        """See :class:`app.engine.contract.Context`."""
+        return self._call(
+            name,
+            lambda key, timeout_s: bound.write_text(request, key=key, timeout_s=timeout_s),
+            about=about,
+            estimate_microusd=bound.estimate_text(request),
+        )
+
+    def image(self, name: str, request: ImageRequest, *, about: str = "") -> str:
+        """See :class:`app.engine.contract.Context`."""
+        model: list[str] = []
+
+        def make(key: str, timeout_s: float) -> Answer:
+            answer = bound.make_image(request, key=key, timeout_s=timeout_s)
+            model.append(answer.model)
+            return answer
+
+        def store_it(session: Session, prepared: Any) -> str:
+            image = bound.store_image(
+                session,
+                prepared=prepared,
+                workspace_id=self._held.workspace_id,
+                run_id=self._held.run_id,
+                step_run_id=self._held.id,
+                position=request.number,
+                prompt=request.prompt,
+                model=model[-1],
+            )
+            return str(image.id)
+
+        image_id = self._call(
+            name,
+            make,
+            about=about,
+            estimate_microusd=bound.estimate_image(request),
+            keep=store_it,
+            before_keep=bound.prepare_image,
+        )
+        return str(image_id)
+
+    def mail(self, *, to: str, subject: str, body: str, link: tuple[str, str] | None = None) -> None:
+        """See :class:`app.engine.contract.Context`."""
+        held = self._held
+        self._mails += 1
+        dedupe = f"{held.id}-{max(held.item, 0)}-{to.lower()}-{self._mails}-0"
+        content = bound.notice(subject, body, link)
+
+        def write(session: Session) -> None:
+            outbox.post(
+                session,
+                channel="email",
+                recipient=to,
+                subject=subject,
+                content=content,
+                dedupe_key=dedupe,
+                workspace_id=held.workspace_id,
+                run_id=held.run_id,
+                step_run_id=held.id,
+            )
+
+        self.in_result(write)
+
+    def in_result(self, write: Write) -> None:
+        """See :class:`app.engine.contract.Context`."""
+        self.writes.append(write)
+
+    def log(self, event: str, message: str, level: str = "info") -> None:
+        """See :class:`app.engine.contract.Context`."""
+        self.in_result(lambda session: store.log(session, self._held, event, message, level=level))
+
+    def _call(self, name: str, do: Callable[[str, float], Answer], **options: Any) -> Any:
+        timeout_s = self.remaining_s()
+        if timeout_s <= 0:
+            raise StepError(Category.TIMEOUT, "The step ran out of its time.", code="deadline")
+        options.setdefault("keep", None)
+        options.setdefault("keyed", False)
+        return self._ledger.call(name, do, timeout_s, **options)
+
+    def _read_documents(self, document_ids: Sequence[str]) -> list[DocumentFacts]:
+        try:
+            with transaction(self._engine) as session:
+                return bound.read_documents(session, self._held.workspace_id, document_ids)
+        except GreenlightError as error:
+            raise StepError(Category.INPUT, error.message, code="document", fix=error.fix) from error
+
+
+class _Documents:
+    """:class:`app.engine.contract.Documents` for one try: reads now, writes with the result."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+
+    def create(
+        self, *, title: str, body: str, fields: Mapping[str, Any], status: str, position: int, model: str
+    ) -> str:
+        """See :class:`app.engine.contract.Documents`."""
+        document_id = new_id()
+        run, step = self._context.run, self._context.step
+
+        def write(session: Session) -> None:
+            bound.create_document(
+                session,
+                document_id=document_id,
+                workspace_id=run.workspace_id,
+                run_id=run.id,
+                step_run_id=step.step_run_id,
+                title=title,
+                body=body,
+                fields=dict(fields),
+                status=status,
+                position=position,
+                written_by=model,
+                test=run.test,
+            )
+
+        self._context.in_result(write)
+        return document_id
+
+    def read(self, document_ids: Sequence[str]) -> list[DocumentFacts]:
+        """See :class:`app.engine.contract.Documents`."""
+        return self._context._read_documents(document_ids)
+
+    def attach(self, document_id: str, image_ids: Sequence[str]) -> None:
+        """See :class:`app.engine.contract.Documents`."""
+        images = list(image_ids)
+        self._context.in_result(lambda session: bound.attach(session, document_id, images))

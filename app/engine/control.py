@@ -1,0 +1,77 @@
+"""Control: pause, resume, stop, and the decisions that end waits. Each writes and wakes; the planner does the rest.
+
+All functions run in the caller's transaction and commit nothing. After the commit, hint the run (``jobs.hint_run``);
+without the hint the clock finds it within a second.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import outbox
+from app.core.db import moment
+from app.core.errors import Conflict, NotFound
+from app.engine import store
+from app.engine.enums import RunStatus, WaitStatus
+
+_GOING = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION)
+
+
+def pause(session: Session, run_id: str) -> None:
+    """Begin nothing new in this run; what is under way goes on to its end. Twice is once."""
+    if not store.set_control(session, run_id, to=RunStatus.PAUSING, only_from=_GOING):
+        _refuse_unless(session, run_id, (RunStatus.PAUSING, RunStatus.PAUSED), "paused")
+
+
+def resume(session: Session, run_id: str) -> None:
+    """Let a paused run go on. Twice is once."""
+    if not store.set_control(
+        session, run_id, to=RunStatus.RUNNING, only_from=(RunStatus.PAUSING, RunStatus.PAUSED)
+    ):
+        _refuse_unless(session, run_id, _GOING, "resumed")
+
+
+def stop(session: Session, run_id: str) -> None:
+    """End the run: fence what runs, cancel the rest, withdraw its requests. Twice is once."""
+    allowed = (*_GOING, RunStatus.PAUSING, RunStatus.PAUSED)
+    if not store.set_control(session, run_id, to=RunStatus.STOPPING, only_from=allowed):
+        _refuse_unless(session, run_id, (RunStatus.STOPPING, RunStatus.STOPPED), "stopped")
+
+
+def decide(session: Session, wait_id: str, *, outcome: str, output: dict[str, Any], undo_s: int = 0) -> bool:
+    """Record a wait's decision, once; False when it no longer waits.
+
+    With *undo_s* it takes effect that much later, by a timer; else the step is completed in this transaction.
+    """
+    row = session.execute(
+        sa.update(store.wait)
+        .where(store.wait.c.id == wait_id, store.wait.c.status == WaitStatus.WAITING)
+        .values(
+            status=WaitStatus.DECIDED.value,
+            outcome=outcome,
+            output=output,
+            decided_at=moment(),
+            effective_at=moment(undo_s),
+        )
+        .returning(store.wait.c.run_id, store.wait.c.step_run_id)
+    ).first()
+    if row is None:
+        return False
+    if undo_s <= 0:
+        store.end_wait(session, row.step_run_id, outcome=outcome, output=output)
+    store.wake_run(session, row.run_id)
+    return True
+
+
+def note_message(session: Session, marked: outbox.Marked) -> None:
+    """Listen to the outbox: a page of the run shows what has left the house."""
+    store.touch_run(session, marked.run_id)
+
+
+def _refuse_unless(session: Session, run_id: str, fine: tuple[RunStatus, ...], verb: str) -> None:
+    status = session.execute(sa.select(store.run.c.status).where(store.run.c.id == run_id)).scalar()
+    if status is None:
+        raise NotFound("This run does not exist.")
+    if status not in fine:
+        raise Conflict(f"This run is {status.replace('_', ' ')}: it cannot be {verb} any more.")

@@ -1,0 +1,79 @@
+"""A crew of daemon threads that take tasks from one line; a thread is started only when none is free.
+
+Not a ThreadPoolExecutor: its atexit hook would hold up the exit of a worker that has been told to go.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+
+import structlog
+
+_log = structlog.get_logger(__name__)
+Task = Callable[[], None]
+
+
+class Crew:
+    """At most *size* threads named *name*."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name = name
+        self.size = size
+        self._line: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._lock = threading.Condition()
+        self._threads = 0
+        self._open = 0  # tasks taken or in line
+
+    def submit(self, task: Task) -> None:
+        """Put a task in line."""
+        with self._lock:
+            self._open += 1
+            needs_thread = self._open > self._threads and self._threads < self.size
+            if needs_thread:
+                self._threads += 1
+                number = self._threads
+        self._line.put(task)
+        if needs_thread:
+            threading.Thread(target=self._work, name=f"{self.name}-{number}", daemon=True).start()
+
+    def offer(self, task: Task) -> bool:
+        """Put a task in line if a thread is free for it; False otherwise."""
+        with self._lock:
+            if self._open >= self.size:
+                return False
+        self.submit(task)
+        return True
+
+    @property
+    def has_line(self) -> bool:
+        """Whether tasks wait because all threads are busy."""
+        return self._open > self.size
+
+    @property
+    def open_tasks(self) -> int:
+        """Tasks taken or in line."""
+        return self._open
+
+    def wait_free(self, timeout_s: float) -> bool:
+        """Wait until a thread is free; False when none was within the time."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._open < self.size, timeout_s)
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until nothing is under way or in line; False when something still is."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._open == 0, timeout_s)
+
+    def _work(self) -> None:
+        while True:
+            task = self._line.get()
+            try:
+                task()
+            except (
+                Exception
+            ):  # a thread's edge: logged with its traceback; leases and the clock repeat what was lost
+                _log.exception("task_failed", crew=self.name)
+            finally:
+                with self._lock:
+                    self._open -= 1
+                    self._lock.notify_all()

@@ -1,0 +1,52 @@
+"""The heartbeat: one thread with a connection of its own extends the leases that this process holds."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.engine import Engine
+
+from app.core.db import transaction
+from app.engine import store
+from app.engine.runner import Seat
+
+GRACE_S = 15.0  # a step's lease outlives its deadline by at most this
+OVERDUE_S = 60.0  # busy this long past its deadline: the worker cannot be trusted any more
+
+_log = structlog.get_logger(__name__)
+
+
+def beat(seat: Seat, engine: Engine, on_overdue: Callable[[], None]) -> None:
+    """Extend leases every quarter of their length until the seat ends; call *on_overdue* when a thread hangs."""
+    while not seat.is_over.wait(seat.lease_s / 4):
+        try:
+            extend(seat, engine)
+        except Exception:  # noqa: BLE001 (a database that is away: the next beat tries again)
+            _log.exception("heartbeat_failed")
+        if any(time.monotonic() > deadline + OVERDUE_S for _, deadline in list(seat.held.steps.values())):
+            on_overdue()
+
+
+def extend(seat: Seat, engine: Engine) -> None:
+    """Extend every lease once: a run's in full, a step's at most to its deadline and 15 s."""
+    now = time.monotonic()
+    runs = [
+        {"b_id": run_id, "b_token": epoch, "b_lease_s": seat.lease_s}
+        for run_id, epoch in list(seat.held.runs.items())
+    ]
+    steps = [
+        {"b_id": step_id, "b_token": fence, "b_lease_s": min(seat.lease_s, deadline + GRACE_S - now)}
+        for step_id, (fence, deadline) in list(seat.held.steps.items())
+        if deadline + GRACE_S > now
+    ]
+    if runs or steps:
+        with transaction(engine) as session:
+            store.extend_leases(session, runs, steps)
+
+
+def start(seat: Seat, engine: Engine, on_overdue: Callable[[], None]) -> threading.Thread:
+    """Start the heartbeat's thread."""
+    thread = threading.Thread(target=beat, args=(seat, engine, on_overdue), name="heartbeat", daemon=True)
+    thread.start()
+    return thread

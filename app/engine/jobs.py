@@ -1,0 +1,100 @@
+"""Hints: what goes through the queue. A hint may come twice, late or never; the database knows what is due.
+
+A job's arguments are ids, JSON-serialised; none of RQ's own retries, results or dependencies are used. Putting a hint
+on the queue never raises: what is lost is found by the clock.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from app.core import queue
+from app.core.settings import Settings
+
+ADVANCE = "app.engine.jobs.advance"
+DO_STEP = "app.engine.jobs.do_step"
+RELAY = "app.engine.jobs.relay"
+FAILURE_TTL_S = 60
+
+_log = structlog.get_logger(__name__)
+_settings: Settings | None = None
+
+
+def configure(settings: Settings) -> None:
+    """Tell this process which queue to hint on; opens no connection."""
+    global _settings
+    _settings = settings
+
+
+def hint_run(run_id: str) -> bool:
+    """Say that a run should be advanced; False when the queue did not take it. Call it after the commit."""
+    return _hint([(ADVANCE, run_id)])
+
+
+def hint_runs(run_ids: Sequence[str]) -> bool:
+    """As :func:`hint_run`, for many runs in one round trip."""
+    return _hint([(ADVANCE, run_id) for run_id in run_ids])
+
+
+def hint_steps(steps: Sequence[tuple[str, bool]]) -> bool:
+    """Say that step runs should be done: ids, each with whether it makes outward calls."""
+    return _hint([(DO_STEP, step_run_id, is_outward) for step_run_id, is_outward in steps])
+
+
+def hint_outbox(row_ids: Sequence[str]) -> bool:
+    """Say that messages should be sent."""
+    return _hint([(RELAY, row_id) for row_id in row_ids])
+
+
+def job_queue(connection: Any) -> Queue:
+    """Return the one queue over *connection*."""
+    return Queue(queue.QUEUE, connection=connection, serializer=JSONSerializer)
+
+
+def _hint(hints: Sequence[tuple[Any, ...]]) -> bool:
+    if _settings is None or not hints:
+        return False
+    try:
+        line = job_queue(queue.enqueue_client(_settings))
+        line.enqueue_many(
+            [
+                Queue.prepare_data(
+                    function, args=list(arguments), timeout=-1, result_ttl=0, failure_ttl=FAILURE_TTL_S
+                )
+                for function, *arguments in hints
+            ]
+        )
+    except (RedisError, OSError) as error:
+        _log.warning("hint_lost", count=len(hints), error=repr(error))
+        return False
+    return True
+
+
+# --- the three jobs: what a worker does with a hint (see ``worker_process``) ---
+
+
+def advance(run_id: str) -> None:
+    """Advance a run with this worker's seat; may run twice."""
+    from app.engine import runner, worker_process
+
+    runner.advance(worker_process.seat(), run_id)
+
+
+def do_step(step_run_id: str, is_outward: bool = False) -> None:
+    """Do a step run with this worker's seat; may run twice."""
+    from app.engine import runner, worker_process
+
+    runner.do_step(worker_process.seat(), step_run_id)
+
+
+def relay(row_id: str) -> None:
+    """Send one message of the outbox; may run twice."""
+    from app.core import outbox
+    from app.engine import worker_process
+
+    seat = worker_process.seat()
+    outbox.relay(seat.engine, row_id, owner=seat.owner)

@@ -1,0 +1,237 @@
+"""The planner: a pure function from what is recorded of a run to what must happen next.
+
+It sees the definition and the results; it touches no database, no queue, no web. Whoever calls it twice with the same
+results gets the same commands, and results may arrive in any order: the end is the same.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from app.definition.graph import Edge, edges, topological_order
+from app.definition.schema import Definition, Step
+from app.engine.enums import RunStatus, StepStatus
+
+HINT_AGAIN_S = 10.0
+NO_ITEM = -1
+
+Key = tuple[str, int]
+Control = Literal["go", "pause", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is recorded of one step run. *due* is when something is due for it: a retry, a lease's end, a wait's end."""
+
+    status: StepStatus
+    outcome: str | None = None
+    due: datetime | None = None
+    decided: bool = False  # a wait has its decision, effective at *due*
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Do a step: never begun, or begun and due again (a retry, a dead lease, a hint that was lost)."""
+
+    step: str
+    item: int = NO_ITEM
+    is_new: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Skip a step, and why in words."""
+
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndWait:
+    """A wait's time has come: its decision takes effect, or it expires."""
+
+    step: str
+    item: int = NO_ITEM
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel what has not ended, because the run is stopping."""
+
+    step: str
+    item: int = NO_ITEM
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now; if nothing, the *status* of the run and when to look again (None: a person will wake it)."""
+
+    do: tuple[Do, ...] = ()
+    skip: tuple[Skip, ...] = ()
+    end_waits: tuple[EndWait, ...] = ()
+    cancel: tuple[Cancel, ...] = ()
+    status: RunStatus = RunStatus.RUNNING
+    sleep_until: datetime | None = None
+    settled: int = 0
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the run ends with this plan."""
+        return not self.status.is_open
+
+
+@dataclass(slots=True)
+class _View:
+    definition: Definition
+    results: dict[Key, Result]
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def status(self, step: str) -> StepStatus | None:
+        if step in self.skipped:
+            return StepStatus.SKIPPED
+        result = self.results.get((step, NO_ITEM))
+        return result.status if result else None
+
+    def is_settled(self, step: str) -> bool:
+        status = self.status(step)
+        return status is not None and status.is_settled
+
+
+def plan(
+    definition: Definition, results: Mapping[Key, Result], now: datetime, control: Control = "go"
+) -> Plan:
+    """Say what must happen next in a run.
+
+    ``go`` does all that is ready, ``pause`` begins nothing, ``stop`` cancels everything that has not ended.
+    """
+    view = _View(definition, dict(results))
+    if control == "stop":
+        return _stop(view)
+    incoming = _incoming(definition)
+    fresh: list[Do] = []
+    for step_id in topological_order(definition):
+        if view.status(step_id) is not None:
+            continue
+        before = incoming.get(step_id, ())
+        if not all(view.is_settled(edge.source) for edge in before):
+            continue
+        reason = _why_not(view, definition.step(step_id), before)
+        if reason is None:
+            fresh.append(Do(step_id))
+        else:
+            view.skipped[step_id] = reason
+    again = tuple(_due_again(view, now))
+    return _result(view, tuple(fresh), again, now, control)
+
+
+def _result(
+    view: _View, fresh: tuple[Do, ...], again: tuple[Do, ...], now: datetime, control: Control
+) -> Plan:
+    skips = tuple(Skip(step, reason) for step, reason in view.skipped.items())
+    settled = sum(view.is_settled(step.id) for step in view.definition.steps)
+    if settled == len(view.definition.steps):
+        return Plan(skip=skips, status=_end(view), settled=settled)
+    waits = tuple(
+        EndWait(step, item)
+        for (step, item), result in view.results.items()
+        if result.status is StepStatus.WAITING and result.due is not None and result.due <= now
+    )
+    open_results = [result for result in view.results.values() if not result.status.is_settled]
+    if control == "pause":
+        under_way = [r for r in open_results if r.status is StepStatus.RUNNING and r.due and r.due > now]
+        until = min((r.due for r in under_way if r.due), default=None)
+        status = RunStatus.PAUSING if under_way else RunStatus.PAUSED
+        return Plan(skip=skips, status=status, sleep_until=until, settled=settled)
+    return Plan(
+        do=fresh + again,
+        skip=skips,
+        end_waits=waits,
+        status=_status(open_results, bool(fresh)),
+        sleep_until=_sleep_until(open_results, bool(fresh), now),
+        settled=settled,
+    )
+
+
+def _incoming(definition: Definition) -> dict[str, list[Edge]]:
+    found: dict[str, list[Edge]] = {}
+    for edge in edges(definition):
+        found.setdefault(edge.target, []).append(edge)
+    return found
+
+
+def _is_taken(view: _View, edge: Edge) -> bool:
+    status = view.status(edge.source)
+    if status is StepStatus.COMPLETED:
+        return view.results[edge.source, NO_ITEM].outcome == edge.outcome
+    if status is StepStatus.FAILED:
+        return edge.outcome == "failed" and view.definition.step(edge.source).on_failure == "continue"
+    return False
+
+
+def _why_not(view: _View, step: Step, before: tuple[Edge, ...] | list[Edge]) -> str | None:
+    """Return why the step must be skipped; None when it is to be done."""
+    if not before:
+        return None
+    missed = [edge for edge in before if not _is_taken(view, edge)]
+    if step.join == "any" and len(missed) < len(before):
+        return None
+    return _reason(view, missed[0]) if missed else None
+
+
+def _reason(view: _View, edge: Edge) -> str:
+    name = view.definition.step(edge.source).name or edge.source
+    status = view.status(edge.source)
+    if status is StepStatus.FAILED:
+        return f"“{name}” failed"
+    if status is StepStatus.SKIPPED:
+        return f"“{name}” was skipped"
+    if status is StepStatus.CANCELLED:
+        return f"“{name}” was cancelled"
+    outcome = view.results[edge.source, NO_ITEM].outcome
+    return f"“{name}” left by “{outcome}”, not “{edge.outcome}”"
+
+
+def _due_again(view: _View, now: datetime) -> Iterator[Do]:
+    """Yield what was begun and must be hinted again: lost hints, dead leases, retries whose time has come."""
+    for (step, item), result in view.results.items():
+        if result.status in (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING) and (
+            result.due is None or result.due <= now
+        ):
+            yield Do(step, item, is_new=False)
+
+
+def _status(open_results: list[Result], has_fresh: bool) -> RunStatus:
+    statuses = {result.status for result in open_results}
+    if has_fresh or statuses & {StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING}:
+        return RunStatus.RUNNING
+    if StepStatus.NEEDS_ATTENTION in statuses:
+        return RunStatus.NEEDS_ATTENTION
+    return RunStatus.WAITING
+
+
+def _sleep_until(open_results: list[Result], has_fresh: bool, now: datetime) -> datetime | None:
+    again = now + timedelta(seconds=HINT_AGAIN_S)
+    dues = [again] if has_fresh else []
+    for result in open_results:
+        if result.due is not None:
+            dues.append(max(result.due, again) if result.due <= now else result.due)
+        elif result.status in (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING):
+            dues.append(again)
+    return min(dues, default=None)
+
+
+def _end(view: _View) -> RunStatus:
+    for step in view.definition.steps:
+        if view.status(step.id) is StepStatus.FAILED and step.on_failure == "stop":
+            return RunStatus.FAILED
+    return RunStatus.COMPLETED
+
+
+def _stop(view: _View) -> Plan:
+    cancels = tuple(Cancel(step, item) for (step, item), r in view.results.items() if not r.status.is_settled)
+    begun = {step for step, _ in view.results}
+    never = tuple(
+        Skip(step.id, "the run was stopped") for step in view.definition.steps if step.id not in begun
+    )
+    return Plan(cancel=cancels, skip=never, status=RunStatus.STOPPED, settled=len(view.definition.steps))

@@ -1,0 +1,628 @@
+"""Statements: every write of the engine, each guarded by what it relies on (an epoch, a fence, a status).
+
+Locks in one order: step rows first, then the run's row, last and short. Nobody else writes a status.
+Each function runs in the caller's transaction; zero rows means that somebody was quicker, and the answer says so.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.core.db import changed, moment, table
+from app.core.ids import new_id
+from app.engine.enums import RUN_OPEN, RunStatus, StepStatus, WaitStatus
+from app.engine.models import Run, RunLog, StepRun, WaitRow
+from app.engine.planner import HINT_AGAIN_S, Key, Result
+
+run = table(Run)
+step_run = table(StepRun)
+wait = table(WaitRow)
+run_log = table(RunLog)
+
+Bind = Session | Connection
+OPEN = sorted(RUN_OPEN)
+WORKING = [RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION]
+
+
+class Fenced(Exception):
+    """What this thread was doing is no longer its own to write: roll back and stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRun:
+    """A run under our lease: what the planner needs of it."""
+
+    id: str
+    workspace_id: str
+    version_id: str
+    number: int
+    label: str
+    test: bool
+    status: RunStatus
+    revision: int
+    epoch: int
+    inputs: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    now: datetime
+
+    def moved_to(self, revision: int, status: RunStatus = RunStatus.RUNNING) -> "HeldRun":
+        """Return the run as it is after a write of ours."""
+        return replace(self, revision=revision, status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldStep:
+    """A step run under our lease."""
+
+    id: str
+    workspace_id: str
+    run_id: str
+    step_id: str
+    item: int
+    type: str
+    fence: int
+    attempts: int
+    crashes: int
+    started_at: datetime
+
+
+_take_run = (
+    sa.update(run)
+    .where(
+        run.c.id == sa.bindparam("b_run_id"),
+        run.c.status.in_(OPEN),
+        sa.or_(run.c.lease_until.is_(None), run.c.lease_until < moment()),
+    )
+    .values(
+        epoch=run.c.epoch + 1,
+        lease_owner=sa.bindparam("b_owner"),
+        lease_until=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
+        due_at=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
+    )
+    .returning(
+        run.c.id,
+        run.c.workspace_id,
+        run.c.version_id,
+        run.c.number,
+        run.c.label,
+        run.c.test,
+        run.c.status,
+        run.c.revision,
+        run.c.epoch,
+        run.c.inputs,
+        run.c.facts,
+        moment().label("now"),
+    )
+)
+
+
+def take_run(bind: Bind, run_id: str, owner: str, lease_s: float) -> HeldRun | None:
+    """Take the run's lease; None when it has ended or somebody has it."""
+    row = bind.execute(_take_run, {"b_run_id": run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
+    if row is None:
+        return None
+    return HeldRun(**{**row._mapping, "status": RunStatus(row.status)})
+
+
+def release_run(
+    bind: Bind,
+    held: HeldRun,
+    *,
+    status: RunStatus,
+    due_at: datetime | None,
+    doing: str,
+    steps_done: int,
+    error: Mapping[str, Any] | None = None,
+) -> bool:
+    """Give the lease back with the run's new status; False: the run changed meanwhile (or the lease was lost)."""
+    values: dict[str, Any] = {
+        "lease_owner": None,
+        "lease_until": None,
+        "due_at": due_at,
+        "status": status.value,
+        "doing": doing,
+        "steps_done": steps_done,
+        "changed_at": moment(),
+        "started_at": sa.func.coalesce(run.c.started_at, moment()),
+    }
+    if not status.is_open:
+        values |= {"finished_at": moment(), "due_at": None, "reserved_microusd": 0, "error": error}
+    statement = sa.update(run).where(
+        run.c.id == held.id, run.c.epoch == held.epoch, run.c.revision == held.revision
+    )
+    return changed(bind.execute(statement.values(**values))) == 1
+
+
+_hand_back = (
+    sa.update(run)
+    .where(run.c.id == sa.bindparam("b_run_id"), run.c.epoch == sa.bindparam("b_epoch"))
+    .values(lease_owner=None, lease_until=None, due_at=moment(), revision=run.c.revision + 1)
+)
+
+
+def hand_back_run(bind: Bind, held: HeldRun) -> None:
+    """Give the lease back at once and leave the run due: somebody else goes on."""
+    bind.execute(_hand_back, {"b_run_id": held.id, "b_epoch": held.epoch})
+
+
+_reread_run = sa.select(run.c.status, run.c.revision, run.c.epoch, moment().label("now")).where(
+    run.c.id == sa.bindparam("b_run_id")
+)
+
+
+def reread_run(bind: Bind, held: HeldRun) -> HeldRun | None:
+    """Read status and revision again while holding the lease; None when the lease is somebody else's now."""
+    row = bind.execute(_reread_run, {"b_run_id": held.id}).first()
+    if row is None or row.epoch != held.epoch:
+        return None
+    return replace(held, status=RunStatus(row.status), revision=row.revision, now=row.now)
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What is recorded of a run's steps: results for the planner, outputs for values, row ids."""
+
+    results: dict[Key, Result]
+    outputs: dict[str, Any]
+    ids: dict[Key, str]
+    waits: dict[Key, str]
+
+
+_results = (
+    sa.select(
+        step_run.c.id,
+        step_run.c.step_id,
+        step_run.c.item,
+        step_run.c.status,
+        step_run.c.outcome,
+        step_run.c.output,
+        step_run.c.lease_until,
+        step_run.c.not_before,
+        step_run.c.hinted_at,
+        wait.c.id.label("wait_id"),
+        wait.c.until,
+        wait.c.status.label("wait_status"),
+        wait.c.effective_at,
+    )
+    .select_from(step_run.outerjoin(wait, wait.c.step_run_id == step_run.c.id))
+    .where(step_run.c.run_id == sa.bindparam("b_run_id"))
+)
+
+
+def read_results(bind: Bind, run_id: str) -> Recorded:
+    """Read what is recorded of all steps of a run: one indexed statement."""
+    recorded = Recorded({}, {}, {}, {})
+    for row in bind.execute(_results, {"b_run_id": run_id}):
+        key = (row.step_id, row.item)
+        recorded.ids[key] = row.id
+        recorded.results[key] = Result(StepStatus(row.status), row.outcome, _due(row))
+        if row.wait_id is not None:
+            recorded.waits[key] = row.wait_id
+        if row.status == StepStatus.COMPLETED:
+            recorded.outputs[row.step_id] = row.output or {}
+    return recorded
+
+
+def _due(row: Any) -> datetime | None:
+    due: datetime | None
+    if row.status == StepStatus.RUNNING:
+        due = row.lease_until
+    elif row.status == StepStatus.RETRYING:
+        due = row.not_before
+    elif row.status == StepStatus.PENDING:
+        due = row.hinted_at + timedelta(seconds=HINT_AGAIN_S) if row.hinted_at else None
+    elif row.status == StepStatus.WAITING:
+        due = row.effective_at if row.wait_status == WaitStatus.DECIDED else row.until
+    else:
+        due = None
+    return due
+
+
+_fast_columns = {
+    "id": sa.String(36),
+    "workspace_id": sa.String(36),
+    "run_id": sa.String(36),
+    "step_id": sa.String(64),
+    "item": sa.Integer(),
+    "type": sa.String(40),
+    "effect": sa.String(8),
+    "status": sa.String(16),
+    "outcome": sa.String(40),
+    "reason": sa.Text(),
+    "attempts": sa.Integer(),
+    "crashes": sa.Integer(),
+    "fence": sa.BigInteger(),
+    "went_in": sa.JSON(none_as_null=True),
+    "output": sa.JSON(none_as_null=True),
+    "done": sa.Integer(),
+    "total": sa.Integer(),
+    "doing": sa.Text(),
+    "cost_microusd": sa.BigInteger(),
+    "tokens_in": sa.BigInteger(),
+    "tokens_out": sa.BigInteger(),
+}
+_fast_defaults = {
+    "item": -1,
+    "effect": "none",
+    "status": "completed",
+    "reason": "",
+    "attempts": 1,
+    "crashes": 0,
+    "fence": 1,
+    "done": 0,
+    "total": 0,
+    "doing": "",
+    "cost_microusd": 0,
+    "tokens_in": 0,
+    "tokens_out": 0,
+}
+_advance_run = (
+    sa.update(run)
+    .where(
+        run.c.id == sa.bindparam("g_run_id"),
+        run.c.epoch == sa.bindparam("g_epoch"),
+        run.c.status.in_([RunStatus.QUEUED.value, RunStatus.RUNNING.value, RunStatus.WAITING.value]),
+    )
+    .values(
+        revision=run.c.revision + 1,
+        status=RunStatus.RUNNING.value,
+        steps_done=sa.bindparam("g_steps_done", type_=sa.Integer()),
+        doing=sa.bindparam("g_doing", type_=sa.Text()),
+        changed_at=moment(),
+        started_at=sa.func.coalesce(run.c.started_at, moment()),
+    )
+    .returning(run.c.revision)
+)
+_moved = _advance_run.cte("moved")
+_fast_insert = (
+    sa.insert(step_run)
+    .from_select(
+        [*_fast_columns, "created_at", "started_at", "finished_at"],
+        sa.select(
+            *(sa.bindparam(f"s_{name}", type_=cast("Any", kind)) for name, kind in _fast_columns.items()),
+            moment(),
+            sa.bindparam("s_started_at", type_=step_run.c.started_at.type),
+            moment(),
+        ).select_from(_moved),
+    )
+    .returning(sa.select(_moved.c.revision).scalar_subquery().label("revision"))
+)
+_plain_insert = sa.insert(step_run)
+
+
+def record_fast(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> int | None:
+    """Record a pure step's result and move the run on, in one statement on PostgreSQL; return the run's revision.
+
+    None: the lease is lost, or the run is pausing or stopping; nothing was written.
+    """
+    if _dialect(bind) != "postgresql":
+        return record_pure(bind, held, {**row, "finished_at": clock.now()}, steps_done=steps_done)
+    values = {**_fast_defaults, "workspace_id": held.workspace_id, "run_id": held.id, **row}
+    parameters = {f"s_{name}": value for name, value in values.items()}
+    result = bind.execute(_fast_insert, {**_guard(held, steps_done), **parameters}).first()
+    return result.revision if result else None
+
+
+def record_pure(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> int | None:
+    """Record what a pure step brought when it is more than a plain result; as :func:`record_fast`, two statements."""
+    moved = bind.execute(_advance_run, _guard(held, steps_done)).first()
+    if moved is None:
+        return None
+    values = {
+        **_fast_defaults,
+        "workspace_id": held.workspace_id,
+        "run_id": held.id,
+        "created_at": clock.now(),
+    }
+    bind.execute(_plain_insert, {**values, **row})
+    return int(moved.revision)
+
+
+def _guard(held: HeldRun, steps_done: int) -> dict[str, Any]:
+    return {"g_run_id": held.id, "g_epoch": held.epoch, "g_steps_done": steps_done, "g_doing": ""}
+
+
+def _dialect(bind: Bind) -> str:
+    return (bind.get_bind() if isinstance(bind, Session) else bind).dialect.name
+
+
+def insert_steps(bind: Bind, rows: list[dict[str, Any]]) -> None:
+    """Insert step runs that are not there yet; those that are stay as they are."""
+    if not rows:
+        return
+    maker = insert_postgresql if _dialect(bind) == "postgresql" else insert_sqlite
+    statement = maker(step_run).on_conflict_do_nothing(index_elements=["run_id", "step_id", "item"])
+    defaults = {**_fast_defaults, "attempts": 0, "fence": 0, "created_at": clock.now()}
+    bind.execute(statement, [{**defaults, **row} for row in rows])
+
+
+_hint_again = (
+    sa.update(step_run)
+    .where(step_run.c.id.in_(sa.bindparam("b_ids", expanding=True)))
+    .values(hinted_at=moment())
+)
+
+
+def hinted(bind: Bind, step_run_ids: Iterable[str]) -> None:
+    """Note that these step runs were hinted now."""
+    ids = list(step_run_ids)
+    if ids:
+        bind.execute(_hint_again, {"b_ids": ids})
+
+
+_claimable = sa.or_(
+    step_run.c.status == StepStatus.PENDING,
+    sa.and_(step_run.c.status == StepStatus.RETRYING, step_run.c.not_before <= moment()),
+    sa.and_(step_run.c.status == StepStatus.RUNNING, step_run.c.lease_until < moment()),
+)
+_run_is_working = sa.exists().where(run.c.id == step_run.c.run_id, run.c.status.in_(WORKING))
+_claim_values = {
+    "status": StepStatus.RUNNING.value,
+    "fence": step_run.c.fence + 1,
+    "attempts": step_run.c.attempts + sa.case((step_run.c.status == StepStatus.RUNNING, 0), else_=1),
+    "crashes": step_run.c.crashes + sa.case((step_run.c.status == StepStatus.RUNNING, 1), else_=0),
+    "lease_owner": sa.bindparam("b_owner"),
+    "lease_until": moment(sa.bindparam("b_lease_s", type_=sa.Float())),
+    "started_at": sa.func.coalesce(step_run.c.started_at, moment()),
+    "not_before": None,
+}
+_claimed = (
+    step_run.c.id,
+    step_run.c.workspace_id,
+    step_run.c.run_id,
+    step_run.c.step_id,
+    step_run.c.item,
+    step_run.c.type,
+    step_run.c.fence,
+    step_run.c.attempts,
+    step_run.c.crashes,
+    step_run.c.started_at,
+)
+_claim_one = (
+    sa.update(step_run)
+    .where(step_run.c.id == sa.bindparam("b_id"), _claimable, _run_is_working)
+    .values(_claim_values)
+    .returning(*_claimed)
+)
+_other = step_run.alias("other")
+_claim_sibling = (
+    sa.update(step_run)
+    .where(
+        step_run.c.id
+        == sa.select(_other.c.id)
+        .where(_other.c.run_id == sa.bindparam("b_run_id"), _other.c.status == StepStatus.PENDING)
+        .order_by(_other.c.created_at, _other.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery(),
+        step_run.c.status == StepStatus.PENDING,
+        _run_is_working,
+    )
+    .values(_claim_values)
+    .returning(*_claimed)
+)
+
+
+def claim_step(bind: Bind, step_run_id: str, owner: str, lease_s: float) -> HeldStep | None:
+    """Claim one step run: pending, due for a retry, or under a dead lease; None when there is nothing to claim."""
+    row = bind.execute(_claim_one, {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
+    return HeldStep(**row._mapping) if row else None
+
+
+def claim_sibling(bind: Bind, run_id: str, owner: str, lease_s: float) -> HeldStep | None:
+    """Claim any other pending step of the run."""
+    row = bind.execute(_claim_sibling, {"b_run_id": run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
+    return HeldStep(**row._mapping) if row else None
+
+
+_end_step = sa.update(step_run).where(
+    step_run.c.id == sa.bindparam("b_id"),
+    step_run.c.status == StepStatus.RUNNING,
+    step_run.c.fence == sa.bindparam("b_fence"),
+)
+
+
+def end_step(bind: Bind, step: HeldStep, **values: Any) -> None:
+    """Write the end of a try (a result, a retry, a wait) and drop the lease; raises :class:`Fenced` on 0 rows."""
+    ended = {"lease_owner": None, "lease_until": None, **values}
+    result = bind.execute(_end_step.values(**ended), {"b_id": step.id, "b_fence": step.fence})
+    if changed(result) != 1:
+        raise Fenced(step.id)
+
+
+_hold_step = sa.update(step_run).where(
+    step_run.c.id == sa.bindparam("b_id"),
+    step_run.c.status == StepStatus.RUNNING,
+    step_run.c.fence == sa.bindparam("b_fence"),
+)
+
+
+def note_step(bind: Bind, step: HeldStep, **values: Any) -> None:
+    """Write something about a step that goes on (progress, what went in); raises :class:`Fenced` on 0 rows."""
+    result = bind.execute(_hold_step.values(**values), {"b_id": step.id, "b_fence": step.fence})
+    if changed(result) != 1:
+        raise Fenced(step.id)
+
+
+_wake = (
+    sa.update(run)
+    .where(run.c.id == sa.bindparam("b_run_id"), run.c.status.in_(OPEN))
+    .values(revision=run.c.revision + 1, due_at=moment(), changed_at=moment())
+)
+
+
+def wake_run(bind: Bind, run_id: str) -> bool:
+    """Tell the planner that there is something new to see; False when the run has ended."""
+    return changed(bind.execute(_wake, {"b_run_id": run_id})) == 1
+
+
+_touch = sa.update(run).where(run.c.id == sa.bindparam("b_run_id")).values(changed_at=moment())
+
+
+def touch_run(bind: Bind, run_id: str, **values: Any) -> None:
+    """Note that a page of the run would look different now, without waking the planner."""
+    bind.execute(_touch.values(**values) if values else _touch, {"b_run_id": run_id})
+
+
+def set_control(bind: Bind, run_id: str, *, to: RunStatus, only_from: Iterable[RunStatus]) -> bool:
+    """Pause, resume or stop: compare-and-set of the run's status, and wake it; False when it was in another one."""
+    allowed = [status.value for status in only_from]
+    statement = (
+        sa.update(run)
+        .where(run.c.id == run_id, run.c.status.in_(allowed))
+        .values(status=to.value, revision=run.c.revision + 1, due_at=moment(), changed_at=moment())
+    )
+    return changed(bind.execute(statement)) == 1
+
+
+def end_wait(
+    bind: Bind, step_run_id: str, *, outcome: str, output: Any, error: Mapping[str, Any] | None = None
+) -> bool:
+    """Complete a waiting step run by its wait's outcome; False when it no longer waits."""
+    statement = (
+        sa.update(step_run)
+        .where(step_run.c.id == step_run_id, step_run.c.status == StepStatus.WAITING)
+        .values(
+            status=StepStatus.COMPLETED.value,
+            outcome=outcome,
+            output=output,
+            error=error,
+            finished_at=moment(),
+            doing="",
+        )
+    )
+    return changed(bind.execute(statement)) == 1
+
+
+def cancel_steps(bind: Bind, run_id: str, reason: str) -> None:
+    """Cancel every step run that has not ended; the fence moves, so late results are refused."""
+    statement = (
+        sa.update(step_run)
+        .where(
+            step_run.c.run_id == run_id,
+            step_run.c.status.not_in([s.value for s in StepStatus if s.is_settled]),
+        )
+        .values(
+            status=StepStatus.CANCELLED.value,
+            reason=reason,
+            fence=step_run.c.fence + 1,
+            lease_owner=None,
+            lease_until=None,
+            finished_at=moment(),
+            doing="",
+        )
+    )
+    bind.execute(statement)
+
+
+def log(bind: Bind, held: HeldRun | HeldStep, event: str, message: str, *, level: str = "info") -> None:
+    """Add a line to the run's log."""
+    bind.execute(
+        sa.insert(run_log),
+        {
+            "id": new_id(),
+            "workspace_id": held.workspace_id,
+            "run_id": held.run_id if isinstance(held, HeldStep) else held.id,
+            "step_id": held.step_id if isinstance(held, HeldStep) else None,
+            "level": level,
+            "event": event,
+            "message": message[:2000],
+            "at": clock.now(),
+        },
+    )
+
+
+_heartbeat_runs = (
+    sa.update(run)
+    .where(
+        run.c.id == sa.bindparam("b_id"),
+        run.c.epoch == sa.bindparam("b_token"),
+        run.c.lease_owner.is_not(None),
+    )
+    .values(
+        lease_until=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
+        due_at=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
+    )
+)
+_heartbeat_steps = (
+    sa.update(step_run)
+    .where(
+        step_run.c.id == sa.bindparam("b_id"),
+        step_run.c.fence == sa.bindparam("b_token"),
+        step_run.c.status == StepStatus.RUNNING,
+    )
+    .values(lease_until=moment(sa.bindparam("b_lease_s", type_=sa.Float())))
+)
+
+
+def extend_leases(bind: Bind, runs: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
+    """Extend leases: rows of ``b_id``, ``b_token`` (epoch or fence), ``b_lease_s``; what is lost stays lost."""
+    if steps:
+        bind.execute(_heartbeat_steps, steps)
+    if runs:
+        bind.execute(_heartbeat_runs, runs)
+
+
+def give_back_steps(bind: Bind, owner: str, *, count_crash: bool) -> list[str]:
+    """Void the step leases of *owner*: the steps are pending again at once; return the runs concerned.
+
+    On a shutdown nothing is counted; the fence moves, so a late result is refused.
+    """
+    statement = (
+        sa.update(step_run)
+        .where(step_run.c.lease_owner == owner, step_run.c.status == StepStatus.RUNNING)
+        .values(
+            status=StepStatus.PENDING.value,
+            fence=step_run.c.fence + 1,
+            lease_owner=None,
+            lease_until=None,
+            hinted_at=None,
+            crashes=step_run.c.crashes + (1 if count_crash else 0),
+            attempts=sa.case((step_run.c.attempts > 0, step_run.c.attempts - 1), else_=0),
+        )
+        .returning(step_run.c.run_id)
+    )
+    return sorted({row.run_id for row in bind.execute(statement)})
+
+
+def give_back_runs(bind: Bind, owner: str) -> list[str]:
+    """Void the run leases of *owner* and leave those runs due; return them."""
+    statement = (
+        sa.update(run)
+        .where(run.c.lease_owner == owner)
+        .values(
+            lease_owner=None,
+            lease_until=None,
+            epoch=run.c.epoch + 1,
+            revision=run.c.revision + 1,
+            due_at=moment(),
+        )
+        .returning(run.c.id)
+    )
+    return [row.id for row in bind.execute(statement)]
+
+
+def due_runs(bind: Bind, *, limit: int = 500) -> list[str]:
+    """Return runs that are due and push each 10 s on, so that two tickers cannot both take one."""
+    due = (
+        sa.select(run.c.id)
+        .where(run.c.due_at <= moment(), run.c.status.in_(OPEN))
+        .order_by(run.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        sa.update(run)
+        .where(run.c.id.in_(due.scalar_subquery()))
+        .values(due_at=moment(HINT_AGAIN_S))
+        .returning(run.c.id)
+    )
+    return [row.id for row in bind.execute(statement)]

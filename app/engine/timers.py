@@ -1,0 +1,40 @@
+"""The tick: the clock's one question, every second: what is due? It may run twice, late, and on several machines."""
+
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from app.core import crash, outbox
+from app.core.db import changed, moment, table, transaction
+from app.engine import store
+from app.engine.models import Beat
+
+BEAT_EVERY = 5  # ticks between two notes that the clock lives
+
+
+def tick(
+    engine: Engine,
+    *,
+    hint_runs: Callable[[Sequence[str]], object],
+    hint_outbox: Callable[[Sequence[str]], object],
+    count: int = 0,
+) -> int:
+    """Find what is due, push it on by 10 s, hint it; return how much it was."""
+    with transaction(engine) as session:
+        runs = store.due_runs(session)
+        messages = outbox.due(session)
+        if count % BEAT_EVERY == 0:
+            _note(session)
+        crash.point("in_sweep")
+    if runs:
+        hint_runs(runs)
+    if messages:
+        hint_outbox(messages)
+    return len(runs) + len(messages)
+
+
+def _note(session: store.Bind) -> None:
+    beat = table(Beat)
+    if changed(session.execute(sa.update(beat).where(beat.c.name == "clock").values(at=moment()))) == 0:
+        session.execute(sa.insert(beat).values(name="clock", at=moment()))

@@ -1,0 +1,240 @@
+"""The worker: one dispatcher pops hints, two crews of threads do the work, one heartbeat keeps the leases.
+
+``WORKER_THREADS`` plan and do pure steps, ``CALL_THREADS`` do steps that spend or send: a hundred AI calls never hold
+up a start. A hint is acknowledged before it runs: the database remembers, not the queue.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+from rq import SimpleWorker
+from rq.exceptions import DequeueTimeout
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.utils import now as rq_now
+
+from app.core import clock, crash, outbox, queue
+from app.core.db import make_engine, transaction
+from app.core.ids import new_id
+from app.core.settings import Settings
+from app.engine import heartbeat, jobs, recovery, runner
+from app.engine.crew import Crew
+from app.engine.runner import Seat
+
+POP_S = 1
+FINISH_S = 20.0
+BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
+HEARTBEAT_S = 5.0
+WORKER_TTL_S = 20  # RQ sets its client's socket timeout from this: 15 s instead of 415
+EXIT_OVERDUE = 75
+
+_log = structlog.get_logger(__name__)
+_seat: Seat | None = None
+
+
+def seat() -> Seat:
+    """Return the seat of this process; raises outside of a worker."""
+    if _seat is None:
+        raise RuntimeError("this process is not a worker")
+    return _seat
+
+
+def run(settings: Settings, owner: str) -> int:
+    """Work until SIGTERM; then take nothing new, finish within 20 s, give the rest back. Returns the exit code."""
+    worker = Worker(settings, owner)
+    signal.signal(signal.SIGTERM, lambda *_: worker.end())
+    return worker.run()
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, settings: Settings, owner: str) -> None:
+        global _seat
+        self.settings = settings
+        self.exit_code = 0
+        self.planning = Crew("plan", settings.worker_threads)
+        self.calling = Crew("call", settings.call_threads)
+        url = settings.sqlalchemy_url
+        engine = make_engine(url, pool=4, wait_s=30, statement_timeout_s=60)
+        self._heart_engine = make_engine(url, pool=1)
+        reader = make_engine(url, pool=4, wait_s=30, reading=True) if settings.is_sqlite else engine
+        self.seat = _seat = Seat(
+            engine=engine,
+            reader=reader,
+            owner=owner,
+            lease_s=settings.lease_s,
+            hint_steps=self._hint_steps,
+            hint_run=self._hint_run,
+            hint_outbox=self._hint_outbox,
+            is_ending=threading.Event(),
+            is_over=threading.Event(),
+            others_wait=lambda: self.planning.has_line,
+        )
+        crash.arm(settings.environment, settings.crash_at)
+
+    def run(self) -> int:
+        """Work until told to end."""
+        heartbeat.start(self.seat, self._heart_engine, self._overdue)
+        threading.Thread(target=self._listen, name="dispatcher", daemon=True).start()
+        _log.info("worker_started", owner=self.seat.owner)
+        while not self.seat.is_ending.wait(3600):
+            pass
+        self._finish()
+        return self.exit_code
+
+    def end(self) -> None:
+        """Take no new work; a second call changes nothing. Safe in a signal handler."""
+        self.seat.is_ending.set()
+
+    def _overdue(self) -> None:
+        _log.error("thread_overdue", owner=self.seat.owner)
+        self.exit_code = EXIT_OVERDUE
+        self.end()
+
+    def _finish(self) -> None:
+        until = time.monotonic() + (0 if self.exit_code else FINISH_S)
+        for crew in (self.planning, self.calling):
+            crew.wait_idle(max(0.0, until - time.monotonic()))
+        self.seat.is_over.set()
+        runs = recovery.give_back(self.seat.engine, self.seat.owner, crashed=False)
+        if runs:
+            jobs.hint_runs(runs)
+        _log.info("worker_ended", owner=self.seat.owner, gave_back=len(runs))
+
+    # --- hints in ---
+
+    def _listen(self) -> None:
+        failures = 0
+        while not self.seat.is_ending.is_set():
+            began = time.monotonic()
+            try:
+                Dispatcher(self).listen()
+            except Exception as error:  # noqa: BLE001 (whatever the queue does, the worker goes on under a new name)
+                _log.warning("queue_lost", error=repr(error))
+            failures = 0 if time.monotonic() - began > 30 else failures
+            self.seat.is_ending.wait(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
+            failures += 1
+
+    def take(self, function: str, arguments: Sequence[Any]) -> None:
+        """Hand a hint to the crew that it is for. Outward steps that find no thread stay in line in the database."""
+        first = str(arguments[0]) if arguments else ""
+        if function == jobs.ADVANCE:
+            self.planning.submit(lambda: runner.advance(self.seat, first))
+        elif function == jobs.RELAY:
+            self.calling.offer(lambda: outbox.relay(self.seat.engine, first, owner=self.seat.owner))
+        elif function == jobs.DO_STEP:
+            self._take_step(first, is_outward=bool(arguments[1]) if len(arguments) > 1 else True)
+        else:
+            _log.warning("unknown_hint", function=function)
+
+    def _take_step(self, step_run_id: str, *, is_outward: bool) -> None:
+        if is_outward:
+            self.calling.offer(lambda: runner.do_step(self.seat, step_run_id))
+        else:
+            self.planning.submit(lambda: runner.do_step(self.seat, step_run_id))
+
+    # --- hints out: to a free thread of this process, else to the queue ---
+
+    def _hint_steps(self, steps: list[tuple[str, bool]]) -> None:
+        rest = [step for step in steps if not (step[1] and self._offer_step(step[0]))]
+        if rest and not jobs.hint_steps(rest):
+            for step_run_id, is_outward in rest:
+                self._take_step(step_run_id, is_outward=is_outward)
+
+    def _offer_step(self, step_run_id: str) -> bool:
+        return not self.seat.is_ending.is_set() and self.calling.offer(
+            lambda: runner.do_step(self.seat, step_run_id)
+        )
+
+    def _hint_run(self, run_id: str) -> None:
+        if self.seat.is_ending.is_set() or not self.planning.offer(lambda: runner.advance(self.seat, run_id)):
+            jobs.hint_run(run_id)
+
+    def _hint_outbox(self) -> None:
+        self.calling.offer(self._relay_due)
+
+    def _relay_due(self) -> None:
+        with transaction(self.seat.engine) as session:
+            rows = outbox.due(session)
+        for row_id in rows:
+            outbox.relay(self.seat.engine, row_id, owner=self.seat.owner)
+
+
+class Dispatcher(SimpleWorker):
+    """An RQ worker, known to RQ's tools as such, that hands hints to threads instead of running them itself."""
+
+    def __init__(self, worker: Worker) -> None:
+        client = queue.worker_client(worker.settings)
+        super().__init__(
+            [jobs.job_queue(client)],
+            name=f"{worker.seat.owner}:{new_id()[-6:]}",
+            connection=client,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL_S,
+        )
+        self._worker = worker
+        self._heard_at = 0.0
+
+    def listen(self) -> None:
+        """Pop hints while slots are free, until the worker ends; raises what the queue raises."""
+        ending = self._worker.seat.is_ending
+        self.register_birth()  # type: ignore[no-untyped-call]
+        try:
+            while not ending.is_set():
+                self._beat()
+                if not self._worker.planning.wait_free(POP_S):
+                    continue
+                job = self._pop()
+                if job is not None:
+                    self._worker.take(job.func_name or "", job.args)
+        finally:
+            self._leave()
+
+    def _pop(self) -> Job | None:
+        try:
+            found = self.queue_class.dequeue_any(
+                self.queues,
+                POP_S,
+                connection=self.connection,
+                job_class=self.job_class,
+                serializer=self.serializer,
+            )
+        except DequeueTimeout:
+            return None
+        if found is None:
+            return None
+        job: Job = found[0]
+        with self.connection.pipeline(transaction=False) as pipe:
+            pipe.lrem(self.queues[0].intermediate_queue_key, 1, job.id)
+            pipe.delete(job.key)
+            pipe.execute()
+        return job
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._heard_at < HEARTBEAT_S:
+            return
+        if self._heard_at and not self.connection.exists(self.key):
+            self.register_birth()  # type: ignore[no-untyped-call] # the queue was flushed
+        self.last_heartbeat = rq_now()
+        self.heartbeat(WORKER_TTL_S + 60)
+        self._heard_at = time.monotonic()
+
+    def _leave(self) -> None:
+        try:
+            self.register_death()  # type: ignore[no-untyped-call]
+        except (RedisError, OSError):
+            _log.info("left_unnoticed", name=self.name)
+        finally:
+            self.connection.close()
+
+
+def default_owner(role: str = "worker") -> str:
+    """Return an owner id for a process that no supervisor named: ``role:pid:boot``."""
+    return f"{role}:{os.getpid()}:{int(clock.now().timestamp())}"
