@@ -25,8 +25,10 @@ BUNDLES = {
         "css/components/field.css", "css/components/card.css", "css/components/chip.css", "css/components/facts.css",
         "css/components/note.css", "css/components/empty.css", "css/components/approval.css", "css/approvals.css",
     ),
+    "vendor.css": ("vendor/tabler.min.css",),
+    "vendor.js": ("vendor/htmx.min.js",),
     "app.js": ("js/*.js",),
-    "public.js": ("js/public/*.js",),
+    "public.js": ("js/focus.js", "js/submit-once.js", "js/public/*.js"),
 }  # fmt: skip
 NOT_IN = {"app.css": {"css/public.css"}}
 

@@ -1,0 +1,110 @@
+"""Every failure as a page or, for htmx, a fragment: what happened, what to do, a code to quote. Never a stack trace."""
+
+import structlog
+from flask import Flask, Response, g, make_response, render_template, request
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
+
+from app.core.db import db
+from app.core.errors import GreenlightError, Invalid
+from app.core.ids import new_code
+from app.web import htmx
+from app.web.visitor import forget, visitor
+
+log = structlog.get_logger(__name__)
+
+# status: title, what to do when the error brings no words of its own, icon
+WORDS = {
+    400: ("We could not read that request", "Go back, load the page again and try once more.", "alert-triangle"),
+    403: ("You may not do this", "Ask an owner of your workspace if you need it.", "lock"),
+    404: ("This page does not exist", "It may have been removed, or the address has a slip in it.", "search"),
+    405: ("This address cannot do that", "Go back and use the buttons of the page.", "ban"),
+    409: ("Somebody was quicker", "Load the page again to see what holds now.", "refresh"),
+    410: ("This has ended", "The link was used, withdrawn, or its time is over.", "clock"),
+    413: ("That is too big", "At most 12 MB can be sent at once.", "files"),
+    422: ("Something needs a change", "Look at what you entered and try again.", "alert-triangle"),
+    429: ("Too many tries", "Wait a little, then try again.", "hourglass"),
+    500: ("Something went wrong on our side", "What was saved is saved. Try again, or quote the code.", "circle-x"),
+    503: ("Greenlight is busy", "Nothing was lost. Try again in a moment.", "hourglass"),
+}
+
+
+def init_app(app: Flask) -> None:
+    """Register the handlers for our errors, HTTP's and all others."""
+    app.register_error_handler(GreenlightError, _ours)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(OperationalError, _database)
+    app.register_error_handler(PoolTimeout, _database)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _ours(error: GreenlightError) -> Response:
+    problems = error.problems if isinstance(error, Invalid) else ()
+    words = " ".join(part for part in (error.message, error.fix) if part)
+    return answer(error.status, words, problems=problems)
+
+
+def _http(error: HTTPException) -> Response:
+    if isinstance(error, SecurityError):  # a foreign Host: no address can be built, so no page
+        return make_response("This host is not served here.\n", 400, {"Content-Type": "text/plain; charset=utf-8"})
+    if error.response is not None:  # somebody aborted with a finished answer
+        return make_response(error.response)
+    status = error.code or 500
+    if 300 <= status < 400:
+        return make_response(error.get_response())
+    is_own_text = error.description is not None and error.description != type(error).description
+    response = answer(status, str(error.description) if is_own_text and status in (400, 403) else "")
+    for name, value in error.get_headers(request.environ):
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response
+
+
+def _database(error: Exception) -> Response:
+    log.error("request.database", error=type(error).__name__, request_id=g.get("request_id"), exc_info=error)
+    db.session.rollback()
+    response = answer(503)
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    original = error.original_exception if isinstance(error, InternalServerError) else None
+    code = new_code()
+    log.error(
+        "request.failed", code=code, request_id=g.get("request_id"), method=request.method,
+        endpoint=request.endpoint, exc_info=original or error,
+    )  # fmt: skip
+    db.session.rollback()
+    return answer(500, code=code)
+
+
+def answer(status: int, message: str = "", *, code: str = "", problems: object = ()) -> Response:
+    """Return the page, or the fragment aimed at the notices, for *status*; from 500 on with a code, which is logged."""
+    title, otherwise, icon = WORDS.get(status, WORDS[400 if status < 500 else 500])
+    if status >= 500 and not code:
+        code = new_code()
+        log.error("request.failed", code=code, request_id=g.get("request_id"), status=status, path=request.path)
+    facts = {
+        "title": title, "message": message or otherwise, "icon_name": icon,
+        "code": code, "status": status, "problems": problems, "retry": _retry(),
+    }  # fmt: skip
+    _settle_visitor()
+    if not htmx.is_fragment():
+        return make_response(render_template("errors/page.html", **facts), status)
+    response = make_response(render_template("errors/_notice.html", **facts), status)
+    response.headers["HX-Retarget"] = htmx.NOTICES
+    response.headers["HX-Reswap"] = "innerHTML"
+    return response
+
+
+def _retry() -> str:
+    return request.full_path.rstrip("?") if request.method == "GET" else ""
+
+
+def _settle_visitor() -> None:
+    try:
+        visitor()
+    except Exception:  # noqa: BLE001 (whatever keeps us from knowing the visitor must not hide the first error)
+        forget()

@@ -1,0 +1,132 @@
+"""Forms: WTForms with our token; a pydantic model becomes a form; a service's problems come back to their fields."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from flask_wtf import FlaskForm
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from wtforms import (
+    BooleanField,
+    DateField,
+    Field,
+    FloatField,
+    IntegerField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.csrf.core import CSRF
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
+
+from app.core.errors import FieldError, Invalid
+from app.web.csrf import FIELD, token
+
+LONG = 200  # characters from which a text gets several lines
+
+
+class _OurToken(CSRF):
+    """Put our token into the form; it was checked before the view was called."""
+
+    def generate_csrf_token(self, csrf_token_field: Field) -> str:
+        return token()
+
+    def validate_csrf_token(self, form: Any, field: Field) -> None:
+        return None
+
+
+class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
+    """The base of our forms: ``validate_on_submit()``, ``problems`` for the summary, ``add_problems`` from services."""
+
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]  # Flask-WTF ships no types
+        """Use our token in place of Flask-WTF's, which would need the cookie session."""
+
+        csrf = True
+        csrf_class = _OurToken
+        csrf_field_name = FIELD
+
+    @property
+    def problems(self) -> list[FieldError]:
+        """Every fault with the id of its field as path, in the order of the fields."""
+        found = [FieldError(path="", code="form", message=str(message)) for message in self.form_errors]
+        for field in self:
+            found += [FieldError(path=field.id, code="field", message=str(message)) for message in field.errors]
+        return found
+
+    def add_problems(self, error: Invalid) -> None:
+        """Put what a service found wrong beside the fields it names, the rest on top of the form."""
+        if not error.problems:
+            self.form_errors.append(error.message)
+        for problem in error.problems:
+            name = problem.path.rsplit("/", 1)[-1]
+            text = " ".join(part for part in (problem.message, problem.fix) if part)
+            if name in self:
+                self[name].errors = [*self[name].errors, text]
+            else:
+                self.form_errors.append(text)
+
+
+def form_for(model: type[BaseModel], *, only: Iterable[str] | None = None) -> type[Form]:
+    """Return a form class with one field for each of the model's simple fields (of *only* these, when given).
+
+    Title, description, bounds and default come from the model; ``json_schema_extra={"widget": "long_text"}`` asks for
+    several lines. Fields that are models or mappings themselves are left out.
+    """
+    wanted = set(model.model_fields if only is None else only)
+    fields = {name: _field(name, info) for name, info in model.model_fields.items() if name in wanted}
+    return type(f"{model.__name__}Form", (Form,), {name: field for name, field in fields.items() if field is not None})
+
+
+def _field(name: str, info: FieldInfo) -> Any:
+    kind, is_optional = _kind(info.annotation)
+    bounds = {type(rule).__name__: rule for rule in info.metadata}
+    least = getattr(bounds.get("Ge"), "ge", getattr(bounds.get("Gt"), "gt", None))
+    most = getattr(bounds.get("Le"), "le", getattr(bounds.get("Lt"), "lt", None))
+    longest = getattr(bounds.get("MaxLen"), "max_length", None)
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, Mapping) else {}
+    is_required = info.is_required() and not is_optional
+    rules: list[Any] = [InputRequired("This needs an answer.") if is_required else Optional()]
+    common: dict[str, Any] = {
+        "label": info.title or name.replace("_", " ").capitalize(),
+        "description": info.description or "",
+        "default": None if info.is_required() else info.get_default(call_default_factory=True),
+    }
+    if (choices := _choices(kind)) is not None:
+        return SelectField(choices=choices, validators=rules, **common)
+    if get_origin(kind) is list and (choices := _choices(get_args(kind)[0])) is not None:
+        return SelectMultipleField(choices=choices, validators=rules, **common)
+    if kind is bool:
+        return BooleanField(**common)
+    if kind in (int, float):
+        if least is not None or most is not None:
+            rules.append(NumberRange(min=least, max=most))
+        return (IntegerField if kind is int else FloatField)(validators=rules, **common)
+    if kind is date:
+        return DateField(validators=rules, **common)
+    if kind is str:
+        if longest:
+            rules.append(Length(max=longest))
+        is_long = extra.get("widget") == "long_text" or (longest or 0) > LONG
+        return (TextAreaField if is_long else StringField)(validators=rules, **common)
+    return None
+
+
+def _kind(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) in (Union, UnionType):
+        parts = [part for part in get_args(annotation) if part is not NoneType]
+        return (parts[0] if len(parts) == 1 else None), len(parts) < len(get_args(annotation))
+    return annotation, False
+
+
+def _choices(kind: Any) -> list[tuple[str, str]] | None:
+    if get_origin(kind) is Literal:
+        values = [str(value) for value in get_args(kind)]
+    elif isinstance(kind, type) and issubclass(kind, Enum):
+        values = [str(member.value) for member in kind]
+    else:
+        return None
+    return [(value, value.replace("_", " ").capitalize()) for value in values]

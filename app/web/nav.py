@@ -1,0 +1,150 @@
+"""What the side, the top bar and the phone's tabs show.
+
+A place whose pages do not exist, or that a role may not use, is absent, not grey.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import structlog
+from flask import Flask, current_app, request, url_for
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from app.core.db import db
+from app.web.visitor import Visitor, visitor
+
+log = structlog.get_logger(__name__)
+Counter = Callable[[Session, Visitor], int]
+_counters: dict[str, Counter] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the navigation: its page, icon, word, who sees it, and the count beside it."""
+
+    endpoint: str
+    icon: str
+    label: str
+    permission: str = "see"
+    count: str = ""
+    is_hot: bool = False  # a green count means "for you", a grey one is only a number
+    short: str = ""  # the word on the phone's tab
+
+    @property
+    def url(self) -> str:
+        """The page's address."""
+        return url_for(self.endpoint)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the page shown now belongs to this place."""
+        return _section(request.endpoint or "") == _section(self.endpoint)
+
+
+MAIN = (
+    Place("home.index", "home", "Home"),
+    Place("gallery.index", "rocket", "Start something", "launch", short="Start"),
+    Place("approvals.index", "clipboard-check", "Approvals", count="approvals", is_hot=True, short="Approve"),
+    Place("runs.index", "player-play", "Runs", count="running"),
+    Place("files.documents", "files", "Documents"),
+)
+SET_UP = (
+    Place("workflows.index", "route", "Workflows", "build"),
+    Place("schedules.index", "calendar-time", "Schedules", "build"),
+    Place("connections.index", "plug-connected", "Connections", "manage"),
+    Place("analytics.index", "chart-bar", "Analytics"),
+)
+FOOT = (
+    Place("accounts.settings", "settings", "Settings"),
+    Place("home.help", "lifebuoy", "Help"),
+)
+MORE = Place("home.more", "menu-2", "More")
+TABS = ("home.index", "approvals.index", "gallery.index", "runs.index")
+# Endpoints that belong to another place than their own name says.
+SECTIONS = {
+    "home.help": "help",
+    "home.more": "more",
+    "files.images": "files",
+    "notifications": "accounts",
+}
+
+
+class Navigation:
+    """The navigation for one answer; counts are read when a layout asks for them, at most once."""
+
+    def __init__(self, who: Visitor) -> None:
+        self._who = who
+        self._counts: dict[str, int] = {}
+
+    @cached_property
+    def main(self) -> list[Place]:
+        """The places of every day."""
+        return self._allowed(MAIN)
+
+    @cached_property
+    def set_up(self) -> list[Place]:
+        """The places where things are prepared."""
+        return self._allowed(SET_UP)
+
+    @cached_property
+    def foot(self) -> list[Place]:
+        """Settings and help."""
+        return self._allowed(FOOT)
+
+    @cached_property
+    def tabs(self) -> list[Place]:
+        """At most five tabs of the phone."""
+        by_endpoint = {place.endpoint: place for place in self.main}
+        found = [by_endpoint[endpoint] for endpoint in TABS if endpoint in by_endpoint]
+        return [*found, *self._allowed((MORE,))]
+
+    @cached_property
+    def more(self) -> list[Place]:
+        """What the phone's tabs leave out."""
+        return [place for place in (*self.main, *self.set_up, *self.foot) if place.endpoint not in TABS]
+
+    def has(self, endpoint: str) -> bool:
+        """Tell whether a page of that name exists in this application."""
+        return endpoint in current_app.view_functions
+
+    def count(self, name: str) -> int:
+        """Return the number beside a place: 0 for an unknown name, and while it cannot be read."""
+        if name not in self._counts:
+            self._counts[name] = self._read(name)
+        return self._counts[name]
+
+    def _read(self, name: str) -> int:
+        counter = _counters.get(name)
+        if counter is None:
+            return 0
+        try:
+            return counter(db.session(), self._who)
+        except SQLAlchemyError as error:  # an error page is shown while the database is away
+            log.warning("nav.count_failed", name=name, error=type(error).__name__)
+            db.session.rollback()
+            return 0
+
+    def _allowed(self, places: tuple[Place, ...]) -> list[Place]:
+        return [place for place in places if self.has(place.endpoint) and self._who.may(place.permission)]
+
+
+def counter(name: str, provider: Counter) -> None:
+    """Let *provider* give the number called *name* (``approvals``, ``running``); the last one stays."""
+    _counters[name] = provider
+
+
+def init_app(app: Flask) -> None:
+    """Give layouts ``nav`` (None for a stranger)."""
+    app.context_processor(_context)
+
+
+def _context() -> dict[str, Navigation | None]:
+    who = visitor()
+    return {"nav": Navigation(who) if who else None}
+
+
+def _section(endpoint: str) -> str:
+    blueprint = endpoint.partition(".")[0]
+    return SECTIONS.get(endpoint) or SECTIONS.get(blueprint) or blueprint
