@@ -147,7 +147,10 @@ def check_graph(
 
     *fields* gives the output fields of the steps by id, None where they are not known.
     """
-    by_id = {step.id: step for step in reversed(steps) if step.id}
+    by_id: dict[str, Outline] = {}
+    for step in steps:
+        if step.id:
+            by_id.setdefault(step.id, step)
     yield from _check_ids(steps)
     for step in steps:
         if step.type and step.type not in types:
