@@ -13,11 +13,13 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.errors import NotFound
 from app.core.ids import is_id
+from app.core.outbox import OutboxRow
 from app.definition.schema import Definition, Step
-from app.engine.enums import RUN_OPEN, RunStatus, StepStatus
+from app.engine.enums import RUN_OPEN, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
-from app.features.accounts.models import User, Workspace
-from app.features.files.models import Document
+from app.features.accounts.models import Membership, User, Workspace
+from app.features.files.models import Document, Image
+from app.features.runs.arriving import ArrivedDocument, ArrivedPicture
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
@@ -179,6 +181,87 @@ def version_facts(session: Session, run: Run) -> VersionFacts:
     return VersionFacts(*row)
 
 
+def open_waits(session: Session, run_ids: Sequence[str]) -> dict[str, WaitRow]:
+    """Return what each of these runs waits for, by run id: a person before the clock. No runs, no read."""
+    if not run_ids:
+        return {}
+    wanted = (
+        sa.select(WaitRow)
+        .where(WaitRow.run_id.in_(run_ids), WaitRow.status == WaitStatus.WAITING.value)
+        .order_by((WaitRow.kind == "approval").asc(), WaitRow.created_at.desc())
+    )
+    return {wait.run_id: wait for wait in session.execute(wanted).scalars()}
+
+
+def first_errors(session: Session, run_ids: Sequence[str]) -> dict[str, str]:
+    """Return in a sentence why each of these runs failed first, by run id. No runs, no read."""
+    if not run_ids:
+        return {}
+    wanted = (
+        sa.select(StepRun.run_id, StepRun.error)
+        .where(StepRun.run_id.in_(run_ids), StepRun.status == StepStatus.FAILED.value)
+        .order_by(StepRun.finished_at.desc())
+    )
+    return {run_id: str((error or {}).get("message") or "") for run_id, error in session.execute(wanted)}
+
+
+def panel_mark(session: Session, workspace_id: str) -> tuple[int, datetime | None]:
+    """Return how many runs are open and when one of them changed last: what a poll of the panel compares."""
+    wanted = sa.select(sa.func.count(), sa.func.max(Run.changed_at)).where(
+        Run.workspace_id == workspace_id, Run.status.in_(_OPEN)
+    )
+    number, changed_at = session.execute(wanted).one()
+    return number, changed_at
+
+
+def names_by_email(session: Session, workspace_id: str, emails: Iterable[str]) -> dict[str, str]:
+    """Return the names of the workspace's members that have these addresses (lower case); no addresses, no read."""
+    wanted = list(emails)
+    if not wanted:
+        return {}
+    rows = session.execute(
+        sa.select(User.email, User.name)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.workspace_id == workspace_id, User.email.in_(wanted))
+    )
+    return {email: name for email, name in rows if name}
+
+
+def arrived_documents(session: Session, run: Run) -> list[ArrivedDocument]:
+    """Return what a list needs of the run's documents: of each text its beginning."""
+    rows = session.execute(
+        sa.select(
+            Document.id,
+            Document.step_run_id,
+            Document.position,
+            Document.title,
+            sa.func.substr(Document.body, 1, 400),
+            Document.status,
+        ).where(Document.run_id == run.id, Document.workspace_id == run.workspace_id)
+    )
+    return [ArrivedDocument(*row) for row in rows]
+
+
+def arrived_pictures(session: Session, run: Run) -> list[ArrivedPicture]:
+    """Return what a list needs of the run's pictures."""
+    rows = session.execute(
+        sa.select(Image.id, Image.step_run_id, Image.position, Image.alt, Image.width, Image.height).where(
+            Image.run_id == run.id, Image.workspace_id == run.workspace_id
+        )
+    )
+    return [ArrivedPicture(*row) for row in rows]
+
+
+def outbox_counts(session: Session, run_id: str) -> list[tuple[str | None, str, int]]:
+    """Count the run's messages by the step that wrote them and by what became of them."""
+    rows = session.execute(
+        sa.select(OutboxRow.step_run_id, OutboxRow.status, sa.func.count())
+        .where(OutboxRow.run_id == run_id)
+        .group_by(OutboxRow.step_run_id, OutboxRow.status)
+    )
+    return [(step_run_id, status, number) for step_run_id, status, number in rows]
+
+
 def as_json(session: Session, run: Run) -> dict[str, Any]:
     """Return the run as the contract's resource: what the API answers and ``--json`` prints."""
     definition = workflows.load_definition(session, run.version_id)
@@ -198,7 +281,7 @@ def as_json(session: Session, run: Run) -> dict[str, Any]:
         "steps": steps,
         "documents": _documents_json(session, run),
         "outputs": _outputs(definition, by_step),
-        "error": run.error,
+        "error": _error(run, definition, by_step),
         "cost_microusd": run.cost_microusd,
         "tokens": {"in": run.tokens_in, "out": run.tokens_out},
         "trigger": {"kind": run.trigger_kind, "id": run.trigger_id},
@@ -296,6 +379,19 @@ def _outputs(definition: Definition, by_step: Mapping[str, Mapping[int, StepRun]
         if row is not None and row.status == StepStatus.COMPLETED:
             found[step.id] = row.output
     return found
+
+
+def _error(
+    run: Run, definition: Definition, by_step: Mapping[str, Mapping[int, StepRun]]
+) -> dict[str, Any] | None:
+    """Return why the run failed: its own error, else that of the first step which failed for good."""
+    if run.error is not None or run.status != RunStatus.FAILED:
+        return run.error
+    for step in definition.steps:
+        row = by_step.get(step.id, {}).get(-1)
+        if row is not None and row.status == StepStatus.FAILED and step.on_failure == "stop":
+            return {"category": "", "code": "", "message": "", "fix": "", **(row.error or {}), "step": step.id}
+    return None
 
 
 def _person(session: Session, run: Run) -> dict[str, Any] | None:

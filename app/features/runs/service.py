@@ -99,19 +99,19 @@ def start(
 
 def pause(session: Session, run: Run, *, actor: Actor) -> None:
     """Ask the run to pause after what is under way. Raises Conflict where it cannot."""
-    control.pause(session, run.id, actor.name)
+    control.pause(session, run.id)
     _audit(session, run, actor, "run.paused", number=run.number)
 
 
 def resume(session: Session, run: Run, *, actor: Actor) -> None:
     """Let a pausing or paused run go on. Raises Conflict where it cannot."""
-    control.resume(session, run.id, actor.name)
+    control.resume(session, run.id)
     _audit(session, run, actor, "run.resumed", number=run.number)
 
 
 def stop(session: Session, run: Run, *, actor: Actor) -> None:
     """Stop the run for good: what has not started is cancelled, results that come late are refused. Raises Conflict."""
-    control.stop(session, run.id, actor.name)
+    control.stop(session, run.id)
     _audit(session, run, actor, "run.stopped", number=run.number)
 
 

@@ -1,5 +1,139 @@
-"""Pages of runs."""
+"""Pages of runs: the list, one run with its live parts, its log; pausing, resuming and stopping."""
 
-from flask import Blueprint
+from flask import Blueprint, Response, flash, render_template, request, url_for
+
+from app.core import clock
+from app.core.db import db
+from app.engine.enums import RunStatus
+from app.features.accounts.enums import Permission
+from app.features.accounts.guards import requires, who
+from app.features.runs import listing, queries, service, story
+from app.features.runs.service import Actor
+from app.features.workflows import queries as workflows
+from app.web import htmx, paging
 
 blueprint = Blueprint("runs", __name__)
+
+PANEL = 6
+
+
+@blueprint.get("/runs")
+@requires(Permission.SEE)
+def index() -> Response:
+    """List the workspace's runs, the newest first."""
+    me, wanted = who(), listing.chosen(request.args.get("status", ""))
+    text = request.args.get("q", "").strip()[:200]
+    found = queries.runs(
+        db.session,
+        me.workspace_id,
+        status=wanted.statuses or None,
+        text=text,
+        limit=paging.SIZE + 1,
+        before=paging.before(),
+    )
+    page = paging.cut(found)
+    rows = listing.rows(db.session, me.workspace_id, page.items, zone=me.timezone, now=clock.now())
+    filters = listing.filters(queries.status_counts(db.session, me.workspace_id))
+    return htmx.page(
+        "runs/index.html", rows=rows, next=page.next, filters=filters, chosen=wanted.key, text=text, before=paging.before()
+    )
+
+
+@blueprint.get("/runs/panel")
+@requires(Permission.SEE)
+def panel() -> Response:
+    """Show what runs now, for the home page; asked again, it answers 204 while nothing has changed."""
+    me = who()
+    number, changed_at = queries.panel_mark(db.session, me.workspace_id)
+    etag = f"{number}-{changed_at.timestamp() if changed_at else 0:.6f}"
+    same = htmx.unchanged(etag)
+    if same is not None:
+        return same
+    found = queries.open_runs(db.session, me.workspace_id, limit=PANEL)
+    rows = listing.rows(db.session, me.workspace_id, found, zone=me.timezone, now=clock.now())
+    return htmx.page("runs/panel.html", rows=rows, number=number, etag=etag)
+
+
+@blueprint.get("/runs/<run_id>")
+@requires(Permission.SEE)
+def show(run_id: str) -> Response:
+    """Show one run as it is now."""
+    me = who()
+    run = queries.run(db.session, me.workspace_id, run_id)
+    told = story.tell(db.session, run, zone=me.timezone, now=clock.now())
+    return htmx.page("runs/show.html", story=told, run=run)
+
+
+@blueprint.get("/runs/<run_id>/live")
+@requires(Permission.SEE)
+def live(run_id: str) -> Response:
+    """Give the parts of the page that change; nothing changed: 204 after one read by key. The last answer ends the poll."""
+    me = who()
+    seen = queries.seen(db.session, me.workspace_id, run_id)
+    same = htmx.unchanged(story.etag(seen.changed_at, seen.status))
+    if same is not None:
+        return same if RunStatus(seen.status).is_open else htmx.stop_polling()
+    run = queries.run(db.session, me.workspace_id, run_id)
+    told = story.tell(db.session, run, zone=me.timezone, now=clock.now())
+    body = render_template("runs/live.oob.html", story=told, run=run)
+    response = htmx.stop_polling(body) if not run.is_open else Response(body)
+    response.set_etag(told.etag, weak=True)
+    return response
+
+
+@blueprint.get("/runs/<run_id>/log")
+@requires(Permission.SEE)
+def log(run_id: str) -> Response:
+    """Show the run's log and the technical details of every step."""
+    me, level = who(), request.args.get("level", "")
+    run = queries.run(db.session, me.workspace_id, run_id)
+    return htmx.page(
+        "runs/log.html",
+        run=run,
+        level=level if level in ("info", "warning", "error") else "",
+        lines=queries.log_lines(db.session, run.id, level=level if level in ("info", "warning", "error") else None),
+        steps=queries.step_runs(db.session, run.id),
+        calls=queries.calls(db.session, run.id),
+        definition=workflows.load_definition(db.session, run.version_id),
+        version=queries.version_facts(db.session, run),
+    )
+
+
+@blueprint.post("/runs/<run_id>/pause")
+@requires(Permission.LAUNCH)
+def pause(run_id: str) -> Response:
+    """Pause after what is under way."""
+    run = queries.run(db.session, who().workspace_id, run_id)
+    service.pause(db.session, run, actor=_me())
+    return _done(run_id, f"Run {run.number} pauses as soon as what is under way is finished.")
+
+
+@blueprint.post("/runs/<run_id>/resume")
+@blueprint.delete("/runs/<run_id>/pause")
+@requires(Permission.LAUNCH)
+def resume(run_id: str) -> Response:
+    """Let a paused run go on."""
+    run = queries.run(db.session, who().workspace_id, run_id)
+    service.resume(db.session, run, actor=_me())
+    return _done(run_id, f"Run {run.number} goes on.")
+
+
+@blueprint.post("/runs/<run_id>/stop")
+@requires(Permission.LAUNCH)
+def stop(run_id: str) -> Response:
+    """Stop the run for good."""
+    run = queries.run(db.session, who().workspace_id, run_id)
+    service.stop(db.session, run, actor=_me())
+    return _done(run_id, f"Run {run.number} is being stopped. What was finished is kept.")
+
+
+def _me() -> Actor:
+    me = who()
+    return Actor(me.user_id, me.name, me.email)
+
+
+def _done(run_id: str, sentence: str) -> Response:
+    db.session.commit()
+    service.hint(run_id)
+    flash(sentence, "go")
+    return htmx.redirect(url_for("runs.show", run_id=run_id))

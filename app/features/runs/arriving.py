@@ -1,0 +1,122 @@
+"""What a run has brought so far: texts and pictures as they come, with the places of those still to come."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.engine.enums import StepStatus
+from app.features.runs.trace import Chip, Entry
+from app.features.runs.words import clipped
+from app.web.filters import plural
+
+SHOWN = 7
+SHORT = 220
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivedDocument:
+    """A document as the list needs it; *body* is its beginning."""
+
+    id: str
+    step_run_id: str | None
+    position: int
+    title: str
+    body: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivedPicture:
+    """A picture as the list needs it; sizes in px."""
+
+    id: str
+    step_run_id: str | None
+    position: int
+    alt: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A document in the list: a short one by its text, a long one by its title and beginning."""
+
+    id: str
+    number: int
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """The card: *things* names what is there ("10 texts"), *ghosts* hold the places of pictures still to come."""
+
+    title: str
+    summary: str
+    things: tuple[str, ...]
+    pictures: tuple[ArrivedPicture, ...]
+    ghosts: tuple[Chip, ...]
+    texts: tuple[Text, ...]
+    more_texts: tuple[Text, ...]
+    is_writing: bool
+    is_one: bool
+    is_ready: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show, not even a place."""
+        return not (self.pictures or self.ghosts or self.texts or self.is_writing)
+
+
+def arriving(
+    entries: Sequence[Entry],
+    *,
+    documents: Sequence[ArrivedDocument],
+    pictures: Sequence[ArrivedPicture],
+    has_ended: bool,
+    is_ready: bool,
+) -> Arriving:
+    """Put what came in the order of the steps, and reserve the places of what is to come."""
+    order = {entry.step_run_id: place for place, entry in enumerate(entries)}
+    in_order = sorted(documents, key=lambda each: (order.get(each.step_run_id, len(order)), each.position))
+    texts = [_text(document, number) for number, document in enumerate(in_order, 1)]
+    shown = tuple(sorted(pictures, key=lambda each: (order.get(each.step_run_id, len(order)), each.position)))
+    ghosts = tuple(ghost for entry in entries for ghost in _ghosts(entry, shown, has_ended))
+    writing = any(entry.type == "generate_copy" and entry.is_under_way for entry in entries) and not has_ended
+    things = [plural(len(texts), "text")] if texts else []
+    things += [plural(len(shown), "picture")] if shown else []
+    said = list(things)
+    if ghosts and not has_ended:
+        wanted = len(shown) + len(ghosts)
+        said[len(texts) > 0 :] = [f"{len(shown)} of {plural(wanted, 'picture')}"]
+    cut = SHOWN if len(texts) > SHOWN + 1 else len(texts)
+    return Arriving(
+        title="Ready" if is_ready else "What is there" if has_ended else "Arriving",
+        summary=", ".join(said),
+        things=tuple(things),
+        pictures=shown,
+        ghosts=ghosts,
+        texts=tuple(texts[:cut]),
+        more_texts=tuple(texts[cut:]),
+        is_writing=writing,
+        is_one=len(things) == 1 and len(texts) + len(shown) == 1,
+        is_ready=is_ready,
+    )
+
+
+def _text(document: ArrivedDocument, number: int) -> Text:
+    body = " ".join(document.body.split())
+    if len(body) <= SHORT:
+        return Text(document.id, number, "", body)
+    return Text(document.id, number, document.title, clipped(body, SHORT - 40))
+
+
+def _ghosts(entry: Entry, pictures: Sequence[ArrivedPicture], has_ended: bool) -> list[Chip]:
+    """Return the places of the pictures that a step still owes, while their number is known."""
+    if entry.type != "generate_image" or not entry.total:
+        return []
+    missing = max(0, entry.total - sum(picture.step_run_id == entry.step_run_id for picture in pictures))
+    if entry.status is StepStatus.FAILED:
+        return [Chip("bad", "circle-x", "Missing")] * missing
+    if has_ended or not entry.is_under_way:
+        return []
+    return [Chip("run", "loader-2", "Making"), *[Chip("idle", "circle-dashed", "Next")] * missing][:missing]

@@ -1,0 +1,99 @@
+"""Why a run failed, in eight kinds: what happened, what was kept, what to press, and a code to quote."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.engine.enums import Category, StepStatus
+from app.features.runs.trace import Entry
+from app.features.runs.words import listed
+from app.web.filters import plural
+
+_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of the eight kinds: its name, and what it means for the reader where the error does not say it."""
+
+    name: str
+    meaning: str
+
+
+ANSWERS = Kind("Your answers", "One of the answers does not work for this step.")
+PERMISSION = Kind("Missing permission", "Greenlight was not let in. Somebody who sets up keys can fix it.")
+AI_ANSWER = Kind("AI refused or unreadable", "The AI answered, but not with something that can be used.")
+AI_BUSY = Kind("AI busy", "It was tried several times. In a few minutes it usually works.")
+OUTSIDE = Kind("Outside system down", "The other system did not answer as it should. It was tried several times.")
+MONEY = Kind("Money limit", "The run may not cost more than its workflow allows.")
+TOO_LONG = Kind("Waited too long", "The answer did not come in the time that this step has.")
+OURS = Kind("Our fault", "Nothing is wrong with your answers. They are saved.")
+
+KINDS: dict[Category, Kind] = {
+    Category.INPUT: ANSWERS,
+    Category.CONDITION: ANSWERS,
+    Category.PERMISSION: PERMISSION,
+    Category.AI_ANSWER: AI_ANSWER,
+    Category.BUSY: AI_BUSY,
+    Category.NETWORK: OUTSIDE,
+    Category.OUTSIDE: OUTSIDE,
+    Category.UNSURE: OUTSIDE,
+    Category.BUDGET: MONEY,
+    Category.TIMEOUT: TOO_LONG,
+    Category.INTERNAL: OURS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed run's card: *title* says what happened, *kept* what need not be made again."""
+
+    title: str
+    why: str
+    fix: str
+    step_id: str
+    step_name: str
+    others: int
+    kept: str
+    kind: Kind
+    code: str
+
+
+def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> Failure | None:
+    """Return what to say of the first step that failed for good; None when no step did.
+
+    *kept* names what is there ("10 texts"), *sent* says in a sentence what has left the house.
+    """
+    failed = [entry for entry in entries if entry.status is StepStatus.FAILED]
+    if not failed:
+        return None
+    first = min(failed, key=lambda entry: (entry.finished_at is None, entry.finished_at))
+    error = first.error or {}
+    known = error.get("category") in {category.value for category in Category}
+    kind = KINDS[Category(error["category"])] if known else OURS
+    return Failure(
+        title=str(error.get("message") or f"“{first.name}” failed."),
+        why=kind.meaning,
+        fix=str(error.get("fix") or ""),
+        step_id=first.id,
+        step_name=first.name,
+        others=len(failed) - 1,
+        kept=_kept(entries, kept, sent),
+        kind=kind,
+        code=_code(str(error.get("code") or ""), first.step_run_id or first.id),
+    )
+
+
+def _kept(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> str:
+    done = sum(entry.status is StepStatus.COMPLETED for entry in entries)
+    things = list(kept) or ([f"what {plural(done, 'finished step')} made"] if done else [])
+    first = f"{listed(things)}, here below. " if things else "your answers. "
+    return first + sent
+
+
+def _code(code: str, step_run_id: str) -> str:
+    """Return the code that the log has, else one that always is the same for the same step run."""
+    if code.startswith("GL-"):
+        return code
+    digest = hashlib.sha256(step_run_id.encode()).digest()
+    return "GL-" + "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:6])

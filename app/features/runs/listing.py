@@ -1,0 +1,118 @@
+"""Runs as lists and cards show them: a chip that says whom a run waits for, and one sentence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.engine.enums import RunStatus
+from app.engine.models import Run, WaitRow
+from app.features.runs import queries, story, trace
+from app.features.runs.trace import Chip
+from app.features.runs.words import clipped, moment
+from app.web.filters import duration
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A run in a list."""
+
+    run: Run
+    workflow: str
+    chip: Chip
+    sentence: str
+    starter: str
+    percent: int
+
+    @property
+    def id(self) -> str:
+        """The run's id: what a list is paged by."""
+        return self.run.id
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A button above the list: its word, the statuses it keeps, and how many runs they have."""
+
+    key: str
+    word: str
+    statuses: tuple[str, ...]
+    number: int = 0
+
+
+FILTERS = (
+    Filter("", "All", ()),
+    Filter("running", "Running", ("queued", "running", "pausing", "stopping")),
+    Filter("waiting", "Waiting", ("waiting", "needs_attention", "paused")),
+    Filter("completed", "Ready", ("completed",)),
+    Filter("failed", "Failed", ("failed",)),
+    Filter("stopped", "Stopped", ("stopped",)),
+)
+
+
+def filters(found: dict[str, int]) -> list[Filter]:
+    """Return the buttons with their numbers."""
+    total = sum(found.values())
+    return [
+        Filter(f.key, f.word, f.statuses, sum(found.get(s, 0) for s in f.statuses) if f.statuses else total)
+        for f in FILTERS
+    ]
+
+
+def chosen(key: str) -> Filter:
+    """Return the filter of that name; the first, which keeps all, for an unknown one."""
+    return next((each for each in FILTERS if each.key == key), FILTERS[0])
+
+
+def rows(session: Session, workspace_id: str, runs: Sequence[Run], *, zone: str, now: datetime) -> list[Row]:
+    """Put runs in words: at most four more statements, however many there are."""
+    if not runs:
+        return []
+    names = queries.workflow_names(session, workspace_id, runs)
+    waits = queries.open_waits(session, [run.id for run in runs if run.status == RunStatus.WAITING])
+    people = queries.names_by_email(session, workspace_id, trace.people_of(waits.values()))
+    errors = queries.first_errors(session, [run.id for run in runs if run.status == RunStatus.FAILED])
+    return [
+        _row(run, names.get(run.workflow_id, ""), waits.get(run.id), people, errors.get(run.id, ""), zone, now)
+        for run in runs
+    ]
+
+
+def _row(
+    run: Run, workflow: str, wait: WaitRow | None, people: dict[str, str], error: str, zone: str, now: datetime
+) -> Row:
+    chip = story.chip_of(run)
+    sentence = _sentence(run, error, now)
+    if wait is not None:
+        kind, word = trace.wait_words(wait, people, zone, now)
+        chip = Chip(kind.kind, kind.icon, word)
+        sentence = _wait_sentence(wait, zone, now)
+    starter = str((run.facts.get("started_by") or {}).get("name") or "Greenlight")
+    return Row(run, workflow, chip, sentence, starter, round(100 * run.progress))
+
+
+def _wait_sentence(wait: WaitRow, zone: str, now: datetime) -> str:
+    if wait.kind != "approval":
+        return "Goes on by itself."
+    title = clipped(str(wait.detail.get("title") or "An answer is needed"), 90)
+    return f"“{title}”, asked {moment(wait.created_at, zone, now)}."
+
+
+def _sentence(run: Run, error: str, now: datetime) -> str:
+    match RunStatus(run.status):
+        case RunStatus.QUEUED:
+            return "Starts as soon as a worker is free."
+        case RunStatus.RUNNING:
+            return f"{clipped(run.doing.rstrip('.'), 120)}." if run.doing else "Getting the next step ready."
+        case RunStatus.FAILED:
+            return clipped(error, 160) or "Open it to see what was kept."
+        case RunStatus.COMPLETED | RunStatus.STOPPED if run.started_at and run.finished_at:
+            took = duration((run.finished_at - run.started_at).total_seconds())
+            return f"Finished after {took}." if run.status == RunStatus.COMPLETED else f"Stopped after {took}."
+        case RunStatus.NEEDS_ATTENTION:
+            return "A step cannot go on without an answer."
+        case RunStatus.PAUSED:
+            return "Nothing new begins until it is resumed."
+        case _:
+            return ""

@@ -1,0 +1,298 @@
+"""A run as its page tells it: what it does now, what has arrived, the diagram, every step. Read once, put in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.definition.lanes import Layout
+from app.engine.enums import Effect, RunStatus, StepStatus
+from app.engine.models import Call, Run, StepRun, WaitRow
+from app.features.runs import arriving, diagram, failure, queries, trace
+from app.features.runs.arriving import Arriving
+from app.features.runs.diagram import Diagram
+from app.features.runs.failure import Failure
+from app.features.runs.queries import VersionFacts
+from app.features.runs.trace import Chip, Entry
+from app.features.runs.words import listed, moment
+from app.features.workflows import queries as workflows
+from app.web.filters import duration, money, plural
+
+__all__ = ["Layout", "Now", "Story", "chip_of", "etag", "tell"]
+
+_PAUSES = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION})
+_RESUMES = frozenset({RunStatus.PAUSING, RunStatus.PAUSED})
+_STOPS = _PAUSES | _RESUMES
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The Now card. *percent* is 0–100, *asks* the waits that people must answer, *since* when it began to work."""
+
+    chip: Chip
+    sentence: str
+    more: str
+    percent: int
+    bar: str
+    meter: tuple[tuple[str, str], ...]
+    can_pause: bool
+    can_resume: bool
+    can_stop: bool
+    sent: str
+    asks: tuple[WaitRow, ...] = ()
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that the run page shows."""
+
+    run: Run
+    etag: str
+    version: VersionFacts
+    starter: str
+    now: Now
+    failure: Failure | None
+    arriving: Arriving
+    diagram: Diagram
+    entries: Sequence[Entry]
+    poll_s: int
+
+
+def etag(changed_at: datetime, status: str) -> str:
+    """Return what a reader has seen of a run: it changes with everything the page shows."""
+    return f"{status}-{changed_at.timestamp():.6f}"
+
+
+def tell(session: Session, run: Run, *, zone: str, now: datetime) -> Story:
+    """Read a run and put it in words; the number of statements does not depend on how much there is."""
+    definition = workflows.load_definition(session, run.version_id)
+    rows = queries.step_runs(session, run.id)
+    calls = queries.calls(session, run.id)
+    waits = queries.waits(session, run.id)
+    people = queries.names_by_email(session, run.workspace_id, trace.people_of(waits))
+    recorded = trace.Recorded(definition, run.inputs, run.facts, rows, calls, waits, people, zone)
+    entries = trace.trace(recorded, now)
+    arrived = arriving.arriving(
+        entries,
+        documents=queries.arrived_documents(session, run),
+        pictures=queries.arrived_pictures(session, run),
+        has_ended=not run.is_open,
+        is_ready=run.status == RunStatus.COMPLETED,
+    )
+    sent = _sent(rows, calls, queries.outbox_counts(session, run.id))
+    failed = failure.failure(entries, arrived.things, sent.sentence) if run.status == RunStatus.FAILED else None
+    return Story(
+        run=run,
+        etag=etag(run.changed_at, run.status),
+        version=queries.version_facts(session, run),
+        starter=str((run.facts.get("started_by") or {}).get("name") or "Greenlight"),
+        now=_now(run, entries, arrived, sent, zone, now),
+        failure=failed,
+        arriving=arrived,
+        diagram=diagram.diagram(definition, run.version_id, entries),
+        entries=entries,
+        poll_s=0 if not run.is_open else 2 if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else 5,
+    )
+
+
+def chip_of(run: Run) -> Chip:
+    """Return a run's status as icon, word and colour, for lists: without whom it waits for."""
+    return _CHIPS[RunStatus(run.status)]
+
+
+# --- what it does now ---
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    number: int
+    requests: int
+    kept: int
+
+    @property
+    def fact(self) -> tuple[str, str]:
+        if self.number:
+            return plural(self.number, "message"), "left the house"
+        if self.requests:
+            return plural(self.requests, "request"), "mailed, nothing else left"
+        if self.kept:
+            return "Nothing", f"left: {plural(self.kept, 'mail')} kept in the outbox"
+        return "Nothing", "has left the house yet"
+
+    @property
+    def sentence(self) -> str:
+        if self.number:
+            verb = "was" if self.number == 1 else "were"
+            return f"{plural(self.number, 'message')} {verb} already sent."
+        if self.requests:
+            return "Nothing was sent but the request for approval."
+        return "Nothing was sent."
+
+
+def _sent(
+    rows: Sequence[StepRun], calls: Sequence[Call], outbox: Sequence[tuple[str | None, str, int]]
+) -> _Sent:
+    reviews = {row.id for row in rows if row.type == "review"}
+    sends = {row.id for row in rows if row.effect == Effect.SENDS}
+    number = sum(n for step_run_id, status, n in outbox if status == "sent" and step_run_id not in reviews)
+    number += sum(call.step_run_id in sends and call.finished_at is not None and call.error is None for call in calls)
+    requests = sum(n for step_run_id, status, n in outbox if status == "sent" and step_run_id in reviews)
+    kept = sum(n for _, status, n in outbox if status == "kept")
+    return _Sent(number, requests, kept)
+
+
+def _now(
+    run: Run, entries: Sequence[Entry], arrived: Arriving, sent: _Sent, zone: str, now: datetime
+) -> Now:
+    status = RunStatus(run.status)
+    asks = tuple(
+        entry.wait
+        for entry in entries
+        if entry.wait and entry.status is StepStatus.WAITING and entry.wait.kind == "approval"
+    )
+    chip, sentence, more = _said(run, status, entries, arrived, zone, now)
+    began = run.started_at or run.created_at
+    worked = duration(((run.finished_at or now) - began).total_seconds()) if run.started_at else "Not yet"
+    took = ("it took in all" if not run.is_open else "so far") if run.started_at else "begun"
+    spent = "spent so far" if run.is_open else "spent"
+    limit = f"of at most {money(run.budget_microusd)}" if run.budget_microusd else spent
+    done = run.steps_total if status is RunStatus.COMPLETED else run.steps_done
+    bold, rest = sent.fact
+    return Now(
+        chip=chip,
+        sentence=sentence,
+        more=more,
+        percent=_percent(run, entries),
+        bar={"go": "go", "wait": "wait"}.get(chip.kind, ""),
+        meter=(
+            (f"{done} of {run.steps_total}", "steps done"),
+            (worked, took),
+            (money(run.cost_microusd), limit),
+            (bold, rest if run.is_open else rest.removesuffix(" yet")),
+        ),
+        can_pause=status in _PAUSES,
+        can_resume=status in _RESUMES,
+        can_stop=status in _STOPS,
+        sent=sent.sentence,
+        asks=asks,
+        since=run.started_at if status in (RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.STOPPING) else None,
+    )
+
+
+def _percent(run: Run, entries: Sequence[Entry]) -> int:
+    """Count settled steps whole and those under way by their parts."""
+    if run.status == RunStatus.COMPLETED:
+        return 100
+    if not entries:
+        return 0
+    parts = sum(entry.done / entry.total for entry in entries if entry.status is StepStatus.RUNNING and entry.total)
+    settled = sum(entry.status.is_settled for entry in entries)
+    return min(99, round(100 * (settled + parts) / len(entries)))
+
+
+_CHIPS: dict[RunStatus, Chip] = {
+    RunStatus.QUEUED: Chip("idle", "clock", "In line"),
+    RunStatus.RUNNING: Chip("run", "loader-2", "Running"),
+    RunStatus.WAITING: Chip("wait", "user-question", "Waiting"),
+    RunStatus.NEEDS_ATTENTION: Chip("care", "alert-triangle", "Needs an answer"),
+    RunStatus.PAUSING: Chip("idle", "player-pause", "Pausing after this step"),
+    RunStatus.PAUSED: Chip("idle", "player-pause", "Paused"),
+    RunStatus.STOPPING: Chip("idle", "player-stop", "Stopping"),
+    RunStatus.COMPLETED: Chip("go", "circle-check", "Ready"),
+    RunStatus.FAILED: Chip("bad", "circle-x", "Failed"),
+    RunStatus.STOPPED: Chip("idle", "player-stop", "Stopped"),
+}
+
+
+def _said(
+    run: Run, status: RunStatus, entries: Sequence[Entry], arrived: Arriving, zone: str, now: datetime
+) -> tuple[Chip, str, str]:
+    """Return the chip, the sentence and the line below it."""
+    chip = _CHIPS[status]
+    made = f"There {'is' if arrived.is_one else 'are'} {listed(arrived.things)}." if arrived.things else ""
+    match status:
+        case RunStatus.QUEUED:
+            return chip, "In line. It starts as soon as a worker is free.", "You can close this page meanwhile."
+        case RunStatus.RUNNING:
+            return chip, _working(entries), _next(entries)
+        case RunStatus.WAITING:
+            return _waiting(entries, zone, now)
+        case RunStatus.NEEDS_ATTENTION:
+            asking = [entry for entry in entries if entry.status is StepStatus.NEEDS_ATTENTION]
+            first = asking[0] if asking else None
+            error = (first.error or {}) if first else {}
+            said = f"“{first.name}” needs an answer." if first else "A step needs an answer."
+            return chip, str(error.get("message") or said), str(error.get("fix") or "")
+        case RunStatus.PAUSING:
+            return chip, "Pausing: what is under way is finished first.", _working(entries)
+        case RunStatus.PAUSED:
+            return chip, "Paused. Nothing new begins until you resume it.", made
+        case RunStatus.STOPPING:
+            return chip, "Stopping what is under way.", ""
+        case RunStatus.COMPLETED:
+            ready = listed(arrived.things)
+            sentence = f"Ready: {ready}." if ready else "Done: every step has finished."
+            return chip, sentence, _decided(entries)
+        case RunStatus.STOPPED:
+            return chip, "Stopped. What was finished is kept, nothing more will happen.", made
+        case _:
+            return chip, "This run failed.", made
+
+
+def _working(entries: Sequence[Entry]) -> str:
+    """Say what is being done: the steps' own sentences, else their names."""
+    busy = [entry for entry in entries if entry.is_under_way]
+    told = [entry.doing.rstrip(".") for entry in busy if entry.doing]
+    if told:
+        return ". ".join(told[:2]) + "."
+    if not busy:
+        return "Getting the next step ready."
+    waits = [entry for entry in busy if entry.status is StepStatus.RETRYING]
+    if len(waits) == len(busy):
+        return f"“{waits[0].name}” did not work yet: {waits[0].note}."
+    names = [f"“{entry.name}”" for entry in busy if entry.status is StepStatus.RUNNING]
+    return f"Working on {listed(names[:3])}."
+
+
+def _next(entries: Sequence[Entry]) -> str:
+    """Say whom it will ask next."""
+    ahead = (entry for entry in entries if entry.type == "review" and entry.step_run_id is None)
+    review = next(ahead, None)
+    return f"Then “{review.name}”: a person decides." if review else ""
+
+
+def _waiting(entries: Sequence[Entry], zone: str, now: datetime) -> tuple[Chip, str, str]:
+    waiting = [entry for entry in entries if entry.status is StepStatus.WAITING]
+    first = next((e for e in waiting if e.wait and e.wait.kind == "approval"), waiting[0] if waiting else None)
+    if first is None or first.wait is None:
+        return _CHIPS[RunStatus.WAITING], "Waiting.", ""
+    wait = first.wait
+    if wait.kind == "time":
+        until = f" until {moment(wait.until, zone, now)}" if wait.until else ""
+        return Chip("wait", first.chip.icon, first.word), f"“{first.name}” waits{until}.", "It goes on by itself."
+    if wait.decided_at is not None and wait.effective_at is not None and wait.effective_at > now:
+        then = moment(wait.effective_at, zone, now)
+        chip = Chip("wait", "clock", "Decided")
+        return chip, f"Decided. The next step starts {then}.", "Until then it can be undone."
+    title = str(wait.detail.get("title") or first.name)
+    who = first.word.removeprefix("Waiting for ")
+    more = f"Asked {_since(wait.created_at, zone, now)}."
+    if wait.until:
+        more += f" The answer is due {moment(wait.until, zone, now)}."
+    return Chip("wait", first.chip.icon, first.word), f"{who[:1].upper()}{who[1:]} decides: “{title}”.", more
+
+
+def _since(at: datetime, zone: str, now: datetime) -> str:
+    seconds = (now - at).total_seconds()
+    if seconds < 60:
+        return "just now"
+    return f"{duration(seconds // 60 * 60)} ago" if seconds < 3600 else moment(at, zone, now)
+
+
+def _decided(entries: Sequence[Entry]) -> str:
+    """Say who approved, where somebody did."""
+    reviews = [entry for entry in entries if entry.type == "review" and entry.status is StepStatus.COMPLETED]
+    said = [entry.came_out[0].rstrip(".") for entry in reviews if entry.came_out]
+    return f"{'. '.join(said[:2])}." if said else ""

@@ -1,0 +1,461 @@
+"""The trace: every step of a run as people read it. Pure: what is recorded goes in, words come out."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.core.ids import is_id
+from app.definition.parts import Definition, Step, in_words
+from app.definition.values import (
+    Constant,
+    Expression,
+    Filtered,
+    MissingValue,
+    Named,
+    Part,
+    UnusableValue,
+    ValueInvalid,
+    as_text,
+    parse_value,
+    resolve,
+)
+from app.engine import catalog, retry
+from app.engine.enums import Category, StepStatus
+from app.engine.models import Call, StepRun, WaitRow
+from app.features.runs.words import clipped, listed, moment
+from app.web.filters import duration, plural
+
+MOST_CHARS = 600
+_SIDE_OUTCOMES = frozenset({"no", "rejected", "expired", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A status as colour (*kind*), *icon* and *word*."""
+
+    kind: str
+    icon: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of what went in. *origin*: ``answer``, ``earlier``, ``wrong``, or "" for the workflow's own words."""
+
+    text: str
+    origin: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One setting of a step, with its value in pieces."""
+
+    label: str
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One step in the trace and in the diagram. *look* is its class in the diagram, *word* its second line there."""
+
+    id: str
+    name: str
+    type: str
+    icon: str
+    status: StepStatus
+    chip: Chip
+    look: str
+    word: str
+    note: str = ""
+    sentence: str = ""
+    outcome: str | None = None
+    went_in: tuple[Line, ...] = ()
+    came_out: tuple[str, ...] = ()
+    error: Mapping[str, Any] | None = None
+    step_run_id: str | None = None
+    attempts: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration_s: float | None = None
+    cost_microusd: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    calls: tuple[Call, ...] = ()
+    items: tuple["Entry", ...] = ()
+    wait: WaitRow | None = None
+    done: int = 0
+    total: int = 0
+    doing: str = ""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a machine works on it now."""
+        return self.status in (StepStatus.RUNNING, StepStatus.RETRYING)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is recorded of a run, and what is needed to put it in words."""
+
+    definition: Definition
+    inputs: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    rows: Sequence[StepRun]
+    calls: Sequence[Call] = ()
+    waits: Sequence[WaitRow] = ()
+    people: Mapping[str, str] = ()  # type: ignore[assignment]  # e-mail → name; an empty tuple has no names
+    zone: str = "UTC"
+
+
+def trace(recorded: Recorded, now: datetime) -> list[Entry]:
+    """Return an entry for every step of the definition, in its order, begun or not."""
+    by_step: dict[str, dict[int, StepRun]] = defaultdict(dict)
+    for row in recorded.rows:
+        by_step[row.step_id][row.item] = row
+    calls: dict[str, list[Call]] = defaultdict(list)
+    for call in recorded.calls:
+        calls[call.step_run_id].append(call)
+    waits = {wait.step_run_id: wait for wait in recorded.waits}
+    outputs = {row.step_id: row.output or {} for row in recorded.rows if row.item < 0 and _is_done(row)}
+    scope = {"inputs": recorded.inputs, "steps": outputs, "run": recorded.facts}
+    reading = _Reading(recorded, scope, calls, waits, now)
+    return [reading.entry(step, by_step.get(step.id, {})) for step in recorded.definition.steps]
+
+
+def people_of(waits: Iterable[WaitRow]) -> set[str]:
+    """Return the addresses of all who are asked by these waits, in lower case."""
+    return {str(email).lower() for wait in waits for email in wait.detail.get("approvers") or ()}
+
+
+def wait_words(
+    wait: WaitRow | None, people: Mapping[str, str], zone: str, now: datetime
+) -> tuple[Chip, str]:
+    """Return a short chip for a wait, and in a few words for whom or for what it waits."""
+    if wait is None or wait.kind == "approval":
+        names = _names(wait, people)
+        return Chip("wait", "user-question", "Waiting"), f"Waiting for {names or 'an answer'}"
+    if wait.kind == "time":
+        until = f" until {moment(wait.until, zone, now)}" if wait.until else ""
+        return Chip("wait", "calendar-time", "Waits"), f"Waits{until}"
+    return Chip("wait", "plug-connected", "Waiting"), "Waiting for another system"
+
+
+def _names(wait: WaitRow | None, people: Mapping[str, str]) -> str:
+    emails = list(dict.fromkeys(str(email) for email in (wait.detail.get("approvers") or ()))) if wait else []
+    shown = [people.get(email.lower(), email) for email in emails[:2]]
+    if len(emails) > 2:
+        shown.append(plural(len(emails) - 2, "other"))
+    return listed(shown, "or") if shown else ""
+
+
+class _Reading:
+    def __init__(
+        self,
+        recorded: Recorded,
+        scope: Mapping[str, object],
+        calls: Mapping[str, list[Call]],
+        waits: Mapping[str, WaitRow],
+        now: datetime,
+    ) -> None:
+        self._recorded, self._scope, self._calls, self._waits, self._now = recorded, scope, calls, waits, now
+
+    def entry(self, step: Step, rows: Mapping[int, StepRun]) -> Entry:
+        row = rows.get(-1)
+        if row is None:
+            return self._not_begun(step)
+        items = tuple(self._of_row(step, rows[item], f"{step.name} {item + 1}") for item in sorted(rows) if item >= 0)
+        return self._of_row(step, row, step.name, items)
+
+    def _not_begun(self, step: Step) -> Entry:
+        chip = Chip("idle", "circle-dashed", "Not started")
+        outcomes = {entry.partition(":")[2] for entry in step.after}
+        only = outcomes & _SIDE_OUTCOMES
+        word = f"Only if {listed(sorted(only), 'or')}" if only and only == outcomes else chip.word
+        return Entry(
+            id=step.id,
+            name=step.name,
+            type=step.type,
+            icon=_icon(step.type),
+            status=StepStatus.PENDING,
+            chip=chip,
+            look="off pending",
+            word=word,
+            sentence=_sentence(step, None),
+        )
+
+    def _of_row(self, step: Step, row: StepRun, name: str, items: tuple[Entry, ...] = ()) -> Entry:
+        status = StepStatus(row.status)
+        wait = self._waits.get(row.id)
+        chip, word, note = self._words(step, row, status, wait)
+        calls = tuple(self._calls.get(row.id, ()))
+        return Entry(
+            id=step.id,
+            name=name,
+            type=step.type,
+            icon=_icon(step.type),
+            status=status,
+            chip=chip,
+            look=_LOOKS[status],
+            word=word,
+            note=note,
+            sentence=_sentence(step, row.went_in),
+            outcome=row.outcome,
+            went_in=() if status is StepStatus.SKIPPED else self._went_in(step, row),
+            came_out=tuple(_came_out(row, status, step, word)),
+            error=row.error if status in _WITH_ERROR else None,
+            step_run_id=row.id,
+            attempts=row.attempts,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            duration_s=self._duration_s(row, status),
+            cost_microusd=row.cost_microusd + sum(item.cost_microusd for item in items),
+            tokens_in=row.tokens_in + sum(item.tokens_in for item in items),
+            tokens_out=row.tokens_out + sum(item.tokens_out for item in items),
+            calls=calls,
+            items=items,
+            wait=wait,
+            done=row.done,
+            total=row.total,
+            doing=row.doing,
+        )
+
+    def _words(
+        self, step: Step, row: StepRun, status: StepStatus, wait: WaitRow | None
+    ) -> tuple[Chip, str, str]:
+        """Return the chip of the trace, the second line of the diagram, and a note beside the name."""
+        kind, icon, word = _CHIPS[status]
+        seconds = self._duration_s(row, status)
+        match status:
+            case StepStatus.COMPLETED:
+                said = _outcome_words(row.outcome) or word
+                return Chip(kind, icon, word), f"{said} · {duration(seconds)}" if seconds is not None else said, ""
+            case StepStatus.RUNNING:
+                part = f"{row.done} of {row.total}" if row.total else ""
+                return Chip(kind, icon, part or word), f"{word} · {part}" if part else word, ""
+            case StepStatus.RETRYING:
+                left = max(0.0, (row.not_before - self._now).total_seconds()) if row.not_before else 0.0
+                tries = f"{row.attempts + 1} of {_tries(step, row)}"
+                soon = f"in {duration(left)}" if left >= 1 else "now"
+                return Chip(kind, icon, word), f"{word} {soon} ({tries})", f"try {tries} {soon}"
+            case StepStatus.WAITING:
+                chip, said = wait_words(wait, dict(self._recorded.people), self._recorded.zone, self._now)
+                return chip, said, "" if said == chip.word else said[0].lower() + said[1:]
+            case StepStatus.SKIPPED | StepStatus.CANCELLED:
+                return Chip(kind, icon, word), f"{word}: {row.reason}" if row.reason else word, row.reason
+            case StepStatus.PENDING:
+                return Chip(kind, icon, "In line"), "In line", ""
+            case _:
+                return Chip(kind, icon, word), word, ""
+
+    def _duration_s(self, row: StepRun, status: StepStatus) -> float | None:
+        if row.started_at is None:
+            return None
+        end = row.finished_at or (self._now if not status.is_settled else None)
+        return max(0.0, (end - row.started_at).total_seconds()) if end else None
+
+    # --- what went in ---
+
+    def _went_in(self, step: Step, row: StepRun) -> tuple[Line, ...]:
+        step_type = catalog.step_type(step.type)
+        refs = step_type.step_refs if step_type else ()
+        raw = step_type.raw_fields if step_type else ()
+        scope = dict(self._scope)
+        if isinstance(row.went_in, dict) and "item" in row.went_in:
+            scope["item"] = row.went_in["item"]
+        lines = []
+        for key, value in step.config.items():
+            if value in (None, "", [], {}) or key in raw:
+                continue
+            pieces = self._ref(value) if key in refs else tuple(self._pieces(value, scope))
+            if pieces:
+                lines.append(Line(_label(step.type, key), pieces))
+        return tuple(lines)
+
+    def _ref(self, value: object) -> tuple[Piece, ...]:
+        ids = value if isinstance(value, list) else [value]
+        definition = self._recorded.definition
+        names = [definition.step(str(i)).name if definition.has_step(str(i)) else str(i) for i in ids]
+        return tuple(Piece(f"from “{name}”", "earlier") for name in names)
+
+    def _pieces(self, value: object, scope: Mapping[str, object]) -> Iterable[Piece]:
+        if isinstance(value, str):
+            yield from self._text(value, scope)
+        elif isinstance(value, list) and all(isinstance(part, str | int | float | bool) for part in value):
+            for place, part in enumerate(value):
+                if place:
+                    yield Piece(", ")
+                yield from self._pieces(part, scope)
+        elif isinstance(value, dict):
+            for place, (key, part) in enumerate(value.items()):
+                yield Piece((", " if place else "") + f"{in_words(str(key))}: ")
+                yield from self._pieces(part, scope)
+        elif isinstance(value, bool):
+            yield Piece("yes" if value else "no")
+        else:
+            yield Piece(clipped(as_text(value), MOST_CHARS))
+
+    def _text(self, text: str, scope: Mapping[str, object]) -> Iterable[Piece]:
+        try:
+            value = parse_value(text)
+        except ValueInvalid:
+            yield Piece(clipped(text, MOST_CHARS), "wrong")
+            return
+        left = MOST_CHARS * 4
+        for piece in value.pieces:
+            if left <= 0:
+                yield Piece(" … the rest is in the technical details")
+                return
+            made = Piece(clipped(piece, left)) if isinstance(piece, str) else self._value(piece, scope)
+            left -= len(made.text)
+            yield made
+
+    def _value(self, expression: Expression, scope: Mapping[str, object]) -> Piece:
+        path = _path(expression)
+        if path is None:
+            return Piece(as_text(resolve(expression, scope)))
+        title = self._title(path)
+        origin = "answer" if path[0] == "inputs" else "earlier"
+        try:
+            value = resolve(expression, scope)
+        except (MissingValue, UnusableValue) as missing:
+            return Piece(f"missing: {title[0].lower() + title[1:]}", "wrong", str(missing))
+        if value is None or value == "":
+            return Piece("nothing", origin, f"{title} was left empty")
+        return Piece(_shown(value, path), origin, title)
+
+    def _title(self, path: tuple[str | int, ...]) -> str:
+        definition = self._recorded.definition
+        if path[0] == "inputs" and len(path) > 1:
+            question = next((q for q in definition.inputs if q.key == path[1]), None)
+            return f"Answer to “{question.label if question else path[1]}”"
+        if path[0] == "steps" and len(path) > 1:
+            name = definition.step(str(path[1])).name if definition.has_step(str(path[1])) else path[1]
+            return f"From “{name}”"
+        return f"The run’s {' '.join(str(part).replace('_', ' ') for part in path[1:])}"
+
+
+_CHIPS: dict[StepStatus, tuple[str, str, str]] = {
+    StepStatus.PENDING: ("idle", "circle-dashed", "Not started"),
+    StepStatus.RUNNING: ("run", "loader-2", "Running"),
+    StepStatus.RETRYING: ("run", "rotate-clockwise", "Trying again"),
+    StepStatus.WAITING: ("wait", "user-question", "Waiting"),
+    StepStatus.NEEDS_ATTENTION: ("care", "alert-triangle", "Needs an answer"),
+    StepStatus.COMPLETED: ("go", "circle-check", "Done"),
+    StepStatus.FAILED: ("bad", "circle-x", "Failed"),
+    StepStatus.SKIPPED: ("idle", "player-skip-forward", "Skipped"),
+    StepStatus.CANCELLED: ("idle", "ban", "Cancelled"),
+}
+_LOOKS: dict[StepStatus, str] = {
+    StepStatus.PENDING: "off pending",
+    StepStatus.RUNNING: "running",
+    StepStatus.RETRYING: "running",
+    StepStatus.WAITING: "waiting",
+    StepStatus.NEEDS_ATTENTION: "care",
+    StepStatus.COMPLETED: "done",
+    StepStatus.FAILED: "failed",
+    StepStatus.SKIPPED: "off skipped",
+    StepStatus.CANCELLED: "off skipped",
+}
+_WITH_ERROR = frozenset({StepStatus.FAILED, StepStatus.NEEDS_ATTENTION, StepStatus.RETRYING})
+
+
+def _is_done(row: StepRun) -> bool:
+    return row.status == StepStatus.COMPLETED
+
+
+def _icon(type_name: str) -> str:
+    step_type = catalog.step_type(type_name)
+    return step_type.icon if step_type else "help-circle"
+
+
+def _tries(step: Step, row: StepRun) -> int:
+    category = (row.error or {}).get("category", "")
+    known = category in {member.value for member in Category}
+    return max(retry.tries_in_all(step, Category(category)), row.attempts + 1) if known else row.attempts + 1
+
+
+def _sentence(step: Step, went_in: object) -> str:
+    """Return the step type's own sentence about this step; "" where values are not known yet."""
+    step_type = catalog.step_type(step.type)
+    if step_type is None:
+        return ""
+    said = step_type.summary(went_in if isinstance(went_in, dict) else step.config).replace("**", "")
+    return "" if "{{" in said else clipped(said, 300)
+
+
+def _label(type_name: str, key: str) -> str:
+    step_type = catalog.step_type(type_name)
+    field = step_type.config.model_fields.get(key) if step_type else None
+    return (field.title if field else None) or in_words(key)
+
+
+def _path(expression: Expression) -> tuple[str | int, ...] | None:
+    match expression:
+        case Named(path):
+            return path
+        case Part(of, _) | Filtered(of, _, _):
+            return _path(of)
+        case Constant():
+            return None
+
+
+def _shown(value: object, path: tuple[str | int, ...]) -> str:
+    if isinstance(value, list) and value and all(is_id(part) for part in value):
+        noun = str(path[-1]).replace("_", " ") if isinstance(path[-1], str) else "entries"
+        return f"{len(value)} {noun}"
+    if is_id(value):
+        return "one document"
+    return clipped(" ".join(as_text(value).split()), MOST_CHARS)
+
+
+# --- what came out ---
+
+
+def _came_out(row: StepRun, status: StepStatus, step: Step, word: str) -> Iterable[str]:
+    if status is StepStatus.SKIPPED:
+        yield f"Nothing: {row.reason or 'it was skipped'}."
+    elif status is StepStatus.CANCELLED:
+        yield f"Nothing: {row.reason or 'it was cancelled'}."
+    elif status is StepStatus.WAITING:
+        yield f"Nothing yet. {word}."
+    elif status in (StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.PENDING):
+        yield f"{row.done} of {row.total} so far." if row.total else "Nothing yet."
+    else:
+        yield from _output_words(row.output if isinstance(row.output, dict) else {})
+        if row.outcome not in (None, "done", "failed") and "decision" not in (row.output or {}):
+            yield f"Went on by “{row.outcome}”."
+
+
+def _output_words(output: Mapping[str, Any]) -> Iterable[str]:
+    texts, documents, images = output.get("texts"), output.get("documents"), output.get("images")
+    if isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts):
+        yield f"{plural(len(texts), 'text')}, {_span([len(text) for text in texts])}."
+    elif isinstance(documents, list) and documents:
+        yield f"{plural(len(documents), 'document')}."
+    if isinstance(images, list) and images:
+        yield f"{plural(len(images), 'picture')}."
+    if output.get("decision"):
+        by = f" by {output['by']}" if output.get("by") else ""
+        yield f"{_outcome_words(str(output['decision'])) or output['decision']}{by}."
+        if output.get("reason"):
+            yield f"“{clipped(str(output['reason']), MOST_CHARS)}”"
+    said = {"texts", "documents", "images", "decision", "by", "reason"}
+    rest = [(key, value) for key, value in output.items() if key not in said and value not in (None, "", [], {})]
+    for key, value in rest[:8]:
+        yield f"{in_words(str(key))}: {_shown(value, (str(key),))}"
+    if len(rest) > 8:
+        yield f"… and {plural(len(rest) - 8, 'more value', 'more values')}."
+
+
+def _span(lengths: Sequence[int]) -> str:
+    least, most = min(lengths), max(lengths)
+    return plural(most, "character") if least == most else f"{least:,} to {plural(most, 'character')}"
+
+
+def _outcome_words(outcome: str | None) -> str:
+    return {"approved": "Approved", "rejected": "Rejected", "expired": "Nobody answered", "yes": "Yes", "no": "No"}.get(
+        outcome or "", ""
+    )
