@@ -113,7 +113,7 @@ def _send(assets: Assets, name: str) -> Response:
     if name not in BUNDLES:
         abort(404)
     bundle = assets.bundle(name)
-    zipped = "gzip" in request.accept_encodings
+    zipped = request.accept_encodings.quality("gzip") > 0
     response = make_response(bundle.compressed if zipped else bundle.plain)
     response.headers["Content-Type"] = TYPES[Path(name).suffix]
     response.headers["Cache-Control"] = FOREVER

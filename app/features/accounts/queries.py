@@ -1,0 +1,122 @@
+"""Reads of accounts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.clock import now
+from app.core.ids import token_hash
+from app.features.accounts import rules
+from app.features.accounts.enums import LinkKind, Role
+from app.features.accounts.models import Membership, OneTimeLink, SignIn, User, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The signed-in person, in the workspace of their session."""
+
+    user_id: str
+    name: str
+    email: str
+    role: Role
+    workspace_id: str
+    workspace_name: str
+    timezone: str
+    theme: str
+    csrf: str
+    seen_at: datetime
+    token_hash: str
+
+    is_authenticated = True  # what Flask-Login asks of a person
+    is_active = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        """Return the id, as Flask-Login wants it."""
+        return self.user_id
+
+    def may(self, permission: str) -> bool:
+        """Tell whether the person's role has *permission*."""
+        return rules.may(self.role, permission)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person of a workspace and their role."""
+
+    user_id: str
+    name: str
+    email: str
+    role: Role
+    is_active: bool
+
+
+def who(session: Session, token: str) -> Who | None:
+    """Return whose session *token* opens; None when it is unknown, idle or old for too long, or the person has left."""
+    moment, digest = now(), token_hash(token)
+    row = session.execute(
+        sa.select(SignIn, User, Workspace, Membership.role)
+        .join(User, User.id == SignIn.user_id)
+        .join(Workspace, Workspace.id == SignIn.workspace_id)
+        .join(Membership, (Membership.user_id == User.id) & (Membership.workspace_id == Workspace.id))
+        .where(
+            SignIn.token_hash == digest,
+            SignIn.seen_at > moment - rules.IDLE,
+            SignIn.created_at > moment - rules.ABSOLUTE,
+            User.is_active,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    opened, user, workspace, role = row
+    return Who(
+        user_id=user.id, name=user.name, email=user.email, role=Role(role), workspace_id=workspace.id,
+        workspace_name=workspace.name, timezone=workspace.timezone, theme=user.theme, csrf=opened.csrf,
+        seen_at=opened.seen_at, token_hash=digest,
+    )  # fmt: skip
+
+
+def user_by_email(session: Session, email: str) -> User | None:
+    """Return the person with this address, in any workspace."""
+    return session.scalars(sa.select(User).where(User.email == email.strip().lower())).one_or_none()
+
+
+def first_workspace(session: Session, user_id: str) -> str | None:
+    """Return the workspace that a person enters at sign-in: the one they have been in for longest."""
+    order = (Membership.created_at, Membership.workspace_id)
+    return session.scalars(sa.select(Membership.workspace_id).where(Membership.user_id == user_id).order_by(*order)).first()
+
+
+def members(session: Session, workspace_id: str) -> list[Member]:
+    """Return the people of a workspace by name."""
+    return [Member(*row) for row in session.execute(_members(workspace_id).order_by(sa.func.lower(User.name), User.id))]
+
+
+def member_by_email(session: Session, workspace_id: str, email: str) -> Member | None:
+    """Return the person of this workspace with this address."""
+    row = session.execute(_members(workspace_id).where(User.email == email.strip().lower())).one_or_none()
+    return None if row is None else Member(*row)
+
+
+def owner_exists(session: Session) -> bool:
+    """Tell whether anybody owns a workspace."""
+    owners = sa.select(Membership.user_id).join(User).where(Membership.role == Role.OWNER.value, User.is_active)
+    return session.execute(sa.select(owners.exists())).scalar_one()
+
+
+def usable_link(session: Session, token: str, kind: LinkKind) -> OneTimeLink | None:
+    """Return the one-time link that *token* opens, None when it is unknown, used or expired."""
+    link = session.get(OneTimeLink, token_hash(token))
+    if link is None or link.kind != kind or link.used_at is not None or link.expires_at <= now():
+        return None
+    return link
+
+
+def _members(workspace_id: str) -> sa.Select[tuple[str, str, str, str, bool]]:
+    return (
+        sa.select(User.id, User.name, User.email, Membership.role, User.is_active)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.workspace_id == workspace_id)
+    )
