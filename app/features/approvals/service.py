@@ -59,10 +59,10 @@ def decide(
 ) -> Approval:
     """Record one person's answer; the caller commits, then hints the run.
 
-    *edits* by document id, ``{title?, body?, version?}``, become new versions. *by* is the name shown, *by_id* the user, *via*
-    where it was said, for the audit. Where everybody must approve, the request stays open until the last has; one
-    rejection ends it. Raises Invalid for an answer that cannot be (a rejection without a reason, a text too long),
-    Conflict when it is decided already, Gone when it expired or was withdrawn. Two at once: one wins.
+    *edits* by document id, ``{title?, body?, version?}``, become new versions. *by* is the name shown, *by_id* the
+    user, *via* where it was said, for the audit. Where everybody must approve, the request stays open until the last
+    has; one rejection ends it. Raises Invalid for an answer that cannot be (a rejection without a reason, a text too
+    long), Conflict when it is decided already, Gone when it expired or was withdrawn. Two at once: one wins.
     """
     answer = Answer(Decision(decision), reason.strip(), {i: Edit(**dict(e)) for i, e in (edits or {}).items()})
     # One order of locks, the engine's: the wait first, so that an expiry or another answer stands in line here.

@@ -15,9 +15,9 @@ from app.core.db import db
 from app.core.errors import Conflict, FieldError, Forbidden, Gone, Invalid, NotFound
 from app.core.ids import is_id
 from app.features.accounts.enums import Permission
-from app.features.accounts.guards import requires, who
+from app.features.accounts.guards import Who, requires, who
 from app.features.approvals import pictures, queries, service, words
-from app.features.approvals.enums import ApprovalStatus
+from app.features.approvals.enums import ApprovalStatus, Decision
 from app.features.approvals.forms import DecisionForm
 from app.features.approvals.models import Approval, Approver
 from app.features.runs import service as runs
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 PAGE = 30
 LINK_FORM_S = 60 * 24 * 3600  # the link's own end comes first
+STALE = "Nothing is decided yet: the page was open for too long. Please press the button again."
 PICTURE_CACHE = "private, max-age=600"
 
 
@@ -39,7 +40,9 @@ PICTURE_CACHE = "private, max-age=600"
 def index() -> Response:
     """List what waits for me, what waits for others, and what was decided."""
     me, shows = who(), "decided" if request.args.get("show") == "decided" else "open"
-    return htmx.page("approvals/index.html", fragment="approvals/_list.html", shows=shows, **_lists(me, shows))
+    return htmx.page(
+        "approvals/index.html", fragment="approvals/_list.html", shows=shows, **_in_rows(me), **_lists(me, shows)
+    )
 
 
 @blueprint.get("/approvals/panel")
@@ -48,7 +51,8 @@ def panel() -> Response:
     """Show what waits for me, for the home page."""
     me = who()
     mine = queries.open_approvals(db.session, me.workspace_id, email=me.email)
-    return htmx.page("approvals/panel.html", rows=queries.rows(db.session, mine[:5], email=me.email), count=len(mine))
+    rows = queries.rows(db.session, mine[:5], email=me.email)
+    return htmx.page("approvals/panel.html", rows=rows, count=len(mine), **_in_rows(me))
 
 
 @blueprint.get("/approvals/<approval_id>")
@@ -93,10 +97,13 @@ def public(token: str) -> Response:
 @csrf.exempt
 def decide_public(token: str) -> Response:
     """Decide by a link; the form's token is bound to the link, so that no cookie is needed."""
-    approval, person = _by_link(token)
+    found = queries.by_token(db.session, token)
+    if found is None:
+        return _open_link(token, DecisionForm())
+    approval, person = found
     form = DecisionForm.read(request.form, approval.document_ids)
     if not _is_ours(person):
-        return _open_link(token, form, status=400, note="The page was open for too long. Nothing is decided yet: please press again.")
+        return _open_link(token, form, status=400, note=STALE)
     if form.decision is None:
         return _open_link(token, form)
     try:
@@ -113,11 +120,12 @@ def decide_public(token: str) -> Response:
 @blueprint.get("/a/<token>/images/<image_id>")
 def public_picture(token: str, image_id: str) -> Response:
     """Give a picture of the request's documents: a small square, or ``?size=large`` the whole of 480 px."""
-    approval, _person = _by_link(token)
-    if approval.status != ApprovalStatus.OPEN:
-        raise Gone("This request has ended.")
-    if not is_id(image_id):
+    found = queries.by_token(db.session, token)
+    if found is None or not is_id(image_id):
         raise NotFound("This picture does not exist.")
+    approval, _person = found
+    if not _is_open(approval):
+        raise Gone("This request has ended.")
     jpeg = queries.picture(db.session, approval, image_id)
     response = make_response(jpeg if request.args.get("size") == "large" else pictures.square(jpeg))
     response.headers["Content-Type"] = "image/jpeg"
@@ -135,7 +143,7 @@ def _decide(approval: Approval, person: Approver, form: DecisionForm, *, by: str
         approval,
         person,
         decision=form.decision,
-        reason=form.reason,
+        reason=form.reason if form.decision is Decision.REJECTED else "",
         edits=form.edits,
         by=by,
         by_id=by_id,
@@ -150,6 +158,10 @@ def _decide(approval: Approval, person: Approver, form: DecisionForm, *, by: str
         by_a_press=request.headers.get("Sec-Fetch-User") == "?1",
     )
     runs.hint(approval.run_id)
+
+
+def _small(image_id: str, size: str = "") -> str:
+    return url_for("files.image", image_id=image_id, variant="small")
 
 
 def _mine(approval_id: str) -> tuple[Approval, Approver | None]:
@@ -175,7 +187,7 @@ def _show(
         may_decide=may_decide,
         post_to=url_for("approvals.decide", approval_id=approval.id),
         form_token=csrf.token(),
-        picture_url=lambda image_id, size="": url_for("files.image", image_id=image_id, variant="small"),
+        picture_url=_small,
         **_facts(approval, person, form, problems),
     )
 
@@ -203,13 +215,6 @@ def _open_link(
     )
 
 
-def _by_link(token: str) -> tuple[Approval, Approver]:
-    found = queries.by_token(db.session, token)
-    if found is None:
-        raise NotFound("This link is not one of ours.")
-    return found
-
-
 def _facts(
     approval: Approval, person: Approver | None, form: DecisionForm, problems: Sequence[FieldError]
 ) -> dict[str, Any]:
@@ -230,8 +235,7 @@ def _facts(
             approval.on_expiry,
             "" if approval.expires_at is None else words.when(approval.expires_at, zone, clock.now()),
         ),
-        "others": [other for other in review.people if person is None or other.id != person.id],
-        "shown": queries.shown,
+        "others": [queries.shown(other) for other in review.people if person is None or other.id != person.id],
         "listed": words.listed,
         "outcome": _outcome(approval, person, zone),
     }
@@ -266,7 +270,23 @@ def _is_open(approval: Approval) -> bool:
     return approval.status == ApprovalStatus.OPEN and not service.has_run_out(approval, clock.now())
 
 
-def _lists(me: Any, shows: str) -> dict[str, Any]:
+def _in_rows(me: Who) -> dict[str, Any]:
+    """Return what the template of a row calls."""
+    return {
+        "when": lambda moment: words.when(moment, me.timezone, clock.now()),
+        "small": _small,
+        "shown": queries.shown,
+        "listed": words.listed,
+        "result": lambda row: words.outcome(
+            row.approval.status,
+            by="You" if any(p.email == me.email and p.decided_at == row.approval.decided_at for p in row.people)
+            else row.approval.decided_by or "Somebody",
+            moment=words.when(row.approval.decided_at, me.timezone, clock.now()),
+        ),
+    }
+
+
+def _lists(me: Who, shows: str) -> dict[str, Any]:
     waiting, over = queries.counts(db.session, me.workspace_id)
     if shows == "decided":
         found = queries.decided(db.session, me.workspace_id, limit=PAGE)
