@@ -68,9 +68,9 @@ def words_of(line: str) -> list[str]:
 
 def parse(words: list[str]) -> None:
     """Raise click.UsageError when ``bin/greenlight`` would not understand *words*."""
-    from app.cli import main
+    from app.cli.program import program
 
-    command: click.Command = main
+    command: click.Command = program
     context = click.Context(command, info_name="bin/greenlight")
     while isinstance(command, click.Group):
         if not words or words[0] in ("--help", "…", "..."):
