@@ -69,9 +69,7 @@ class Crew:
             task = self._line.get()
             try:
                 task()
-            except (
-                Exception
-            ):  # a thread's edge: logged with its traceback; leases and the clock repeat what was lost
+            except Exception:  # noqa: BLE001 (a thread's edge: the clock repeats it)
                 _log.exception("task_failed", crew=self.name)
             finally:
                 with self._lock:

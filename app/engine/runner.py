@@ -192,7 +192,8 @@ def _record_under_run(
             revision = store.record_fast(connection, held, row, steps_done=done)
         return None if revision is None else (revision, True)
     with transaction(seat.engine) as session:
-        revision = store.record_pure(session, held, {**row, **_delay(step, tried)}, steps_done=done)
+        ended = {"finished_at": clock.now() if tried.status.is_settled else None}
+        revision = store.record_pure(session, held, {**row, **ended, **_delay(step, tried)}, steps_done=done)
         if revision is None:
             return None
         store.insert_steps(session, _skip_rows(definition, held, todo))
@@ -210,6 +211,7 @@ def _delay(step: Step, tried: "Tried") -> dict[str, Any]:
     return {
         "status": StepStatus.RETRYING.value,
         "outcome": None,
+        "finished_at": None,
         "not_before": clock.now() + timedelta(seconds=delay_s),
     }
 
@@ -222,7 +224,8 @@ def _release(
     again = [recorded.ids[do.step, do.item] for do in todo.do if not do.is_new]
     try:
         with transaction(seat.engine) as session:
-            store.insert_steps(session, fresh + _skip_rows(definition, held, todo))
+            store.insert_steps(session, fresh)
+            store.insert_steps(session, _skip_rows(definition, held, todo))
             store.hinted(session, again)
             for ended in todo.end_waits:
                 _end_wait(session, held, recorded, ended.step, ended.item)

@@ -1,0 +1,1 @@
+"""Step types for tests of the engine: small, and honest about what they reach."""

@@ -1,0 +1,366 @@
+"""What becomes of a run: chains, lanes, joins, skips, failures, waits, control."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from app.core.errors import Conflict
+from app.engine import control, runner
+from app.engine.models import Call, Run
+from tests.engine.rig import House
+from tests.engine.sink import Sink
+
+
+def echo(step: str, *after: str, **more: Any) -> dict[str, Any]:
+    config = more.pop("config", {"say": step})
+    return {"id": step, "type": "echo", "after": list(after), "config": config, **more}
+
+
+def test_chain_is_done_in_order_and_passes_values_with_their_type(house: House) -> None:
+    first = echo("one", config={"say": [1, {"two": 3}]})
+    run_id = house.start([first, echo("two", "one", config={"say": "{{ steps.one.said }}"})])
+    house.work(run_id)
+    steps = house.steps(run_id)
+    assert house.run(run_id).status == "completed"
+    assert steps["two"].output == {"said": [1, {"two": 3}]}
+    assert steps["two"].went_in == {"say": [1, {"two": 3}]}
+    assert steps["one"].finished_at <= steps["two"].started_at
+    assert (house.run(run_id).steps_done, house.run(run_id).progress) == (2, 1.0)
+
+
+def test_pure_step_is_one_statement_on_postgresql_and_two_on_sqlite(house: House) -> None:
+    chain = [echo("s0")] + [echo(f"s{n}", f"s{n - 1}") for n in range(1, 10)]
+    run_id = house.start(chain)
+    statements: list[str] = []
+    event.listen(house.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    runner.advance(house.seat(), run_id)
+    writes = [text for text in statements if "INSERT INTO step_run" in text]
+    assert house.run(run_id).status == "completed"
+    assert len(writes) == 10
+    if house.engine.dialect.name == "postgresql":
+        assert all("WITH moved AS" in text for text in writes)
+        assert len(statements) <= 10 + 8
+    else:
+        assert len(statements) <= 20 + 8
+
+
+def test_lanes_join_once_and_all_are_done(house: House) -> None:
+    lanes = [echo(f"lane{n}", "fork") for n in range(20)]
+    join = echo("join", *(lane["id"] for lane in lanes), config={"say": "{{ steps.lane7.said }}"})
+    run_id = house.start([echo("fork"), *lanes, join])
+    house.work(run_id)
+    assert house.run(run_id).status == "completed"
+    assert len(house.steps(run_id)) == 22
+    assert house.steps(run_id)["join"].output == {"said": "lane7"}
+
+
+def test_untaken_outcome_is_skipped_with_a_reason_that_travels_on(house: House) -> None:
+    run_id = house.start(
+        [
+            echo("check", config={"outcome": "yes"}),
+            echo("cheap", "check:no"),
+            echo("dear", "check:yes"),
+            echo("after_cheap", "cheap"),
+            echo("either", "cheap", "dear", join="any"),
+        ]
+    )
+    house.work(run_id)
+    steps = house.steps(run_id)
+    assert {step.step_id: step.status for step in steps.values()} == {
+        "check": "completed", "cheap": "skipped", "dear": "completed", "after_cheap": "skipped", "either": "completed",
+    }  # fmt: skip
+    assert steps["cheap"].reason == "“check” left by “yes”, not “no”"
+    assert steps["after_cheap"].reason == "“cheap” was skipped"
+    assert house.run(run_id).status == "completed"
+
+
+def test_when_false_skips_and_says_why(house: House) -> None:
+    run_id = house.start(
+        [echo("price", config={"say": 25000}), echo("ad", "price", when={"value": "{{ steps.price.said }}", "op": "gt", "than": 30000})]
+    )  # fmt: skip
+    house.work(run_id)
+    assert house.steps(run_id)["ad"].status == "skipped"
+    assert "25" in house.steps(run_id)["ad"].reason
+    assert house.run(run_id).status == "completed"
+
+
+def test_unclear_condition_stops_and_asks(house: House) -> None:
+    unclear = {"value": "{{ steps.price.said }}", "op": "gt", "than": 30000}
+    run_id = house.start([echo("price", config={"say": "cheap"}), echo("ad", "price", when=unclear)])
+    house.work(run_id)
+    assert house.run(run_id).status == "needs_attention"
+    assert house.steps(run_id)["ad"].error["category"] == "condition"
+
+
+def test_failure_stops_what_depends_on_it_and_lets_other_lanes_end(house: House) -> None:
+    run_id = house.start(
+        [
+            echo("bad", config={"fail": "input"}),
+            echo("after_bad", "bad"),
+            echo("good"),
+            echo("after_good", "good"),
+            echo("rescue", "bad:failed"),
+        ]
+    )
+    house.work(run_id)
+    statuses = {step.step_id: step.status for step in house.steps(run_id).values()}
+    assert statuses == {
+        "bad": "failed", "after_bad": "skipped", "good": "completed", "after_good": "completed", "rescue": "skipped",
+    }  # fmt: skip
+    run = house.run(run_id)
+    assert run.status == "failed"
+    assert run.error == {
+        "category": "input", "code": "input", "message": "It was asked to fail.", "fix": "", "step": "bad",
+    }  # fmt: skip
+
+
+def test_failure_that_may_continue_takes_its_failed_edge(house: House) -> None:
+    bad = echo("bad", config={"fail": "input"}, on_failure="continue")
+    run_id = house.start([bad, echo("rescue", "bad:failed"), echo("never", "bad")])
+    house.work(run_id)
+    assert house.run(run_id).status == "completed"
+    assert house.steps(run_id)["rescue"].status == "completed"
+    assert house.steps(run_id)["never"].reason == "“bad” failed"
+
+
+ASK = {"id": "ask", "type": "ask", "config": {}}
+
+
+def test_decision_takes_effect_at_once_and_counts_once(house: House) -> None:
+    run_id = house.start([ASK, echo("yes", "ask:approved", config={"say": "{{ steps.ask.by }}"}), echo("no", "ask:rejected")])
+    house.work(run_id)
+    assert house.run(run_id).status == "waiting"
+    assert house.run(run_id).due_at is None
+    wait = house.wait(run_id)
+    with house.session() as session:
+        assert control.decide(session, wait.id, outcome="approved", output={"by": "Sam"}) is True
+        assert control.decide(session, wait.id, outcome="rejected", output={"by": "Kim"}) is False
+    house.work()
+    steps = house.steps(run_id)
+    assert (steps["yes"].status, steps["yes"].output) == ("completed", {"said": "Sam"})
+    assert steps["no"].status == "skipped"
+    assert house.run(run_id).status == "completed"
+
+
+def test_other_lanes_go_on_while_one_waits(house: House) -> None:
+    run_id = house.start([ASK, echo("one"), echo("two", "one"), echo("end", "ask:approved", "two")])
+    house.work(run_id)
+    assert house.steps(run_id)["two"].status == "completed"
+    assert house.run(run_id).status == "waiting"
+    with house.session() as session:
+        control.decide(session, house.wait(run_id).id, outcome="approved", output={})
+    house.work()
+    assert house.run(run_id).status == "completed"
+
+
+def test_undo_time_keeps_the_decision_from_taking_effect_before_it(house: House) -> None:
+    run_id = house.start([ASK, echo("yes", "ask:approved")])
+    house.work(run_id)
+    with house.session() as session:
+        control.decide(session, house.wait(run_id).id, outcome="approved", output={}, undo_s=600)
+    house.work()
+    assert house.run(run_id).status == "waiting"
+    assert "yes" not in house.steps(run_id)
+    with house.session() as session:
+        session.execute(sa.text("UPDATE wait SET effective_at = created_at"))
+        session.execute(sa.text("UPDATE run SET due_at = created_at"))
+    house.work()
+    assert house.run(run_id).status == "completed"
+
+
+def test_wait_that_nobody_ends_expires(house: House) -> None:
+    ask = {"id": "ask", "type": "ask", "config": {"seconds": 0.05, "on_until": "expired"}}
+    run_id = house.start([ask, echo("late", "ask:expired")])
+    house.work(run_id)
+    with house.session() as session:
+        session.execute(sa.text("UPDATE run SET due_at = created_at"))
+        session.execute(sa.text("UPDATE wait SET until = created_at"))
+    house.work()
+    assert house.steps(run_id)["late"].status == "completed"
+    with house.session() as session:
+        assert control.decide(session, house.wait(run_id).id, outcome="approved", output={}) is False
+
+
+def test_pause_begins_nothing_and_resume_goes_on(house: House) -> None:
+    run_id = house.start([echo("one"), echo("two", "one")])
+    with house.session() as session:
+        control.pause(session, run_id)
+        control.pause(session, run_id)
+    house.work(run_id)
+    assert house.run(run_id).status == "paused"
+    assert house.steps(run_id) == {}
+    with house.session() as session:
+        control.resume(session, run_id)
+    house.work()
+    assert house.run(run_id).status == "completed"
+    with pytest.raises(Conflict), house.session() as session:
+        control.pause(session, run_id)
+
+
+def test_decision_while_paused_is_kept_and_acted_on_at_resume(house: House) -> None:
+    run_id = house.start([ASK, echo("yes", "ask:approved")])
+    house.work(run_id)
+    with house.session() as session:
+        control.pause(session, run_id)
+    house.work()
+    with house.session() as session:
+        assert control.decide(session, house.wait(run_id).id, outcome="approved", output={})
+    house.work()
+    assert house.run(run_id).status == "paused"
+    assert "yes" not in house.steps(run_id)
+    with house.session() as session:
+        control.resume(session, run_id)
+    house.work()
+    assert house.run(run_id).status == "completed"
+
+
+def test_stop_cancels_withdraws_and_ends(house: House) -> None:
+    run_id = house.start([ASK, echo("yes", "ask:approved")])
+    house.work(run_id)
+    with house.session() as session:
+        control.stop(session, run_id)
+    house.work()
+    steps = house.steps(run_id)
+    assert house.run(run_id).status == "stopped"
+    assert (steps["ask"].status, steps["yes"].status) == ("cancelled", "skipped")
+    assert house.wait(run_id).status == "withdrawn"
+    with pytest.raises(Conflict), house.session() as session:
+        control.resume(session, run_id)
+
+
+# --- outward calls ---
+
+
+def spend(step: str, sink: Sink, count: int, *after: str, **more: Any) -> dict[str, Any]:
+    return {"id": step, "type": "spend", "after": list(after), "config": {"url": sink.url, "count": count}, **more}
+
+
+def test_busy_far_side_is_asked_again_for_the_missing_call_only(house: House, sink: Sink) -> None:
+    sink.script = [(200, {}), (200, {}), (200, {}), (429, {"Retry-After": "0"})]
+    run_id = house.start([spend("pictures", sink, 5)])
+    house.work(run_id)
+    assert house.run(run_id).status == "completed"
+    assert [line.split()[1] for line in sink.log] == ["1", "2", "3", "4", "4", "5"]
+    assert sink.log[3] != sink.log[4], "a definite refusal starts a new key"
+    assert house.run(run_id).cost_microusd == 5000
+    assert [call.tries for call in house.calls(run_id)] == [1, 1, 1, 2, 1]
+    assert house.steps(run_id)["pictures"].attempts == 2
+
+
+def test_long_retry_is_a_timer_and_holds_no_worker(house: House, sink: Sink) -> None:
+    sink.script = [(429, {"Retry-After": "600"})]
+    run_id = house.start([spend("one", sink, 1)])
+    house.work(run_id)
+    step = house.steps(run_id)["one"]
+    assert step.status == "retrying"
+    assert 595 < (step.not_before - step.started_at).total_seconds() < 605
+    assert house.run(run_id).due_at >= step.not_before
+    house.make_due(run_id, step="one", not_before=True)
+    house.work()
+    assert house.run(run_id).status == "completed"
+
+
+def test_errors_are_retried_as_often_as_their_kind_allows(house: House, sink: Sink) -> None:
+    sink.script = [(500, {})] * 10
+    run_id = house.start([spend("one", sink, 1, retry={"attempts": 3, "backoff": "fixed", "delay_s": 0})])
+    house.work(run_id)
+    assert len(sink.log) == 3
+    assert house.run(run_id).status == "failed"
+    assert house.run(run_id).error["category"] == "outside"
+
+
+def test_budget_is_kept_before_the_money_is_spent(house: House, sink: Sink) -> None:
+    run_id = house.start([spend("one", sink, 5)], budget=2500)
+    house.work(run_id)
+    assert len(sink.log) == 2
+    assert house.run(run_id).error["category"] == "budget"
+    assert house.run(run_id).cost_microusd == 2000
+
+
+def test_dead_doers_answers_are_reused_and_its_late_result_is_refused(house: House, sink: Sink) -> None:
+    run_id = house.start([spend("one", sink, 3)])
+    dead = house.seat(owner="dead:1:a", lease_s=0.01)
+    runner.advance(dead, run_id)
+    from app.core.db import transaction
+    from app.engine import store
+    from app.engine.calls import Ledger
+    from app.engine.contract import Answer, Effect
+
+    step_run_id = house.steps(run_id)["one"].id
+    with transaction(house.engine) as session:
+        claim = store.claim_step(session, step_run_id, "dead:1:a", 0.0)
+    assert claim is not None
+    ledger = Ledger(house.engine, claim, Effect.SPENDS)
+    options: Any = {"about": "", "estimate_microusd": 10, "keep": None, "keyed": False}
+    ledger.call("call-1", lambda key, timeout_s: Answer("first", cost_microusd=7), 5, **options)
+
+    def slow(key: str, timeout_s: float) -> Answer:
+        house.line.clear()
+        house.make_due(run_id, step="one", lease_until=True)
+        house.work()
+        return Answer("too late", cost_microusd=7)
+
+    with pytest.raises(store.Fenced):
+        ledger.call("call-2", slow, 5, **options)
+    assert house.run(run_id).status == "completed"
+    assert house.steps(run_id)["one"].output["answers"] == ["first", "thanks", "thanks"]
+    assert [line.split()[1] for line in sink.log] == ["2", "3"]
+    assert house.run(run_id).cost_microusd == 7 + 7 + 1000 + 1000, "late money is gone and counted"
+    with transaction(house.engine) as session:
+        answers = session.execute(sa.select(Call.name, Call.answer, Call.status).order_by(Call.name)).all()
+    assert [tuple(row) for row in answers] == [
+        ("call-1", "first", "answered"), ("call-2", "thanks", "answered"), ("call-3", "thanks", "answered"),
+    ]  # fmt: skip
+
+
+def test_unkeyed_send_with_a_lost_reply_stops_and_asks(house: House, sink: Sink) -> None:
+    run_id = house.start([{"id": "mail", "type": "send", "config": {"url": sink.url}}])
+    runner.advance(house.seat(), run_id)
+    from app.core.db import transaction
+    from app.engine import store
+    from app.engine.calls import Ledger
+    from app.engine.contract import Answer, Effect
+
+    with transaction(house.engine) as session:
+        claim = store.claim_step(session, house.steps(run_id)["mail"].id, "dead:1:a", 0.0)
+    assert claim is not None
+
+    class Killed(BaseException):
+        """Stands for the end of the process between the effect and its record."""
+
+    def die(key: str, timeout_s: float) -> Answer:
+        raise Killed
+
+    with pytest.raises(Killed):
+        Ledger(house.engine, claim, Effect.SENDS).call(
+            "call-1", die, 5, about="", estimate_microusd=0, keep=None, keyed=False
+        )
+    house.line.clear()
+    house.make_due(run_id, step="mail", lease_until=True)
+    house.work()
+    assert house.run(run_id).status == "needs_attention"
+    assert house.steps(run_id)["mail"].error["message"] == "We cannot tell if this was sent."
+    assert sink.log == []
+
+
+def test_two_advances_at_once_are_one(house: House) -> None:
+    run_id = house.start([echo("one")])
+    with house.session() as session:
+        session.execute(sa.update(Run).where(Run.id == run_id).values(lease_owner="other", lease_until=sa.func.max(Run.created_at, Run.created_at) if False else Run.created_at))  # fmt: skip
+    from app.core.db import transaction
+    from app.engine import store
+
+    with transaction(house.engine) as session:
+        held = store.take_run(session, run_id, "a", 60)
+    assert held is not None
+    with transaction(house.engine) as session:
+        assert store.take_run(session, run_id, "b", 60) is None
+    house.line.clear()
+    runner.advance(house.seat(), run_id)
+    assert house.steps(run_id) == {}
+    with transaction(house.engine) as session:
+        store.hand_back_run(session, held)
+    house.work()
+    assert house.run(run_id).status == "completed"
