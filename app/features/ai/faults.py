@@ -28,7 +28,7 @@ def timed_out(timeout_s: float) -> StepError:
 
 
 def unusable(code: str, message: str) -> StepError:
-    """Return the failure of an answer that came and is of no use: ``refused``, ``empty``, ``truncated``, ``unusable``."""
+    """Return the failure of an answer that is of no use: ``refused``, ``empty``, ``truncated``, ``unusable``."""
     fixes = {
         "refused": "Change the wording of the prompt or of the answers, then try this step again.",
         "truncated": "Ask for fewer or shorter texts, then try this step again.",
@@ -42,7 +42,9 @@ def translated(error: openai.OpenAIError, *, model: str) -> StepError:
     if isinstance(error, openai.APIStatusError):
         return _status(error, model)
     if isinstance(error, openai.APITimeoutError):
-        lost = StepError(Category.TIMEOUT, "The AI service did not answer in time.", fix="Try this step again.")
+        lost = StepError(
+            Category.TIMEOUT, "The AI service did not answer in time.", fix="Try this step again."
+        )
         lost.definite = isinstance(error.__cause__, _BEFORE_SENT)
         return lost
     if isinstance(error, openai.APIConnectionError):
@@ -80,7 +82,9 @@ def _status(error: openai.APIStatusError, model: str) -> StepError:
     if status in (401, 403):
         return StepError(
             Category.PERMISSION,
-            "The AI service did not accept the key." if status == 401 else "The key may not use this AI service.",
+            "The AI service did not accept the key."
+            if status == 401
+            else "The key may not use this AI service.",
             code="ai_key",
             fix="Ask an admin to check OPENAI_API_KEY.",
         )

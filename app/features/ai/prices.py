@@ -14,7 +14,9 @@ def cost_microusd(model: str, tokens_in: int, tokens_out: int, *, cached_in: int
     """Return the list price of a request; 0 for a model that is on no list (one that you run yourself, for example)."""
     if not tokens_in and not tokens_out:
         return 0
-    usage = Usage(input_tokens=tokens_in, output_tokens=tokens_out, cache_read_tokens=min(cached_in, tokens_in))
+    usage = Usage(
+        input_tokens=tokens_in, output_tokens=tokens_out, cache_read_tokens=min(cached_in, tokens_in)
+    )
     try:
         price = calc_price(usage, model, provider_id="openai").total_price
     except LookupError:

@@ -126,7 +126,9 @@ class Provider:
     def _model(self) -> OpenAIChatModel:
         profile = OpenAIProvider.model_profile(self.text_model)
         if not self._is_official:  # most compatible services know the older name of the limit only
-            profile = merge_profile(profile, OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False))
+            profile = merge_profile(
+                profile, OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False)
+            )
         provider = OpenAIProvider(openai_client=self._client)
         return OpenAIChatModel(self.text_model, provider=provider, profile=profile)
 
@@ -161,7 +163,9 @@ class Provider:
         except UnexpectedModelBehavior as error:
             if usage.requests and not usage.output_tokens:
                 raise unusable("empty", "The AI sent an empty answer, twice.") from error
-            raise unusable("unusable", "The AI's answer cannot be used: it is not in the form asked for.") from error
+            raise unusable(
+                "unusable", "The AI's answer cannot be used: it is not in the form asked for."
+            ) from error
         except ModelAPIError as error:
             if isinstance(error.__cause__, openai.OpenAIError):
                 raise translated(error.__cause__, model=self.text_model) from error
@@ -178,7 +182,9 @@ class Provider:
         )
         result = await agent.run(
             request.prompt,
-            model_settings=lambda run: self._settings(request, limit, key if run.run_step <= 1 else f"{key}-repair"),
+            model_settings=lambda run: self._settings(
+                request, limit, key if run.run_step <= 1 else f"{key}-repair"
+            ),
             usage=usage,
             infer_name=False,
         )

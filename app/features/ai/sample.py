@@ -17,13 +17,33 @@ from app.engine.contract import TextRequest
 LABEL = "Sample"
 ROOMY = 1200  # characters where nobody set a limit
 _SUBJECT_KEYS = (
-    "offer", "vehicle", "vehicle_of_interest", "headline_feature", "feature", "product", "topic", "theme", "subject",
-    "what", "message",
+    "offer",
+    "vehicle",
+    "vehicle_of_interest",
+    "headline_feature",
+    "feature",
+    "product",
+    "topic",
+    "theme",
+    "subject",
+    "what",
+    "message",
 )
 _DETAIL_KEYS = (
-    "price_terms", "price", "terms", "payment", "dates", "date", "mileage", "condition", "notes", "standout",
+    "price_terms",
+    "price",
+    "terms",
+    "payment",
+    "dates",
+    "date",
+    "mileage",
+    "condition",
+    "notes",
+    "standout",
 )
-_HIDDEN = re.compile(r"(approver|mail|url|link|phone|vin|token|password|count|tone|voice|stock|people)", re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"(approver|mail|url|link|phone|vin|token|password|count|tone|voice|stock|people)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +57,7 @@ class _Facts:
 
 
 def write(request: TextRequest) -> dict[str, Any]:
-    """Return the JSON of ``request.answer``; ``request.sample`` gives ``count``, ``number`` (of the first) and the limits."""
+    """Return the JSON of ``request.answer``; ``request.sample`` gives facts, ``count``, ``number`` and limits."""
     wanted = request.sample
     count = max(1, int(wanted.get("count") or 1))
     first = max(1, int(wanted.get("number") or 1))
@@ -74,13 +94,27 @@ def _maker(prompt: str) -> Any:
 
 
 _OPENINGS = (
-    "{subject}.", "This week: {subject}.", "Good news: {subject}.", "Made for {audience}: {subject}.",
-    "Still looking? {subject}.", "One visit, one answer: {subject}.", "Your neighbours asked for it: {subject}.",
-    "Less to worry about: {subject}.", "Worth the short drive: {subject}.", "Ready when you are: {subject}.",
+    "{subject}.",
+    "This week: {subject}.",
+    "Good news: {subject}.",
+    "Made for {audience}: {subject}.",
+    "Still looking? {subject}.",
+    "One visit, one answer: {subject}.",
+    "Your neighbours asked for it: {subject}.",
+    "Less to worry about: {subject}.",
+    "Worth the short drive: {subject}.",
+    "Ready when you are: {subject}.",
 )
 _CLOSINGS = (
-    "Book your visit today.", "See it in person.", "Ask us anything.", "Save your place.", "Take a closer look.",
-    "Come by this week.", "Reserve it online.", "We keep it ready.", "Tell us what you need.",
+    "Book your visit today.",
+    "See it in person.",
+    "Ask us anything.",
+    "Save your place.",
+    "Take a closer look.",
+    "Come by this week.",
+    "Reserve it online.",
+    "We keep it ready.",
+    "Tell us what you need.",
 )
 
 
@@ -121,7 +155,13 @@ def _letter(facts: _Facts, number: int, most: int) -> str:
         "When is a good time to call you?",
         "Shall we keep an hour free for you this week?",
     )
-    lines = [greeting, _pick(bodies, number), facts.detail, _pick(offers, number), "Your team at the dealership"]
+    lines = [
+        greeting,
+        _pick(bodies, number),
+        facts.detail,
+        _pick(offers, number),
+        "Your team at the dealership",
+    ]
     return _stack(lines, most)
 
 
@@ -144,8 +184,16 @@ def _listing(facts: _Facts, number: int, most: int) -> str:
 
 
 _TITLES = (
-    "Ready when you are", "Come and see it", "Here this week", "Worth a closer look", "Ask us today",
-    "Your next good idea", "Made easy", "Made for you", "Open for you", "One visit away",
+    "Ready when you are",
+    "Come and see it",
+    "Here this week",
+    "Worth a closer look",
+    "Ask us today",
+    "Your next good idea",
+    "Made easy",
+    "Made for you",
+    "Open for you",
+    "One visit away",
 )
 
 
@@ -161,9 +209,13 @@ def _title(facts: _Facts, number: int, most: int) -> str:
 def _facts(answers: Mapping[str, Any], prompt: str) -> _Facts:
     texts = {key: _clean(value) for key, value in answers.items() if _clean(value)}
     told = {key: text for key, text in texts.items() if not _HIDDEN.search(key)}
-    subject = _vehicle(texts) or _first(told, _SUBJECT_KEYS) or next(iter(told.values()), "") or _clean(prompt)
+    subject = (
+        _vehicle(texts) or _first(told, _SUBJECT_KEYS) or next(iter(told.values()), "") or _clean(prompt)
+    )
     subject = fit(subject, 90).rstrip(".!?:; ") or "your request"
-    detail = next((text for key in _DETAIL_KEYS for text in [told.get(key, "")] if text and subject not in text), "")
+    detail = next(
+        (text for key in _DETAIL_KEYS for text in [told.get(key, "")] if text and subject not in text), ""
+    )
     return _Facts(
         subject=subject[0].upper() + subject[1:],
         detail=_sentence(fit(detail, 120)),

@@ -49,7 +49,9 @@ def draw(request: ImageRequest) -> bytes:
     _scene(request.prompt)(pen, width, height * 0.72, palette, request.number)
     _words(pen, width, height, request, palette)
     out = BytesIO()
-    image.quantize(32, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    image.quantize(32, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+        out, "PNG", optimize=True
+    )
     return out.getvalue()
 
 
@@ -95,7 +97,9 @@ def _shop(pen: ImageDraw.ImageDraw, width: float, floor: float, palette: _Palett
     left = width * (0.16 + 0.05 * (number % 4))
     top = floor - size * 0.72
     pen.rectangle((left, top, left + size, floor + 2), fill=palette.light)
-    pen.rectangle((left + size * 0.08, floor - size * 0.4, left + size * 0.56, floor - size * 0.1), fill=palette.far)
+    pen.rectangle(
+        (left + size * 0.08, floor - size * 0.4, left + size * 0.56, floor - size * 0.1), fill=palette.far
+    )
     pen.rectangle((left + size * 0.66, floor - size * 0.42, left + size * 0.9, floor + 2), fill=palette.near)
     stripes = 8
     for stripe in range(stripes):
@@ -113,15 +117,21 @@ def _letter(pen: ImageDraw.ImageDraw, width: float, floor: float, palette: _Pale
     middle = (left + right) / 2
     flap = [(left + 8, top + 8), (middle, top + size * 0.34), (right - 8, top + 8)]
     pen.line(flap, fill=palette.thing, width=int(size * 0.03))
-    pen.ellipse((right - size * 0.12, top - size * 0.12, right + size * 0.12, top + size * 0.12), fill=palette.thing)
+    pen.ellipse(
+        (right - size * 0.12, top - size * 0.12, right + size * 0.12, top + size * 0.12), fill=palette.thing
+    )
 
 
 def _tree(pen: ImageDraw.ImageDraw, width: float, floor: float, palette: _Palette, number: int) -> None:
     for step in range(3):
         x = width * (0.24 + 0.26 * step) + width * 0.03 * (number % 3)
         tall = width * (0.2 + 0.05 * ((step + number) % 3))
-        pen.rectangle((x - width * 0.012, floor - tall * 0.5, x + width * 0.012, floor + width * 0.02), fill=INK)
-        pen.ellipse((x - tall * 0.36, floor - tall * 1.25, x + tall * 0.36, floor - tall * 0.3), fill=palette.thing)
+        pen.rectangle(
+            (x - width * 0.012, floor - tall * 0.5, x + width * 0.012, floor + width * 0.02), fill=INK
+        )
+        pen.ellipse(
+            (x - tall * 0.36, floor - tall * 1.25, x + tall * 0.36, floor - tall * 0.3), fill=palette.thing
+        )
 
 
 _WORD = re.compile(r"[a-z]+")
@@ -135,7 +145,9 @@ _SCENES: tuple[tuple[frozenset[str], Scene], ...] = (
 # --- words ---
 
 
-def _words(pen: ImageDraw.ImageDraw, width: int, height: int, request: ImageRequest, palette: _Palette) -> None:
+def _words(
+    pen: ImageDraw.ImageDraw, width: int, height: int, request: ImageRequest, palette: _Palette
+) -> None:
     margin = width * 0.05
     big, small = ImageFont.load_default(width * 0.036), ImageFont.load_default(width * 0.028)
     lines = wrapped(request.prompt, big.getlength, width - 4 * margin)
@@ -146,7 +158,9 @@ def _words(pen: ImageDraw.ImageDraw, width: int, height: int, request: ImageRequ
         pen.text((2 * margin, top + line_height * (place + 0.4)), line, font=big, fill=INK)
     label = f"Sample picture {request.number} of {max(request.count, request.number)}"
     wide = small.getlength(label)
-    pen.rounded_rectangle((margin, margin, margin * 2 + wide, margin + width * 0.06), radius=width * 0.03, fill=GREEN)
+    pen.rounded_rectangle(
+        (margin, margin, margin * 2 + wide, margin + width * 0.06), radius=width * 0.03, fill=GREEN
+    )
     pen.text((margin * 1.5, margin + width * 0.03), label, font=small, fill=ON_GREEN, anchor="lm")
 
 

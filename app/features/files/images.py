@@ -53,7 +53,9 @@ def prepare(content: bytes) -> PreparedImage:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise _too_many_pixels() from None
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
-            raise Invalid("This is not a picture: PNG, JPEG and WebP can be read.", code="not_a_picture") from error
+            raise Invalid(
+                "This is not a picture: PNG, JPEG and WebP can be read.", code="not_a_picture"
+            ) from error
     digest = hashlib.sha256(content).hexdigest()
     return PreparedImage(content, MEDIA_TYPES[kind], width, height, digest, small)
 

@@ -40,7 +40,9 @@ def documents(
         statement = statement.where(Document.status == status)
     if run_id:
         in_order = (Document.created_at, Document.position, Document.id)
-        return list(session.scalars(statement.where(Document.run_id == run_id).order_by(*in_order).limit(limit)))
+        return list(
+            session.scalars(statement.where(Document.run_id == run_id).order_by(*in_order).limit(limit))
+        )
     if before:
         last = document(session, workspace_id, before)
         place = sa.tuple_(Document.created_at, Document.id)
@@ -51,7 +53,9 @@ def documents(
 
 def document(session: Session, workspace_id: str, document_id: str) -> Document:
     """Return one document. Raises NotFound."""
-    found = session.scalar(sa.select(Document).where(Document.id == document_id, Document.workspace_id == workspace_id))
+    found = session.scalar(
+        sa.select(Document).where(Document.id == document_id, Document.workspace_id == workspace_id)
+    )
     if found is None:
         raise NotFound("This document does not exist.")
     return found
@@ -68,8 +72,13 @@ def attachments(session: Session, document_ids: Sequence[str]) -> dict[str, list
     found: dict[str, list[AttachmentFacts]] = {document_id: [] for document_id in document_ids}
     statement = (
         sa.select(
-            Attachment.document_id, Attachment.image_id, Image.alt, Attachment.is_primary, Attachment.position,
-            Image.width, Image.height,
+            Attachment.document_id,
+            Attachment.image_id,
+            Image.alt,
+            Attachment.is_primary,
+            Attachment.position,
+            Image.width,
+            Image.height,
         )
         .join(Image, Image.id == Attachment.image_id)
         .where(Attachment.document_id.in_(list(document_ids)))
@@ -81,7 +90,12 @@ def attachments(session: Session, document_ids: Sequence[str]) -> dict[str, list
 
 
 def images(
-    session: Session, workspace_id: str, *, run_id: str | None = None, limit: int = 60, before: str | None = None
+    session: Session,
+    workspace_id: str,
+    *,
+    run_id: str | None = None,
+    limit: int = 60,
+    before: str | None = None,
 ) -> list[Image]:
     """Return pictures, newest first; those of one run in the order they were made. *before* is the last id seen."""
     statement = sa.select(Image).where(Image.workspace_id == workspace_id)

@@ -16,11 +16,15 @@ def checked_text(title: str, body: str) -> tuple[str, str]:
     title, body = " ".join(title.split()), body.replace("\r\n", "\n").strip()
     problems = []
     if len(title) > LONGEST_TITLE:
-        problems.append(FieldError("/title", "too_large", f"The title has more than {LONGEST_TITLE} characters."))
+        problems.append(
+            FieldError("/title", "too_large", f"The title has more than {LONGEST_TITLE} characters.")
+        )
     if not body:
         problems.append(FieldError("/body", "required", "The text is empty."))
     if len(body) > LONGEST_BODY:
-        problems.append(FieldError("/body", "too_large", f"The text has more than {LONGEST_BODY:,} characters."))
+        problems.append(
+            FieldError("/body", "too_large", f"The text has more than {LONGEST_BODY:,} characters.")
+        )
     if problems:
         raise Invalid("The text was not saved.", problems)
     return title, body

@@ -24,8 +24,18 @@ from app.features.files.images import PreparedImage
 from app.features.files.models import Attachment, Document, DocumentRevision, Image, ImageBlob
 
 __all__ = [
-    "PreparedImage", "attach", "create_document", "detach", "edit_document", "prepare_image", "read_documents",
-    "read_upload", "set_primary", "set_status", "store_image", "zip_documents",
+    "PreparedImage",
+    "attach",
+    "create_document",
+    "detach",
+    "edit_document",
+    "prepare_image",
+    "read_documents",
+    "read_upload",
+    "set_primary",
+    "set_status",
+    "store_image",
+    "zip_documents",
 ]
 
 
@@ -93,7 +103,8 @@ def edit_document(
     _lock(session, document)
     if expected_version is not None and document.version != expected_version:
         raise Conflict(
-            f"“{document.title}” was changed meanwhile: it is at version {document.version}.", fix="Load it again."
+            f"“{document.title}” was changed meanwhile: it is at version {document.version}.",
+            fix="Load it again.",
         )
     title = rules.shown_title(title, body, document.position)
     if (title, body) == (document.title, document.body):
@@ -137,7 +148,9 @@ def read_documents(session: Session, workspace_id: str, document_ids: Sequence[s
     found = {document.id: document for document in session.scalars(statement)}
     missing = [document_id for document_id in wanted if document_id not in found]
     if missing:
-        raise NotFound(f"The document {missing[0][:40]} does not exist.", fix="Choose documents of this workspace.")
+        raise NotFound(
+            f"The document {missing[0][:40]} does not exist.", fix="Choose documents of this workspace."
+        )
     pictures = queries.attachments(session, wanted)
     return [
         DocumentFacts(
@@ -165,7 +178,9 @@ def prepare_image(picture: AnyPicture) -> PreparedImage:
         return images.prepare(picture.png)
     except Invalid as invalid:
         message = f"The AI's picture cannot be used. {invalid.message}"
-        raise StepError(Category.AI_ANSWER, message, code=invalid.code, fix="Try this step again.") from invalid
+        raise StepError(
+            Category.AI_ANSWER, message, code=invalid.code, fix="Try this step again."
+        ) from invalid
 
 
 def store_image(
@@ -181,7 +196,7 @@ def store_image(
     png: bytes | None = None,
     image_id: str | None = None,
 ) -> Image:
-    """Keep a picture: the original and the small JPEG. Give *prepared*, or *png*, which is prepared before any statement."""
+    """Keep a picture: the original and the small JPEG. Give *prepared*, or *png*, prepared before any statement."""
     if prepared is None:
         if png is None:
             raise TypeError("give prepared or png")
@@ -206,7 +221,9 @@ def store_image(
     session.flush()
     original = {"variant": "original", "media_type": prepared.media_type, "content": prepared.original}
     small = {"variant": "small", "media_type": "image/jpeg", "content": prepared.small}
-    session.execute(sa.insert(ImageBlob), [{"image_id": image.id, **original}, {"image_id": image.id, **small}])
+    session.execute(
+        sa.insert(ImageBlob), [{"image_id": image.id, **original}, {"image_id": image.id, **small}]
+    )
     return image
 
 
@@ -282,7 +299,9 @@ def set_primary(session: Session, workspace_id: str, document_id: str, image_id:
 # --- download ---
 
 
-def zip_documents(session: Session, workspace_id: str, documents: Iterable[Document], stream: BinaryIO) -> None:
+def zip_documents(
+    session: Session, workspace_id: str, documents: Iterable[Document], stream: BinaryIO
+) -> None:
     """Write an archive to *stream* (need not seek): a text file each, every picture once, and ``manifest.csv``.
 
     Pictures are read one at a time. Raises NotFound for a stranger's document.
@@ -306,7 +325,15 @@ def zip_documents(session: Session, workspace_id: str, documents: Iterable[Docum
 
 
 _COLUMNS = (
-    "number", "file", "title", "text", "status", "primary_picture", "pictures", "written_by", "approved_by",
+    "number",
+    "file",
+    "title",
+    "text",
+    "status",
+    "primary_picture",
+    "pictures",
+    "written_by",
+    "approved_by",
     "created_at",
 )
 
@@ -320,17 +347,30 @@ def _manifest(rows: list[list[str]]) -> bytes:
 
 
 def _manifest_row(
-    number: int, name: str, document: Document, pictures: list[queries.AttachmentFacts], names: Mapping[str, str]
+    number: int,
+    name: str,
+    document: Document,
+    pictures: list[queries.AttachmentFacts],
+    names: Mapping[str, str],
 ) -> list[str]:
     primary = next((names[picture.image_id] for picture in pictures if picture.is_primary), "")
     return [
-        str(number), name, document.title, document.body, document.status, primary,
-        " ".join(names[picture.image_id] for picture in pictures), document.written_by, document.approved_by,
+        str(number),
+        name,
+        document.title,
+        document.body,
+        document.status,
+        primary,
+        " ".join(names[picture.image_id] for picture in pictures),
+        document.written_by,
+        document.approved_by,
         clock.iso(document.created_at) or "",
     ]
 
 
-def _write_picture(session: Session, archive: zipfile.ZipFile, image_id: str, number: int, document: Document) -> str:
+def _write_picture(
+    session: Session, archive: zipfile.ZipFile, image_id: str, number: int, document: Document
+) -> str:
     blob = queries.blob(session, image_id)
     name = f"pictures/picture-{number:02d}.{images.EXTENSIONS.get(blob.media_type, 'bin')}"
     entry = _entry(name, document)
@@ -378,7 +418,9 @@ def _lock(session: Session, document: Document) -> None:
 
 
 def _attached(session: Session, document_id: str) -> list[Attachment]:
-    statement = sa.select(Attachment).where(Attachment.document_id == document_id).order_by(Attachment.position)
+    statement = (
+        sa.select(Attachment).where(Attachment.document_id == document_id).order_by(Attachment.position)
+    )
     return list(session.scalars(statement))
 
 

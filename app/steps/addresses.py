@@ -1,0 +1,48 @@
+"""E-mail addresses in settings: one, a list, lists in a list (an answer may be a list itself), or parted by commas."""
+
+from typing import Annotated, Any
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import BeforeValidator
+
+from app.engine.contract import Category, StepError
+
+
+def flat(value: Any) -> Any:
+    """Return one flat list of texts; what is neither text nor list stays, for pydantic to refuse."""
+    if isinstance(value, str):
+        return [
+            part.strip() for part in value.replace(";", ",").replace("\n", ",").split(",") if part.strip()
+        ]
+    if isinstance(value, list | tuple):
+        return [
+            part
+            for item in value
+            for part in (flat(item) if isinstance(item, str | list | tuple) else [item])
+        ]
+    return value
+
+
+Addresses = Annotated[list[str], BeforeValidator(flat)]
+
+
+def checked(addresses: list[str], *, most: int, nobody: str, code: str) -> list[str]:
+    """Return the addresses, each once, in order. Raises StepError(input) that names what is wrong."""
+    if not addresses:
+        raise _wrong(nobody, code)
+    if len(addresses) > most:
+        raise _wrong(f"{len(addresses)} people are named; at most {most} can be.", code)
+    found: dict[str, str] = {}
+    for address in addresses:
+        try:
+            good = validate_email(
+                address.strip(), check_deliverability=False, test_environment=True
+            ).normalized
+        except EmailNotValidError:
+            raise _wrong(f"“{address[:80]}” is not an e-mail address.", code) from None
+        found.setdefault(good.lower(), good)
+    return list(found.values())
+
+
+def _wrong(message: str, code: str) -> StepError:
+    return StepError(Category.INPUT, message, code=code, fix="Write addresses like maria@example.com.")

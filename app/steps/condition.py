@@ -1,0 +1,91 @@
+"""Choose a way: yes or no by a condition over answers and earlier results. What cannot be told is never guessed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from app.definition.conditions import Condition, ConditionUnclear, evaluate_condition
+from app.engine.contract import Category, Context, Done, Effect, StepError, StepType
+from app.steps.words import Settings, listed, said, shorten
+
+_WORDS = {
+    "eq": "is",
+    "neq": "is not",
+    "gt": "is more than",
+    "gte": "is at least",
+    "lt": "is less than",
+    "lte": "is at most",
+    "in": "is one of",
+    "not_in": "is none of",
+    "contains": "contains",
+    "not_contains": "does not contain",
+    "starts_with": "starts with",
+    "ends_with": "ends with",
+    "is_empty": "is empty",
+    "is_not_empty": "is not empty",
+    "before": "is before",
+    "after": "is after",
+}
+
+
+class Config(Settings):
+    """The condition."""
+
+    if_: Condition = Field(
+        alias="if",
+        title="Go the way “yes” if",
+        description="Otherwise the run goes the way “no”.",
+        json_schema_extra={"widget": "condition"},
+    )
+
+
+def run(config: Config, ctx: Context) -> Done:
+    """Leave by ``yes`` or ``no``, with the reason in words."""
+    try:
+        verdict = evaluate_condition(config.if_, ctx.scope)
+    except ConditionUnclear as unclear:
+        raise StepError(
+            Category.CONDITION,
+            unclear.message,
+            code="unclear",
+            fix="Choose a way yourself, or change the answers.",
+        ) from unclear
+    return Done(
+        {"value": verdict.value, "because": verdict.because}, outcome="yes" if verdict.value else "no"
+    )
+
+
+def _summary(config: Mapping[str, Any]) -> str:
+    return f"Is it so that {shorten(_sentence(config.get('if')), 120)}?"
+
+
+def _sentence(tree: object) -> str:
+    if not isinstance(tree, dict):
+        return "nothing chosen yet"
+    for word, between in (("all", " and "), ("any", " or ")):
+        parts = tree.get(word)
+        if isinstance(parts, list):
+            return between.join(_sentence(part) for part in parts)
+    if "not" in tree:
+        return f"not: {_sentence(tree['not'])}"
+    than = tree.get("than")
+    other = listed(than) if isinstance(than, list) else said(than)
+    return f"{said(tree.get('value'), 'nothing')} {_WORDS.get(str(tree.get('op')), 'is')} {other}".strip()
+
+
+STEP = StepType(
+    type="condition",
+    label="Choose a way",
+    icon="arrow-fork",
+    group="Flow",
+    effect=Effect.NONE,
+    config=Config,
+    summary=_summary,
+    run=run,
+    outcomes=("yes", "no"),
+    output_fields=frozenset({"value", "because"}),
+    raw_fields=("if",),
+    description="Goes one way or the other by a condition. If it cannot be told, a person chooses.",
+    typical_s=0.01,
+)
