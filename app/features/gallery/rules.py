@@ -68,7 +68,7 @@ def seconds_covered(spans: Iterable[tuple[datetime, datetime]]) -> float:
 
 
 def approvals_usual(steps: Sequence[Mapping[str, Any]]) -> int:
-    """Count the approvals that a usual run meets; reviews behind a condition are alternatives, so together one at most."""
+    """Count the approvals that a usual run meets; those behind a condition are alternatives: one at most."""
     by_id = {str(step.get("id")): step for step in steps}
     reviews = [step for step in steps if step.get("type") == "review"]
     certain = [step for step in reviews if not _behind_condition(step, by_id)]

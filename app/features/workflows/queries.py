@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.definition.schema import Definition
+from app.features.accounts.models import User
 from app.features.workflows.models import Version, Workflow
 
 _CACHED = 256
@@ -82,6 +83,12 @@ def versions(session: Session, workflow: Workflow) -> Sequence[Version]:
     """Return a workflow's versions, the newest first."""
     newest = sa.select(Version).where(Version.workflow_id == workflow.id).order_by(Version.number.desc())
     return session.execute(newest).scalars().all()
+
+
+def publishers(session: Session, listed: Sequence[Version]) -> dict[str, str]:
+    """Return the names of who published these versions, by user id. One statement."""
+    ids = {version.published_by for version in listed if version.published_by}
+    return dict(session.execute(sa.select(User.id, User.name).where(User.id.in_(ids))).tuples().all())
 
 
 def current_version(session: Session, workflow: Workflow) -> Version:

@@ -1,5 +1,41 @@
-"""Pages of workflows: the list, and one workflow with its versions."""
+"""Pages of workflows: the list, and one workflow with its steps and versions."""
 
-from flask import Blueprint
+from flask import Blueprint, Response, request
+
+from app.core.db import db
+from app.engine import catalog
+from app.features.accounts.enums import Permission
+from app.features.accounts.guards import requires, who
+from app.features.workflows import queries
+from app.web import htmx
 
 blueprint = Blueprint("workflows", __name__)
+
+
+@blueprint.get("/workflows")
+@requires(Permission.SEE)
+def index() -> Response:
+    """List the workspace's workflows, the last changed first."""
+    listed = queries.workflows(db.session(), who().workspace_id)
+    return htmx.page("workflows/index.html", workflows=listed)
+
+
+@blueprint.get("/workflows/<workflow_id>")
+@requires(Permission.SEE)
+def show(workflow_id: str) -> Response:
+    """Show a workflow: its versions, and the steps of the current one or of the one that ``?version=`` names."""
+    session = db.session()
+    workflow = queries.workflow(session, who().workspace_id, workflow_id)
+    versions = queries.versions(session, workflow)
+    written = request.args.get("version", "")
+    chosen = next((version for version in versions if str(version.number) == written), None)
+    shown = chosen or queries.current_version(session, workflow)
+    return htmx.page(
+        "workflows/show.html",
+        workflow=workflow,
+        versions=versions,
+        shown=shown,
+        definition=queries.load_definition(session, shown.id),
+        types=catalog.step_types(),
+        names=queries.publishers(session, versions),
+    )

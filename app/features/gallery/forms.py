@@ -1,0 +1,214 @@
+"""The launch form: one field for every type of question, made from a definition; answers in and out of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from wtforms import (
+    BooleanField,
+    EmailField,
+    Field,
+    FileField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TelField,
+    TextAreaField,
+    URLField,
+)
+from wtforms.widgets import CheckboxInput, DateInput, DateTimeLocalInput, ListWidget
+
+from app.core.errors import FieldError
+from app.definition.schema import Input, InputType
+from app.features.gallery import rules
+from app.web.forms import Form
+
+Choices = Mapping[str, Sequence[tuple[str, str]]]
+
+MOST_BUTTONS = 5
+_LOCAL = "%Y-%m-%dT%H:%M"
+
+
+def build(questions: Iterable[Input], choices: Choices | None = None) -> type[Form]:
+    """Return a form class that asks *questions*; *choices* lists documents and images to choose from, by type.
+
+    Every field's name is ``q_`` and the question's key, so that no key can stand in the form's own way; a text that
+    takes a file has a second field, ``f_`` and the key. Bounds are not the form's: the definition checks answers.
+    """
+    fields: dict[str, Field] = {}
+    for question in questions:
+        fields[name_of(question.key)] = _field(question, choices or {})
+        if rules.takes_file(question):
+            fields[file_name_of(question.key)] = FileField(
+                "Or choose a file",
+                description=".txt, .md or .docx, at most 1 MB",
+                render_kw={"accept": ".txt,.md,.docx"},
+            )
+    return type("LaunchForm", (Form,), fields)
+
+
+def name_of(key: str) -> str:
+    """Return the name of a question's field."""
+    return f"q_{key}"
+
+
+def file_name_of(key: str) -> str:
+    """Return the name of the field that takes a file for a question."""
+    return f"f_{key}"
+
+
+def answers(form: Form, questions: Iterable[Input], zone: ZoneInfo) -> dict[str, Any]:
+    """Return what was typed, as the definition reads it; a date and time gets the workspace's zone."""
+    found: dict[str, Any] = {}
+    for question in questions:
+        value = form[name_of(question.key)].data
+        if question.type is InputType.DATETIME and isinstance(value, str):
+            value = _with_zone(value.strip(), zone)
+        found[question.key] = value
+    return found
+
+
+def filled(questions: Iterable[Input], kept: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """Return what the fields show: kept answers where there are any, else the questions' defaults."""
+    return {
+        name_of(question.key): _shown(question, kept.get(question.key, question.default), zone)
+        for question in questions
+    }
+
+
+def show_problems(form: Form, problems: Iterable[FieldError]) -> None:
+    """Put problems (at ``/inputs/<key>``) beside their fields; those of other pages are left out."""
+    for problem in problems:
+        name = name_of(problem.path.rsplit("/", 1)[-1])
+        if name in form:
+            text = " ".join(part for part in (problem.message, problem.fix) if part)
+            form[name].errors = [*form[name].errors, text]
+
+
+def _field(question: Input, choices: Choices) -> Field:
+    common: dict[str, Any] = {
+        "label": question.label,
+        "description": question.help,
+        "default": question.default,
+    }
+    if question.required:
+        common["validators"] = [_Marked()]
+    attributes: dict[str, Any] = {"placeholder": question.placeholder} if question.placeholder else {}
+    match question.type:
+        case InputType.LONG_TEXT | InputType.CSV | InputType.JSON:
+            attributes["rows"] = (
+                6 if rules.takes_file(question) or question.type is not InputType.LONG_TEXT else 3
+            )
+            return TextAreaField(render_kw=attributes | _limit(question), **common)
+        case InputType.NUMBER | InputType.MONEY | InputType.PERCENT:
+            return StringField(
+                render_kw=attributes | {"inputmode": "decimal", "autocomplete": "off"}, **common
+            )
+        case InputType.INTEGER:
+            return StringField(
+                render_kw=attributes | {"inputmode": "numeric", "autocomplete": "off"}, **common
+            )
+        case InputType.BOOLEAN:
+            return BooleanField(**common)
+        case InputType.DATE:
+            return StringField(widget=DateInput(), render_kw=attributes | _bounds(question), **common)
+        case InputType.DATETIME:
+            return StringField(widget=DateTimeLocalInput(), render_kw=attributes, **common)
+        case InputType.CHOICE:
+            listed = [(choice, choice[:1].upper() + choice[1:]) for choice in question.choices]
+            if len(listed) <= MOST_BUTTONS and question.default is not None:
+                return RadioField(choices=listed, validate_choice=False, **common)
+            return SelectField(choices=[("", "Choose"), *listed], validate_choice=False, **common)
+        case InputType.MULTI_CHOICE:
+            listed = [(choice, choice[:1].upper() + choice[1:]) for choice in question.choices]
+            return _ticks(listed, common)
+        case InputType.DOCUMENT | InputType.IMAGE:
+            listed = list(choices.get(question.type.value, ()))
+            return SelectField(choices=[("", "None"), *listed], validate_choice=False, **common)
+        case InputType.DOCUMENTS | InputType.IMAGES:
+            return _ticks(list(choices.get(question.type.value.removesuffix("s"), ())), common)
+        case InputType.EMAIL:
+            people = {"list": "people", "autocomplete": "off", "autocapitalize": "off"}
+            return EmailField(render_kw=attributes | people, **common)
+        case InputType.PEOPLE:
+            attributes.setdefault("placeholder", "name@dealership.com, other@dealership.com")
+            return StringField(
+                render_kw=attributes | {"autocomplete": "off", "autocapitalize": "off"}, **common
+            )
+        case InputType.PHONE:
+            return TelField(render_kw=attributes | {"autocomplete": "off"}, **common)
+        case InputType.URL:
+            return URLField(render_kw=attributes | {"autocomplete": "off"}, **common)
+        case InputType.VIN:
+            attributes |= {
+                "autocapitalize": "characters",
+                "autocomplete": "off",
+                "spellcheck": "false",
+                "maxlength": "20",
+            }
+            return StringField(render_kw=attributes, **common)
+        case InputType.TEXT:
+            return StringField(render_kw=attributes, **common)
+
+
+class _Marked:
+    """Mark a field as required for whoever reads the page; the definition checks the answer."""
+
+    field_flags = {"required": True}
+
+    def __call__(self, form: Any, field: Any) -> None:
+        """Let everything pass."""
+
+
+def _ticks(listed: list[tuple[str, str]], common: dict[str, Any]) -> Field:
+    return SelectMultipleField(
+        choices=listed,
+        validate_choice=False,
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+        **common,
+    )
+
+
+def _limit(question: Input) -> dict[str, str]:
+    """Say how many characters fit, for the counter; the field itself takes more, so that nothing is cut in silence."""
+    return {"data-limit": str(question.max_length)} if question.max_length else {}
+
+
+def _bounds(question: Input) -> dict[str, str]:
+    return {
+        key: str(bound) for key, bound in (("min", question.min), ("max", question.max)) if bound is not None
+    }
+
+
+def _shown(question: Input, value: Any, zone: ZoneInfo) -> Any:
+    if question.type is InputType.DATETIME and isinstance(value, str):
+        return _local(value, zone)
+    if question.type is InputType.BOOLEAN:
+        return value in (True, "true", "yes", "on", "1")
+    if question.type in (InputType.MULTI_CHOICE, InputType.DOCUMENTS, InputType.IMAGES):
+        return list(value) if isinstance(value, list | tuple) else [value] if value else []
+    if question.type is InputType.PEOPLE and isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _with_zone(text: str, zone: ZoneInfo) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (
+        text if moment.tzinfo or len(text) <= len("2026-11-30") else moment.replace(tzinfo=zone).isoformat()
+    )
+
+
+def _local(text: str, zone: ZoneInfo) -> str:
+    """Return a stored moment as the browser's field wants it; what is no moment stays as it was typed."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone).strftime(_LOCAL)

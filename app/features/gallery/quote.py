@@ -1,0 +1,234 @@
+"""What a launch will do, said before Start: the answers in words, what the AI is told, who is asked, what leaves."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.definition.schema import Definition, Input, InputType, Step
+from app.definition.value_filters import FILTERS
+from app.definition.values import ValueInvalid, ValueProblem, as_text, evaluate, parse_value, resolve
+from app.engine import catalog
+from app.engine.contract import Effect
+from app.features.gallery import rules
+
+_LONG = 400
+_REFUSALS = frozenset({"rejected", "expired", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One answer in words, and the page (from 1) where it can be changed."""
+
+    key: str
+    label: str
+    text: str
+    page: int
+    is_answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of the sentence that the AI is told; *is_answer* marks what came from the form."""
+
+    text: str
+    is_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A review, the addresses it asks, and after how many hours it gives up; *may* when the run may pass it by."""
+
+    name: str
+    people: tuple[str, ...]
+    hours: float | None
+    may: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail that the run sends, to whom; *may* when not every run sends it."""
+
+    name: str
+    people: tuple[str, ...]
+    may: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One step of "how it is made": icon, name, a sentence."""
+
+    icon: str
+    name: str
+    text: str
+
+
+def rows(definition: Definition, inputs: Mapping[str, Any], zone: ZoneInfo) -> list[Row]:
+    """Return all answers in words, in the order they were asked."""
+    return [
+        Row(question.key, question.label.rstrip("?"), text, number, bool(text))
+        for number, (_, questions) in enumerate(rules.pages(definition), 1)
+        for question in questions
+        for text in [in_words(question, inputs.get(question.key), zone)]
+    ]
+
+
+def in_words(question: Input, value: Any, zone: ZoneInfo) -> str:
+    """Write one answer as people say it; nothing for none. Long texts are cut."""
+    if value is None or value == "" or value == []:
+        return ""
+    match question.type:
+        case InputType.BOOLEAN:
+            return "Yes" if value else "No"
+        case InputType.MONEY:
+            return str(FILTERS["money"].run(value))
+        case InputType.PERCENT:
+            return f"{as_text(value)}\u00a0%"
+        case InputType.DATE:
+            return _day(date.fromisoformat(str(value)))
+        case InputType.DATETIME:
+            local = datetime.fromisoformat(str(value)).astimezone(zone)
+            return f"{_day(local)}, {local:%H:%M}"
+        case InputType.INTEGER | InputType.NUMBER:
+            return f"{value:,}"
+        case InputType.JSON:
+            return _cut(str(FILTERS["json"].run(value)))
+        case _:
+            return _cut(as_text(value))
+
+
+def told(definition: Definition, answers: Mapping[str, Any], run: Mapping[str, Any]) -> list[Piece]:
+    """Return the first sentences that the AI is told, with the answers as they stand, missing ones included."""
+    writing = next((step for step in definition.steps if step.type == "generate_copy"), None)
+    if writing is None:
+        return []
+    known = {question.key: question.default for question in definition.inputs}
+    known |= {key: value for key, value in answers.items() if value not in (None, "")}
+    return list(
+        _pieces(str(writing.config.get("prompt", "")), {"inputs": known, "run": dict(run), "steps": {}})
+    )
+
+
+def asked(definition: Definition, scope: Mapping[str, Any]) -> list[Asked]:
+    """Return the reviews that may come, with whom they ask, as far as the answers tell."""
+    return [
+        Asked(
+            step.name,
+            _people(step.config.get("approvers"), scope),
+            step.config.get("expires_after_hours"),
+            _may(definition, step),
+        )
+        for step in definition.steps
+        if step.type == "review"
+    ]
+
+
+def mails(definition: Definition, scope: Mapping[str, Any]) -> list[Mail]:
+    """Return the mails that the run's own steps send."""
+    return [
+        Mail(step.name, _people(step.config.get("to"), scope), _may(definition, step))
+        for step in definition.steps
+        if step.type == "notify"
+    ]
+
+
+def sends_nothing_else(definition: Definition) -> bool:
+    """Tell whether mails and requests for approval are all that leaves the house."""
+    types = catalog.step_types()
+    sending = {name for name, step_type in types.items() if step_type.effect is Effect.SENDS}
+    return not any(step.type in sending - {"notify", "review"} for step in definition.steps)
+
+
+def made(definition: Definition, inputs: Mapping[str, Any]) -> list[Made]:
+    """Return how it is made, step by step, with *inputs* in the sentences."""
+    scope = {"inputs": dict(inputs), "run": {"started_by": {"name": "you", "email": "you"}}}
+    return [_made(step, scope) for step in definition.steps if step.type not in ("parallel", "merge")]
+
+
+def at_hand(definition: Definition) -> list[Input]:
+    """Return what one should have at hand: the required questions, then optional ones that nothing answers for you."""
+    required = [question for question in definition.inputs if question.required]
+    useful = (
+        InputType.TEXT,
+        InputType.LONG_TEXT,
+        InputType.URL,
+        InputType.VIN,
+        InputType.EMAIL,
+        InputType.MONEY,
+    )
+    rest = [q for q in definition.inputs if not q.required and q.default is None and q.type in useful]
+    return (required + rest)[:6]
+
+
+def _made(step: Step, scope: Mapping[str, Any]) -> Made:
+    step_type = catalog.step_type(step.type)
+    if step_type is None:
+        return Made("route", step.name, "")
+    text = ""
+    try:
+        text = step_type.summary(_filled(step.config, scope))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        text = step_type.description  # a config whose values are known only in a run
+    return Made(step_type.icon, step.name, text.replace("**", "") if "{{" not in text else step_type.label)
+
+
+def _filled(value: Any, scope: Mapping[str, Any]) -> Any:
+    """Return a config with the values that are known already; the others stay as they are written."""
+    if isinstance(value, dict):
+        return {key: _filled(part, scope) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_filled(part, scope) for part in value]
+    if not isinstance(value, str) or "{{" not in value:
+        return value
+    try:
+        return evaluate(value, scope)
+    except ValueProblem:
+        return value
+
+
+def _people(written: Any, scope: Mapping[str, Any]) -> tuple[str, ...]:
+    filled = _filled(written, scope)
+    found: list[str] = []
+    for item in filled if isinstance(filled, list) else [filled]:
+        found += item if isinstance(item, list) else [item]
+    return tuple(dict.fromkeys(str(one) for one in found if one and isinstance(one, str) and "{{" not in one))
+
+
+def _may(definition: Definition, step: Step) -> bool:
+    """Tell whether a run can pass the step by: it hangs on a refusal, or on one outcome of a condition."""
+    if step.when is not None:
+        return True
+    entries = [entry.partition(":") for entry in step.after]
+    if step.join == "any":
+        return all(outcome in _REFUSALS for _, _, outcome in entries)
+    if any(outcome in _REFUSALS for _, _, outcome in entries):
+        return True
+    for source, _, outcome in entries:
+        if outcome and definition.step(source).type == "condition":
+            return True
+    return any(_may(definition, definition.step(source)) for source, _, _ in entries)
+
+
+def _pieces(prompt: str, scope: Mapping[str, Any]) -> Iterator[Piece]:
+    try:
+        pieces: Iterable[Any] = parse_value(prompt).pieces
+    except ValueInvalid:
+        return
+    for piece in pieces:
+        if isinstance(piece, str):
+            yield Piece(piece)
+            continue
+        try:
+            text = as_text(resolve(piece, scope))
+        except ValueProblem:
+            text = ""
+        yield Piece(_cut(text, 160) or "…", is_answer=True)
+
+
+def _day(value: date) -> str:
+    return f"{value.day}\u00a0{value:%b %Y}"
+
+
+def _cut(text: str, most: int = _LONG) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
