@@ -292,17 +292,19 @@ def _same_exact(value: object, than: object) -> bool | None:
 
 def _same_written(value: str, than: str) -> bool:
     """Tell whether two texts are one amount or one moment ("28990" and "28990.00"); "007" and "7" are not."""
-    if _plain(value) and _plain(than):
-        return number_or_none(value) == number_or_none(than) is not None
-    moments = moment_or_none(value), moment_or_none(than)
-    return (
-        all(isinstance(moment, datetime) and moment.tzinfo for moment in moments) and moments[0] == moments[1]
-    )
+    numbers = _plain_number(value), _plain_number(than)
+    if numbers[0] is not None and numbers[1] is not None:
+        return numbers[0] == numbers[1]
+    one, other = moment_or_none(value), moment_or_none(than)
+    if isinstance(one, datetime) and isinstance(other, datetime) and one.tzinfo and other.tzinfo:
+        return one == other
+    return False
 
 
-def _plain(text: str) -> bool:
+def _plain_number(text: str) -> Decimal | None:
+    """Return the number that *text* is, None where leading zeros show that it is a code."""
     digits = text.removeprefix("-")
-    return digits[:1].isdigit() and (digits[0] != "0" or digits == "0" or digits[1:2] == ".")
+    return None if digits[:1] == "0" and digits[1:2] not in ("", ".") else number_or_none(text)
 
 
 def _ordered(fits: Callable[[int], bool]) -> Callable[[str, object, object], bool]:

@@ -240,7 +240,7 @@ def _pick(value: object, key: str | int, owner: str, whole: tuple[str | int, ...
         return value[key]
     missing = _in_words(whole) if whole else f"“{key}” of {owner}"
     if isinstance(value, list | tuple) and isinstance(key, int):
-        raise MissingValue(f"{missing} is missing: {owner} has {len(value)} of them")
+        raise MissingValue(f"{missing} is missing: there are {len(value)}")
     raise MissingValue(f"{missing} is missing")
 
 
@@ -314,6 +314,8 @@ def _read_plain(text: str) -> Value | None:
     parts = _PLAIN.split(text)
     literals = parts[::2]
     if any("{{" in literal or "\r" in literal for literal in literals):
+        return None
+    if any(literal.endswith("{") for literal in literals[:-1]):
         return None
     if any(name.count(".") > MAX_NESTING for name in parts[1::2]):
         return None

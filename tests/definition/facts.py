@@ -58,7 +58,13 @@ TYPES = {
         TypeFacts("generate_copy", Copy, output_fields=frozenset({"documents", "texts"})),
         TypeFacts("generate_image", Open, output_fields=frozenset({"images"})),
         TypeFacts("attach_images", Attach, output_fields=frozenset(), step_refs=("documents", "images")),
-        TypeFacts("review", Review, ("approved", "rejected", "expired"), frozenset({"decision"}), step_refs=("documents",)),
+        TypeFacts(
+            "review",
+            Review,
+            ("approved", "rejected", "expired"),
+            frozenset({"decision"}),
+            step_refs=("documents",),
+        ),
         TypeFacts("condition", Choose, ("yes", "no"), frozenset()),
         TypeFacts("transform", Transform, outputs_of=fields_set),
         TypeFacts("http_request", Open),
@@ -71,6 +77,13 @@ def step(step_id: str, *after: str, type: str = "http_request", **more: Any) -> 
     return {"id": step_id, "type": type, "after": list(after), "config": {}, **more}
 
 
-def workflow(*steps: dict[str, Any], inputs: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
+def workflow(
+    *steps: dict[str, Any], inputs: list[dict[str, Any]] | None = None, **more: Any
+) -> dict[str, Any]:
     """Write a definition with one question, ``offer``, unless told otherwise."""
-    return {"schema": 1, "inputs": [{"key": "offer"}] if inputs is None else inputs, "steps": list(steps), **more}
+    return {
+        "schema": 1,
+        "inputs": [{"key": "offer"}] if inputs is None else inputs,
+        "steps": list(steps),
+        **more,
+    }

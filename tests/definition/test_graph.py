@@ -59,7 +59,10 @@ def test_the_same_edge_twice() -> None:
 
 
 def test_two_outcomes_of_one_step_are_two_edges() -> None:
-    assert problems(step("c", type="review", config=REVIEW), step("b", "c:rejected", "c:expired", join="any")) == []
+    assert (
+        problems(step("c", type="review", config=REVIEW), step("b", "c:rejected", "c:expired", join="any"))
+        == []
+    )
 
 
 def test_two_steps_wait_for_each_other() -> None:
@@ -76,7 +79,11 @@ def test_a_ring_of_three_names_all_three() -> None:
 
 def test_a_step_that_waits_for_itself() -> None:
     problem = only(step("a", "a"))
-    assert (problem.path, problem.code, problem.message) == ("/steps/0/after/0", "cycle", "A waits for itself.")
+    assert (problem.path, problem.code, problem.message) == (
+        "/steps/0/after/0",
+        "cycle",
+        "A waits for itself.",
+    )
 
 
 def test_two_rings_are_two_problems() -> None:
@@ -118,7 +125,12 @@ def test_a_step_is_not_before_itself_and_not_before_what_it_follows() -> None:
 
 
 def test_a_value_from_far_before_is_fine() -> None:
-    steps = step("a"), step("b", "a"), step("c", "b:failed"), step("d", "c", config={"text": "{{ steps.a.x }}"})
+    steps = (
+        step("a"),
+        step("b", "a"),
+        step("c", "b:failed"),
+        step("d", "c", config={"text": "{{ steps.a.x }}"}),
+    )
     assert problems(*steps) == []
 
 
@@ -128,14 +140,18 @@ def test_a_value_from_an_unknown_step() -> None:
 
 def test_a_field_that_a_step_does_not_make() -> None:
     ads = step("ads", type="generate_copy", config={"prompt": "x"})
-    assert problems(ads, step("b", "ads", config={"x": "{{ steps.ads.text }}"})) == [("/steps/1/config/x", "unknown_field")]
+    assert problems(ads, step("b", "ads", config={"x": "{{ steps.ads.text }}"})) == [
+        ("/steps/1/config/x", "unknown_field")
+    ]
     assert problems(ads, step("b", "ads", config={"x": "{{ steps.ads.texts }}"})) == []
 
 
 def test_the_fields_of_a_transform_are_those_it_sets() -> None:
     one = step("one", type="transform", config={"set": {"price": 3}})
     assert problems(one, step("b", "one", config={"x": "{{ steps.one.price }}"})) == []
-    assert problems(one, step("b", "one", config={"x": "{{ steps.one.cost }}"})) == [("/steps/1/config/x", "unknown_field")]
+    assert problems(one, step("b", "one", config={"x": "{{ steps.one.cost }}"})) == [
+        ("/steps/1/config/x", "unknown_field")
+    ]
 
 
 def test_the_fields_of_a_repeated_step_are_not_judged() -> None:
@@ -145,11 +161,17 @@ def test_the_fields_of_a_repeated_step_are_not_judged() -> None:
 
 def test_item_is_known_only_where_a_step_repeats() -> None:
     assert problems(step("a", config={"x": "{{ item }}"})) == [("/steps/0/config/x", "unknown_name")]
-    assert problems(step("a", config={"x": "{{ item.name }}"}, for_each={"items": "{{ inputs.offer }}"})) == []
-    assert problems(step("a", for_each={"items": "{{ item }}"})) == [("/steps/0/for_each/items", "unknown_name")]
+    assert (
+        problems(step("a", config={"x": "{{ item.name }}"}, for_each={"items": "{{ inputs.offer }}"})) == []
+    )
+    assert problems(step("a", for_each={"items": "{{ item }}"})) == [
+        ("/steps/0/for_each/items", "unknown_name")
+    ]
 
 
-@pytest.mark.parametrize("name", ["run.started_by.email", "run.number", "event.payload.vin", "inputs.offer", "inputs"])
+@pytest.mark.parametrize(
+    "name", ["run.started_by.email", "run.number", "event.payload.vin", "inputs.offer", "inputs"]
+)
 def test_names_that_every_run_has(name: str) -> None:
     assert problems(step("a", config={"x": f"{{{{ {name} }}}}"})) == []
 
@@ -176,13 +198,18 @@ def test_names_in_when_and_for_each_are_checked() -> None:
 
 
 def test_fields_that_name_a_step() -> None:
-    ads, pictures = step("ads", type="generate_copy", config={"prompt": "x"}), step("pictures", type="generate_image")
+    ads, pictures = (
+        step("ads", type="generate_copy", config={"prompt": "x"}),
+        step("pictures", type="generate_image"),
+    )
     fields = {"documents": "ads", "images": "pictures"}
     assert problems(ads, pictures, step("c", "ads", "pictures", type="attach_images", config=fields)) == []
     assert problems(ads, pictures, step("c", "ads", type="attach_images", config=fields)) == [
         ("/steps/2/config/images", "not_before")
     ]
-    assert problems(ads, step("c", "ads", type="attach_images", config=fields)) == [("/steps/1/config/images", "unknown_step")]
+    assert problems(ads, step("c", "ads", type="attach_images", config=fields)) == [
+        ("/steps/1/config/images", "unknown_step")
+    ]
 
 
 # --- edges and order ---
@@ -199,7 +226,12 @@ def test_predecessors_are_all_that_come_before() -> None:
 
 
 def test_order_keeps_what_is_written_where_it_may() -> None:
-    assert topological_order(definition(step("d", "c"), step("c"), step("b"), step("a"))) == ["c", "b", "a", "d"]
+    assert topological_order(definition(step("d", "c"), step("c"), step("b"), step("a"))) == [
+        "c",
+        "b",
+        "a",
+        "d",
+    ]
     assert topological_order(definition(step("a", "b"), step("b", "a"), step("c"))) == ["c", "a", "b"]
 
 

@@ -14,7 +14,13 @@ from tests.definition.facts import TYPES, step, workflow
 ADS: dict[str, Any] = {
     "schema": 1,
     "inputs": [
-        {"key": "offer", "label": "What is the offer?", "type": "long_text", "required": True, "max_length": 2000},
+        {
+            "key": "offer",
+            "label": "What is the offer?",
+            "type": "long_text",
+            "required": True,
+            "max_length": 2000,
+        },
         {"key": "approver", "type": "email"},
         {"key": "copies", "type": "integer", "default": 10, "min": 1, "max": 50},
     ],
@@ -23,7 +29,11 @@ ADS: dict[str, Any] = {
             "id": "ads",
             "type": "generate_copy",
             "name": "Write 10 ads",
-            "config": {"prompt": "Write an ad for {{ inputs.offer }}", "count": "{{ inputs.copies }}", "max_chars": 125},
+            "config": {
+                "prompt": "Write an ad for {{ inputs.offer }}",
+                "count": "{{ inputs.copies }}",
+                "max_chars": 125,
+            },
         },
         {"id": "pictures", "type": "generate_image", "config": {"prompt": "{{ inputs.offer }}", "count": 5}},
         {
@@ -168,23 +178,47 @@ def test_parse_raises_with_the_same_problems() -> None:
         (workflow(step("a", timeout_s=3601)), "/steps/0/timeout_s", "out_of_range"),
         (workflow(step("a", timeout_s="60")), "/steps/0/timeout_s", "wrong_type"),
         (workflow(step("a", retry={"attempts": 0})), "/steps/0/retry/attempts", "out_of_range"),
-        (workflow(step("a", retry={"attempts": 3, "backoff": "often"})), "/steps/0/retry/backoff", "bad_value"),
+        (
+            workflow(step("a", retry={"attempts": 3, "backoff": "often"})),
+            "/steps/0/retry/backoff",
+            "bad_value",
+        ),
         (workflow(step("a", retry={"attempts": 3, "delay": 1})), "/steps/0/retry/delay", "unknown_key"),
         (workflow(step("a", retry={})), "/steps/0/retry/attempts", "required"),
         (workflow(step("a", for_each={"parallel": 3})), "/steps/0/for_each/items", "required"),
         (workflow(step("a", for_each={"items": list(range(201))})), "/steps/0/for_each/items", "too_large"),
         (workflow(step("a", for_each={"items": "ads"})), "/steps/0/for_each/items", "wrong_type"),
-        (workflow(step("a", for_each={"items": [1], "parallel": 0})), "/steps/0/for_each/parallel", "out_of_range"),
+        (
+            workflow(step("a", for_each={"items": [1], "parallel": 0})),
+            "/steps/0/for_each/parallel",
+            "out_of_range",
+        ),
         (workflow(step("a"), limits={"cost_usd": "five"}), "/limits/cost_usd", "wrong_type"),
         (workflow(step("a"), limits={"cost_usd": "-1"}), "/limits/cost_usd", "out_of_range"),
         (workflow(step("a"), limits={"minutes": 0}), "/limits/minutes", "out_of_range"),
         (workflow(step("a"), inputs=[{"key": "x", "type": "choice"}]), "/inputs/0/choices", "required"),
         (workflow(step("a"), inputs=[{"key": "x", "choices": ["a"]}]), "/inputs/0/choices", "bad_value"),
-        (workflow(step("a"), inputs=[{"key": "x", "type": "choice", "choices": ["a", "a"]}]), "/inputs/0/choices", "duplicate"),
-        (workflow(step("a"), inputs=[{"key": "x", "type": "number", "min": "few"}]), "/inputs/0/min", "wrong_type"),
+        (
+            workflow(step("a"), inputs=[{"key": "x", "type": "choice", "choices": ["a", "a"]}]),
+            "/inputs/0/choices",
+            "duplicate",
+        ),
+        (
+            workflow(step("a"), inputs=[{"key": "x", "type": "number", "min": "few"}]),
+            "/inputs/0/min",
+            "wrong_type",
+        ),
         (workflow(step("a"), inputs=[{"key": "x", "type": "date", "max": 3}]), "/inputs/0/max", "wrong_type"),
-        (workflow(step("a"), inputs=[{"key": "x", "type": "number", "min": 3, "max": 2}]), "/inputs/0/min", "out_of_range"),
-        (workflow(step("a"), inputs=[{"key": "x", "type": "money", "default": "289,90"}]), "/inputs/0/default", "wrong_type"),
+        (
+            workflow(step("a"), inputs=[{"key": "x", "type": "number", "min": 3, "max": 2}]),
+            "/inputs/0/min",
+            "out_of_range",
+        ),
+        (
+            workflow(step("a"), inputs=[{"key": "x", "type": "money", "default": "289,90"}]),
+            "/inputs/0/default",
+            "wrong_type",
+        ),
         (workflow(step("a"), inputs=[{"key": "x"}, {"key": "x"}]), "/inputs/1/key", "duplicate"),
         (workflow(step("a"), step("a")), "/steps/1/id", "duplicate"),
         (workflow(step("a", config={"when": float("nan")})), "/steps/0/config/when", "out_of_range"),
@@ -218,11 +252,18 @@ def test_a_fault_of_the_schema_has_its_code_and_place(data: object, path: str, c
         ("review", {"approvers": ["a"], "policy": {"at_least": 0}}, "/policy/at_least", "out_of_range"),
         ("review", {"approvers": ["a"], "policy": {"at_least": "{{ inputs.offer }}"}}, None, None),
         ("condition", {"if": {"all": []}}, "/if/all", "bad_condition"),
-        ("condition", {"if": {"any": [{"value": "{{ inputs.offer }}", "op": "eqq", "than": 1}]}}, "/if/any/0/op", "bad_condition"),
+        (
+            "condition",
+            {"if": {"any": [{"value": "{{ inputs.offer }}", "op": "eqq", "than": 1}]}},
+            "/if/any/0/op",
+            "bad_condition",
+        ),
         ("condition", {}, "/if", "required"),
     ],
 )
-def test_a_config_is_checked_by_its_type(type_: str, config: dict[str, Any], path: str | None, code: str | None) -> None:
+def test_a_config_is_checked_by_its_type(
+    type_: str, config: dict[str, Any], path: str | None, code: str | None
+) -> None:
     found = problems(workflow(step("a", type=type_, config=config)))
     assert found == ([] if path is None else [(f"/steps/0/config{path}", code)])
 
@@ -242,7 +283,9 @@ def test_the_limits_are_kept() -> None:
     assert problems(workflow(*(step(f"s{n}") for n in range(200)))) == []
     assert problems(workflow(*(step(f"s{n}") for n in range(201)))) == [("/steps", "too_large")]
     assert problems(workflow(step("a"), inputs=[{"key": f"k{n}"} for n in range(100)])) == []
-    assert problems(workflow(step("a"), inputs=[{"key": f"k{n}"} for n in range(101)])) == [("/inputs", "too_large")]
+    assert problems(workflow(step("a"), inputs=[{"key": f"k{n}"} for n in range(101)])) == [
+        ("/inputs", "too_large")
+    ]
     assert problems(workflow(step("a", config={"t": "x" * (256 * 1024)}))) == [("", "too_large")]
     assert problems(workflow(step("a", config={"t": "x" * (250 * 1024)}))) == []
 
@@ -267,7 +310,10 @@ def test_a_definition_of_200_steps_is_checked_quickly() -> None:
             f"s{n}",
             *(f"s{before}" for before in range(max(0, n - 3), n)),
             type="generate_copy",
-            config={"prompt": f"Number {n}: {{{{ inputs.k{n % 100} }}}}" + (f" {{{{ steps.s{n - 1}.texts }}}}" if n else "")},
+            config={
+                "prompt": f"Number {n}: {{{{ inputs.k{n % 100} }}}}"
+                + (f" {{{{ steps.s{n - 1}.texts }}}}" if n else "")
+            },
         )
         for n in range(200)
     ]
@@ -281,13 +327,22 @@ def test_a_definition_of_200_steps_is_checked_quickly() -> None:
 
 
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["{{ inputs.x }}", "a:b", "{{"]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from("schema inputs steps limits key id type after config when all any not value op than if set".split())
-        | st.text(max_size=5),
-        inner,
-        max_size=5,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["{{ inputs.x }}", "a:b", "{{"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                "schema inputs steps limits key id type after config when all any not value op than if set".split()
+            )
+            | st.text(max_size=5),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=30,
 )
@@ -303,5 +358,8 @@ def test_whatever_is_sent_comes_back_as_problems(data: object) -> None:
 
 @given(st.lists(_json, max_size=3), st.lists(_json, max_size=3))
 def test_odd_steps_and_inputs_come_back_as_problems(steps: list[object], inputs: list[object]) -> None:
-    data = {"steps": [{"id": "a", "type": "condition", "config": {"if": odd}, "when": odd} for odd in steps], "inputs": inputs}
+    data = {
+        "steps": [{"id": "a", "type": "condition", "config": {"if": odd}, "when": odd} for odd in steps],
+        "inputs": inputs,
+    }
     assert all(problem.code in CODES for problem in check(data, TYPES))

@@ -1,0 +1,298 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.definition.inputs import clean_inputs
+from app.definition.problems import InputsInvalid, Problem
+from app.definition.schema import Definition, InputType, check
+from tests.definition.facts import TYPES, step, workflow
+
+
+def asking(*questions: Mapping[str, Any]) -> Definition:
+    data = workflow(step("a"), inputs=[dict(question) for question in questions])
+    assert check(data, TYPES) == []
+    return Definition.model_validate(data)
+
+
+def clean(kind: str, raw: object, **more: Any) -> Any:
+    if kind in ("choice", "multi_choice"):
+        more = {"choices": ["Honda", "Toyota"], **more}
+    return clean_inputs(asking({"key": "x", "label": "Thing", "type": kind, **more}), {"x": raw})["x"]
+
+
+def refused(kind: str, raw: object, **more: Any) -> Problem:
+    with pytest.raises(InputsInvalid) as raised:
+        clean(kind, raw, **more)
+    (problem,) = raised.value.problems
+    assert problem.path == "/inputs/x"
+    assert problem.message.endswith(".")
+    assert problem.fix.endswith((".", "?", "}."))
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "result"),
+    [
+        ("text", " RAV4 ", "RAV4"),
+        ("text", "🚗 مرحبا", "🚗 مرحبا"),
+        ("long_text", "one\r\ntwo", "one\ntwo"),
+        ("number", "12.5", 12.5),
+        ("number", 12, 12),
+        ("number", "1,200", 1200),
+        ("integer", "10", 10),
+        ("integer", 10.0, 10),
+        ("integer", 2**53, 2**53),
+        ("money", "28990", "28990.00"),
+        ("money", "28,990.5", "28990.50"),
+        ("money", "$28,990.00", "28990.00"),
+        ("money", 0.1, "0.10"),
+        ("money", 28990, "28990.00"),
+        ("percent", "4.9 %", 4.9),
+        ("percent", 0, 0),
+        ("boolean", True, True),
+        ("boolean", "yes", True),
+        ("boolean", "off", False),
+        ("boolean", None, False),
+        ("date", "2026-11-30", "2026-11-30"),
+        ("datetime", "2026-11-30T09:00:00-05:00", "2026-11-30T14:00:00Z"),
+        ("datetime", "2026-11-30 09:00Z", "2026-11-30T09:00:00Z"),
+        ("choice", "Honda", "Honda"),
+        ("multi_choice", ["Toyota", "Honda", "Toyota"], ["Toyota", "Honda"]),
+        ("multi_choice", "Honda", ["Honda"]),
+        ("email", "Bob@Example.COM", "Bob@example.com"),
+        ("phone", " +1 (555) 010-2030 ", "+1 (555) 010-2030"),
+        ("url", "https://example.com/offer?a=1#b", "https://example.com/offer?a=1#b"),
+        ("vin", "1hgcm82633a004352", "1HGCM82633A004352"),
+        ("vin", "1M8GDM9A XKP 042788", "1M8GDM9AXKP042788"),
+        ("document", "0197-ab", "0197-ab"),
+        ("documents", ["a1", "b2"], ["a1", "b2"]),
+        ("documents", "a1", ["a1"]),
+        ("image", "a1", "a1"),
+        ("images", ["a1"], ["a1"]),
+        ("people", "bob@example.com", ["bob@example.com"]),
+        (
+            "people",
+            "bob@example.com, eve@example.com;\n al@example.com",
+            ["bob@example.com", "eve@example.com", "al@example.com"],
+        ),
+        ("people", ["bob@example.com", "bob@example.com"], ["bob@example.com"]),
+        ("csv", "a,b\r\n1,2\n", "a,b\n1,2\n"),
+        ("json", '{"a": [1, null]}', {"a": [1, None]}),
+        ("json", {"a": 1}, {"a": 1}),
+        ("json", [], []),
+        ("json", False, False),
+    ],
+)
+def test_an_answer_gets_its_type(kind: str, raw: object, result: object) -> None:
+    found = clean(kind, raw)
+    assert found == result
+    assert type(found) is type(result)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("text", 3, "wrong_type"),
+        ("text", ["a"], "wrong_type"),
+        ("text", "a\nb", "bad_value"),
+        ("text", "a" * 2001, "too_large"),
+        ("text", "a\x00b", "bad_value"),
+        ("text", "a\ud800", "bad_value"),
+        ("text", "a\x1b[31m", "bad_value"),
+        ("long_text", "a" * 50_001, "too_large"),
+        ("number", "many", "wrong_type"),
+        ("number", float("nan"), "wrong_type"),
+        ("number", float("inf"), "wrong_type"),
+        ("number", "1e999", "wrong_type"),
+        ("number", "NaN", "wrong_type"),
+        ("number", True, "wrong_type"),
+        ("number", 2**53 + 1, "wrong_type"),
+        ("number", "1,2", "wrong_type"),
+        ("integer", 1.5, "wrong_type"),
+        ("integer", 2**53 + 1, "out_of_range"),
+        ("integer", 10**100_000, "wrong_type"),
+        ("integer", "9" * 1_000_000, "wrong_type"),
+        ("money", "289,90", "wrong_type"),
+        ("money", "28990.005", "wrong_type"),
+        ("money", "about 5", "wrong_type"),
+        ("money", -5, "out_of_range"),
+        ("money", 10**14, "out_of_range"),
+        ("percent", "all", "wrong_type"),
+        ("percent", 101, "out_of_range"),
+        ("boolean", "maybe", "wrong_type"),
+        ("boolean", 2, "wrong_type"),
+        ("date", "30.11.2026", "wrong_type"),
+        ("date", "2026-02-30", "wrong_type"),
+        ("date", "2026-11-30T10:00:00Z", "wrong_type"),
+        ("datetime", "2026-11-30", "wrong_type"),
+        ("datetime", "2026-11-30T10:00:00", "bad_value"),
+        ("datetime", "0001-01-01T00:00:00+10:00", "out_of_range"),
+        ("choice", "honda", "bad_value"),
+        ("choice", ["Honda"], "bad_value"),
+        ("multi_choice", ["Honda", "Kia"], "bad_value"),
+        ("email", "bob", "bad_value"),
+        ("email", "bob@localhost", "bad_value"),
+        ("email", "bob@@example.com", "bad_value"),
+        ("email", "b..b@example.com", "bad_value"),
+        ("email", "bob@example.com\nBcc: x@example.com", "bad_value"),
+        ("email", "b" * 300 + "@example.com", "bad_value"),
+        ("phone", "call me", "bad_value"),
+        ("phone", "12345", "bad_value"),
+        ("url", "example.com", "bad_value"),
+        ("url", "javascript:alert(1)", "bad_value"),
+        ("url", "ftp://example.com", "bad_value"),
+        ("url", "https://", "bad_value"),
+        ("url", "https://bob:pw@example.com", "bad_value"),
+        ("url", "https://exa mple.com", "bad_value"),
+        ("url", "https://[::1", "bad_value"),
+        ("url", "https://example.com:99999", "bad_value"),
+        ("vin", "1HGCM82633A00435", "bad_value"),
+        ("vin", "IHGCM82633A004352", "bad_value"),
+        ("vin", "1HGCM82633A004353", "bad_value"),
+        ("document", "../etc", "bad_value"),
+        ("document", 3, "bad_value"),
+        ("documents", ["a", "b c"], "bad_value"),
+        ("documents", [f"d{n}" for n in range(201)], "too_large"),
+        ("people", ["bob@example.com", "eve"], "bad_value"),
+        ("people", 3, "bad_value"),
+        ("csv", "é" * 600_000, "too_large"),
+        ("csv", ["a"], "wrong_type"),
+        ("json", "{", "wrong_type"),
+        ("json", "NaN", "wrong_type"),
+        ("json", '{"a": 1, "a": 2}', "wrong_type"),
+        ("json", "[" * 200_000, "wrong_type"),
+        ("json", "9" * 5000, "wrong_type"),
+        ("json", "[1e999]", "out_of_range"),
+        ("json", "[9007199254740993]", "out_of_range"),
+        ("json", '"\\u0000"', "bad_value"),
+        ("json", ["\ud800"], "bad_value"),
+        ("json", {"a": float("nan")}, "out_of_range"),
+        ("json", {"a": "x" * 300_000}, "too_large"),
+        ("json", {3: 1}, "wrong_type"),
+    ],
+)
+def test_what_is_no_answer_is_refused(case: tuple[str, object, str]) -> None:
+    kind, raw, code = case
+    assert refused(kind, raw).code == code
+
+
+def test_a_wrong_price_is_told_how_to_write_it() -> None:
+    problem = refused("money", "289,90")
+    assert f"{problem.message} {problem.fix}" == "$289,90 is not a price. Write it like 28990 or 28,990.00."
+
+
+def test_a_wrong_check_digit_is_told() -> None:
+    assert refused("vin", "1HGCM82633A004353").message.endswith("its check digit, the 9th, should be 5.")
+    assert refused("vin", "1HGCM8263").message == "“1HGCM8263” has 9 characters; a VIN has 17."
+    assert refused("vin", "1HGCM82633AOO4352").message == "A VIN has no “O”."
+
+
+@pytest.mark.parametrize("kind", [kind.value for kind in InputType if kind is not InputType.BOOLEAN])
+@pytest.mark.parametrize("raw", [None, "", "  "])
+def test_no_answer_is_none_or_a_problem(kind: str, raw: object) -> None:
+    assert clean(kind, raw) is None
+    assert refused(kind, raw, required=True).code == "required"
+
+
+def test_an_empty_list_is_no_answer() -> None:
+    assert refused("people", [], required=True).code == "required"
+    assert clean("documents", []) is None
+
+
+def test_a_required_boolean_must_be_answered() -> None:
+    assert clean("boolean", False, required=True) is False
+    assert refused("boolean", None, required=True).code == "required"
+
+
+def test_a_default_stands_in() -> None:
+    assert clean("integer", None, default=10) == 10
+    assert clean("integer", " ", default="10", required=True) == 10
+    assert clean("money", None, default="28,990") == "28990.00"
+    assert clean("boolean", None, default=True) is True
+    assert clean("boolean", False, default=True) is False
+    assert clean("text", "mine", default="theirs") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "more", "fine"),
+    [
+        ("text", "abc", {"max_length": 3}, True),
+        ("text", "abcd", {"max_length": 3}, False),
+        ("text", "ab", {"min": 3}, False),
+        ("integer", 1, {"min": 1, "max": 3}, True),
+        ("integer", 4, {"min": 1, "max": 3}, False),
+        ("number", 0.5, {"min": 1}, False),
+        ("money", "9.99", {"min": "10.00"}, False),
+        ("money", "-3", {"min": -5}, True),
+        ("percent", 120, {"max": 200}, True),
+        ("date", "2026-11-30", {"min": "2026-11-30"}, True),
+        ("date", "2026-11-29", {"min": "2026-11-30"}, False),
+        ("datetime", "2026-11-30T09:00:00+02:00", {"max": "2026-11-30T07:00:00Z"}, True),
+        ("datetime", "2026-11-30T09:00:01+02:00", {"max": "2026-11-30T07:00:00Z"}, False),
+        ("people", ["a@b.com", "c@d.com"], {"max": 1}, False),
+        ("documents", ["a"], {"min": 1, "max": 1}, True),
+    ],
+)
+def test_bounds(kind: str, raw: object, more: dict[str, Any], fine: bool) -> None:
+    if fine:
+        assert clean(kind, raw, **more) is not None
+    else:
+        assert refused(kind, raw, **more).code in ("out_of_range", "too_large")
+
+
+def test_a_bound_is_said_in_words() -> None:
+    problem = refused("integer", 51, min=1, max=50)
+    assert problem.message == "“Thing” must be from 1 to 50."
+    assert refused("people", ["a@b.com", "c@d.com"], max=1).message == "“Thing” must be at most 1 of them."
+
+
+def test_all_problems_come_at_once_and_unknown_answers_too() -> None:
+    definition = asking(
+        {"key": "price", "type": "money", "required": True}, {"key": "email", "type": "email"}, {"key": "ok"}
+    )
+    with pytest.raises(InputsInvalid) as raised:
+        clean_inputs(definition, {"prise": "3", "email": "bob", "ok": "fine"})
+    assert [(problem.path, problem.code) for problem in raised.value.problems] == [
+        ("/inputs/prise", "unknown_key"),
+        ("/inputs/price", "required"),
+        ("/inputs/email", "bad_value"),
+    ]
+    assert raised.value.problems[0].fix == "Did you mean “price”?"
+
+
+def test_every_question_has_an_answer_in_the_result() -> None:
+    definition = asking(
+        *(
+            {"key": f"k_{kind}", "type": kind, "choices": ["a"] if "choice" in kind else []}
+            for kind in InputType
+        )
+    )
+    answers = clean_inputs(definition, {})
+    assert answers == {f"k_{kind}": False if kind is InputType.BOOLEAN else None for kind in InputType}
+
+
+_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["12", "2026-11-30", "[1]"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(InputType), _json)
+def test_any_answer_is_cleaned_or_refused_and_cleaning_again_changes_nothing(
+    kind: InputType, raw: object
+) -> None:
+    try:
+        once = clean(kind.value, raw)
+    except InputsInvalid:
+        return
+    if kind is not InputType.JSON:  # a text that is JSON is read once
+        assert clean(kind.value, once) == once
