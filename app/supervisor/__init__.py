@@ -42,8 +42,14 @@ def main(wanted: Sequence[str] = ALL) -> int:
     return run(settings, wanted)
 
 
-def run(settings: Settings, wanted: Sequence[str] = ALL, *, guest: Guest | None = None) -> int:
-    """Run the processes *wanted*; *guest* runs once, in a child of its own, when the web server answers."""
+def run(
+    settings: Settings, wanted: Sequence[str] = ALL, *, prepare: Guest | None = None, guest: Guest | None = None
+) -> int:
+    """Run the processes *wanted*.
+
+    Once, each in a child of its own: *prepare* before the others start (left out: the templates are brought up to
+    date), *guest* when the web server answers.
+    """
     logging.configure(settings)
     logging.name_process("supervisor")
     inherited = forks.open_sockets()
@@ -58,6 +64,10 @@ def run(settings: Settings, wanted: Sequence[str] = ALL, *, guest: Guest | None 
         if code := forks.wait_for(checking):
             return _give_up(redis, code)
         forks.settle(inherited)
+        if "web" in wanted:
+            preparing = forks.fork(partial(_visit, prepare or roles.prepare, app, settings))
+            if code := forks.wait_for(preparing):
+                return _give_up(redis, code)
     except GreenlightError as error:
         return _give_up(redis, _refuse(error))
     children = [redis] if redis is not None else []
@@ -116,6 +126,10 @@ def _children(app: Flask, settings: Settings, wanted: Sequence[str], guest: Gues
 
 def _receive(guest: Guest, app: Flask, settings: Settings, ready: int) -> int | None:
     os.read(ready, 1)
+    return _visit(guest, app, settings)
+
+
+def _visit(guest: Guest, app: Flask, settings: Settings) -> int | None:
     web.forget_connections(app)
     with app.app_context():
         return guest(app, settings)

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from contextlib import suppress
 
 import structlog
 from flask import Flask
@@ -42,6 +43,18 @@ def tidy(app: Flask, settings: Settings, owner: str) -> int:
     _begin("janitor", app)
     with app.app_context():
         recovery.janitor(settings, owner)
+    return 0
+
+
+def prepare(app: Flask, settings: Settings) -> int:
+    """Bring the templates up to date; where another dyno does it at the same moment, its work is ours."""
+    from sqlalchemy.exc import IntegrityError
+
+    from app.features.gallery import service
+
+    _begin("prepare", app)
+    with suppress(IntegrityError), transaction(db.engine) as session:
+        service.seed_templates(session)
     return 0
 
 

@@ -1,0 +1,169 @@
+"""``greenlight run``: looking at runs and steering them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from app.cli import launching, output
+from app.cli.desk import open_desk
+from app.cli.options import alias, json_option, workspace_option
+from app.core import clock
+
+
+@click.group("run")
+def command() -> None:
+    """Look at runs and steer them."""
+
+
+@command.command("list")
+@click.option("--status", multiple=True, help="Only runs of this status; repeat it for more.")
+@click.option("--search", metavar="WORDS", help="Only runs whose name, workflow or number fits.")
+@click.option("--limit", type=click.IntRange(1, 200), default=25, show_default=True)
+@click.option("--cursor", help="Continue after this run: “next” of the list before.")
+@workspace_option
+@json_option
+def list_(
+    status: tuple[str, ...], search: str | None, limit: int, cursor: str | None, workspace: str | None, as_json: bool
+) -> None:
+    """List the runs, the newest first."""
+    from app.engine.enums import RunStatus
+    from app.features.runs import queries
+
+    unknown = sorted(set(status) - set(RunStatus))
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(RunStatus)}.", param_hint="--status")
+    with open_desk(workspace, reading=True) as desk:
+        found = queries.runs(
+            desk.session, desk.workspace.id, status=status or None, text=search, limit=limit + 1, before=cursor
+        )
+        following = found[limit - 1].id if len(found) > limit else None
+        found = found[:limit]
+        if as_json:
+            output.show_list([queries.as_json(desk.session, run) for run in found], following)
+            return
+        rows = [
+            (run.number, run.status.replace("_", " "), f"{run.progress:.0%}", clock.iso(run.created_at), run.label)
+            for run in found
+        ]
+        output.show_table(("No.", "Status", "Done", "Started", "Name"), rows, empty="There is no run yet.")
+
+
+@command.command("show")
+@click.argument("run")
+@workspace_option
+@json_option
+def show(run: str, workspace: str | None, as_json: bool) -> None:
+    """Show one run (its number or id): what it does now, and each step."""
+    from app.features.runs import queries
+
+    with open_desk(workspace, reading=True) as desk:
+        facts = queries.as_json(desk.session, desk.run(run))
+        if as_json:
+            output.show_json(facts)
+            return
+        _show(facts, desk.run(run).doing)
+
+
+@command.command("watch")
+@click.argument("run")
+@workspace_option
+@json_option
+def watch(run: str, workspace: str | None, as_json: bool) -> int:
+    """Stay with a run until it ends (exit 0, or 1 if it failed) or waits for a person (3)."""
+    with open_desk(workspace, reading=True) as desk:
+        found = desk.run(run)
+        desk.session.rollback()
+        code = launching.watch(found)
+        if as_json:
+            launching.show_run(desk, found)
+        return code
+
+
+@command.command("logs")
+@click.argument("run")
+@click.option("--level", type=click.Choice(["debug", "info", "warning", "error"]), help="Only lines of this level.")
+@click.option("--limit", type=click.IntRange(1, 5000), default=500, show_default=True)
+@workspace_option
+@json_option
+def logs(run: str, level: str | None, limit: int, workspace: str | None, as_json: bool) -> None:
+    """Print the log of a run, the oldest line first."""
+    from app.features.runs import queries
+
+    with open_desk(workspace, reading=True) as desk:
+        lines = queries.log_lines(desk.session, desk.run(run).id, limit=limit, level=level)
+        if as_json:
+            output.show_list(
+                [
+                    {
+                        "at": clock.iso(line.at),
+                        "level": line.level,
+                        "event": line.event,
+                        "step": line.step_id,
+                        "message": line.message,
+                    }
+                    for line in lines
+                ]
+            )
+            return
+        rows = [(clock.iso(line.at), line.level, line.step_id or "", line.message) for line in lines]
+        output.show_table(("When", "Level", "Step", "What"), rows, empty="It has logged nothing yet.")
+
+
+def _control(name: str, verb: str, sentence: str) -> Callable[..., None]:
+    @command.command(name, help=sentence)
+    @click.argument("run")
+    @click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+    @workspace_option
+    @json_option
+    def _steer(run: str, email: str | None, workspace: str | None, as_json: bool) -> None:
+        from app.features.runs import service
+
+        with open_desk(workspace) as desk:
+            found = desk.run(run)
+            getattr(service, name)(desk.session, found, actor=desk.actor(email))
+            desk.session.commit()
+            service.hint(found.id)
+            if as_json:
+                launching.show_run(desk, found)
+            else:
+                click.echo(f"Run {found.number} {verb}.")
+
+    return _steer
+
+
+pause = _control("pause", "begins nothing new; what is under way ends first", "Pause a run after what is under way.")
+resume = _control("resume", "goes on", "Let a paused run go on.")
+stop = _control("stop", "stops", "Stop a run for good.")
+command.add_command(alias(command.commands["stop"]), "cancel")
+
+
+def _show(facts: dict[str, Any], doing: str) -> None:
+    cost = facts["cost_microusd"] / 1_000_000
+    output.show_facts(
+        {
+            "Run": f"{facts['number']}  {facts['label']}",
+            "Workflow": f"{facts['workflow']['name']}, version {facts['workflow']['version']}",
+            "Status": f"{facts['status'].replace('_', ' ')}  {facts['progress']:.0%}",
+            "Now": doing,
+            "Started": facts["created_at"],
+            "Ended": facts["finished_at"] or "not yet",
+            "Cost": f"${cost:.2f}",
+            **({"Error": facts["error"].get("message", "")} if facts["error"] else {}),
+        }
+    )
+    click.echo()
+    rows = [
+        (step["id"], step["status"].replace("_", " "), step["outcome"] or "", _note(step)) for step in facts["steps"]
+    ]
+    output.show_table(("Step", "Status", "Outcome", ""), rows, empty="It has no step.")
+    if facts["documents"]:
+        click.echo()
+        documents = [(one["id"], one["status"], one["title"]) for one in facts["documents"]]
+        output.show_table(("Document", "Status", "Title"), documents, empty="")
+
+
+def _note(step: dict[str, Any]) -> str:
+    if step["error"]:
+        return str(step["error"].get("message", ""))
+    return step["reason"] or (f"{step['duration_ms'] / 1000:.1f} s" if step["duration_ms"] is not None else "")
