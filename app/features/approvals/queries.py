@@ -29,7 +29,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One document to decide on, with its limits in characters (None: no limit) and its pictures, the primary first."""
+    """One document to decide on, with its limits in characters (None: no limit) and its pictures, the primary first.
+
+    *title* is empty where the channel has no headline.
+    """
 
     id: str
     number: int
@@ -202,7 +205,7 @@ def items(session: Session, workspace_id: str, document_ids: Sequence[str]) -> t
             id=document.id,
             number=number,
             version=document.version,
-            title=document.title,
+            title="" if document.fields.get("title_max_chars") == 0 else document.title,
             body=document.body,
             max_chars=_limit(document.fields, "max_chars"),
             title_max_chars=_limit(document.fields, "title_max_chars"),

@@ -83,7 +83,6 @@ def decide(
         subject_kind="approval",
         subject_id=approval.id,
         email=approver.email,
-        reason=answer.reason,
         edited=[item.id for item in changed],
         via=via,
     )

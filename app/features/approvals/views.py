@@ -50,8 +50,8 @@ def index() -> Response:
 def panel() -> Response:
     """Show what waits for me, for the home page."""
     me = who()
-    mine = queries.open_approvals(db.session, me.workspace_id, email=me.email)
-    rows = queries.rows(db.session, mine[:5], email=me.email)
+    mine = queries.open_approvals(db.session(), me.workspace_id, email=me.email)
+    rows = queries.rows(db.session(), mine[:5], email=me.email)
     return htmx.page("approvals/panel.html", rows=rows, count=len(mine), **_in_rows(me))
 
 
@@ -97,7 +97,7 @@ def public(token: str) -> Response:
 @csrf.exempt
 def decide_public(token: str) -> Response:
     """Decide by a link; the form's token is bound to the link, so that no cookie is needed."""
-    found = queries.by_token(db.session, token)
+    found = queries.by_token(db.session(), token)
     if found is None:
         return _open_link(token, DecisionForm())
     approval, person = found
@@ -120,13 +120,13 @@ def decide_public(token: str) -> Response:
 @blueprint.get("/a/<token>/images/<image_id>")
 def public_picture(token: str, image_id: str) -> Response:
     """Give a picture of the request's documents: a small square, or ``?size=large`` the whole of 480 px."""
-    found = queries.by_token(db.session, token)
+    found = queries.by_token(db.session(), token)
     if found is None or not is_id(image_id):
         raise NotFound("This picture does not exist.")
     approval, _person = found
     if not _is_open(approval):
         raise Gone("This request has ended.")
-    jpeg = queries.picture(db.session, approval, image_id)
+    jpeg = queries.picture(db.session(), approval, image_id)
     response = make_response(jpeg if request.args.get("size") == "large" else pictures.square(jpeg))
     response.headers["Content-Type"] = "image/jpeg"
     response.headers["Cache-Control"] = PICTURE_CACHE
@@ -139,7 +139,7 @@ def public_picture(token: str, image_id: str) -> Response:
 def _decide(approval: Approval, person: Approver, form: DecisionForm, *, by: str, by_id: str | None, via: str) -> None:
     assert form.decision is not None
     service.decide(
-        db.session,
+        db.session(),
         approval,
         person,
         decision=form.decision,
@@ -168,8 +168,8 @@ def _mine(approval_id: str) -> tuple[Approval, Approver | None]:
     if not is_id(approval_id):
         raise NotFound("This request does not exist.")
     me = who()
-    approval = queries.approval(db.session, me.workspace_id, approval_id)
-    return approval, queries.approver_for(db.session, approval, me.email)
+    approval = queries.approval(db.session(), me.workspace_id, approval_id)
+    return approval, queries.approver_for(db.session(), approval, me.email)
 
 
 def _show(
@@ -195,7 +195,7 @@ def _show(
 def _open_link(
     token: str, form: DecisionForm, *, problems: Sequence[FieldError] = (), status: int = 200, note: str = ""
 ) -> Response:
-    found = queries.by_token(db.session, token)
+    found = queries.by_token(db.session(), token)
     if found is None:
         return htmx.page("approvals/ended.html", status=404, approval=None)
     approval, person = found
@@ -218,7 +218,7 @@ def _open_link(
 def _facts(
     approval: Approval, person: Approver | None, form: DecisionForm, problems: Sequence[FieldError]
 ) -> dict[str, Any]:
-    review = queries.review(db.session, approval)
+    review = queries.review(db.session(), approval)
     zone = review.workspace.timezone
     return {
         "review": review,
@@ -242,7 +242,7 @@ def _facts(
 
 
 def _end(approval: Approval, person: Approver) -> dict[str, Any]:
-    review = queries.review(db.session, approval)
+    review = queries.review(db.session(), approval)
     return {
         "approval": approval,
         "person": person,
@@ -260,7 +260,7 @@ def _outcome(approval: Approval, person: Approver | None, zone: str) -> str:
         by = "You" if is_mine else approval.decided_by or "Somebody"
         return words.outcome(status, by=by, moment=words.when(ended, zone, clock.now()))
     if person is not None and person.decided_at is not None:
-        left = [queries.shown(p) for p in queries.people(db.session, approval.id) if p.decision is None]
+        left = [queries.shown(p) for p in queries.people(db.session(), approval.id) if p.decision is None]
         moment = words.when(person.decided_at, zone, clock.now())
         return words.outcome(ApprovalStatus.OPEN, by="You", moment=moment, undecided=words.listed(left))
     return ""
@@ -287,16 +287,16 @@ def _in_rows(me: Who) -> dict[str, Any]:
 
 
 def _lists(me: Who, shows: str) -> dict[str, Any]:
-    waiting, over = queries.counts(db.session, me.workspace_id)
+    waiting, over = queries.counts(db.session(), me.workspace_id)
     if shows == "decided":
-        found = queries.decided(db.session, me.workspace_id, limit=PAGE)
-        return {"history": queries.rows(db.session, found), "mine": [], "others": [], "waiting": waiting, "over": over}
-    found = queries.open_approvals(db.session, me.workspace_id)
-    rows = queries.rows(db.session, found, email=me.email)
+        found = queries.decided(db.session(), me.workspace_id, limit=PAGE)
+    else:
+        found = queries.open_approvals(db.session(), me.workspace_id)
+    rows = queries.rows(db.session(), found, email=me.email)
     return {
-        "history": [],
         "mine": [row for row in rows if row.mine],
         "others": [row for row in rows if not row.mine],
+        "history": rows,
         "waiting": waiting,
         "over": over,
     }

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -134,7 +135,7 @@ def _bad_address(text: str) -> bool:
         return True
     try:
         address = Address(addr_spec=text)
-    except (ValueError, IndexError, AttributeError):  # Address raises all three for what it cannot parse
+    except (ValueError, IndexError, AttributeError, MessageError):  # Address raises all of them for a bad one
         return True
     return not address.username or not address.domain or address.addr_spec != text or " " in text
 

@@ -19,8 +19,8 @@ blueprint = Blueprint("notifications", __name__)
 PAGE = 50
 # A mail brings its own inline style and pictures, and nothing else: no script, no request, no form, no sight of us.
 MAIL_POLICY = (
-    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-    "frame-ancestors 'self'"
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+    "img-src data:; frame-ancestors 'self'"
 )
 
 
@@ -29,7 +29,7 @@ MAIL_POLICY = (
 def outbox() -> Response:
     """List the mails of the workspace, the newest first."""
     before = request.args.get("before", "")
-    mails = queries.mails(db.session, who().workspace_id, limit=PAGE + 1, before=before if is_id(before) else None)
+    mails = queries.mails(db.session(), who().workspace_id, limit=PAGE + 1, before=before if is_id(before) else None)
     older = mails[PAGE - 1].row.id if len(mails) > PAGE else None
     return htmx.page(
         "notifications/outbox.html",
@@ -62,7 +62,7 @@ def mail_html(row_id: str) -> Response:
 def _mail(row_id: str) -> Mail:
     if not is_id(row_id):
         raise NotFound("This mail does not exist.")
-    return queries.mail(db.session, who().workspace_id, row_id)
+    return queries.mail(db.session(), who().workspace_id, row_id)
 
 
 def _whole(content: Mapping[str, Any]) -> str:
