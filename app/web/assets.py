@@ -93,7 +93,9 @@ def init_app(app: Flask) -> None:
         allow_all_origins=False,
     )  # fmt: skip
     app.add_url_rule("/assets/<digest>/<name>", "assets", lambda digest, name: _send(assets, name))
-    app.jinja_env.globals["asset_url"] = lambda name: url_for("assets", digest=assets.bundle(name).digest, name=name)
+    app.jinja_env.globals["asset_url"] = lambda name: url_for(
+        "assets", digest=assets.bundle(name).digest, name=name
+    )
 
     @app.url_defaults
     def _versioned(endpoint: str, values: dict[str, Any]) -> None:

@@ -60,7 +60,9 @@ def _check() -> Response | None:
 def _refuse() -> Response:
     if visitor() is None and security.session_cookie() in request.cookies:
         return htmx.sign_in()
-    raise BadRequest("The page was open for too long or came from elsewhere. Load it again and repeat what you did.")
+    raise BadRequest(
+        "The page was open for too long or came from elsewhere. Load it again and repeat what you did."
+    )
 
 
 def _is_same_site() -> bool:

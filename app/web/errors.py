@@ -16,7 +16,11 @@ log = structlog.get_logger(__name__)
 
 # status: title, what to do when the error brings no words of its own, icon
 WORDS = {
-    400: ("We could not read that request", "Go back, load the page again and try once more.", "alert-triangle"),
+    400: (
+        "We could not read that request",
+        "Go back, load the page again and try once more.",
+        "alert-triangle",
+    ),
     403: ("You may not do this", "Ask an owner of your workspace if you need it.", "lock"),
     404: ("This page does not exist", "It may have been removed, or the address has a slip in it.", "search"),
     405: ("This address cannot do that", "Go back and use the buttons of the page.", "ban"),
@@ -25,7 +29,11 @@ WORDS = {
     413: ("That is too big", "At most 12 MB can be sent at once.", "files"),
     422: ("Something needs a change", "Look at what you entered and try again.", "alert-triangle"),
     429: ("Too many tries", "Wait a little, then try again.", "hourglass"),
-    500: ("Something went wrong on our side", "What was saved is saved. Try again, or quote the code.", "circle-x"),
+    500: (
+        "Something went wrong on our side",
+        "What was saved is saved. Try again, or quote the code.",
+        "circle-x",
+    ),
     503: ("Greenlight is busy", "Nothing was lost. Try again in a moment.", "hourglass"),
 }
 
@@ -47,7 +55,9 @@ def _ours(error: GreenlightError) -> Response:
 
 def _http(error: HTTPException) -> Response:
     if isinstance(error, SecurityError):  # a foreign Host: no address can be built, so no page
-        return make_response("This host is not served here.\n", 400, {"Content-Type": "text/plain; charset=utf-8"})
+        return make_response(
+            "This host is not served here.\n", 400, {"Content-Type": "text/plain; charset=utf-8"}
+        )
     if error.response is not None:  # somebody aborted with a finished answer
         return make_response(error.response)
     status = error.code or 500
@@ -85,7 +95,9 @@ def answer(status: int, message: str = "", *, code: str = "", problems: object =
     title, otherwise, icon = WORDS.get(status, WORDS[400 if status < 500 else 500])
     if status >= 500 and not code:
         code = new_code()
-        log.error("request.failed", code=code, request_id=g.get("request_id"), status=status, path=request.path)
+        log.error(
+            "request.failed", code=code, request_id=g.get("request_id"), status=status, path=request.path
+        )
     facts = {
         "title": title, "message": message or otherwise, "icon_name": icon,
         "code": code, "status": status, "problems": problems, "retry": _retry(),

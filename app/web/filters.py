@@ -21,7 +21,20 @@ _TAGS = {
 
 def init_app(app: Flask) -> None:
     """Register the filters and ``now()``."""
-    for function in (money, ago, moment, day, duration, plural, spelled, initials, markdown, lines, size, percent):
+    for function in (
+        money,
+        ago,
+        moment,
+        day,
+        duration,
+        plural,
+        spelled,
+        initials,
+        markdown,
+        lines,
+        size,
+        percent,
+    ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["now"] = now
     app.jinja_env.trim_blocks = True

@@ -54,8 +54,15 @@ class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
         """Every fault with the id of its field as path, in the order of the fields."""
         found = [FieldError(path="", code="form", message=str(message)) for message in self.form_errors]
         for field in self:
-            found += [FieldError(path=field.id, code="field", message=str(message)) for message in field.errors]
+            found += [
+                FieldError(path=field.id, code="field", message=str(message)) for message in field.errors
+            ]
         return found
+
+    def text(self, name: str) -> str:
+        """Return what was entered in a field of text, empty for nothing."""
+        value = self[name].data
+        return value if isinstance(value, str) else ""
 
     def add_problems(self, error: Invalid) -> None:
         """Put what a service found wrong beside the fields it names, the rest on top of the form."""
@@ -78,7 +85,9 @@ def form_for(model: type[BaseModel], *, only: Iterable[str] | None = None) -> ty
     """
     wanted = set(model.model_fields if only is None else only)
     fields = {name: _field(name, info) for name, info in model.model_fields.items() if name in wanted}
-    return type(f"{model.__name__}Form", (Form,), {name: field for name, field in fields.items() if field is not None})
+    return type(
+        f"{model.__name__}Form", (Form,), {name: field for name, field in fields.items() if field is not None}
+    )
 
 
 def _field(name: str, info: FieldInfo) -> Any:

@@ -8,7 +8,9 @@ from flask_limiter.util import get_remote_address
 
 from app.core.settings import Settings
 
-limiter = Limiter(get_remote_address, headers_enabled=True, in_memory_fallback_enabled=True, strategy="moving-window")
+limiter = Limiter(
+    get_remote_address, headers_enabled=True, in_memory_fallback_enabled=True, strategy="moving-window"
+)
 
 
 def init_app(app: Flask, settings: Settings) -> None:

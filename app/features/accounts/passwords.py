@@ -19,7 +19,12 @@ LONGEST = 200
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 _turns = threading.BoundedSemaphore(4)  # each takes 19 MiB while it works
 _LEET = str.maketrans("@4310$5!7", "aaeiossit")
-_ROWS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "01234567890123456789", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p")
+_ROWS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "01234567890123456789",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+)
 
 
 def hash_password(password: str) -> str:
@@ -49,11 +54,19 @@ def check(password: str, *, about: tuple[str, ...] = ()) -> None:
     *about* are words that belong to the person: the address, the name.
     """
     if len(password) < SHORTEST:
-        _refuse("short", f"A password has at least {SHORTEST} characters.", "A short sentence is easy to remember.")
+        _refuse(
+            "short",
+            f"A password has at least {SHORTEST} characters.",
+            "A short sentence is easy to remember.",
+        )
     if len(password) > LONGEST:
         _refuse("long", f"A password has at most {LONGEST} characters.", "")
     if is_common(password, about):
-        _refuse("common", "This password is one of those that are guessed first.", "Use a short sentence of your own.")
+        _refuse(
+            "common",
+            "This password is one of those that are guessed first.",
+            "Use a short sentence of your own.",
+        )
 
 
 def is_common(password: str, about: tuple[str, ...] = ()) -> bool:
@@ -61,16 +74,21 @@ def is_common(password: str, about: tuple[str, ...] = ()) -> bool:
     low = password.lower()
     if len(set(low)) < 5 or _is_row(low):
         return True
-    known = _common() | {word.lower() for text in about for word in re.split(r"[\s@._-]+", text) if len(word) > 3}
+    known = _common() | {
+        word.lower() for text in about for word in re.split(r"[\s@._-]+", text) if len(word) > 3
+    }
     plain = {re.sub(r"[\W\d_]+", "", low), re.sub(r"[\W\d_]+", "", low.translate(_LEET))}
     whole = {low, re.sub(r"[\W_]+", "", low)}
-    return any(_is_made_of(text, known) for text in plain | whole if text) or any(_is_row(text) for text in plain)
+    return any(_is_made_of(text, known) for text in plain | whole if text) or any(
+        _is_row(text) for text in plain
+    )
 
 
 def _is_made_of(text: str, known: set[str], most: int = 2) -> bool:
     if text in known:
         return True
-    return most > 1 and any(text[:cut] in known and _is_made_of(text[cut:], known, most - 1) for cut in range(3, len(text)))
+    cuts = range(3, len(text)) if most > 1 else ()
+    return any(text[:cut] in known and _is_made_of(text[cut:], known, most - 1) for cut in cuts)
 
 
 def _is_row(text: str) -> bool:

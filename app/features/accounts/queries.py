@@ -86,23 +86,27 @@ def user_by_email(session: Session, email: str) -> User | None:
 def first_workspace(session: Session, user_id: str) -> str | None:
     """Return the workspace that a person enters at sign-in: the one they have been in for longest."""
     order = (Membership.created_at, Membership.workspace_id)
-    return session.scalars(sa.select(Membership.workspace_id).where(Membership.user_id == user_id).order_by(*order)).first()
+    found = sa.select(Membership.workspace_id).where(Membership.user_id == user_id).order_by(*order)
+    return session.scalars(found).first()
 
 
 def members(session: Session, workspace_id: str) -> list[Member]:
     """Return the people of a workspace by name."""
-    return [Member(*row) for row in session.execute(_members(workspace_id).order_by(sa.func.lower(User.name), User.id))]
+    rows = session.execute(_members(workspace_id).order_by(sa.func.lower(User.name), User.id))
+    return [_member(row) for row in rows]
 
 
 def member_by_email(session: Session, workspace_id: str, email: str) -> Member | None:
     """Return the person of this workspace with this address."""
     row = session.execute(_members(workspace_id).where(User.email == email.strip().lower())).one_or_none()
-    return None if row is None else Member(*row)
+    return None if row is None else _member(row)
 
 
 def owner_exists(session: Session) -> bool:
     """Tell whether anybody owns a workspace."""
-    owners = sa.select(Membership.user_id).join(User).where(Membership.role == Role.OWNER.value, User.is_active)
+    owners = (
+        sa.select(Membership.user_id).join(User).where(Membership.role == Role.OWNER.value, User.is_active)
+    )
     return session.execute(sa.select(owners.exists())).scalar_one()
 
 
@@ -114,7 +118,12 @@ def usable_link(session: Session, token: str, kind: LinkKind) -> OneTimeLink | N
     return link
 
 
-def _members(workspace_id: str) -> sa.Select[tuple[str, str, str, str, bool]]:
+def _member(row: sa.Row[str, str, str, str, bool]) -> Member:
+    user_id, name, email, role, is_active = row
+    return Member(user_id, name, email, Role(role), is_active)
+
+
+def _members(workspace_id: str) -> sa.Select[str, str, str, str, bool]:
     return (
         sa.select(User.id, User.name, User.email, Membership.role, User.is_active)
         .join(Membership, Membership.user_id == User.id)

@@ -55,7 +55,8 @@ def create_workspace(session: Session, *, name: str, timezone: str, is_demo: boo
     if not name.strip() or len(name) > 120:
         problems.append(FieldError("workspace", "name", "Give the workspace a name of up to 120 characters."))
     if timezone not in available_timezones():
-        problems.append(FieldError("timezone", "timezone", f"{timezone[:60]!r} is not a time zone.", "Try America/New_York."))
+        message = f"{timezone[:60]!r} is not a time zone."
+        problems.append(FieldError("timezone", "timezone", message, "Try America/New_York."))
     if problems:
         raise Invalid("The workspace cannot be made like this.", problems)
     workspace = Workspace(name=_line(name), timezone=timezone, is_demo=is_demo, created_at=now())
@@ -81,7 +82,9 @@ def create_user(
     user = User(email=address, name=_line(name), password_hash=digest, created_at=now())
     session.add(user)
     session.flush()
-    session.add(Membership(workspace_id=workspace_id, user_id=user.id, role=Role(role).value, created_at=now()))
+    session.add(
+        Membership(workspace_id=workspace_id, user_id=user.id, role=Role(role).value, created_at=now())
+    )
     audit(session, workspace_id=workspace_id, actor=address, actor_id=None, action="user.created",
           subject_kind="user", subject_id=user.id, role=Role(role).value)  # fmt: skip
     session.flush()
@@ -96,7 +99,8 @@ def checked_person(*, email: str, name: str, password: str | None) -> str:
         found = validate_email(email.strip(), check_deliverability=False, test_environment=True)
         address = found.normalized.lower()
     except EmailNotValidError:
-        problems.append(FieldError("email", "email", "This is not an e-mail address.", "Write it like name@example.com."))
+        message = "This is not an e-mail address."
+        problems.append(FieldError("email", "email", message, "Write it like name@example.com."))
     if not name.strip() or len(name) > 120:
         problems.append(FieldError("name", "name", "Give a name of up to 120 characters."))
     if password is not None:
@@ -110,13 +114,15 @@ def checked_person(*, email: str, name: str, password: str | None) -> str:
 
 
 def set_password(session: Session, user: User, *, password_hash: str, keep: str = "") -> None:
-    """Give a person a new password (already checked and hashed) and end their sessions, save the one with hash *keep*."""
+    """Give a person a new password (checked and hashed before); end their sessions but the one with hash *keep*."""
     user.password_hash = password_hash
     session.add(user)
     end_sessions(session, user.id, keep=keep)
 
 
-def set_role(session: Session, *, workspace_id: str, user_id: str, role: Role, actor: str, actor_id: str | None) -> None:
+def set_role(
+    session: Session, *, workspace_id: str, user_id: str, role: Role, actor: str, actor_id: str | None
+) -> None:
     """Give a member another role and end their sessions; raises :class:`Conflict` for the last owner."""
     membership = session.get(Membership, (workspace_id, user_id))
     if membership is None:
@@ -149,7 +155,9 @@ def authenticate(session: Session, *, email: str, password: str) -> User | None:
     return user if passwords.is_right(digest, password[: passwords.LONGEST]) else None
 
 
-def sign_in(session: Session, user: User, *, workspace_id: str | None = None, address: str = "") -> NewSession:
+def sign_in(
+    session: Session, user: User, *, workspace_id: str | None = None, address: str = ""
+) -> NewSession:
     """Open a new session for a person and forget their ended ones; raises :class:`Forbidden` without a workspace."""
     home = workspace_id or queries.first_workspace(session, user.id)
     if home is None:
@@ -164,11 +172,22 @@ def sign_in(session: Session, user: User, *, workspace_id: str | None = None, ad
     )
     session.add(
         SignIn(
-            token_hash=token_hash(opened.token), user_id=user.id, workspace_id=home, csrf=opened.csrf,
-            created_at=moment, seen_at=moment,
-        )  # fmt: skip
+            token_hash=token_hash(opened.token),
+            user_id=user.id,
+            workspace_id=home,
+            csrf=opened.csrf,
+            created_at=moment,
+            seen_at=moment,
+        )
     )
-    audit(session, workspace_id=home, actor=user.name, actor_id=user.id, action="user.signed_in", address=address)
+    audit(
+        session,
+        workspace_id=home,
+        actor=user.name,
+        actor_id=user.id,
+        action="user.signed_in",
+        address=address,
+    )
     return opened
 
 
@@ -195,12 +214,15 @@ def setup_link(session: Session, base_url: str) -> str | None:
     if queries.owner_exists(session):
         return None
     token, moment = new_token(), now()
-    session.execute(sa.delete(OneTimeLink).where(OneTimeLink.kind == LinkKind.SETUP.value, OneTimeLink.used_at.is_(None)))
+    is_open = (OneTimeLink.kind == LinkKind.SETUP.value) & OneTimeLink.used_at.is_(None)
+    session.execute(sa.delete(OneTimeLink).where(is_open))
     session.add(
         OneTimeLink(
-            token_hash=token_hash(token), kind=LinkKind.SETUP.value, created_at=moment,
+            token_hash=token_hash(token),
+            kind=LinkKind.SETUP.value,
+            created_at=moment,
             expires_at=moment + rules.SETUP_LIFE,
-        )  # fmt: skip
+        )
     )
     return f"{base_url.rstrip('/')}/setup/{token}"
 
@@ -213,14 +235,19 @@ def set_up(
     used = session.execute(
         sa.update(OneTimeLink)
         .where(
-            OneTimeLink.token_hash == token_hash(token), OneTimeLink.kind == LinkKind.SETUP.value,
-            OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > moment,
+            OneTimeLink.token_hash == token_hash(token),
+            OneTimeLink.kind == LinkKind.SETUP.value,
+            OneTimeLink.used_at.is_(None),
+            OneTimeLink.expires_at > moment,
         )
         .values(used_at=moment)
         .returning(OneTimeLink.token_hash)
-    )  # fmt: skip
+    )
     if used.scalar_one_or_none() is None or queries.owner_exists(session):
-        raise Gone("This set-up link was used or is over. Start Greenlight again to get a new one while there is no owner.")
+        raise Gone(
+            "This set-up link was used or is over.",
+            fix="While there is no owner, a restart writes a new one.",
+        )
     made = create_workspace(session, name=workspace, timezone=timezone)
     return create_user(
         session, email=email, name=name, password="", password_hash=password_hash, workspace_id=made.id,
@@ -234,18 +261,26 @@ def ensure_demo(session: Session) -> DemoPeople:
         raise Forbidden("Demo people exist in development only.", code="demo_refused")
     workspace = session.scalars(sa.select(Workspace).where(Workspace.is_demo)).first()
     if workspace is None:
-        workspace = create_workspace(session, name="Northfield Motors", timezone="America/New_York", is_demo=True)
+        workspace = create_workspace(
+            session, name="Northfield Motors", timezone="America/New_York", is_demo=True
+        )
     people = {
-        "owner": ("Olivia Marsh", Role.OWNER), "editor": ("Marcus Cole", Role.EDITOR), "approver": ("Sam Ortiz", Role.APPROVER),
-    }  # fmt: skip
-    made = [_demo_person(session, workspace.id, f"{key}@demo.example", *facts) for key, facts in people.items()]
-    return DemoPeople(workspace, *made, password=DEMO_PASSWORD)
+        "owner": ("Olivia Marsh", Role.OWNER),
+        "editor": ("Marcus Cole", Role.EDITOR),
+        "approver": ("Sam Ortiz", Role.APPROVER),
+    }
+    made = {
+        key: _demo_person(session, workspace.id, f"{key}@demo.example", name, role)
+        for key, (name, role) in people.items()
+    }
+    return DemoPeople(workspace=workspace, password=DEMO_PASSWORD, **made)
 
 
 def _demo_person(session: Session, workspace_id: str, email: str, name: str, role: Role) -> User:
     return queries.user_by_email(session, email) or create_user(
-        session, email=email, name=name, password=DEMO_PASSWORD, workspace_id=workspace_id, role=role, check_password=False
-    )
+        session, email=email, name=name, password=DEMO_PASSWORD, workspace_id=workspace_id, role=role,
+        check_password=False,
+    )  # fmt: skip
 
 
 # --- audit ---
@@ -258,15 +293,21 @@ def audit(
     """Write down who did what to what; *detail* must hold no secret and nobody's text."""
     session.add(
         AuditEntry(
-            workspace_id=workspace_id, at=now(), actor=_line(actor)[:254], actor_id=actor_id, action=action,
-            subject_kind=subject_kind, subject_id=subject_id, detail=detail,
-        )  # fmt: skip
+            workspace_id=workspace_id,
+            at=now(),
+            actor=_line(actor)[:254],
+            actor_id=actor_id,
+            action=action,
+            subject_kind=subject_kind,
+            subject_id=subject_id,
+            detail=detail,
+        )
     )
 
 
 def _owners(session: Session, workspace_id: str) -> int:
-    owners = sa.select(sa.func.count()).where(Membership.workspace_id == workspace_id, Membership.role == Role.OWNER.value)
-    return session.execute(owners).scalar_one()
+    is_owner = (Membership.workspace_id == workspace_id) & (Membership.role == Role.OWNER.value)
+    return session.execute(sa.select(sa.func.count()).where(is_owner)).scalar_one()
 
 
 def _line(text: str) -> str:

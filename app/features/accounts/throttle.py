@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
@@ -41,30 +42,29 @@ class Key:
 
     def wait_s(self, failures: int) -> int:
         """Return the seconds to wait after so many tries."""
-        return 0 if failures <= self.free else int(min(2 ** min(failures - self.free - 1, 20), self.longest_s))
+        return (
+            0 if failures <= self.free else int(min(2 ** min(failures - self.free - 1, 20), self.longest_s))
+        )
 
 
 def keys(email: str, address: str) -> tuple[Key, Key]:
     """Return what a sign-in counts for: the account (known or not) and the address (an IPv6 one by its /64)."""
     account = hashlib.sha256(email.strip().lower().encode("utf-8", "replace")).hexdigest()
-    return Key(f"account:{account}", free=4, longest_s=60), Key(f"address:{_network(address)}", free=20, longest_s=300)
+    return Key(f"account:{account}", free=4, longest_s=60), Key(
+        f"address:{_network(address)}", free=20, longest_s=300
+    )
 
 
 def begin(session: Session, tried: Sequence[Key]) -> None:
-    """Count a try for each key; raise :class:`TooManyTries` without counting while one must wait. The caller commits."""
+    """Count a try for each key; raise :class:`TooManyTries`, uncounted, while one must wait. The caller commits."""
     moment = now()
-    rows = {key.name: session.get(Throttle, key.name, with_for_update=True) for key in sorted(tried, key=lambda k: k.name)}
-    waits = [row.blocked_until - moment for row in rows.values() if row and row.blocked_until and row.blocked_until > moment]
-    if waits:
-        raise TooManyTries(max(1, round(max(waits).total_seconds())))
-    for key in tried:
-        row = rows[key.name]
-        if row is None:
-            row = Throttle(key=key.name, failures=0, last_at=moment)
-            session.add(row)
-        elif moment - row.last_at > FORGOTTEN_AFTER:
-            row.failures = 0
-        _set(row, key, row.failures + 1, moment)
+    rows = [(key, _row(session, key.name, moment)) for key in sorted(tried, key=lambda key: key.name)]
+    until = max((row.blocked_until for _, row in rows if row.blocked_until), default=moment)
+    if until > moment:
+        raise TooManyTries(max(1, round((until - moment).total_seconds())))
+    for key, row in rows:
+        before = 0 if moment - row.last_at > FORGOTTEN_AFTER else row.failures
+        _set(row, key, before + 1, moment)
 
 
 def succeed(session: Session, tried: Sequence[Key]) -> None:
@@ -75,6 +75,13 @@ def succeed(session: Session, tried: Sequence[Key]) -> None:
     row = session.get(Throttle, address.name)
     if row is not None:
         _set(row, address, max(0, row.failures - 1), row.last_at)
+
+
+def _row(session: Session, name: str, moment: datetime) -> Throttle:
+    """Return the row of *name*, locked, made when missing: two first tries at once must not collide."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    session.execute(insert(Throttle).values(key=name, failures=0, last_at=moment).on_conflict_do_nothing())
+    return session.get_one(Throttle, name, with_for_update=True)
 
 
 def _set(row: Throttle, key: Key, failures: int, moment: datetime) -> None:
