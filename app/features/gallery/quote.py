@@ -76,7 +76,7 @@ def rows(definition: Definition, inputs: Mapping[str, Any], zone: ZoneInfo) -> l
 
 def in_words(question: Input, value: Any, zone: ZoneInfo) -> str:
     """Write one answer as people say it; nothing for none. Long texts are cut."""
-    if value is None or value == "" or value == []:
+    if value is None or value in ("", []):
         return ""
     match question.type:
         case InputType.BOOLEAN:
@@ -189,10 +189,10 @@ def _filled(value: Any, scope: Mapping[str, Any]) -> Any:
 
 def _people(written: Any, scope: Mapping[str, Any]) -> tuple[str, ...]:
     filled = _filled(written, scope)
-    found: list[str] = []
+    found: list[Any] = []
     for item in filled if isinstance(filled, list) else [filled]:
         found += item if isinstance(item, list) else [item]
-    return tuple(dict.fromkeys(str(one) for one in found if one and isinstance(one, str) and "{{" not in one))
+    return tuple(dict.fromkeys(one for one in found if isinstance(one, str) and one and "{{" not in one))
 
 
 def _may(definition: Definition, step: Step) -> bool:

@@ -101,7 +101,7 @@ def launch(slug: str) -> Response:
 @blueprint.post("/gallery/<slug>/launch")
 @requires(Permission.LAUNCH)
 def answer(slug: str) -> Response:
-    """Keep a page's answers and go on to the next page; wrong ones are kept too and shown with what to write instead."""
+    """Keep a page's answers and go on to the next page; wrong ones are kept too, and shown with the way out."""
     texts, faults = _uploads()
     asking, number = _keep(slug, texts)
     problems = faults + [

@@ -1,0 +1,78 @@
+"""What is said before Start."""
+
+from zoneinfo import ZoneInfo
+
+from app.definition.inputs import clean_inputs
+from app.definition.schema import Definition, Input
+from app.features.gallery import library, quote
+
+NEW_YORK = ZoneInfo("America/New_York")
+RUN = {"started_by": {"name": "Alice", "email": "alice@example.com"}}
+
+
+def _definition(slug: str) -> Definition:
+    return Definition.model_validate(library.read(library.FOLDER / f"{slug}.yaml").definition)
+
+
+def test_answers_are_said_as_people_say_them() -> None:
+    said = {
+        ("money", "28990.00"): "$28,990.00",
+        ("percent", 4.9): "4.9\u00a0%",
+        ("boolean", True): "Yes",
+        ("boolean", False): "No",
+        ("date", "2026-11-30"): "30\u00a0Nov 2026",
+        ("datetime", "2026-11-30T14:00:00Z"): "30\u00a0Nov 2026, 09:00",
+        ("integer", 34150): "34,150",
+        ("people", ("a@b.co", "c@d.co")): "a@b.co, c@d.co",
+        ("long_text", None): "",
+    }
+    for (kind, value), text in said.items():
+        answer = list(value) if isinstance(value, tuple) else value
+        assert quote.in_words(Input(key="x", type=kind), answer, NEW_YORK) == text
+
+
+def test_the_starter_is_asked_when_nobody_is_named() -> None:
+    definition = _definition("facebook-ads-campaign")
+    for approver, person in ((None, "alice@example.com"), ("bob@example.com", "bob@example.com")):
+        scope = {"inputs": clean_inputs(definition, {"offer": "A car", "approver": approver}), "run": RUN}
+        assert quote.asked(definition, scope) == [quote.Asked("The approver decides", (person,), 72, may=False)]
+        assert quote.mails(definition, scope) == [
+            quote.Mail("Mail the finished ads", ("alice@example.com",), may=False),
+            quote.Mail("Say why not", ("alice@example.com",), may=True),
+        ]
+    assert quote.sends_nothing_else(definition)
+
+
+def test_reviews_on_the_two_ways_of_a_condition_may_be_passed_by() -> None:
+    definition = _definition("new-lead-follow-up")
+    assert [(asked.name, asked.may) for asked in quote.asked(definition, {})] == [
+        ("The manager reads it", True),
+        ("The salesperson reads it", True),
+        ("The salesperson reads the second", True),
+    ]
+    mails = {mail.name: mail.may for mail in quote.mails(definition, {})}
+    assert mails["Hand over the answer and the card"] is False
+    assert mails["Say why not"] is True
+
+
+def test_the_told_sentence_marks_answers_and_leaves_a_gap_for_missing_ones() -> None:
+    definition = _definition("facebook-ads-campaign")
+    pieces = quote.told(definition, {"offer": "A red car", "tone": "Playful"}, RUN)
+    answers = [piece.text for piece in pieces if piece.is_answer]
+    assert answers[0] == "A red car"
+    assert "Playful" in answers
+    assert quote.told(definition, {}, RUN)[1] == quote.Piece("…", is_answer=True)
+
+
+def test_how_it_is_made_fills_in_the_answers_and_leaves_out_forks() -> None:
+    definition = _definition("facebook-ads-campaign")
+    made = quote.made(definition, {"offer": "A car", "copies": 10, "pictures": 5, "picture_style": "showroom"})
+    assert [step.name for step in made] == [step.name for step in definition.steps]
+    assert made[1].text == "Make 5 pictures in showroom style, square"
+    assert not any("{{" in step.text or "**" in step.text for step in made)
+
+
+def test_at_hand_lists_required_questions_first() -> None:
+    hand = quote.at_hand(_definition("used-vehicle-listing-copy"))
+    assert [question.key for question in hand][:4] == ["vehicle", "mileage", "price", "notes"]
+    assert len(hand) == 6

@@ -1,0 +1,68 @@
+"""Search, pages of questions, and what counts as work."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from app.definition.schema import Definition
+from app.features.gallery import rules
+
+RECALL = SimpleNamespace(
+    name="Service-recall outreach", summary="Letters, mails and a call list", tags=["recall", "letter"], gets=["A call list"]
+)
+ADS = SimpleNamespace(name="Facebook Ads Campaign", summary="Ten ads", tags=["meta", "new car arrived"], gets=["10 ads"])
+
+
+@pytest.mark.parametrize("text", ["recall letter", "a letter for the recall", "Recalls", "letters", "lett", "CALL list"])
+def test_a_search_finds_by_words_plurals_and_beginnings(text: str) -> None:
+    assert rules.match(RECALL, text) > 0
+
+
+@pytest.mark.parametrize("text", ["recall facebook", "boat", "etter"])
+def test_a_search_misses_when_a_word_is_nowhere(text: str) -> None:
+    assert rules.match(RECALL, text) == 0
+
+
+def test_a_word_in_the_name_counts_more_than_one_in_a_tag() -> None:
+    assert rules.match(ADS, "facebook") > rules.match(ADS, "meta") > rules.match(ADS, "ten") > 0
+
+
+def test_words_that_say_nothing_are_not_needed() -> None:
+    assert rules.match(ADS, "write some ads for my facebook") > 0
+    assert rules.match(ADS, "the") == 0
+
+
+def test_waits_that_overlap_are_counted_once() -> None:
+    start = datetime(2026, 11, 20, 9, tzinfo=UTC)
+
+    def span(begin: int, end: int) -> tuple[datetime, datetime]:
+        return start + timedelta(minutes=begin), start + timedelta(minutes=end)
+
+    assert rules.seconds_covered([span(10, 20), span(0, 5), span(15, 30), span(16, 17)]) == 25 * 60
+    assert rules.seconds_covered([]) == 0
+
+
+def test_reviews_behind_a_condition_count_once_together() -> None:
+    def step(name: str, kind: str, *after: str) -> dict[str, object]:
+        return {"id": name, "type": kind, "after": list(after)}
+
+    either = [step("c", "condition"), step("a", "review", "c:yes"), step("b", "review", "c:no")]
+    both = [step("a", "review"), step("b", "review", "a:approved")]
+    assert rules.approvals_usual(either) == 1
+    assert rules.approvals_usual(both) == 2
+    assert rules.approvals_usual([step("t", "transform")]) == 0
+
+
+def _definition(count: int) -> Definition:
+    inputs = [{"key": f"q{n}", "label": f"Q{n}", "group": "Even" if n % 2 else "Odd"} for n in range(count)]
+    return Definition.model_validate({"inputs": inputs, "steps": [{"id": "s", "type": "merge"}]})
+
+
+def test_up_to_seven_questions_stand_on_one_page() -> None:
+    assert [(title, len(asked)) for title, asked in rules.pages(_definition(7))] == [("Your answers", 7)]
+
+
+def test_more_than_seven_questions_are_asked_a_group_a_page() -> None:
+    assert [(title, len(asked)) for title, asked in rules.pages(_definition(9))] == [("Odd", 5), ("Even", 4)]
+    assert rules.pages(_definition(0)) == []
