@@ -1,5 +1,9 @@
 """Pages of runs: the list, one run with its live parts, its log; pausing, resuming and stopping."""
 
+import json
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from flask import Blueprint, Response, flash, render_template, request, url_for
 
 from app.core import clock
@@ -17,6 +21,18 @@ blueprint = Blueprint("runs", __name__)
 PANEL = 6
 
 
+@blueprint.app_template_filter()
+def clock_time(at: datetime | None) -> str:
+    """Write the time of a day to the second, in the reader's zone: "09:31:06"."""
+    return f"{at.astimezone(ZoneInfo(who().timezone)):%H:%M:%S}" if at else ""
+
+
+@blueprint.app_template_filter()
+def json_text(value: object) -> str:
+    """Write JSON for reading."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
 @blueprint.get("/runs")
 @requires(Permission.SEE)
 def index() -> Response:
@@ -24,7 +40,7 @@ def index() -> Response:
     me, wanted = who(), listing.chosen(request.args.get("status", ""))
     text = request.args.get("q", "").strip()[:200]
     found = queries.runs(
-        db.session,
+        db.session(),
         me.workspace_id,
         status=wanted.statuses or None,
         text=text,
@@ -32,11 +48,9 @@ def index() -> Response:
         before=paging.before(),
     )
     page = paging.cut(found)
-    rows = listing.rows(db.session, me.workspace_id, page.items, zone=me.timezone, now=clock.now())
-    filters = listing.filters(queries.status_counts(db.session, me.workspace_id))
-    return htmx.page(
-        "runs/index.html", rows=rows, next=page.next, filters=filters, chosen=wanted.key, text=text, before=paging.before()
-    )
+    rows = listing.rows(db.session(), me.workspace_id, page.items, zone=me.timezone, now=clock.now())
+    filters = listing.filters(queries.status_counts(db.session(), me.workspace_id))
+    return htmx.page("runs/index.html", rows=rows, next=page.next, filters=filters, chosen=wanted.key, text=text)
 
 
 @blueprint.get("/runs/panel")
@@ -44,13 +58,13 @@ def index() -> Response:
 def panel() -> Response:
     """Show what runs now, for the home page; asked again, it answers 204 while nothing has changed."""
     me = who()
-    number, changed_at = queries.panel_mark(db.session, me.workspace_id)
+    number, changed_at = queries.panel_mark(db.session(), me.workspace_id)
     etag = f"{number}-{changed_at.timestamp() if changed_at else 0:.6f}"
     same = htmx.unchanged(etag)
     if same is not None:
         return same
-    found = queries.open_runs(db.session, me.workspace_id, limit=PANEL)
-    rows = listing.rows(db.session, me.workspace_id, found, zone=me.timezone, now=clock.now())
+    found = queries.open_runs(db.session(), me.workspace_id, limit=PANEL)
+    rows = listing.rows(db.session(), me.workspace_id, found, zone=me.timezone, now=clock.now())
     return htmx.page("runs/panel.html", rows=rows, number=number, etag=etag)
 
 
@@ -59,22 +73,22 @@ def panel() -> Response:
 def show(run_id: str) -> Response:
     """Show one run as it is now."""
     me = who()
-    run = queries.run(db.session, me.workspace_id, run_id)
-    told = story.tell(db.session, run, zone=me.timezone, now=clock.now())
+    run = queries.run(db.session(), me.workspace_id, run_id)
+    told = story.tell(db.session(), run, zone=me.timezone, now=clock.now())
     return htmx.page("runs/show.html", story=told, run=run)
 
 
 @blueprint.get("/runs/<run_id>/live")
 @requires(Permission.SEE)
 def live(run_id: str) -> Response:
-    """Give the parts of the page that change; nothing changed: 204 after one read by key. The last answer ends the poll."""
+    """Give the parts of the page that change; unchanged: 204 after one read by key. The last answer ends the poll."""
     me = who()
-    seen = queries.seen(db.session, me.workspace_id, run_id)
+    seen = queries.seen(db.session(), me.workspace_id, run_id)
     same = htmx.unchanged(story.etag(seen.changed_at, seen.status))
     if same is not None:
         return same if RunStatus(seen.status).is_open else htmx.stop_polling()
-    run = queries.run(db.session, me.workspace_id, run_id)
-    told = story.tell(db.session, run, zone=me.timezone, now=clock.now())
+    run = queries.run(db.session(), me.workspace_id, run_id)
+    told = story.tell(db.session(), run, zone=me.timezone, now=clock.now())
     body = render_template("runs/live.oob.html", story=told, run=run)
     response = htmx.stop_polling(body) if not run.is_open else Response(body)
     response.set_etag(told.etag, weak=True)
@@ -86,16 +100,16 @@ def live(run_id: str) -> Response:
 def log(run_id: str) -> Response:
     """Show the run's log and the technical details of every step."""
     me, level = who(), request.args.get("level", "")
-    run = queries.run(db.session, me.workspace_id, run_id)
+    run = queries.run(db.session(), me.workspace_id, run_id)
     return htmx.page(
         "runs/log.html",
         run=run,
         level=level if level in ("info", "warning", "error") else "",
-        lines=queries.log_lines(db.session, run.id, level=level if level in ("info", "warning", "error") else None),
-        steps=queries.step_runs(db.session, run.id),
-        calls=queries.calls(db.session, run.id),
-        definition=workflows.load_definition(db.session, run.version_id),
-        version=queries.version_facts(db.session, run),
+        lines=queries.log_lines(db.session(), run.id, level=level if level in ("info", "warning", "error") else None),
+        steps=queries.step_runs(db.session(), run.id),
+        calls=queries.calls(db.session(), run.id),
+        definition=workflows.load_definition(db.session(), run.version_id),
+        version=queries.version_facts(db.session(), run),
     )
 
 
@@ -103,8 +117,8 @@ def log(run_id: str) -> Response:
 @requires(Permission.LAUNCH)
 def pause(run_id: str) -> Response:
     """Pause after what is under way."""
-    run = queries.run(db.session, who().workspace_id, run_id)
-    service.pause(db.session, run, actor=_me())
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    service.pause(db.session(), run, actor=_me())
     return _done(run_id, f"Run {run.number} pauses as soon as what is under way is finished.")
 
 
@@ -113,8 +127,8 @@ def pause(run_id: str) -> Response:
 @requires(Permission.LAUNCH)
 def resume(run_id: str) -> Response:
     """Let a paused run go on."""
-    run = queries.run(db.session, who().workspace_id, run_id)
-    service.resume(db.session, run, actor=_me())
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    service.resume(db.session(), run, actor=_me())
     return _done(run_id, f"Run {run.number} goes on.")
 
 
@@ -122,8 +136,8 @@ def resume(run_id: str) -> Response:
 @requires(Permission.LAUNCH)
 def stop(run_id: str) -> Response:
     """Stop the run for good."""
-    run = queries.run(db.session, who().workspace_id, run_id)
-    service.stop(db.session, run, actor=_me())
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    service.stop(db.session(), run, actor=_me())
     return _done(run_id, f"Run {run.number} is being stopped. What was finished is kept.")
 
 

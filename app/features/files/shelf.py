@@ -1,0 +1,162 @@
+"""What the pages of documents read beside the documents: their runs, their neighbours, the sets that are ready."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.errors import NotFound
+from app.core.ids import is_id
+from app.engine.enums import RunStatus
+from app.engine.models import Run
+from app.features.files.enums import DocumentStatus
+from app.features.files.models import Document, Image
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a page of documents says of the run they came from."""
+
+    id: str
+    number: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """A document among those of its run: its place from 1, how many there are, the ids before and after."""
+
+    place: int
+    of: int
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadySet:
+    """The documents of one finished run, as a card."""
+
+    run_id: str
+    label: str
+    number: int
+    approved: int
+    approved_by: str
+    at: datetime
+    image_id: str | None
+    alt: str
+    first_title: str
+    first_body: str
+
+
+def run(session: Session, workspace_id: str, run_id: str) -> RunFacts:
+    """Return the run that documents are asked for. Raises NotFound for a missing or a stranger's one."""
+    wanted = sa.select(Run.id, Run.number, Run.label).where(Run.id == run_id, Run.workspace_id == workspace_id)
+    row = session.execute(wanted).one_or_none() if is_id(run_id) else None
+    if row is None:
+        raise NotFound("This run does not exist.")
+    return RunFacts(*row)
+
+
+def runs_of(session: Session, workspace_id: str, documents: Sequence[Document]) -> dict[str, RunFacts]:
+    """Return the runs that these documents came from, by id, in one statement."""
+    ids = {document.run_id for document in documents if document.run_id}
+    wanted = sa.select(Run.id, Run.number, Run.label).where(Run.workspace_id == workspace_id, Run.id.in_(ids))
+    return {row.id: RunFacts(*row) for row in session.execute(wanted)}
+
+
+def status_counts(session: Session, workspace_id: str, *, run_id: str | None = None) -> dict[str, int]:
+    """Count documents by status: what the filter above the list shows; "" counts all."""
+    wanted = sa.select(Document.status, sa.func.count()).where(Document.workspace_id == workspace_id)
+    if run_id is not None:
+        wanted = wanted.where(Document.run_id == run_id)
+    found: dict[str, int] = dict(session.execute(wanted.group_by(Document.status)).tuples().all())
+    return {**found, "": sum(found.values())}
+
+
+def neighbours(session: Session, document: Document) -> Neighbours:
+    """Return a document's place among those of its run and step, in their order."""
+    if document.run_id is None:
+        return Neighbours(1, 1, None, None)
+    wanted = (
+        sa.select(Document.id)
+        .where(Document.run_id == document.run_id, Document.workspace_id == document.workspace_id)
+        .order_by(Document.created_at, Document.position, Document.id)
+    )
+    ids = list(session.scalars(wanted))
+    place = ids.index(document.id)
+    return Neighbours(
+        place + 1, len(ids), ids[place - 1] if place else None, ids[place + 1] if place + 1 < len(ids) else None
+    )
+
+
+def ready_sets(session: Session, workspace_id: str, *, limit: int = 4) -> list[ReadySet]:
+    """Return the newest finished runs that left documents: three statements, however many there are."""
+    kept = sa.exists().where(Document.run_id == Run.id, Document.status != DocumentStatus.REJECTED.value)
+    newest = (
+        sa.select(Run.id, Run.number, Run.label, Run.finished_at, Run.created_at)
+        .where(Run.workspace_id == workspace_id, Run.status == RunStatus.COMPLETED.value, Run.test.is_(False), kept)
+        .order_by(Run.created_at.desc(), Run.id.desc())
+        .limit(limit)
+    )
+    runs = list(session.execute(newest))
+    ids = [row.id for row in runs]
+    documents = _documents(session, ids)
+    pictures = _first_pictures(session, ids)
+    sets = []
+    for row in runs:
+        texts = documents.get(row.id, [])
+        approved = next((text for text in texts if text.approved_by), None)
+        picture = pictures.get(row.id)
+        sets.append(
+            ReadySet(
+                run_id=row.id,
+                label=row.label,
+                number=len(texts),
+                approved=sum(text.status == DocumentStatus.APPROVED for text in texts),
+                approved_by=approved.approved_by if approved else "",
+                at=row.finished_at or row.created_at,
+                image_id=picture[0] if picture else None,
+                alt=picture[1] if picture else "",
+                first_title=texts[0].title if texts else "",
+                first_body=texts[0].body if texts else "",
+            )
+        )
+    return sets
+
+
+def changed_share(before: str, after: str) -> str:
+    """Say how much of the words was changed: "8 % of the words"; "only the headline" when none was."""
+    if before == after:
+        return "the headline only"
+    share = 1 - difflib.SequenceMatcher(None, before.split(), after.split(), autojunk=False).ratio()
+    return f"{max(1, round(share * 100))}\u00a0% of the words"
+
+
+def _documents(session: Session, run_ids: Sequence[str]) -> dict[str, list[sa.Row[str, str, str, str, str]]]:
+    wanted = (
+        sa.select(
+            Document.run_id,
+            Document.title,
+            sa.func.substr(Document.body, 1, 240).label("body"),
+            Document.status,
+            Document.approved_by,
+        )
+        .where(Document.run_id.in_(run_ids), Document.status != DocumentStatus.REJECTED.value)
+        .order_by(Document.created_at, Document.position)
+    )
+    found: dict[str, list[sa.Row[str, str, str, str, str]]] = {}
+    for row in session.execute(wanted):
+        found.setdefault(str(row.run_id), []).append(row)
+    return found
+
+
+def _first_pictures(session: Session, run_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    wanted = (
+        sa.select(Image.run_id, Image.id, Image.alt)
+        .where(Image.run_id.in_(run_ids))
+        .order_by(Image.position.desc(), Image.created_at.desc())
+    )
+    return {str(run_id): (image_id, alt) for run_id, image_id, alt in session.execute(wanted)}
