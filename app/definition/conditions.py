@@ -60,8 +60,8 @@ class ConditionUnclear(Exception):
     """Say why a condition can be answered neither with yes nor with no; *message* is a sentence for staff."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
         self.message = message if message.endswith(".") else message + "."
+        super().__init__(self.message)
 
 
 def check_condition(tree: object) -> list[Problem]:

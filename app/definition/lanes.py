@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from app.definition.graph import Edge, edges, topological_order
 from app.definition.parts import Definition
+from app.definition.problems import listed
 from app.definition.text_width import cut_to_fit, width
 
 SIDE_OUTCOMES = frozenset(("no", "rejected", "expired", "failed", "block"))
@@ -64,7 +65,8 @@ class Node:
 class EdgePath:
     """Place one line: *d* and *head* are SVG paths (the arrow is its own), *points* the corners of *d*.
 
-    *label* is "" for ``done``; *label_x*, *label_y* are the middle of its pill of *label_w* × *label_h*. *plus_x*,
+    Edges between the same two steps share one line; the first of them carries the label of all. *label* is "" for
+    ``done``; *label_x*, *label_y* are the middle of its pill of *label_w* × *label_h*. *plus_x*,
     *plus_y* are the middle of the builder's "+".
     """
 
@@ -111,7 +113,7 @@ def layout(definition: Definition, geometry: Geometry = RUN) -> Layout:
     count = 1 + max([*grid.lane.values(), *(line.channel for line in lines)], default=0)
     return Layout(
         nodes=tuple(drawing.nodes(definition)),
-        edges=tuple(map(drawing.edge, lines)),
+        edges=tuple(drawing.edges()),
         lanes=tuple(
             Lane(number, _lane_label(number, count), drawing.left(number)) for number in range(count)
         ),
@@ -185,48 +187,56 @@ class _Grid:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    edge: Edge
+    """One line stands for all edges between two steps: their outcomes share a label ("rejected or expired")."""
+
+    source: str
+    target: str
+    outcomes: tuple[str, ...]
     start: int
     end: int
-    label: str
     channel: int
+
+    @property
+    def label(self) -> str:
+        return "" if self.outcomes == ("done",) else listed(self.outcomes, "or")
 
 
 def _route(grid: _Grid) -> list[_Line]:
-    """Give every edge the lane it runs down in. Short straight ones choose first; a new lane is always free."""
+    """Give every line the lane it runs down in. Short straight ones choose first; a new lane is always free."""
     used: dict[tuple[int, int], list[_Line]] = defaultdict(
         list
     )  # the gap under a row, lane: the lines that run there
     lanes = 1 + max(grid.lane.values(), default=0)
-    routed: dict[Edge, _Line] = {}
-    for edge in sorted(grid.edges, key=lambda edge: _turn(grid, edge)):
-        wanted = _preferred(grid, edge)
+    outcomes: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for edge in grid.edges:
+        outcomes[edge.source, edge.target].append(edge.outcome)
+    routed: list[_Line] = []
+    for source, target in sorted(outcomes, key=lambda ends: _turn(grid, *ends)):
+        wanted = max(
+            grid.lane[source], grid.lane[target]
+        )  # under the source to join back left, else above the target
         for channel in sorted(range(lanes + 1), key=lambda lane: (lane != wanted, abs(lane - wanted), -lane)):
-            label = "" if edge.outcome == "done" else edge.outcome
-            line = _Line(edge, grid.row[edge.source], grid.row[edge.target], label, channel)
+            line = _Line(
+                source, target, tuple(outcomes[source, target]), grid.row[source], grid.row[target], channel
+            )
             if _fits(grid, used, line):
                 break
         lanes = max(lanes, channel + 1)
-        routed[edge] = line
+        routed.append(line)
         for gap in range(line.start, line.end):
             used[gap, channel].append(line)
-    return [routed[edge] for edge in grid.edges]
+    return routed
 
 
-def _turn(grid: _Grid, edge: Edge) -> tuple[int, bool, int]:
-    span = grid.row[edge.target] - grid.row[edge.source]
-    return span, grid.lane[edge.source] != grid.lane[edge.target], grid.index[edge.target]
-
-
-def _preferred(grid: _Grid, edge: Edge) -> int:
-    """Run down on the right: under the source when it joins back left, else above the target."""
-    return max(grid.lane[edge.source], grid.lane[edge.target])
+def _turn(grid: _Grid, source: str, target: str) -> tuple[int, bool, int]:
+    span = grid.row[target] - grid.row[source]
+    return span, grid.lane[source] != grid.lane[target], grid.index[target]
 
 
 def _fits(grid: _Grid, used: dict[tuple[int, int], list[_Line]], line: _Line) -> bool:
     for row in range(line.start + 1, line.end):
         owner = grid.taken.get((row, line.channel))
-        if owner is not None and (grid.row[owner] == row or owner != line.edge.source):
+        if owner is not None and (grid.row[owner] == row or owner != line.source):
             return False
     return _is_clear(grid, line) and all(
         _together(line, other, gap)
@@ -237,19 +247,17 @@ def _fits(grid: _Grid, used: dict[tuple[int, int], list[_Line]], line: _Line) ->
 
 def _is_clear(grid: _Grid, line: _Line) -> bool:
     """Tell whether no other box's line starts or ends where this one turns into its channel or out of it."""
-    above = grid.taken.get((line.start, line.channel), line.edge.source)
-    below = grid.taken.get((line.end, line.channel), line.edge.target)
-    starts = [] if above == line.edge.source else [edge.target for edge in grid.out_of[above]]
-    ends = [] if below == line.edge.target else [edge.source for edge in grid.into[below]]
-    return all(target == line.edge.target for target in starts) and all(
-        source == line.edge.source for source in ends
-    )
+    above = grid.taken.get((line.start, line.channel), line.source)
+    below = grid.taken.get((line.end, line.channel), line.target)
+    starts = [] if above == line.source else [edge.target for edge in grid.out_of[above]]
+    ends = [] if below == line.target else [edge.source for edge in grid.into[below]]
+    return all(target == line.target for target in starts) and all(source == line.source for source in ends)
 
 
 def _together(one: _Line, other: _Line, gap: int) -> bool:
     """Tell whether two lines may run as one there: same start or same end, and no label to mistake."""
     labelled = any(line.label and line.start == gap for line in (one, other))
-    return not labelled and (one.edge.target == other.edge.target or one.edge.source == other.edge.source)
+    return not labelled and (one.target == other.target or one.source == other.source)
 
 
 # --- drawing -------------------------------------------------------------------------------------------------------
@@ -258,9 +266,10 @@ def _together(one: _Line, other: _Line, gap: int) -> bool:
 class _Drawing:
     def __init__(self, grid: _Grid, lines: Sequence[_Line], geometry: Geometry) -> None:
         self._grid = grid
+        self._lines = lines
         self._geometry = geometry
-        self._splits = self._tracks((line.start, line.edge.source, line.channel) for line in lines)
-        self._joins = self._tracks((line.end - 1, line.edge.target, line.channel) for line in lines)
+        self._splits = self._tracks((line.start, line.source, line.channel) for line in lines)
+        self._joins = self._tracks((line.end - 1, line.target, line.channel) for line in lines)
         self._labelled = {line.start for line in lines if line.label}
         self._tops = [geometry.top]
         for gap in range(grid.rows - 1):
@@ -290,47 +299,52 @@ class _Drawing:
                 h=size.node_h,
             )
 
-    def edge(self, line: _Line) -> EdgePath:
-        size, edge = self._geometry, line.edge
+    def edges(self) -> Iterator[EdgePath]:
+        lines = {(line.source, line.target): line for line in self._lines}
+        for edge in self._grid.edges:
+            line = lines[edge.source, edge.target]
+            label = line.label if edge.outcome == line.outcomes[0] else ""
+            yield self._path(line, edge.outcome, cut_to_fit(label, self._geometry.node_w - 30, 12))
+
+    def _path(self, line: _Line, outcome: str, label: str) -> EdgePath:
+        size = self._geometry
         points = tuple(self._points(line))
         x, tip = points[-1][0], points[-1][1] + 5
-        channel = self._middle(line.channel)
         under = self._under(line.start) + self._extra(self._splits, line.start)
         labelled = line.start in self._labelled
-        plus = under + (size.label_drop + size.label_h + 14 if labelled else 25)
         return EdgePath(
-            source=edge.source,
-            outcome=edge.outcome,
-            target=edge.target,
+            source=line.source,
+            outcome=outcome,
+            target=line.target,
             d=_rounded(points, size.corner),
             head=f"M{_n(x - 5)} {_n(tip - 7)}h10l-5 7z",
             points=points,
-            label=line.label,
-            label_x=channel,
+            label=label,
+            label_x=self._middle(line.channel),
             label_y=under + size.label_drop + size.label_h / 2,
-            label_w=round(width(line.label, 12) + 18, 1),
+            label_w=round(width(label, 12) + 18, 1),
             label_h=size.label_h,
-            plus_x=channel,
-            plus_y=plus,
+            plus_x=self._middle(line.channel),
+            plus_y=under + (size.label_drop + size.label_h + 14 if labelled else 25),
         )
 
     def _points(self, line: _Line) -> Iterator[Point]:
-        size, edge = self._geometry, line.edge
+        size = self._geometry
         start, channel, end = (self._middle(lane) for lane in self._lanes(line))
         top = self._tops[line.end]
         yield start, self._under(line.start)
         if channel != start:
-            split = self._under(line.start) + size.split + size.track * self._splits[line.start, edge.source]
+            split = self._under(line.start) + size.split + size.track * self._splits[line.start, line.source]
             yield start, split
             yield channel, split
         if channel != end:
-            join = top - size.join - size.track * self._joins[line.end - 1, edge.target]
+            join = top - size.join - size.track * self._joins[line.end - 1, line.target]
             yield channel, join
             yield end, join
         yield end, top - 6
 
     def _lanes(self, line: _Line) -> tuple[int, int, int]:
-        return self._grid.lane[line.edge.source], line.channel, self._grid.lane[line.edge.target]
+        return self._grid.lane[line.source], line.channel, self._grid.lane[line.target]
 
     def _middle(self, lane: int) -> float:
         return self.left(lane) + self._geometry.node_w / 2

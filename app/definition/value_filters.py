@@ -20,8 +20,8 @@ class ValueProblem(Exception):
     """Say in staff words why a value cannot be worked out; *message* is the sentence."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
         self.message = message if message.endswith(".") else message + "."
+        super().__init__(self.message)
 
 
 class MissingValue(ValueProblem):
