@@ -21,7 +21,6 @@ def connect(settings: Settings) -> None:
     from app.features.files import service as files
     from app.features.notifications import service as notifications
     from app.features.runs import service as runs
-    from app.features.runs import service as runs
     from app.features.workflows import queries as workflows
 
     for feature in FEATURES:
@@ -30,7 +29,6 @@ def connect(settings: Settings) -> None:
     jobs.configure(settings)
     ai.configure(settings)
     notifications.configure(settings)
-    runs.configure(base_url=settings.public_url)
     runs.configure(base_url=settings.public_url)
     outbox.channel("email", notifications.deliver)
     events.listen(outbox.Marked, control.note_message)
