@@ -61,7 +61,7 @@ class Settings:
     openai_base_url: str = _setting("", "Address of an OpenAI-compatible service.")
     anthropic_api_key: str = _setting("", "Key of Anthropic for texts.", secret=True)
     ai_text_model: str = _setting("gpt-5-mini", "Model that writes texts.")
-    ai_image_model: str = _setting("gpt-image-1", "Model that makes pictures.")
+    ai_image_model: str = _setting("gpt-image-2.5-flare", "Model that makes pictures.")
     ai_daily_budget_usd: str = _setting("", "Most that AI may cost in a day, in US dollars. Empty: no limit.")
     smtp_url: str = _setting(
         "",
