@@ -24,7 +24,7 @@ from app.core.db import moment, transaction
 from app.core.ids import new_code, new_id
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Definition, Step
-from app.definition.values import MissingValue, ValueInvalid, evaluate
+from app.definition.values import ValueProblem, evaluate
 from app.engine import catalog, retry, store
 from app.engine.context import RunContext
 from app.engine.contract import Category, Done, Effect, RunFacts, StepError, StepType, Wait
@@ -537,7 +537,7 @@ def _try_step(seat: Seat, claim: HeldStep, step: Step, held: HeldRun, outputs: M
             StepError(Category.CONDITION, str(unclear), fix="Change the answers, or take a way yourself."),
             went_in,
         )
-    except (MissingValue, ValueInvalid) as missing:
+    except ValueProblem as missing:
         return _failed(
             StepError(Category.INPUT, str(missing), code="value", fix="Change the answers and start again."),
             went_in,
