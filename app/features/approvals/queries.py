@@ -91,6 +91,16 @@ def approval(session: Session, workspace_id: str, approval_id: str) -> Approval:
     return found
 
 
+def of_wait(session: Session, workspace_id: str, wait_id: str) -> Approval:
+    """Return the request that a run's wait made. Raises NotFound."""
+    found = session.execute(
+        sa.select(Approval).where(Approval.workspace_id == workspace_id, Approval.wait_id == wait_id)
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound("This request does not exist.")
+    return found
+
+
 def by_token(session: Session, token: str) -> tuple[Approval, Approver] | None:
     """Return the request and the person that a link was made for; None for any link that we did not make."""
     row = session.execute(

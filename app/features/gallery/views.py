@@ -19,6 +19,7 @@ from app.features.files.service import read_upload
 from app.features.gallery import forms, queries, quote, service
 from app.features.gallery.asking import Asking
 from app.features.gallery.enums import Category, Sort
+from app.features.runs import queries as run_queries
 from app.features.runs import service as runs
 from app.web import htmx
 from app.web.forms import Form
@@ -128,11 +129,15 @@ def keep(slug: str) -> Response:
 @blueprint.post("/gallery/<slug>/launch/last")
 @requires(Permission.LAUNCH)
 def same_as_last_time(slug: str) -> Response:
-    """Take over the answers of this person's last run of the template."""
+    """Take over the answers of this person's last run of the template, or of the run named in the form."""
     me, session = who(), db.session()
     asking = _asking(slug)
     known = {question.key for question in asking.definition.inputs}
-    last = queries.last_inputs(session, me.workspace_id, me.user_id, slug) or {}
+    run_id = request.form.get("run", "")
+    if run_id:
+        last = run_queries.run(session, me.workspace_id, run_id).inputs
+    else:
+        last = queries.last_inputs(session, me.workspace_id, me.user_id, slug) or {}
     answers = {key: value for key, value in last.items() if key in known}
     service.keep_answers(
         session,
@@ -143,7 +148,8 @@ def same_as_last_time(slug: str) -> Response:
         over=asking.draft,
     )
     session.commit()
-    return htmx.redirect(url_for(".launch", slug=slug, page=asking.number(request.args.get("page"))))
+    page = CHECK if run_id else asking.number(request.args.get("page"))
+    return htmx.redirect(url_for(".launch", slug=slug, page=page))
 
 
 @blueprint.post("/gallery/<slug>/launch/clear")
