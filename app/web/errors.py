@@ -31,7 +31,7 @@ WORDS = {
     429: ("Too many tries", "Wait a little, then try again.", "hourglass"),
     500: (
         "Something went wrong on our side",
-        "What was saved is saved. Try again, or quote the code.",
+        "What was saved is saved. Try again.",
         "circle-x",
     ),
     503: ("Greenlight is busy", "Nothing was lost. Try again in a moment.", "hourglass"),

@@ -10,7 +10,7 @@ def greeting(moment: datetime, timezone: str, name: str) -> str:
     """Greet by the hour in *timezone* and by first name: ``Good morning, Alice``."""
     hour = moment.astimezone(ZoneInfo(timezone)).hour
     part = "morning" if 5 <= hour < 12 else "afternoon" if 12 <= hour < 18 else "evening"
-    first = name.split()[0] if name.split() else ""
+    first = name.partition(" ")[0]
     return f"Good {part}, {first}" if first else f"Good {part}"
 
 
@@ -19,6 +19,6 @@ def summary(*, waiting: int, running: int, failed_today: int) -> str:
     waits = "Nothing waits for you."
     if waiting:
         waits = f"{spelled(waiting, 'thing')} {'waits' if waiting == 1 else 'wait'} for you.".capitalize()
-    works = "No run is working" if not running else f"{spelled(running, 'run')} {'is' if running == 1 else 'are'} working"
+    works = f"{spelled(running, 'run')} {'is' if running == 1 else 'are'} working"
     failed = "nothing failed today" if not failed_today else f"{spelled(failed_today, 'run')} failed today"
     return f"{waits} {works[0].upper()}{works[1:]}, {failed}."
