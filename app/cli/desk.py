@@ -84,6 +84,7 @@ def application() -> Iterator["Flask"]:
     """Open the application for a command: its tables up to date, only errors in the log."""
     from app import create_app
     from app.core import logging
+    from app.core.db import db
     from app.supervisor import preflight
 
     chosen = settings()
@@ -93,7 +94,12 @@ def application() -> Iterator["Flask"]:
     preflight.check_database(chosen)
     app = create_app(chosen)
     with app.app_context():
-        yield app
+        try:
+            yield app
+        finally:
+            db.session.remove()
+            for engine in db.engines.values():
+                engine.dispose()
 
 
 @contextmanager
@@ -111,7 +117,6 @@ def open_desk(workspace: str | None, *, reading: bool = False) -> Iterator[Desk]
             yield Desk(session, find_workspace(session, workspace))
         finally:
             session.info["reading"] = False
-            db.session.remove()
 
 
 def find_workspace(session: "Session", name: str | None) -> "Workspace":

@@ -62,7 +62,7 @@ def _findings() -> Iterator[Finding]:
     yield database
     yield _redis(settings)
     if database.ok:
-        yield from _runs(settings)
+        yield from _runs()
 
 
 def _try(name: str, good: str, check: "Callable[[Settings], None]", settings: "Settings") -> Finding:
@@ -98,23 +98,22 @@ def _redis(settings: "Settings") -> Finding:
     return Finding("redis", True, f"answers, {workers} worker{'s' if workers > 1 else ''} listening")
 
 
-def _runs(settings: "Settings") -> Iterator[Finding]:
+def _runs() -> Iterator[Finding]:
     import sqlalchemy as sa
 
-    from app import create_app
+    from app.cli.desk import application
     from app.core import clock
-    from app.core.db import db, reading
+    from app.core.db import reading
     from app.engine.enums import RUN_OPEN, RunStatus
     from app.engine.models import Run
 
-    with create_app(settings).app_context(), reading() as session:
+    with application(), reading() as session:
         is_open = Run.status.in_(sorted(RUN_OPEN))
         late = sa.select(Run.number).where(is_open, Run.due_at < clock.now() - timedelta(seconds=STUCK_S))
         asking = sa.select(Run.number).where(Run.status == RunStatus.NEEDS_ATTENTION.value)
         stuck = session.execute(late.order_by(Run.number).limit(20)).scalars().all()
         needy = session.execute(asking.order_by(Run.number).limit(20)).scalars().all()
         number = session.execute(sa.select(sa.func.count()).select_from(Run).where(is_open)).scalar_one()
-        db.session.remove()
     if stuck:
         fix = "Does a clock run? Start bin/greenlight serve, or worker.py clock."
         yield Finding("runs", False, f"Overdue for more than a minute: {', '.join(map(str, stuck))}.", fix)

@@ -19,7 +19,7 @@ SECRET_WORDS = frozenset(
     "authorization cookie password secret token key csrf dsn credentials content body prompt api_key".split()
 )
 HIDDEN = "…"
-QUIET = ("httpx", "httpcore", "openai", "urllib3", "PIL", "sqlalchemy.engine.Engine", "rq.worker", "rq_scheduler")
+QUIET = ("alembic", "httpx", "httpcore", "openai", "urllib3", "PIL", "sqlalchemy.engine.Engine", "rq.worker", "rq_scheduler")
 
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]+)@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -1,0 +1,160 @@
+"""The whole house in real processes: it starts, survives deaths, and ends when it is told to."""
+
+import os
+import signal
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.house import House
+from tests.processes.waiting import lives, until
+
+Start = Callable[..., House]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[House] = []
+
+    def _start(*command: str, **settings: str) -> House:
+        started.append(House(tmp_path / "data", *command, **settings))
+        return started[-1]
+
+    yield _start
+    for house in started:
+        house.end()
+
+
+def test_dev_says_where_it_is_and_ctrl_c_ends_every_child(start: Start) -> None:
+    house = start("dev")
+    house.wait_for("Greenlight is ready")
+    assert f"Greenlight is ready: http://localhost:{house.port}" in house.output
+    assert "Sign in: owner@demo.example, password greenlight-demo" in house.output
+    assert house.status() == 200
+    until(lambda: house.pid_of("worker") and house.pid_of("clock") and house.pid_of("redis"))
+
+    pids = house.pids()
+    for pid in pids:  # a terminal sends it to the whole group
+        os.kill(pid, signal.SIGINT)
+    assert house.process.wait(timeout=30) == 0
+    assert [pid for pid in pids if lives(pid)] == []
+
+
+def test_each_child_that_dies_is_replaced_while_the_others_go_on(start: Start) -> None:
+    house = start("dev", "--no-demo")
+    house.wait_for("Greenlight is ready")
+    assert "Make the first owner: http://localhost" in house.output
+    for role in ("worker", "clock", "redis"):
+        pid = until(lambda role=role: house.pid_of(role))
+        os.kill(pid, signal.SIGKILL)
+        until(lambda role=role, pid=pid: house.pid_of(role) not in (0, pid), limit_s=10)
+        assert house.status() == 200
+    house.wait_for("gave_back")  # the janitor of the worker or the clock
+
+    server = next(pid for pid in house.pids() if _listens(pid, house.port))
+    os.kill(server, signal.SIGKILL)
+    until(lambda: not lives(server))
+    until(lambda: house.status() == 200, limit_s=5)
+
+
+def test_nothing_lives_on_after_a_killed_supervisor_and_the_next_one_starts(start: Start) -> None:
+    house = start("dev", "--no-demo")
+    house.wait_for("Greenlight is ready")
+    pids = house.pids()
+    house.process.kill()
+    until(lambda: [pid for pid in pids[1:] if lives(pid)] == [], limit_s=1.0)
+
+    again = start("dev", "--no-demo")
+    again.wait_for("Greenlight is ready")
+    assert again.status() == 200
+
+
+@pytest.mark.slow
+def test_a_deploy_ends_within_30_s_and_a_step_under_way_costs_no_attempt(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes requests and never answers
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        house = start("dev", OPENAI_BASE_URL=address, OPENAI_API_KEY="sk-test")
+        house.wait_for("Greenlight is ready")
+        launched = House(
+            house.folder, "template", "launch", "facebook-ads-campaign", "--input", "offer=A car", **{"OPENAI_API_KEY": "x"}
+        )
+        assert launched.process.wait(timeout=30) == 0, launched.end()
+        launched.end()
+        until(lambda: _steps(house) and all(status == "running" for status, _ in _steps(house)), limit_s=15)
+
+        began = time.monotonic()
+        pids = house.pids()
+        for pid in pids * 2:
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                continue
+        assert house.process.wait(timeout=30) == 0
+        assert time.monotonic() - began < 30
+        assert [pid for pid in pids if lives(pid)] == []
+    assert {status for status, _ in _steps(house)} == {"pending"}
+    assert {attempts for _, attempts in _steps(house)} <= {0}
+
+
+def test_a_taken_port_is_one_sentence(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        house = start("dev", "--port", str(port))
+        assert house.process.wait(timeout=15) == 2
+        lines = house.end().splitlines()
+    assert lines[-1] == (
+        f"Greenlight cannot start: Port {port} is taken by another program: stop it, or choose another port "
+        f"(bin/dev --port {port + 1}, or PORT={port + 1})."
+    )
+    assert len(lines) == 2  # and what it was about to do
+
+
+def test_production_starts_on_its_own_settings_and_logs_json_and_the_set_up_link(start: Start) -> None:
+    house = start("serve", SECRET_KEY="a long secret for tests, long enough", HOST="127.0.0.1", BASE_URL="https://ads.example")
+    until(lambda: house.status() == 200 or house.process.poll() is not None, limit_s=20)
+    house.wait_for("https://ads.example/setup/")
+    assert all(line.startswith("{") for line in house.output.splitlines()), house.output
+    assert "a long secret" not in house.output
+
+
+def test_production_without_a_secret_does_not_start(start: Start) -> None:
+    house = start("serve")
+    assert house.process.wait(timeout=15) == 2
+    assert house.end().startswith("Greenlight cannot start: SECRET_KEY is not set.")
+
+
+def test_the_web_server_alone(start: Start) -> None:
+    house = start("serve", SERVE="web", SECRET_KEY="a long secret for tests, long enough", HOST="127.0.0.1")
+    until(lambda: house.status() == 200 or house.process.poll() is not None, limit_s=20)
+    assert "worker_started" not in house.output
+    assert "clock_started" not in house.output
+    house.process.terminate()
+    assert house.process.wait(timeout=10) == 0
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Tell whether *pid* holds a socket that listens on *port*."""
+    inodes = {
+        line.split()[9]
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+        if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
+    }
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if os.readlink(descriptor).removeprefix("socket:[").rstrip("]") in inodes:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _steps(house: House) -> list[tuple[str, int]]:
+    connection = sqlite3.connect(f"file:{house.folder}/greenlight.db?mode=ro", uri=True)
+    try:
+        return connection.execute("SELECT status, attempts FROM step_run").fetchall()
+    finally:
+        connection.close()
