@@ -1,0 +1,130 @@
+"""Ways, waits and values."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.core import clock
+from app.engine.contract import Category, Done, StepError, Wait
+from app.steps import condition, delay, merge, parallel, transform
+from app.steps.testing import Bench
+
+DEAR = {"if": {"value": "{{ inputs.price }}", "op": "gt", "than": 30000}}
+
+
+@pytest.mark.parametrize(("price", "outcome"), [(31000, "yes"), (30000, "no")])
+def test_a_condition_leaves_by_yes_or_no_and_says_why(price: int, outcome: str) -> None:
+    done = Bench(inputs={"price": price}).do(condition.STEP, DEAR)
+    assert isinstance(done, Done)
+    assert done.outcome == outcome
+    assert done.output["value"] is (outcome == "yes")
+    assert str(price)[:2] in str(done.output["because"])
+
+
+@pytest.mark.parametrize("inputs", [{}, {"price": None}, {"price": "a lot"}])
+def test_an_unclear_condition_is_never_guessed(inputs: dict[str, Any]) -> None:
+    with pytest.raises(StepError) as raised:
+        Bench(inputs=inputs).do(condition.STEP, DEAR)
+    assert (raised.value.category, raised.value.code) == (Category.CONDITION, "unclear")
+
+
+def test_an_answer_that_looks_like_a_value_is_only_text() -> None:
+    tree = {"if": {"value": "{{ inputs.note }}", "op": "eq", "than": "{{ inputs.other }}"}}
+    done = Bench(inputs={"note": "{{ inputs.secret }}", "other": "x", "secret": "x"}).do(condition.STEP, tree)
+    assert done.outcome == "no"
+
+
+def test_the_card_of_a_condition() -> None:
+    tree = {"all": [DEAR["if"], {"value": "{{ inputs.make }}", "op": "in", "than": ["Honda", "Toyota"]}]}
+    assert (
+        condition.STEP.summary({"if": tree})
+        == "Is it so that the answer “price” is more than 30000 and the answer “make” is one of Honda and Toyota?"
+    )
+
+
+@pytest.mark.parametrize("step", [parallel.STEP, merge.STEP])
+def test_these_only_pass_on(step: Any) -> None:
+    assert Bench().do(step, {}) == Done()
+
+
+# --- delay ---
+
+
+def test_a_delay_waits_so_many_seconds() -> None:
+    wait = Bench().do(delay.STEP, {"seconds": 90})
+    assert isinstance(wait, Wait)
+    assert (wait.kind, wait.on_until) == ("time", "done")
+    assert wait.until is not None
+    assert abs(wait.until - clock.now() - timedelta(seconds=90)) < timedelta(seconds=2)
+    assert wait.detail["on_until_output"] == {"until": clock.iso(wait.until)}
+
+
+@pytest.mark.parametrize(
+    ("until", "moment"),
+    [
+        ("2027-01-04", datetime(2027, 1, 4, 5, tzinfo=UTC)),
+        ("2027-01-04T09:30", datetime(2027, 1, 4, 14, 30, tzinfo=UTC)),
+        ("2027-01-04T09:30:00Z", datetime(2027, 1, 4, 9, 30, tzinfo=UTC)),
+        ("{{ inputs.post_at }}", datetime(2027, 1, 4, 14, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_delay_waits_until_a_moment_in_the_workspaces_zone(
+    until: str, moment: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 20, tzinfo=UTC))
+    bench = Bench(facts={"timezone": "America/New_York"}, inputs={"post_at": "2027-01-04T09:30"})
+    wait = bench.do(delay.STEP, {"until": until})
+    assert isinstance(wait, Wait)
+    assert wait.until == moment
+
+
+@pytest.mark.parametrize("config", [{"seconds": 0}, {"until": "2020-01-01"}])
+def test_a_time_that_has_passed_does_not_wait(config: dict[str, Any]) -> None:
+    assert isinstance(Bench().do(delay.STEP, config), Done)
+
+
+def test_a_wait_lasts_a_year_at_most() -> None:
+    with pytest.raises(StepError, match="a year at most"):
+        Bench().do(delay.STEP, {"until": "2150-01-01"})
+
+
+def test_an_answer_that_is_no_date_is_refused() -> None:
+    with pytest.raises(ValidationError, match="not a date"):
+        Bench(inputs={"when": "soon"}).do(delay.STEP, {"until": "{{ inputs.when }}"})
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"seconds": 172_800}, "Wait **2 days**"), ({"seconds": 3600}, "Wait **1 hour**"),
+        ({"seconds": 90}, "Wait **90 seconds**"),
+        ({"until": "{{ inputs.post_at }}"}, "Wait until **the answer “post at”**"),
+    ],
+)  # fmt: skip
+def test_the_card_of_a_delay(config: dict[str, Any], sentence: str) -> None:
+    assert delay.STEP.summary(config) == sentence
+
+
+# --- transform ---
+
+
+def test_a_transform_gives_values_with_their_types() -> None:
+    bench = Bench(inputs={"price": 28990, "name": "  ana "})
+    done = bench.do(
+        transform.STEP,
+        {
+            "set": {
+                "price": "{{ inputs.price }}",
+                "said": "For {{ inputs.name | trim | title }}",
+                "list": [1, True],
+            }
+        },
+    )
+    assert done.output == {"price": 28990, "said": "For Ana", "list": [1, True]}
+
+
+def test_later_steps_know_its_names() -> None:
+    assert transform.STEP.outputs_of is not None
+    assert transform.STEP.outputs_of({"set": {"a": 1, "b": 2}}) == frozenset({"a", "b"})
