@@ -124,7 +124,11 @@ class Ticker:
         self._ticked_at = time.monotonic()
         try:
             timers.tick(
-                self._engine, hint_runs=self._hint_runs, hint_outbox=self._hint_outbox, count=self._count
+                self._engine,
+                hint_runs=self._hint_runs,
+                hint_outbox=self._hint_outbox,
+                count=self._count,
+                hint_again_s=self.seat.hint_again_s,
             )
             self._count += 1
         except Exception:  # noqa: BLE001 (the clock's edge: it must not stop for anything)

@@ -86,6 +86,7 @@ class _View:
     definition: Definition
     results: dict[Key, Result]
     skipped: dict[str, str] = field(default_factory=dict)
+    hint_again_s: float = HINT_AGAIN_S
 
     def status(self, step: str) -> StepStatus | None:
         if step in self.skipped:
@@ -99,13 +100,17 @@ class _View:
 
 
 def plan(
-    definition: Definition, results: Mapping[Key, Result], now: datetime, control: Control = "go"
+    definition: Definition,
+    results: Mapping[Key, Result],
+    now: datetime,
+    control: Control = "go",
+    hint_again_s: float = HINT_AGAIN_S,
 ) -> Plan:
-    """Say what must happen next in a run.
+    """Say what must happen next in a run. A hint that shows nothing is given again after *hint_again_s*.
 
     ``go`` does all that is ready, ``pause`` begins nothing, ``stop`` cancels everything that has not ended.
     """
-    view = _View(definition, dict(results))
+    view = _View(definition, dict(results), hint_again_s=hint_again_s)
     if control == "stop":
         return _stop(view)
     incoming = _incoming(definition)
@@ -148,7 +153,7 @@ def _result(
         skip=skips,
         end_waits=waits,
         status=_status(open_results, bool(fresh)),
-        sleep_until=_sleep_until(open_results, bool(fresh), now),
+        sleep_until=_sleep_until(open_results, bool(fresh), now + timedelta(seconds=view.hint_again_s), now),
         settled=settled,
     )
 
@@ -210,8 +215,9 @@ def _status(open_results: list[Result], has_fresh: bool) -> RunStatus:
     return RunStatus.WAITING
 
 
-def _sleep_until(open_results: list[Result], has_fresh: bool, now: datetime) -> datetime | None:
-    again = now + timedelta(seconds=HINT_AGAIN_S)
+def _sleep_until(
+    open_results: list[Result], has_fresh: bool, again: datetime, now: datetime
+) -> datetime | None:
     dues = [again] if has_fresh else []
     for result in open_results:
         if result.due is not None:

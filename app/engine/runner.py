@@ -69,6 +69,11 @@ class Seat:
     others_wait: Callable[[], bool] = lambda: False
     held: Held = field(default_factory=Held)
 
+    @property
+    def hint_again_s(self) -> float:
+        """After how many seconds a hint that shows nothing is given again: 10 at the usual lease of 60."""
+        return self.lease_s / 6
+
 
 # --- advancing a run ---------------------------------------------------------------------------------------------
 
@@ -95,8 +100,8 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
     while held is not None:
         definition = _definition(seat.reader, held.version_id)
         with transaction(seat.reader) as session:
-            recorded = store.read_results(session, held.id)
-        todo = plan(definition, recorded.results, held.now, _control(held))
+            recorded = store.read_results(session, held.id, seat.hint_again_s)
+        todo = plan(definition, recorded.results, held.now, _control(held), seat.hint_again_s)
         only = _fast(definition, recorded, todo, held)
         if only is not None:
             if seat.is_ending.is_set() or (

@@ -197,13 +197,13 @@ _results = (
 )
 
 
-def read_results(bind: Bind, run_id: str) -> Recorded:
+def read_results(bind: Bind, run_id: str, hint_again_s: float = HINT_AGAIN_S) -> Recorded:
     """Read what is recorded of all steps of a run: one indexed statement."""
     recorded = Recorded({}, {}, {}, {})
     for row in bind.execute(_results, {"b_run_id": run_id}):
         key = (row.step_id, row.item)
         recorded.ids[key] = row.id
-        recorded.results[key] = Result(StepStatus(row.status), row.outcome, _due(row))
+        recorded.results[key] = Result(StepStatus(row.status), row.outcome, _due(row, hint_again_s))
         if row.wait_id is not None:
             recorded.waits[key] = row.wait_id
         if row.status == StepStatus.COMPLETED:
@@ -211,14 +211,14 @@ def read_results(bind: Bind, run_id: str) -> Recorded:
     return recorded
 
 
-def _due(row: Any) -> datetime | None:
+def _due(row: Any, hint_again_s: float) -> datetime | None:
     due: datetime | None
     if row.status == StepStatus.RUNNING:
         due = row.lease_until
     elif row.status == StepStatus.RETRYING:
         due = row.not_before
     elif row.status == StepStatus.PENDING:
-        due = row.hinted_at + timedelta(seconds=HINT_AGAIN_S) if row.hinted_at else None
+        due = row.hinted_at + timedelta(seconds=hint_again_s) if row.hinted_at else None
     elif row.status == StepStatus.WAITING:
         due = row.effective_at if row.wait_status == WaitStatus.DECIDED else row.until
     else:
@@ -610,8 +610,8 @@ def give_back_runs(bind: Bind, owner: str) -> list[str]:
     return [row.id for row in bind.execute(statement)]
 
 
-def due_runs(bind: Bind, *, limit: int = 500) -> list[str]:
-    """Return runs that are due and push each 10 s on, so that two tickers cannot both take one."""
+def due_runs(bind: Bind, *, hint_again_s: float = HINT_AGAIN_S, limit: int = 500) -> list[str]:
+    """Return runs that are due and push each on by *hint_again_s*, so that two tickers cannot both take one."""
     due = (
         sa.select(run.c.id)
         .where(run.c.due_at <= moment(), run.c.status.in_(OPEN))
@@ -622,7 +622,7 @@ def due_runs(bind: Bind, *, limit: int = 500) -> list[str]:
     statement = (
         sa.update(run)
         .where(run.c.id.in_(due.scalar_subquery()))
-        .values(due_at=moment(HINT_AGAIN_S))
+        .values(due_at=moment(hint_again_s))
         .returning(run.c.id)
     )
     return [row.id for row in bind.execute(statement)]

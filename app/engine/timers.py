@@ -9,6 +9,7 @@ from app.core import crash, outbox
 from app.core.db import changed, moment, table, transaction
 from app.engine import store
 from app.engine.models import Beat
+from app.engine.planner import HINT_AGAIN_S
 
 BEAT_EVERY = 5  # ticks between two notes that the clock lives
 
@@ -19,10 +20,11 @@ def tick(
     hint_runs: Callable[[Sequence[str]], object],
     hint_outbox: Callable[[Sequence[str]], object],
     count: int = 0,
+    hint_again_s: float = HINT_AGAIN_S,
 ) -> int:
-    """Find what is due, push it on by 10 s, hint it; return how much it was."""
+    """Find what is due, push it on by *hint_again_s*, hint it; return how much it was."""
     with transaction(engine) as session:
-        runs = store.due_runs(session)
+        runs = store.due_runs(session, hint_again_s=hint_again_s)
         messages = outbox.due(session)
         if count % BEAT_EVERY == 0:
             _note(session)

@@ -60,7 +60,9 @@ class House:
             hint_outbox=lambda: None, is_ending=threading.Event(), is_over=threading.Event(),
         )  # fmt: skip
 
-    def start(self, steps: list[dict[str, Any]], *, inputs: dict[str, Any] | None = None, budget: int | None = None) -> str:
+    def start(
+        self, steps: list[dict[str, Any]], *, inputs: dict[str, Any] | None = None, budget: int | None = None
+    ) -> str:
         """Publish a definition of these steps and start a run of it; nothing is done yet."""
         definition = {"schema": 1, "inputs": [], "steps": [{"name": step["id"], **step} for step in steps]}
         now = clock.now()
@@ -121,7 +123,9 @@ class House:
 
     def calls(self, run_id: str) -> list[Call]:
         with transaction(self.engine) as session:
-            return list(session.scalars(sa.select(Call).where(Call.run_id == run_id).order_by(Call.started_at)))
+            return list(
+                session.scalars(sa.select(Call).where(Call.run_id == run_id).order_by(Call.started_at))
+            )
 
     def wait(self, run_id: str) -> WaitRow:
         with transaction(self.engine) as session:
@@ -143,9 +147,13 @@ class House:
             for run in session.scalars(sa.select(Run)):
                 steps = list(session.scalars(sa.select(StepRun).where(StepRun.run_id == run.id)))
                 if run.is_open and run.due_at is None:
-                    assert run.status in ("waiting", "paused", "needs_attention"), f"{run.id} {run.status} is never due"
+                    assert run.status in ("waiting", "paused", "needs_attention"), (
+                        f"{run.id} {run.status} is never due"
+                    )
                 if not run.is_open:
-                    assert all(step.finished_at for step in steps), [s.step_id for s in steps if not s.finished_at]
+                    assert all(step.finished_at for step in steps), [
+                        s.step_id for s in steps if not s.finished_at
+                    ]
                     assert run.finished_at is not None
                     assert run.lease_owner is None
                     assert run.reserved_microusd == 0

@@ -6,9 +6,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from app.core.db import transaction
 from app.core.errors import Conflict
-from app.engine import control, runner
-from app.engine.models import Call, Run
+from app.engine import control, runner, store
+from app.engine.calls import Ledger
+from app.engine.contract import Answer, Effect
+from app.engine.models import Call
 from tests.engine.rig import House
 from tests.engine.sink import Sink
 
@@ -129,7 +132,9 @@ ASK = {"id": "ask", "type": "ask", "config": {}}
 
 
 def test_decision_takes_effect_at_once_and_counts_once(house: House) -> None:
-    run_id = house.start([ASK, echo("yes", "ask:approved", config={"say": "{{ steps.ask.by }}"}), echo("no", "ask:rejected")])
+    run_id = house.start(
+        [ASK, echo("yes", "ask:approved", config={"say": "{{ steps.ask.by }}"}), echo("no", "ask:rejected")]
+    )
     house.work(run_id)
     assert house.run(run_id).status == "waiting"
     assert house.run(run_id).due_at is None
@@ -234,7 +239,13 @@ def test_stop_cancels_withdraws_and_ends(house: House) -> None:
 
 
 def spend(step: str, sink: Sink, count: int, *after: str, **more: Any) -> dict[str, Any]:
-    return {"id": step, "type": "spend", "after": list(after), "config": {"url": sink.url, "count": count}, **more}
+    return {
+        "id": step,
+        "type": "spend",
+        "after": list(after),
+        "config": {"url": sink.url, "count": count},
+        **more,
+    }
 
 
 def test_busy_far_side_is_asked_again_for_the_missing_call_only(house: House, sink: Sink) -> None:
@@ -283,11 +294,6 @@ def test_dead_doers_answers_are_reused_and_its_late_result_is_refused(house: Hou
     run_id = house.start([spend("one", sink, 3)])
     dead = house.seat(owner="dead:1:a", lease_s=0.01)
     runner.advance(dead, run_id)
-    from app.core.db import transaction
-    from app.engine import store
-    from app.engine.calls import Ledger
-    from app.engine.contract import Answer, Effect
-
     step_run_id = house.steps(run_id)["one"].id
     with transaction(house.engine) as session:
         claim = store.claim_step(session, step_run_id, "dead:1:a", 0.0)
@@ -318,11 +324,6 @@ def test_dead_doers_answers_are_reused_and_its_late_result_is_refused(house: Hou
 def test_unkeyed_send_with_a_lost_reply_stops_and_asks(house: House, sink: Sink) -> None:
     run_id = house.start([{"id": "mail", "type": "send", "config": {"url": sink.url}}])
     runner.advance(house.seat(), run_id)
-    from app.core.db import transaction
-    from app.engine import store
-    from app.engine.calls import Ledger
-    from app.engine.contract import Answer, Effect
-
     with transaction(house.engine) as session:
         claim = store.claim_step(session, house.steps(run_id)["mail"].id, "dead:1:a", 0.0)
     assert claim is not None
@@ -347,11 +348,6 @@ def test_unkeyed_send_with_a_lost_reply_stops_and_asks(house: House, sink: Sink)
 
 def test_two_advances_at_once_are_one(house: House) -> None:
     run_id = house.start([echo("one")])
-    with house.session() as session:
-        session.execute(sa.update(Run).where(Run.id == run_id).values(lease_owner="other", lease_until=sa.func.max(Run.created_at, Run.created_at) if False else Run.created_at))  # fmt: skip
-    from app.core.db import transaction
-    from app.engine import store
-
     with transaction(house.engine) as session:
         held = store.take_run(session, run_id, "a", 60)
     assert held is not None

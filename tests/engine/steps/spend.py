@@ -32,10 +32,14 @@ def run(config: Config, ctx: Context) -> Done:
 
 
 def _post(config: Config, key: str, number: int, timeout_s: float) -> Answer:
-    request = urllib.request.Request(f"{config.url}?number={number}", method="POST", headers={"Idempotency-Key": key})
+    request = urllib.request.Request(
+        f"{config.url}?number={number}", method="POST", headers={"Idempotency-Key": key}
+    )
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as reply:
-            return Answer(reply.read().decode(), cost_microusd=config.cost, tokens_in=10, tokens_out=5, model="sink-1")
+            return Answer(
+                reply.read().decode(), cost_microusd=config.cost, tokens_in=10, tokens_out=5, model="sink-1"
+            )
     except urllib.error.HTTPError as error:
         if error.code == 429:
             raise StepError(
