@@ -279,5 +279,6 @@ def _trail(found: Document, revisions: Sequence[DocumentRevision]) -> list[Event
         before = revision
     if found.approved_at is not None:
         by = f"Approved by {found.approved_by}" if found.approved_by else "Approved"
-        events.append(Event("user-check", by, f"Version {found.version}", found.approved_at, "c-go"))
+        version = max((each.version for each in revisions if each.at <= found.approved_at), default=found.version)
+        events.append(Event("user-check", by, f"Version {version}", found.approved_at, "c-go"))
     return sorted(events, key=lambda event: event.at)

@@ -109,7 +109,7 @@ def log(run_id: str) -> Response:
         lines=queries.log_lines(db.session(), run.id, level=level if level in ("info", "warning", "error") else None),
         steps=queries.step_runs(db.session(), run.id),
         calls=queries.calls(db.session(), run.id),
-        definition=workflows.load_definition(db.session(), run.version_id),
+        names={step.id: step.name for step in workflows.load_definition(db.session(), run.version_id).steps},
         version=queries.version_facts(db.session(), run),
     )
 
