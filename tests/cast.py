@@ -85,7 +85,7 @@ def add_editor(cast: Cast) -> Person:
 
 
 def _person(name: str, role: Role, workspace_id: str) -> Person:
-    email = f"{name.split()[0].lower()}@{'north' if name[0] in 'ABD' else 'south'}.example"
+    email = f"{name.split(maxsplit=1)[0].lower()}@{'north' if name[0] in 'ABD' else 'south'}.example"
     user = service.create_user(
         db.session(), email=email, name=name, password=PASSWORD, password_hash=password_hash(),
         workspace_id=workspace_id, role=role, check_password=False,

@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong: nesting, doubled ids, inline code, fields without a label, forms without a token, GET that writes."""
+        """What is wrong: nesting, doubled ids, inline code, fields without a label, pictures without words."""
         found = [*self._faults, *(f"<{tag}> is not closed" for tag in self._open)]
         ids = Counter(attrs["id"] for _, attrs in self.tags if attrs.get("id"))
         found += [f"id {name} stands {times} times" for name, times in ids.items() if times > 1]
@@ -68,9 +68,9 @@ class Page(HTMLParser):
         found = [f"<{tag} {name}=…>" for name in attrs if name == "style" or name.startswith(("on", "hx-on"))]
         if tag == "style" or (tag == "script" and "src" not in attrs):
             found.append(f"inline <{tag}>")
-        if tag in LABELLED and attrs.get("type") not in UNLABELLED_TYPES:
-            if not is_labelled and not {"aria-label", "aria-labelledby"} & set(attrs):
-                found.append(f"<{tag} name={attrs.get('name')}> has no label")
+        is_named = is_labelled or bool({"aria-label", "aria-labelledby"} & set(attrs))
+        if tag in LABELLED and attrs.get("type") not in UNLABELLED_TYPES and not is_named:
+            found.append(f"<{tag} name={attrs.get('name')}> has no label")
         if tag == "img" and "alt" not in attrs:
             found.append(f"<img src={attrs.get('src')}> has no alt")
         if any(value.lower().startswith("javascript:") for value in attrs.values()):
@@ -85,7 +85,9 @@ class Page(HTMLParser):
 
     def fields(self) -> dict[str, str]:
         """Return name and value of every hidden and text field."""
-        return {attrs["name"]: attrs.get("value", "") for attrs in self.attributes("input") if "name" in attrs}
+        return {
+            attrs["name"]: attrs.get("value", "") for attrs in self.attributes("input") if "name" in attrs
+        }
 
 
 def token(html: str) -> str:

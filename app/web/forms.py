@@ -15,12 +15,13 @@ from wtforms import (
     Field,
     FloatField,
     IntegerField,
+    SelectChoice,
     SelectField,
     SelectMultipleField,
     StringField,
     TextAreaField,
 )
-from wtforms.csrf.core import CSRF
+from wtforms.csrf.core import CSRF, CSRFTokenField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from app.core.errors import FieldError, Invalid
@@ -31,6 +32,10 @@ LONG = 200  # characters from which a text gets several lines
 
 class _OurToken(CSRF):
     """Put our token into the form; it was checked before the view was called."""
+
+    def setup_form(self, form: Any) -> list[tuple[str, Any]]:
+        """Leave the field's id out: a page may have several forms."""
+        return [(form.meta.csrf_field_name, CSRFTokenField(csrf_impl=self, render_kw={"id": False}))]
 
     def generate_csrf_token(self, csrf_token_field: Field) -> str:
         return token()
@@ -131,11 +136,11 @@ def _kind(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _choices(kind: Any) -> list[tuple[str, str]] | None:
+def _choices(kind: Any) -> list[SelectChoice] | None:
     if get_origin(kind) is Literal:
         values = [str(value) for value in get_args(kind)]
     elif isinstance(kind, type) and issubclass(kind, Enum):
         values = [str(member.value) for member in kind]
     else:
         return None
-    return [(value, value.replace("_", " ").capitalize()) for value in values]
+    return [SelectChoice(value, value.replace("_", " ").capitalize()) for value in values]

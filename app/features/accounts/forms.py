@@ -2,7 +2,7 @@
 
 from zoneinfo import available_timezones
 
-from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField
+from wtforms import EmailField, PasswordField, RadioField, SelectChoice, SelectField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from app.features.accounts.passwords import LONGEST, SHORTEST
@@ -13,10 +13,10 @@ _NEEDED = "This needs an answer."
 _PASSWORD_HELP = f"At least {SHORTEST} characters; a short sentence is easy to remember."
 
 
-def _zones() -> list[tuple[str, str]]:
+def _zones() -> list[SelectChoice]:
     names = sorted(name for name in available_timezones() if name.startswith(_REGIONS))
     ordered = sorted(names, key=lambda name: _REGIONS.index(name.partition("/")[0] + "/"))
-    return [(name, name.replace("_", " ")) for name in [*ordered, "UTC"]]
+    return [SelectChoice(name, name.replace("_", " ")) for name in [*ordered, "UTC"]]
 
 
 class SignInForm(Form):
@@ -60,5 +60,11 @@ class ThemeForm(Form):
     """How pages look to one person."""
 
     theme = RadioField(
-        "Theme", choices=[("light", "Light"), ("dark", "Dark"), ("", "Like my system")], default=""
+        "Theme",
+        choices=[
+            SelectChoice("light", "Light"),
+            SelectChoice("dark", "Dark"),
+            SelectChoice("", "Like my system"),
+        ],
+        default="",
     )

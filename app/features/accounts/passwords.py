@@ -77,7 +77,8 @@ def is_common(password: str, about: tuple[str, ...] = ()) -> bool:
     known = _common() | {
         word.lower() for text in about for word in re.split(r"[\s@._-]+", text) if len(word) > 3
     }
-    plain = {re.sub(r"[\W\d_]+", "", low), re.sub(r"[\W\d_]+", "", low.translate(_LEET))}
+    core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", low)  # without the year and the exclamation marks around it
+    plain = {re.sub(r"[\W\d_]+", "", text) for text in (low, core.translate(_LEET))}
     whole = {low, re.sub(r"[\W_]+", "", low)}
     return any(_is_made_of(text, known) for text in plain | whole if text) or any(
         _is_row(text) for text in plain

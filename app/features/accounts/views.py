@@ -95,7 +95,9 @@ def set_up(token: str) -> Response:
     if not form.validate():
         return page("accounts/setup.html", form=form, token=token, status=422)
     try:
-        service.checked_person(email=form.text("email"), name=form.text("name"), password=form.text("password"))
+        service.checked_person(
+            email=form.text("email"), name=form.text("name"), password=form.text("password")
+        )
         user = service.set_up(
             db.session(),
             token,
