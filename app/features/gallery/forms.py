@@ -83,7 +83,8 @@ def show_problems(form: Form, problems: Iterable[FieldError]) -> None:
     for problem in problems:
         name = name_of(problem.path.rsplit("/", 1)[-1])
         if name in form:
-            text = " ".join(part for part in (problem.message, problem.fix) if part)
+            fix = "" if problem.code == "required" else problem.fix
+            text = " ".join(part for part in (problem.message, fix) if part)
             form[name].errors = [*form[name].errors, text]
 
 
@@ -95,62 +96,73 @@ def _field(question: Input, choices: Choices) -> Field:
     }
     if question.required:
         common["validators"] = [_Marked()]
-    attributes: dict[str, Any] = {"placeholder": question.placeholder} if question.placeholder else {}
     match question.type:
-        case InputType.LONG_TEXT | InputType.CSV | InputType.JSON:
-            attributes["rows"] = (
-                6 if rules.takes_file(question) or question.type is not InputType.LONG_TEXT else 3
-            )
-            return TextAreaField(render_kw=attributes | _limit(question), **common)
-        case InputType.NUMBER | InputType.MONEY | InputType.PERCENT:
-            return StringField(
-                render_kw=attributes | {"inputmode": "decimal", "autocomplete": "off"}, **common
-            )
-        case InputType.INTEGER:
-            return StringField(
-                render_kw=attributes | {"inputmode": "numeric", "autocomplete": "off"}, **common
-            )
         case InputType.BOOLEAN:
             return BooleanField(**common)
-        case InputType.DATE:
-            return StringField(widget=DateInput(), render_kw=attributes | _bounds(question), **common)
-        case InputType.DATETIME:
-            return StringField(widget=DateTimeLocalInput(), render_kw=attributes, **common)
-        case InputType.CHOICE:
+        case InputType.CHOICE | InputType.MULTI_CHOICE:
             listed = [(choice, choice[:1].upper() + choice[1:]) for choice in question.choices]
-            if len(listed) <= MOST_BUTTONS and question.default is not None:
-                return RadioField(choices=listed, validate_choice=False, **common)
-            return SelectField(choices=[("", "Choose"), *listed], validate_choice=False, **common)
-        case InputType.MULTI_CHOICE:
-            listed = [(choice, choice[:1].upper() + choice[1:]) for choice in question.choices]
-            return _ticks(listed, common)
-        case InputType.DOCUMENT | InputType.IMAGE:
-            listed = list(choices.get(question.type.value, ()))
-            return SelectField(choices=[("", "None"), *listed], validate_choice=False, **common)
-        case InputType.DOCUMENTS | InputType.IMAGES:
-            return _ticks(list(choices.get(question.type.value.removesuffix("s"), ())), common)
-        case InputType.EMAIL:
-            people = {"list": "people", "autocomplete": "off", "autocapitalize": "off"}
-            return EmailField(render_kw=attributes | people, **common)
-        case InputType.PEOPLE:
-            attributes.setdefault("placeholder", "name@dealership.com, other@dealership.com")
-            return StringField(
-                render_kw=attributes | {"autocomplete": "off", "autocapitalize": "off"}, **common
-            )
-        case InputType.PHONE:
-            return TelField(render_kw=attributes | {"autocomplete": "off"}, **common)
-        case InputType.URL:
-            return URLField(render_kw=attributes | {"autocomplete": "off"}, **common)
-        case InputType.VIN:
-            attributes |= {
-                "autocapitalize": "characters",
-                "autocomplete": "off",
-                "spellcheck": "false",
-                "maxlength": "20",
-            }
-            return StringField(render_kw=attributes, **common)
-        case InputType.TEXT:
-            return StringField(render_kw=attributes, **common)
+            return _choosing(question, listed, common)
+        case InputType.DOCUMENT | InputType.DOCUMENTS | InputType.IMAGE | InputType.IMAGES:
+            return _choosing(question, list(choices.get(question.type.value.removesuffix("s"), ())), common)
+        case _:
+            return _typed(question, common)
+
+
+def _choosing(question: Input, listed: list[tuple[str, str]], common: dict[str, Any]) -> Field:
+    """Return a field to choose one or several with: buttons where they are few and one is chosen already."""
+    if question.type in _SEVERAL:
+        return SelectMultipleField(
+            choices=listed,
+            validate_choice=False,
+            widget=ListWidget(prefix_label=False),
+            option_widget=CheckboxInput(),
+            **common,
+        )
+    if len(listed) <= MOST_BUTTONS and question.default is not None:
+        return RadioField(choices=listed, validate_choice=False, **common)
+    return SelectField(choices=[("", "Choose"), *listed], validate_choice=False, **common)
+
+
+def _typed(question: Input, common: dict[str, Any]) -> Field:
+    """Return a field to type into, with the keyboard that fits on a phone."""
+    kind, attributes = _TYPED[question.type]
+    attributes = dict(attributes)
+    if question.placeholder:
+        attributes["placeholder"] = question.placeholder
+    if kind is TextAreaField:
+        is_large = rules.takes_file(question) or question.type is not InputType.LONG_TEXT
+        attributes["rows"] = "6" if is_large else "3"
+    if question.type is InputType.DATE:
+        bounds = (("min", question.min), ("max", question.max))
+        attributes |= {key: str(bound) for key, bound in bounds if bound is not None}
+        common["widget"] = DateInput()
+    if question.type is InputType.DATETIME:
+        common["widget"] = DateTimeLocalInput()
+    return kind(render_kw=attributes, **common)
+
+
+_SEVERAL = (InputType.MULTI_CHOICE, InputType.DOCUMENTS, InputType.IMAGES)
+_QUIET = {"autocomplete": "off", "autocapitalize": "off"}
+_TYPED: dict[InputType, tuple[type[Field], dict[str, str]]] = {
+    InputType.TEXT: (StringField, {}),
+    InputType.LONG_TEXT: (TextAreaField, {}),
+    InputType.CSV: (TextAreaField, {"spellcheck": "false"}),
+    InputType.JSON: (TextAreaField, {"spellcheck": "false"}),
+    InputType.NUMBER: (StringField, {"inputmode": "decimal", "autocomplete": "off"}),
+    InputType.MONEY: (StringField, {"inputmode": "decimal", "autocomplete": "off"}),
+    InputType.PERCENT: (StringField, {"inputmode": "decimal", "autocomplete": "off"}),
+    InputType.INTEGER: (StringField, {"inputmode": "numeric", "autocomplete": "off"}),
+    InputType.DATE: (StringField, {}),
+    InputType.DATETIME: (StringField, {}),
+    InputType.EMAIL: (EmailField, {"list": "people", **_QUIET}),
+    InputType.PEOPLE: (StringField, {"placeholder": "name@dealership.com, other@dealership.com", **_QUIET}),
+    InputType.PHONE: (TelField, {"autocomplete": "off"}),
+    InputType.URL: (URLField, {"autocomplete": "off"}),
+    InputType.VIN: (
+        StringField,
+        {"autocapitalize": "characters", "autocomplete": "off", "spellcheck": "false", "maxlength": "20"},
+    ),
+}
 
 
 class _Marked:
@@ -160,27 +172,6 @@ class _Marked:
 
     def __call__(self, form: Any, field: Any) -> None:
         """Let everything pass."""
-
-
-def _ticks(listed: list[tuple[str, str]], common: dict[str, Any]) -> Field:
-    return SelectMultipleField(
-        choices=listed,
-        validate_choice=False,
-        widget=ListWidget(prefix_label=False),
-        option_widget=CheckboxInput(),
-        **common,
-    )
-
-
-def _limit(question: Input) -> dict[str, str]:
-    """Say how many characters fit, for the counter; the field itself takes more, so that nothing is cut in silence."""
-    return {"data-limit": str(question.max_length)} if question.max_length else {}
-
-
-def _bounds(question: Input) -> dict[str, str]:
-    return {
-        key: str(bound) for key, bound in (("min", question.min), ("max", question.max)) if bound is not None
-    }
 
 
 def _shown(question: Input, value: Any, zone: ZoneInfo) -> Any:

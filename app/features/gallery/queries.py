@@ -123,7 +123,12 @@ def last_inputs(session: Session, workspace_id: str, user_id: str, slug: str) ->
     wanted = (
         sa.select(Run.inputs)
         .join(Workflow, Workflow.id == Run.workflow_id)
-        .where(Run.workspace_id == workspace_id, Run.started_by == user_id, Workflow.template_slug == slug)
+        .where(
+            Run.workspace_id == workspace_id,
+            Run.started_by == user_id,
+            Run.trigger_kind != rules.SEED,
+            Workflow.template_slug == slug,
+        )
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(1)
     )

@@ -8,12 +8,32 @@ from zoneinfo import ZoneInfo
 
 from app.definition.schema import Definition, Input, InputType, Step
 from app.definition.value_filters import FILTERS
-from app.definition.values import ValueInvalid, ValueProblem, as_text, evaluate, parse_value, resolve
+from app.definition.values import (
+    Expression,
+    Filtered,
+    Named,
+    Part,
+    ValueInvalid,
+    ValueProblem,
+    as_text,
+    evaluate,
+    parse_value,
+    resolve,
+)
 from app.engine import catalog
-from app.engine.contract import Effect
+from app.engine.contract import Effect, StepType
 from app.features.gallery import rules
 
 _LONG = 400
+_WORKING = frozenset({"generate_copy", "generate_image"})
+_SAID = {
+    "attach_images": "You can swap it later",
+    "condition": "What comes next depends on it",
+    "delay": "The run goes on by itself then",
+    "review": "By e-mail, on a phone, without an account",
+    "notify": "By e-mail, with a link to all of it",
+    "transform": "From your answers",
+}
 _REFUSALS = frozenset({"rejected", "expired", "failed"})
 
 
@@ -67,7 +87,7 @@ class Made:
 def rows(definition: Definition, inputs: Mapping[str, Any], zone: ZoneInfo) -> list[Row]:
     """Return all answers in words, in the order they were asked."""
     return [
-        Row(question.key, question.label.rstrip("?"), text, number, bool(text))
+        Row(question.key, question.label, text, number, bool(text))
         for number, (_, questions) in enumerate(rules.pages(definition), 1)
         for question in questions
         for text in [in_words(question, inputs.get(question.key), zone)]
@@ -92,6 +112,8 @@ def in_words(question: Input, value: Any, zone: ZoneInfo) -> str:
             return f"{_day(local)}, {local:%H:%M}"
         case InputType.INTEGER | InputType.NUMBER:
             return f"{value:,}"
+        case InputType.CHOICE:
+            return str(value)[:1].upper() + str(value)[1:]
         case InputType.JSON:
             return _cut(str(FILTERS["json"].run(value)))
         case _:
@@ -143,7 +165,9 @@ def sends_nothing_else(definition: Definition) -> bool:
 def made(definition: Definition, inputs: Mapping[str, Any]) -> list[Made]:
     """Return how it is made, step by step, with *inputs* in the sentences."""
     scope = {"inputs": dict(inputs), "run": {"started_by": {"name": "you", "email": "you"}}}
-    return [_made(step, scope) for step in definition.steps if step.type not in ("parallel", "merge")]
+    return [
+        _made(step, definition, scope) for step in definition.steps if step.type not in ("parallel", "merge")
+    ]
 
 
 def at_hand(definition: Definition) -> list[Input]:
@@ -161,16 +185,24 @@ def at_hand(definition: Definition) -> list[Input]:
     return (required + rest)[:6]
 
 
-def _made(step: Step, scope: Mapping[str, Any]) -> Made:
+def _made(step: Step, definition: Definition, scope: Mapping[str, Any]) -> Made:
     step_type = catalog.step_type(step.type)
     if step_type is None:
         return Made("route", step.name, "")
-    text = ""
+    text = _SAID.get(step.type) or _summary(step_type, _filled(step.config, scope))
+    beside = [other for other in definition.steps if other.after == step.after and other.type in _WORKING]
+    if len(beside) > 1 and step in beside[1:]:
+        text = f"{text}, at the same time" if text else "At the same time"
+    return Made(step_type.icon, step.name, text)
+
+
+def _summary(step_type: StepType, config: Mapping[str, Any]) -> str:
+    """Return the type's own sentence without the prompt that may follow it; nothing where a run alone can tell."""
     try:
-        text = step_type.summary(_filled(step.config, scope))
+        text = step_type.summary(config).partition(": ")[0].replace("**", "")
     except (KeyError, TypeError, ValueError, AttributeError):
-        text = step_type.description  # a config whose values are known only in a run
-    return Made(step_type.icon, step.name, text.replace("**", "") if "{{" not in text else step_type.label)
+        return ""
+    return "" if "{{" in text else text
 
 
 def _filled(value: Any, scope: Mapping[str, Any]) -> Any:
@@ -210,7 +242,7 @@ def _may(definition: Definition, step: Step) -> bool:
     return any(_may(definition, definition.step(source)) for source, _, _ in entries)
 
 
-def _pieces(prompt: str, scope: Mapping[str, Any]) -> Iterator[Piece]:
+def _pieces(prompt: str, scope: dict[str, Any]) -> Iterator[Piece]:
     try:
         pieces: Iterable[Any] = parse_value(prompt).pieces
     except ValueInvalid:
@@ -223,7 +255,18 @@ def _pieces(prompt: str, scope: Mapping[str, Any]) -> Iterator[Piece]:
             text = as_text(resolve(piece, scope))
         except ValueProblem:
             text = ""
-        yield Piece(_cut(text, 160) or "…", is_answer=True)
+        yield Piece(_cut(text, 160) or "…", is_answer=not text or _is_answered(piece, scope["inputs"]))
+
+
+def _is_answered(expression: Expression, answers: Mapping[str, Any]) -> bool:
+    """Tell whether a value came from an answer, not from what stands in for a missing one."""
+    match expression:
+        case Named(("inputs", str(key), *_)):
+            return answers.get(key) not in (None, "")
+        case Filtered(of, _, _) | Part(of, _):
+            return _is_answered(of, answers)
+        case _:
+            return False
 
 
 def _day(value: date) -> str:

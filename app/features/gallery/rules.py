@@ -19,6 +19,7 @@ ONE_PAGE = 7
 FILE_CHARS = 10_000
 """A long text that may hold so many characters can also be filled from a file."""
 
+_SHORT = (InputType.DATE, InputType.DATETIME, InputType.INTEGER, InputType.NUMBER, InputType.MONEY)
 _WORD = re.compile(r"[a-z0-9]+")
 _SMALL = frozenset("a an and for from in of on or our the to with my your me us some make write new".split())
 
@@ -104,6 +105,18 @@ def pages(definition: Definition) -> list[tuple[str, tuple[Input, ...]]]:
     for question in questions:
         groups.setdefault(question.group or "Your answers", []).append(question)
     return [(title, tuple(asked)) for title, asked in groups.items()]
+
+
+def rows(questions: Sequence[Input]) -> list[tuple[Input, ...]]:
+    """Return the questions of a page as they stand: two short ones of a kind that follow each other share a row."""
+    found: list[tuple[Input, ...]] = []
+    for question in questions:
+        before = found[-1] if found else ()
+        if len(before) == 1 and before[0].type is question.type and question.type in _SHORT:
+            found[-1] = (*before, question)
+        else:
+            found.append((question,))
+    return found
 
 
 def _words(text: str) -> list[str]:

@@ -10,13 +10,16 @@ from flask import Blueprint, Response, request, url_for
 
 from app.core.db import db
 from app.core.errors import FieldError, Invalid
+from app.definition import lanes
 from app.definition.schema import Definition, InputType
+from app.engine import catalog
 from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
-from app.features.accounts.guards import Who, requires, who
+from app.features.accounts.guards import requires, who
+from app.features.accounts.queries import Who
 from app.features.files import queries as files
 from app.features.files.service import read_upload
-from app.features.gallery import forms, queries, quote, service
+from app.features.gallery import forms, queries, quote, rules, service
 from app.features.gallery.asking import Asking
 from app.features.gallery.enums import Category, Sort
 from app.features.runs import queries as run_queries
@@ -73,6 +76,8 @@ def show(slug: str) -> Response:
         template=template,
         category=_one_of(Category, template.category),
         definition=definition,
+        places=lanes.layout(definition),
+        types=catalog.step_types(),
         facts=queries.facts(session, me.workspace_id, [slug])[slug],
         sample=sample,
         shown=shown,
@@ -134,11 +139,12 @@ def same_as_last_time(slug: str) -> Response:
     asking = _asking(slug)
     known = {question.key for question in asking.definition.inputs}
     run_id = request.form.get("run", "")
+    last: Mapping[str, Any] | None
     if run_id:
         last = run_queries.run(session, me.workspace_id, run_id).inputs
     else:
-        last = queries.last_inputs(session, me.workspace_id, me.user_id, slug) or {}
-    answers = {key: value for key, value in last.items() if key in known}
+        last = queries.last_inputs(session, me.workspace_id, me.user_id, slug)
+    answers = {key: value for key, value in (last or {}).items() if key in known}
     service.keep_answers(
         session,
         workspace_id=me.workspace_id,
@@ -252,6 +258,7 @@ def _ask(asking: Asking, number: int, form: Form, *, status: int = 200) -> Respo
         status=status,
         asking=asking,
         number=number,
+        rows=rules.rows(asking.questions(number)),
         form=form,
         told=_told(asking),
         saved=asking.draft is not None,

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, request
 
 from app.core.db import db
+from app.definition import lanes
 from app.engine import catalog
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
@@ -30,12 +31,14 @@ def show(workflow_id: str) -> Response:
     written = request.args.get("version", "")
     chosen = next((version for version in versions if str(version.number) == written), None)
     shown = chosen or queries.current_version(session, workflow)
+    definition = queries.load_definition(session, shown.id)
     return htmx.page(
         "workflows/show.html",
         workflow=workflow,
         versions=versions,
         shown=shown,
-        definition=queries.load_definition(session, shown.id),
+        definition=definition,
+        places=lanes.layout(definition),
         types=catalog.step_types(),
         names=queries.publishers(session, versions),
     )

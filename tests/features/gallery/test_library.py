@@ -32,9 +32,16 @@ def test_each_template_has_two_ai_steps_lanes_or_a_branch_a_review_and_a_notice(
 @pytest.mark.parametrize("slug", SLUGS)
 def test_each_template_tells_somebody_when_it_is_refused(slug: str) -> None:
     definition = Definition.model_validate(_file(slug).definition)
-    refused = {entry for step in definition.steps for entry in step.after if entry.endswith((":rejected", ":expired"))}
+    refused = {
+        entry
+        for step in definition.steps
+        for entry in step.after
+        if entry.endswith((":rejected", ":expired"))
+    }
 
-    for review in (step.id for step in definition.steps if step.type == "review" and step.id != "check_second"):
+    for review in (
+        step.id for step in definition.steps if step.type == "review" and step.id != "check_second"
+    ):
         assert {f"{review}:rejected", f"{review}:expired"} <= refused
 
 
@@ -65,7 +72,9 @@ def test_facebook_asks_for_nothing_but_the_offer_and_keeps_to_facebooks_limits()
 
 def test_a_faulty_file_names_every_fault_and_its_place(tmp_path: Path) -> None:
     text = (library.FOLDER / "facebook-ads-campaign.yaml").read_text("utf-8")
-    text = text.replace("type: attach_images", "type: glue").replace('label: "Facebook ads: {{ inputs.offer', 'label: "{{ inputs.car')
+    text = text.replace("type: attach_images", "type: glue").replace(
+        'label: "Facebook ads: {{ inputs.offer', 'label: "{{ inputs.car'
+    )
     text = text.replace("copies: 10\n", "copies: 99\n")
     (tmp_path / "facebook-ads-campaign.yaml").write_text(text, "utf-8")
 
@@ -76,7 +85,9 @@ def test_a_faulty_file_names_every_fault_and_its_place(tmp_path: Path) -> None:
     assert problem.path == "/facebook-ads-campaign/definition/steps/2/type"
     assert problem.code == "unknown_type"
 
-    (tmp_path / "facebook-ads-campaign.yaml").write_text(text.replace("type: glue", "type: attach_images"), "utf-8")
+    (tmp_path / "facebook-ads-campaign.yaml").write_text(
+        text.replace("type: glue", "type: attach_images"), "utf-8"
+    )
     with pytest.raises(Invalid) as caught:
         library.read_all(tmp_path)
     assert [problem.path for problem in caught.value.problems] == [

@@ -35,7 +35,9 @@ def test_the_starter_is_asked_when_nobody_is_named() -> None:
     definition = _definition("facebook-ads-campaign")
     for approver, person in ((None, "alice@example.com"), ("bob@example.com", "bob@example.com")):
         scope = {"inputs": clean_inputs(definition, {"offer": "A car", "approver": approver}), "run": RUN}
-        assert quote.asked(definition, scope) == [quote.Asked("The approver decides", (person,), 72, may=False)]
+        assert quote.asked(definition, scope) == [
+            quote.Asked("The approver decides", (person,), 72, may=False)
+        ]
         assert quote.mails(definition, scope) == [
             quote.Mail("Mail the finished ads", ("alice@example.com",), may=False),
             quote.Mail("Say why not", ("alice@example.com",), may=True),
@@ -66,9 +68,11 @@ def test_the_told_sentence_marks_answers_and_leaves_a_gap_for_missing_ones() -> 
 
 def test_how_it_is_made_fills_in_the_answers_and_leaves_out_forks() -> None:
     definition = _definition("facebook-ads-campaign")
-    made = quote.made(definition, {"offer": "A car", "copies": 10, "pictures": 5, "picture_style": "showroom"})
+    made = quote.made(
+        definition, {"offer": "A car", "copies": 10, "pictures": 5, "picture_style": "showroom"}
+    )
     assert [step.name for step in made] == [step.name for step in definition.steps]
-    assert made[1].text == "Make 5 pictures in showroom style, square"
+    assert made[1].text == "Make 5 pictures in showroom style, square, at the same time"
     assert not any("{{" in step.text or "**" in step.text for step in made)
 
 

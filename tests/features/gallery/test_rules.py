@@ -9,12 +9,19 @@ from app.definition.schema import Definition
 from app.features.gallery import rules
 
 RECALL = SimpleNamespace(
-    name="Service-recall outreach", summary="Letters, mails and a call list", tags=["recall", "letter"], gets=["A call list"]
+    name="Service-recall outreach",
+    summary="Letters, mails and a call list",
+    tags=["recall", "letter"],
+    gets=["A call list"],
 )
-ADS = SimpleNamespace(name="Facebook Ads Campaign", summary="Ten ads", tags=["meta", "new car arrived"], gets=["10 ads"])
+ADS = SimpleNamespace(
+    name="Facebook Ads Campaign", summary="Ten ads", tags=["meta", "new car arrived"], gets=["10 ads"]
+)
 
 
-@pytest.mark.parametrize("text", ["recall letter", "a letter for the recall", "Recalls", "letters", "lett", "CALL list"])
+@pytest.mark.parametrize(
+    "text", ["recall letter", "a letter for the recall", "Recalls", "letters", "lett", "CALL list"]
+)
 def test_a_search_finds_by_words_plurals_and_beginnings(text: str) -> None:
     assert rules.match(RECALL, text) > 0
 
