@@ -46,16 +46,25 @@ def list_(status: str, email: str | None, workspace: str | None, as_json: bool) 
             )
             for one in found
         ]
-        output.show_table(("Id", "Status", "Until", "Waits for", "Title"), rows, empty="Nothing waits for a decision.")
+        output.show_table(
+            ("Id", "Status", "Until", "Waits for", "Title"), rows, empty="Nothing waits for a decision."
+        )
 
 
 @command.command("decide")
 @click.argument("approval")
 @click.argument("decision", type=click.Choice(["approved", "rejected", "approve", "reject"]))
 @click.option("--reason", default="", help="Why; a rejection needs one.")
-@click.option("--edits", "edits_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.json",
-              help='Changed texts: {"<document id>": {"title": "…", "body": "…"}}.')
-@click.option("--as", "email", metavar="EMAIL", help="Which of those asked decides; needed where there are several.")
+@click.option(
+    "--edits",
+    "edits_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.json",
+    help='Changed texts: {"<document id>": {"title": "…", "body": "…"}}.',
+)
+@click.option(
+    "--as", "email", metavar="EMAIL", help="Which of those asked decides; needed where there are several."
+)
 @workspace_option
 @json_option
 def decide(
@@ -103,7 +112,9 @@ def _person(people: Any, email: str | None) -> Any:
         for person in people:
             if person.email == email.strip().lower():
                 return person
-        raise Forbidden(f"{email} was not asked.", fix=f"Asked are: {', '.join(person.email for person in people)}.")
+        raise Forbidden(
+            f"{email} was not asked.", fix=f"Asked are: {', '.join(person.email for person in people)}."
+        )
     left = [person for person in people if person.decision is None] or list(people)
     if len(left) != 1:
         names = ", ".join(person.email for person in left)
@@ -123,7 +134,9 @@ def _edits(file: Path | None) -> dict[str, dict[str, str]]:
     except ValueError as error:
         raise Invalid(f"{file} is not JSON ({error}).") from None
     if not isinstance(data, dict) or not all(map(_is_edit, data.values())):
-        raise Invalid(f"{file} holds no edits.", fix='Write it as {"<document id>": {"title": "…", "body": "…"}}.')
+        raise Invalid(
+            f"{file} holds no edits.", fix='Write it as {"<document id>": {"title": "…", "body": "…"}}.'
+        )
     return data
 
 

@@ -160,7 +160,9 @@ def _follow(workspace_id: str, run_id: str, show: "Callable[[Run], None]") -> in
                     return code
         if seen.status == "queued" and not has_said and time.monotonic() - began > PATIENCE_S:
             has_said = True
-            output.say("Nothing has taken this run up yet: does bin/dev, bin/greenlight serve or a worker run?")
+            output.say(
+                "Nothing has taken this run up yet: does bin/dev, bin/greenlight serve or a worker run?"
+            )
         time.sleep(POLL_S)  # another process changes it, and the database does not call back
 
 
@@ -178,7 +180,10 @@ def _bar(workspace_id: str, run_id: str) -> int:
             workspace_id,
             run_id,
             lambda run: progress.update(
-                task, completed=run.progress, number=run.number, doing=run.doing or run.status.replace("_", " ")
+                task,
+                completed=run.progress,
+                number=run.number,
+                doing=run.doing or run.status.replace("_", " "),
             ),
         )
 

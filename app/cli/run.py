@@ -24,7 +24,12 @@ def command() -> None:
 @workspace_option
 @json_option
 def list_(
-    status: tuple[str, ...], search: str | None, limit: int, cursor: str | None, workspace: str | None, as_json: bool
+    status: tuple[str, ...],
+    search: str | None,
+    limit: int,
+    cursor: str | None,
+    workspace: str | None,
+    as_json: bool,
 ) -> None:
     """List the runs, the newest first."""
     from app.engine.enums import RunStatus
@@ -35,7 +40,12 @@ def list_(
         raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(RunStatus)}.", param_hint="--status")
     with open_desk(workspace, reading=True) as desk:
         found = queries.runs(
-            desk.session, desk.workspace.id, status=status or None, text=search, limit=limit + 1, before=cursor
+            desk.session,
+            desk.workspace.id,
+            status=status or None,
+            text=search,
+            limit=limit + 1,
+            before=cursor,
         )
         following = found[limit - 1].id if len(found) > limit else None
         found = found[:limit]
@@ -43,7 +53,13 @@ def list_(
             output.show_list([queries.as_json(desk.session, run) for run in found], following)
             return
         rows = [
-            (run.number, run.status.replace("_", " "), f"{run.progress:.0%}", clock.iso(run.created_at), run.label)
+            (
+                run.number,
+                run.status.replace("_", " "),
+                f"{run.progress:.0%}",
+                clock.iso(run.created_at),
+                run.label,
+            )
             for run in found
         ]
         output.show_table(("No.", "Status", "Done", "Started", "Name"), rows, empty="There is no run yet.")
@@ -82,7 +98,9 @@ def watch(run: str, workspace: str | None, as_json: bool) -> int:
 
 @command.command("logs")
 @click.argument("run")
-@click.option("--level", type=click.Choice(["debug", "info", "warning", "error"]), help="Only lines of this level.")
+@click.option(
+    "--level", type=click.Choice(["debug", "info", "warning", "error"]), help="Only lines of this level."
+)
 @click.option("--limit", type=click.IntRange(1, 5000), default=500, show_default=True)
 @workspace_option
 @json_option
@@ -132,7 +150,9 @@ def _control(name: str, verb: str, sentence: str) -> Callable[..., None]:
     return _steer
 
 
-pause = _control("pause", "begins nothing new; what is under way ends first", "Pause a run after what is under way.")
+pause = _control(
+    "pause", "begins nothing new; what is under way ends first", "Pause a run after what is under way."
+)
 resume = _control("resume", "goes on", "Let a paused run go on.")
 stop = _control("stop", "stops", "Stop a run for good.")
 command.add_command(alias(command.commands["stop"]), "cancel")
@@ -154,7 +174,8 @@ def _show(facts: dict[str, Any], doing: str) -> None:
     )
     click.echo()
     rows = [
-        (step["id"], step["status"].replace("_", " "), step["outcome"] or "", _note(step)) for step in facts["steps"]
+        (step["id"], step["status"].replace("_", " "), step["outcome"] or "", _note(step))
+        for step in facts["steps"]
     ]
     output.show_table(("Step", "Status", "Outcome", ""), rows, empty="It has no step.")
     if facts["documents"]:
@@ -166,4 +187,6 @@ def _show(facts: dict[str, Any], doing: str) -> None:
 def _note(step: dict[str, Any]) -> str:
     if step["error"]:
         return str(step["error"].get("message", ""))
-    return step["reason"] or (f"{step['duration_ms'] / 1000:.1f} s" if step["duration_ms"] is not None else "")
+    return step["reason"] or (
+        f"{step['duration_ms'] / 1000:.1f} s" if step["duration_ms"] is not None else ""
+    )

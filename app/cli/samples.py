@@ -93,7 +93,8 @@ def _asks(session: "Session", run_id: str) -> bool:
     from app.features.runs import queries
 
     return any(
-        wait.kind == "approval" and wait.status == WaitStatus.WAITING for wait in queries.waits(session, run_id)
+        wait.kind == "approval" and wait.status == WaitStatus.WAITING
+        for wait in queries.waits(session, run_id)
     )
 
 
@@ -110,7 +111,12 @@ def _decide(session: "Session", workspace_id: str, run_id: str) -> None:
         for person in queries.people(session, approval.id):
             try:
                 service.decide(
-                    session, approval, person, decision=Decision.APPROVED, by=person.name or person.email, via="seed"
+                    session,
+                    approval,
+                    person,
+                    decision=Decision.APPROVED,
+                    by=person.name or person.email,
+                    via="seed",
                 )
                 session.commit()
             except (Conflict, Gone):

@@ -25,7 +25,9 @@ def command(runs: bool, as_json: bool) -> None:
         changed = write(app, settings)
         made = sample_runs(settings) if runs else 0
     if as_json:
-        output.show_json({"templates_changed": changed, "demo": not settings.is_production, "sample_runs": made})
+        output.show_json(
+            {"templates_changed": changed, "demo": not settings.is_production, "sample_runs": made}
+        )
     else:
         click.echo(f"Templates brought up to date: {changed}." + (f" Sample runs: {made}." if runs else ""))
 

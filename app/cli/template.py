@@ -53,7 +53,11 @@ def show(slug: str, workspace: str | None, as_json: bool) -> None:
             click.echo(f"  · {line}")
         click.echo("\nQuestions (--input key=value; * must be answered)")
         rows = [
-            (f"{question['key']}{'*' if question.get('required') else ''}", question.get("type"), question.get("label"))
+            (
+                f"{question['key']}{'*' if question.get('required') else ''}",
+                question.get("type"),
+                question.get("label"),
+            )
             for question in found.definition.get("inputs", [])
         ]
         output.show_table(("Key", "Type", "Question"), rows, empty="It asks nothing.")

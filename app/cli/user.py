@@ -16,12 +16,24 @@ def command() -> None:
 @click.option("--email", required=True, help="The address to sign in with.")
 @click.option("--name", required=True, help="As shown to colleagues.")
 @click.option("--password", help="At least 12 characters; asked for when left out.")
-@click.option("--role", type=click.Choice(["owner", "editor", "approver"]), default="owner", show_default=True)
-@click.option("--workspace", metavar="NAME", help="Which workspace; one of this name is made when there is none.")
-@click.option("--timezone", default="America/New_York", show_default=True, help="For a workspace that is made.")
+@click.option(
+    "--role", type=click.Choice(["owner", "editor", "approver"]), default="owner", show_default=True
+)
+@click.option(
+    "--workspace", metavar="NAME", help="Which workspace; one of this name is made when there is none."
+)
+@click.option(
+    "--timezone", default="America/New_York", show_default=True, help="For a workspace that is made."
+)
 @json_option
 def create(
-    email: str, name: str, password: str | None, role: str, workspace: str | None, timezone: str, as_json: bool
+    email: str,
+    name: str,
+    password: str | None,
+    role: str,
+    workspace: str | None,
+    timezone: str,
+    as_json: bool,
 ) -> None:
     """Create a person in a workspace; the first one makes the workspace too."""
     import sqlalchemy as sa

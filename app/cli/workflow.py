@@ -62,7 +62,9 @@ def show(workflow: str, workspace: str | None, as_json: bool) -> None:
 @command.command("import")
 @click.argument("file", type=FILE)
 @click.option("--name", help="The workflow's name; otherwise the file's.")
-@click.option("--into", metavar="WORKFLOW", help="Publish it as the next version of this workflow (its id or name).")
+@click.option(
+    "--into", metavar="WORKFLOW", help="Publish it as the next version of this workflow (its id or name)."
+)
 @click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
 @workspace_option
 @json_option
@@ -79,12 +81,16 @@ def import_(
         actor = desk.actor(email)
         if into is not None:
             found = _find(desk.session, desk.workspace.id, into)
-            service.publish(desk.session, found, definition, actor_id=actor.user_id, note=f"Imported from {file.name}")
+            service.publish(
+                desk.session, found, definition, actor_id=actor.user_id, note=f"Imported from {file.name}"
+            )
         else:
             found = service.create(
                 desk.session,
                 workspace_id=desk.workspace.id,
-                name=name or str(about.get("name") or "") or file.stem.replace("-", " ").replace("_", " ").capitalize(),
+                name=name
+                or str(about.get("name") or "")
+                or file.stem.replace("-", " ").replace("_", " ").capitalize(),
                 definition=definition,
                 actor_id=actor.user_id,
                 category=str(about.get("category") or ""),
@@ -132,7 +138,10 @@ def export(workflow: str, target: Path | None, workspace: str | None, as_json: b
         found = _find(desk.session, desk.workspace.id, workflow)
         definition = queries.current_version(desk.session, found).definition
         about = {"name": found.name, "description": found.description, "category": found.category}
-        data: dict[str, Any] = {**{key: value for key, value in about.items() if value}, "definition": definition}
+        data: dict[str, Any] = {
+            **{key: value for key, value in about.items() if value},
+            "definition": definition,
+        }
     text = (
         json.dumps(data, ensure_ascii=False, indent=2) + "\n"
         if as_json
@@ -192,9 +201,15 @@ def _find(session: Any, workspace_id: str, reference: str) -> Any:
 
     if is_id(reference):
         return queries.workflow(session, workspace_id, reference)
-    named = [one for one in queries.workflows(session, workspace_id) if one.name.lower() == reference.strip().lower()]
+    named = [
+        one
+        for one in queries.workflows(session, workspace_id)
+        if one.name.lower() == reference.strip().lower()
+    ]
     if len(named) > 1:
-        raise Invalid(f"{len(named)} workflows are called {reference}.", fix="Give the id: greenlight workflow list")
+        raise Invalid(
+            f"{len(named)} workflows are called {reference}.", fix="Give the id: greenlight workflow list"
+        )
     if not named:
         raise NotFound(f"There is no workflow {reference}.", fix="See them all: bin/greenlight workflow list")
     return named[0]

@@ -19,7 +19,17 @@ SECRET_WORDS = frozenset(
     "authorization cookie password secret token key csrf dsn credentials content body prompt api_key".split()
 )
 HIDDEN = "…"
-QUIET = ("alembic", "httpx", "httpcore", "openai", "urllib3", "PIL", "sqlalchemy.engine.Engine", "rq.worker", "rq_scheduler")
+QUIET = (
+    "alembic",
+    "httpx",
+    "httpcore",
+    "openai",
+    "urllib3",
+    "PIL",
+    "sqlalchemy.engine.Engine",
+    "rq.worker",
+    "rq_scheduler",
+)
 
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]+)@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -43,11 +53,17 @@ def configure(settings: Settings) -> None:
         hide_secrets,
     ]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    last: Any = structlog.processors.JSONRenderer(ensure_ascii=False) if settings.is_production else _short_line
+    last: Any = (
+        structlog.processors.JSONRenderer(ensure_ascii=False) if settings.is_production else _short_line
+    )
     handler = _Stderr()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

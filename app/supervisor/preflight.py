@@ -38,7 +38,11 @@ def check_disk(settings: Settings) -> None:
             "PostgreSQL database, or set ALLOW_EPHEMERAL=1 to lose the data knowingly."
         )
     if settings.is_sqlite or not settings.redis_url:
-        folder = _sqlite_file(settings).parent if settings.database_url and settings.is_sqlite else settings.data_path
+        folder = (
+            _sqlite_file(settings).parent
+            if settings.database_url and settings.is_sqlite
+            else settings.data_path
+        )
         for path in {folder, settings.data_path}:
             _check_folder(path)
 
@@ -58,7 +62,9 @@ def check_port(host: str, port: int) -> None:
                     f"Port {port} is taken by another program: stop it, or choose another port "
                     f"(bin/dev --port {port + 1}, or PORT={port + 1})."
                 ) from None
-            raise NotReady(f"Port {port} on {host} cannot be used ({error.strerror}): choose another PORT.") from None
+            raise NotReady(
+                f"Port {port} on {host} cannot be used ({error.strerror}): choose another PORT."
+            ) from None
 
 
 def take_folder(settings: Settings) -> int:
@@ -90,8 +96,8 @@ def check_redis(settings: Settings) -> None:
     queue.warn_of_open_certificate(settings)
     host = urlsplit(settings.redis_url).hostname or "unknown"
     try:
-        client = queue.worker_client(settings, connections=1, timeout_s=CONNECT_S)
-        policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+        with queue.worker_client(settings, connections=1, timeout_s=CONNECT_S) as client:
+            policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
         if policy != "noeviction":
             _log.warning("Redis may throw hints away: set maxmemory-policy to noeviction", policy=policy)
     except ValueError as error:
@@ -123,7 +129,11 @@ def check_database(settings: Settings) -> None:
         ) from None
     except sa.exc.OperationalError as error:
         cause = " ".join(str(error.orig).split()) or "no reason given"
-        where = f"The file {_sqlite_file(settings)}" if settings.is_sqlite else f"The database at {_host(settings)}"
+        where = (
+            f"The file {_sqlite_file(settings)}"
+            if settings.is_sqlite
+            else f"The database at {_host(settings)}"
+        )
         raise NotReady(f"{where} cannot be reached: {cause[:300]}. Check DATABASE_URL.") from None
 
 
@@ -132,6 +142,7 @@ def _check_revision(connection: "Connection", settings: Settings) -> None:
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
+
     config = Config(str(ROOT / "migrations" / "alembic.ini"))
     script = ScriptDirectory.from_config(config)
     head, revision = script.get_current_head(), MigrationContext.configure(connection).get_current_revision()
@@ -141,11 +152,17 @@ def _check_revision(connection: "Connection", settings: Settings) -> None:
     known = {step.revision for step in script.walk_revisions()}
     if revision is not None and revision not in known:
         if settings.is_sqlite:
-            raise NotReady(f"The database is of a newer Greenlight ({revision}): use that version of the program.")
-        _log.warning("the database is of a newer Greenlight", revision=revision)  # a rollback, or an overlap of deploys
+            raise NotReady(
+                f"The database is of a newer Greenlight ({revision}): use that version of the program."
+            )
+        _log.warning(
+            "the database is of a newer Greenlight", revision=revision
+        )  # a rollback, or an overlap of deploys
         return
     if settings.is_production and not settings.is_sqlite:
-        raise NotReady(f"The database's tables are not up to date ({revision or 'empty'}, not {head}): run {UPGRADE}")
+        raise NotReady(
+            f"The database's tables are not up to date ({revision or 'empty'}, not {head}): run {UPGRADE}"
+        )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     connection.commit()

@@ -66,7 +66,9 @@ def say_setup_link(app: Flask, settings: Settings) -> int:
     with app.app_context(), transaction(db.engine) as session:
         link = service.setup_link(session, settings.public_url)
     if link:
-        structlog.get_logger(__name__).warning("there is no owner yet: open this link, it works once", link=link)
+        structlog.get_logger(__name__).warning(
+            "there is no owner yet: open this link, it works once", link=link
+        )
     return 0
 
 

@@ -79,9 +79,8 @@ def test_a_deploy_ends_within_30_s_and_a_step_under_way_costs_no_attempt(start: 
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         house = start("dev", OPENAI_BASE_URL=address, OPENAI_API_KEY="sk-test")
         house.wait_for("Greenlight is ready")
-        launched = House(
-            house.folder, "template", "launch", "facebook-ads-campaign", "--input", "offer=A car", **{"OPENAI_API_KEY": "x"}
-        )
+        words = ("template", "launch", "facebook-ads-campaign", "--input", "offer=A car")
+        launched = House(house.folder, *words, OPENAI_API_KEY="sk-test")
         assert launched.process.wait(timeout=30) == 0, launched.end()
         launched.end()
         until(lambda: _steps(house) and all(status == "running" for status, _ in _steps(house)), limit_s=15)
@@ -114,7 +113,12 @@ def test_a_taken_port_is_one_sentence(start: Start) -> None:
 
 
 def test_production_starts_on_its_own_settings_and_logs_json_and_the_set_up_link(start: Start) -> None:
-    house = start("serve", SECRET_KEY="a long secret for tests, long enough", HOST="127.0.0.1", BASE_URL="https://ads.example")
+    house = start(
+        "serve",
+        SECRET_KEY="a long secret for tests, long enough",
+        HOST="127.0.0.1",
+        BASE_URL="https://ads.example",
+    )
     until(lambda: house.status() == 200 or house.process.poll() is not None, limit_s=20)
     house.wait_for("https://ads.example/setup/")
     assert all(line.startswith("{") for line in house.output.splitlines()), house.output

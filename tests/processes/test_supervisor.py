@@ -161,5 +161,7 @@ def test_a_process_with_a_socket_does_not_fork() -> None:
         "try: forks.settle()\n"
         "except forks.NotForkable as error: print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert "1 sockets are open" in done.stdout

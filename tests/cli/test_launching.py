@@ -1,0 +1,236 @@
+"""Templates, runs and approvals from the terminal, beside a running house; the main job from question to end."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Greenlight, Said
+
+pytestmark = pytest.mark.xdist_group("house")
+
+OFFER = ("--input", "offer=A red sedan, 12 months old")
+RUN_KEYS = set(
+    "id number label test status progress eta_s workflow inputs steps documents outputs error cost_microusd tokens"
+    " trigger started_by parent_run_id created_at started_at finished_at".split()
+)
+TEMPLATES = ["facebook-ads-campaign", "instagram-carousel", "new-lead-follow-up", "used-vehicle-listing-copy"]
+
+
+def test_the_main_job_from_launch_over_a_decision_to_the_end(greenlight: Greenlight) -> None:
+    said = greenlight("template", "launch", "facebook-ads-campaign", *OFFER, "--watch", "--json")
+    assert said.code == 3, said
+    run = said.json
+    assert set(run) == RUN_KEYS
+    assert run["status"] == "waiting"
+    assert run["started_by"]["email"] == "owner@demo.example"
+    assert len(run["documents"]) == 10
+    assert "waits for a person" in said.err
+
+    (approval,) = (
+        one for one in greenlight("approval", "list", "--json").json["items"] if one["run_id"] == run["id"]
+    )
+    assert approval["status"] == "open"
+    assert [person["email"] for person in approval["approvers"]] == ["owner@demo.example"]
+    decided = greenlight("approval", "decide", approval["id"], "approved", "--json")
+    assert decided.code == 0
+    assert decided.json["status"] == "approved"
+    assert decided.json["decided_by"] == "Olivia Marsh"
+
+    watched = greenlight("run", "watch", str(run["number"]), "--json")
+    assert watched.code == 0, watched
+    assert watched.json["status"] == "completed"
+    assert watched.json["progress"] == 1.0
+    assert {document["status"] for document in watched.json["documents"]} == {"approved"}
+    again = greenlight("approval", "decide", approval["id"], "rejected", "--reason", "no")
+    assert again.code == 1
+    assert "Olivia Marsh approved this" in again.err
+
+
+def test_a_launch_without_watch_says_the_number_and_the_address(greenlight: Greenlight) -> None:
+    said = greenlight(
+        "template", "instantiate", "facebook-ads-campaign", *OFFER, "--as", "editor@demo.example"
+    )
+    assert said.code == 0
+    assert re.fullmatch(
+        r"Run \d+ started: Facebook ads: A red sedan, 12 months old\nhttp://localhost:\d+/runs/\S+\n",
+        said.out,
+    )
+    number = said.out.split()[1]
+    assert greenlight("run", "cancel", number).out == f"Run {number} stops.\n"
+    ended = greenlight("run", "watch", number)
+    assert ended.code == 1
+    assert f"Run {number} stopped" in ended.err
+    refused = greenlight("run", "stop", number)
+    assert refused.code in (0, 1)
+
+
+def test_wrong_answers_are_all_listed_with_path_message_and_fix(greenlight: Greenlight) -> None:
+    words = ("template", "launch", "facebook-ads-campaign", "--input", "copies=900", "--input", "approver=x")
+    said = greenlight(*words)
+    assert said.code == 2
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert lines[0] == "3 answers need another look."
+    assert [line.split(":")[0].strip() for line in lines[1:]] == [
+        "/inputs/offer",
+        "/inputs/copies",
+        "/inputs/approver",
+    ]
+
+    as_json = greenlight(*words, "--json")
+    assert as_json.code == 2
+    assert [set(problem) for problem in as_json.json["problems"]] == [{"path", "code", "message", "fix"}] * 3
+
+
+def test_answers_come_from_a_file_and_from_text_files(greenlight: Greenlight, tmp_path: Path) -> None:
+    answers, brief = tmp_path / "answers.json", tmp_path / "brief.md"
+    answers.write_text(json.dumps({"offer": "From the file", "copies": 2, "pictures": 1}))
+    brief.write_text("We say pre-owned.")
+    said = greenlight(
+        "template", "launch", "facebook-ads-campaign", "--inputs", str(answers), "--input", "copies=3",
+        "--input", f"brief=@{brief}", "--watch", "--json",
+    )  # fmt: skip
+    assert said.code == 3
+    inputs = said.json["inputs"]
+    assert (inputs["offer"], inputs["copies"], inputs["brief"]) == ("From the file", 3, "We say pre-owned.")
+    assert len(said.json["documents"]) == 3
+    greenlight("run", "stop", str(said.json["number"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--input", "offer"), "is not an answer"),
+        (("--inputs", "/nowhere/a.json"), "cannot be read (No such file"),
+        (("--inputs", __file__), "is not JSON"),
+        (("--input", "brief=@/nowhere/b.md"), "cannot be read (No such file"),
+        (("--as", "stranger@example.com", *OFFER), "Nobody in Northfield Motors has the address"),
+        (("--workspace", "Elsewhere", *OFFER), "There is no workspace Elsewhere."),
+    ],
+)
+def test_answers_that_cannot_be_read_end_with_2(
+    greenlight: Greenlight, words: tuple[str, ...], sentence: str
+) -> None:
+    said = greenlight("template", "launch", "facebook-ads-campaign", *words)
+    assert said.code == 2
+    assert sentence in said.err
+
+
+def test_templates_are_listed_searched_and_shown(greenlight: Greenlight) -> None:
+    listed = greenlight("template", "list", "--json").json
+    assert [one["slug"] for one in listed["items"]] == TEMPLATES
+    assert listed["next"] is None
+    found = greenlight("template", "list", "--search", "new car arrived", "--json").json["items"]
+    assert found[0]["slug"] == "facebook-ads-campaign"
+    table = greenlight("template", "list").out
+    assert all(slug in table for slug in TEMPLATES)
+
+    whole = greenlight("template", "show", "facebook-ads-campaign", "--json").json
+    assert whole["definition"]["steps"][0]["type"] == "generate_copy"
+    shown = greenlight("template", "show", "facebook-ads-campaign").out
+    assert "offer*" in shown
+    missing = greenlight("template", "show", "nonsense")
+    assert (missing.code, missing.err.splitlines()[0]) == (2, "This template does not exist.")
+
+
+def test_runs_are_listed_filtered_and_paged(greenlight: Greenlight) -> None:
+    every = greenlight("run", "list", "--status", "completed", "--json").json["items"]
+    assert {run["trigger"]["kind"] for run in every} >= {"seed"}
+    assert all(set(run) == RUN_KEYS for run in every)
+    first = greenlight("run", "list", "--status", "completed", "--limit", "2", "--json").json
+    assert [run["id"] for run in first["items"]] == [run["id"] for run in every[:2]]
+    words = ("run", "list", "--status", "completed", "--limit", "2", "--json")
+    second = greenlight(*words, "--cursor", first["next"]).json
+    assert [run["id"] for run in second["items"]] == [run["id"] for run in every[2:4]]
+    assert "Instagram" in greenlight("run", "list", "--search", "instagram").out
+    assert greenlight("run", "list", "--status", "nonsense").code == 2
+
+
+def test_a_run_is_shown_by_number_and_by_id(greenlight: Greenlight) -> None:
+    by_number = greenlight("run", "show", "1", "--json").json
+    assert greenlight("run", "show", "#1", "--json").json == by_number
+    assert greenlight("run", "show", by_number["id"], "--json").json == by_number
+    text = greenlight("run", "show", "1").out
+    assert "completed" in text
+    assert "Document" in text
+    assert greenlight("run", "show", "9999").code == 2
+    logs = greenlight("run", "logs", "1", "--json").json
+    assert logs["next"] is None
+    assert greenlight("run", "logs", "1").code == 0
+
+
+def test_a_run_is_paused_resumed_and_stopped(greenlight: Greenlight) -> None:
+    answers = _sample("instagram-carousel", greenlight)
+    started: Said = greenlight("template", "launch", "instagram-carousel", *answers, "--json")
+    number = str(started.json["number"])
+    paused = greenlight("run", "pause", number, "--json")
+    assert paused.code == 0
+    assert paused.json["status"] in ("pausing", "paused")
+    watched = greenlight("run", "watch", number, "--json")
+    assert (watched.code, watched.json["status"]) == (3, "paused")
+    assert greenlight("run", "resume", number).out == f"Run {number} goes on.\n"
+    assert greenlight("run", "watch", number).code == 3  # its review
+    assert greenlight("run", "stop", number, "--json").json["status"] in ("stopping", "stopped")
+    assert greenlight("run", "watch", number).code == 1
+
+
+def test_a_rejection_needs_a_reason_and_the_right_person(greenlight: Greenlight) -> None:
+    run = greenlight("template", "launch", "facebook-ads-campaign", *OFFER, "--watch", "--json").json
+    (approval,) = (
+        one for one in greenlight("approval", "list", "--json").json["items"] if one["run_id"] == run["id"]
+    )
+    without = greenlight("approval", "decide", approval["id"], "reject")
+    assert without.code == 2
+    assert "/reason: " in without.err
+    stranger = greenlight("approval", "decide", approval["id"], "approve", "--as", "stranger@example.com")
+    assert stranger.code == 2
+    assert "was not asked" in stranger.err
+    assert approval["id"] in greenlight("approval", "list", "--for", "owner@demo.example").out
+    words = ("approval", "decide", approval["id"], "reject", "--reason", "Too loud")
+    done = greenlight(*words, "--as", "owner@demo.example")
+    assert (done.code, done.out) == (0, f"{approval['title']}: rejected by owner@demo.example.\n")
+    ended = greenlight("approval", "list", "--status", "ended", "--json").json["items"]
+    assert approval["id"] in [one["id"] for one in ended]
+
+
+def test_edits_go_with_a_decision(greenlight: Greenlight, tmp_path: Path) -> None:
+    run = greenlight("template", "launch", "facebook-ads-campaign", *OFFER, "--watch", "--json").json
+    (approval,) = (
+        one for one in greenlight("approval", "list", "--json").json["items"] if one["run_id"] == run["id"]
+    )
+    edits = tmp_path / "edits.json"
+    edits.write_text(json.dumps({run["documents"][0]["id"]: {"title": "Better"}}))
+    assert greenlight("approval", "decide", approval["id"], "approve", "--edits", str(edits)).code == 0
+    after = greenlight("run", "show", run["id"], "--json").json["documents"]
+    assert [one["title"] for one in after if one["id"] == run["documents"][0]["id"]] == ["Better"]
+    edits.write_text('{"x": {"status": "approved"}}')
+    assert greenlight("approval", "decide", approval["id"], "approve", "--edits", str(edits)).code == 2
+
+
+def test_the_doctor_finds_a_healthy_house_well(greenlight: Greenlight) -> None:
+    said = greenlight("doctor", "--json")
+    assert said.code == 0, said
+    assert said.json["ok"] is True
+    assert [check["name"] for check in said.json["checks"]][:5] == [
+        "settings",
+        "disk",
+        "database",
+        "redis",
+        "runs",
+    ]
+    assert greenlight("doctor").out.startswith("ok     settings")
+
+
+def test_seeding_again_changes_nothing(greenlight: Greenlight) -> None:
+    before = greenlight("run", "list", "--status", "completed", "--limit", "200", "--json").json["items"]
+    said = greenlight("seed", "--runs", "--json")
+    assert said.json == {"templates_changed": 0, "demo": True, "sample_runs": 4}
+    after = greenlight("run", "list", "--status", "completed", "--limit", "200", "--json").json["items"]
+    assert [run["id"] for run in after] == [run["id"] for run in before]
+
+
+def _sample(slug: str, greenlight: Greenlight) -> list[str]:
+    inputs = greenlight("template", "show", slug, "--json").json["sample_inputs"]
+    return [word for key, value in inputs.items() for word in ("--input", f"{key}={value}")]
