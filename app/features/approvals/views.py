@@ -15,13 +15,15 @@ from app.core.db import db
 from app.core.errors import Conflict, FieldError, Forbidden, Gone, Invalid, NotFound
 from app.core.ids import is_id
 from app.features.accounts.enums import Permission
-from app.features.accounts.guards import Who, requires, who
+from app.features.accounts.guards import public as for_strangers
+from app.features.accounts.guards import requires, who
+from app.features.accounts.queries import Who
 from app.features.approvals import pictures, queries, service, words
 from app.features.approvals.enums import ApprovalStatus, Decision
 from app.features.approvals.forms import DecisionForm
 from app.features.approvals.models import Approval, Approver
 from app.features.runs import service as runs
-from app.web import csrf, htmx
+from app.web import csrf, htmx, nav
 
 blueprint = Blueprint("approvals", __name__)
 log = structlog.get_logger(__name__)
@@ -30,6 +32,15 @@ PAGE = 30
 LINK_FORM_S = 60 * 24 * 3600  # the link's own end comes first
 STALE = "Nothing is decided yet: the page was open for too long. Please press the button again."
 PICTURE_CACHE = "private, max-age=600"
+
+
+nav.counter("approvals", lambda session, me: queries.count_for(session, me.workspace_id, me.email))
+
+
+@blueprint.url_value_preprocessor
+def _many_texts(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """Take a form of up to 200 texts with three fields each; elsewhere a form has at most 200 parts."""
+    request.max_form_parts = 1000
 
 
 # --- for people with an account ---
@@ -53,6 +64,14 @@ def panel() -> Response:
     mine = queries.open_approvals(db.session(), me.workspace_id, email=me.email)
     rows = queries.rows(db.session(), mine[:5], email=me.email)
     return htmx.page("approvals/panel.html", rows=rows, count=len(mine), **_in_rows(me))
+
+
+@blueprint.get("/approvals/of/<wait_id>")
+@requires(Permission.SEE)
+def of_wait(wait_id: str) -> Response:
+    """Lead from a run's wait to its request: runs know waits, not requests."""
+    approval = queries.of_wait(db.session(), who().workspace_id, wait_id)
+    return htmx.redirect(url_for("approvals.show", approval_id=approval.id))
 
 
 @blueprint.get("/approvals/<approval_id>")
@@ -88,6 +107,7 @@ def decide(approval_id: str) -> Response:
 
 
 @blueprint.get("/a/<token>")
+@for_strangers
 def public(token: str) -> Response:
     """Show the request that a link was mailed for. Changes nothing, however often it is opened."""
     return _open_link(token, DecisionForm())
@@ -95,6 +115,7 @@ def public(token: str) -> Response:
 
 @blueprint.post("/a/<token>/decision")
 @csrf.exempt
+@for_strangers
 def decide_public(token: str) -> Response:
     """Decide by a link; the form's token is bound to the link, so that no cookie is needed."""
     found = queries.by_token(db.session(), token)
@@ -118,6 +139,7 @@ def decide_public(token: str) -> Response:
 
 
 @blueprint.get("/a/<token>/images/<image_id>")
+@for_strangers
 def public_picture(token: str, image_id: str) -> Response:
     """Give a picture of the request's documents: a small square, or ``?size=large`` the whole of 480 px."""
     found = queries.by_token(db.session(), token)
@@ -287,7 +309,7 @@ def _in_rows(me: Who) -> dict[str, Any]:
 
 
 def _lists(me: Who, shows: str) -> dict[str, Any]:
-    waiting, over = queries.counts(db.session(), me.workspace_id)
+    open_count, over_count = queries.counts(db.session(), me.workspace_id)
     if shows == "decided":
         found = queries.decided(db.session(), me.workspace_id, limit=PAGE)
     else:
@@ -297,8 +319,8 @@ def _lists(me: Who, shows: str) -> dict[str, Any]:
         "mine": [row for row in rows if row.mine],
         "others": [row for row in rows if not row.mine],
         "history": rows,
-        "waiting": waiting,
-        "over": over,
+        "open_count": open_count,
+        "over_count": over_count,
     }
 
 

@@ -33,7 +33,13 @@ def _as_before() -> Iterator[None]:
 
 def configure(url: str, mail_from: str = "Greenlight <hello@greenlight.example>") -> None:
     service.configure(
-        Settings(environment="test", secret_key="x" * 32, smtp_url=url, mail_from=mail_from, base_url="https://gl.example")
+        Settings(
+            environment="test",
+            secret_key="x" * 32,
+            smtp_url=url,
+            mail_from=mail_from,
+            base_url="https://gl.example",
+        )
     )
 
 
@@ -44,7 +50,9 @@ def content() -> dict[str, object]:
 def test_notice_says_the_same_in_text_and_html() -> None:
     configure("")
     made = service.notice("Ready", "One <b>bold</b> claim\nnext line\n\nSecond", ("See it", "/runs/7"))
-    assert made["text"].startswith("Ready\n\nOne <b>bold</b> claim\nnext line\n\nSecond\n\nSee it:\nhttps://gl.example/runs/7\n")
+    assert made["text"].startswith(
+        "Ready\n\nOne <b>bold</b> claim\nnext line\n\nSecond\n\nSee it:\nhttps://gl.example/runs/7\n"
+    )
     assert "One &lt;b&gt;bold&lt;/b&gt; claim<br>next line" in made["html"]
     assert 'href="https://gl.example/runs/7"' in made["html"]
     assert made["images"] == []
@@ -266,14 +274,21 @@ def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
     context.load_cert_chain(pem)
     taker = _Taker()
     controller = Controller(
-        taker, hostname="127.0.0.1", port=free_port(), tls_context=context, authenticator=_says_yes, auth_required=True
+        taker,
+        hostname="127.0.0.1",
+        port=free_port(),
+        tls_context=context,
+        authenticator=_says_yes,
+        auth_required=True,
     )
     controller.start()
     yield controller, taker, pem
     controller.stop()
 
 
-def test_starttls_and_sign_in(tls_server: tuple[Controller, _Taker, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starttls_and_sign_in(
+    tls_server: tuple[Controller, _Taker, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     controller, taker, pem = tls_server
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     configure(f"smtp://user:pass@127.0.0.1:{controller.port}")

@@ -1,0 +1,176 @@
+"""The pages for people with an account: the list, the panel of the home page, one request."""
+
+import re
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from app.core.db import db
+from tests.features.approvals.desk import Desk, form_of, in_two_days
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+SAM, EVA = "sam@northfield.example", "eva@northfield.example"
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def alice(desk: Desk) -> FlaskClient:
+    """The owner."""
+    return desk.person("alice@northfield.example", "owner")
+
+
+@pytest.fixture
+def sam(desk: Desk) -> FlaskClient:
+    """An approver who is asked."""
+    return desk.person(SAM, "approver", name="Sam Ortiz")
+
+
+def section(html: str, title: str) -> str:
+    """Return the part of a list page under a heading."""
+    found = re.search(rf'<section aria-labelledby="{title}">.*?</section>', html, re.DOTALL)
+    return found[0] if found else ""
+
+
+def test_a_list_without_requests_says_what_will_be_here(alice: FlaskClient) -> None:
+    assert "Nothing waits for anybody" in alice.get("/approvals").text
+    assert "Nothing is decided yet" in alice.get("/approvals?show=decided").text
+    assert "Nothing waits for you." in alice.get("/approvals/panel").text
+
+
+def test_mine_comes_first_then_what_waits_for_others(desk: Desk, sam: FlaskClient) -> None:
+    later, theirs, sooner = desk.ask(SAM), desk.ask(EVA), desk.ask(SAM, EVA, expires=in_two_days())
+    page = sam.get("/approvals").text
+    mine, others = section(page, "mine-title"), section(page, "others-title")
+    assert re.findall(r'id="approval-([\w-]+)"', mine) == [sooner.approval_id, later.approval_id]
+    assert re.findall(r'id="approval-([\w-]+)"', others) == [theirs.approval_id]
+    assert mine.count("btn-primary") == 1
+    assert f"Waiting for {EVA}" in others
+    assert "asked by Alice Reed" in mine
+    panel = sam.get("/approvals/panel").text
+    assert re.findall(r'id="approval-([\w-]+)"', panel) == [sooner.approval_id, later.approval_id]
+
+
+def test_page_and_fragment_agree(desk: Desk, sam: FlaskClient) -> None:
+    desk.ask(SAM)
+    desk.ask(EVA)
+    page, fragment = sam.get("/approvals"), sam.get("/approvals", headers=HTMX)
+    assert "<html" not in fragment.text
+    assert " ".join(fragment.text.split()) in " ".join(page.text.split())
+
+
+def test_a_list_asks_as_much_for_three_as_for_one(desk: Desk, sam: FlaskClient) -> None:
+    statements: list[str] = []
+    with desk.app.app_context():
+        for engine in db.engines.values():
+            sa.event.listen(engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
+
+    def count() -> int:
+        statements.clear()
+        assert sam.get("/approvals").status_code == 200
+        return len(statements)
+
+    desk.ask(SAM)
+    desk.ask(EVA)
+    one = count()
+    for _ in range(2):
+        desk.ask(SAM, EVA, texts=4)
+        desk.ask(EVA)
+    assert count() == one
+
+
+def test_history_says_who_when_and_why(desk: Desk, sam: FlaskClient) -> None:
+    approved, expired = desk.ask(SAM), desk.ask(SAM)
+    desk.end(expired, "expired")
+    page = sam.get(f"/approvals/{approved.approval_id}")
+    answers = {**form_of(page.text), "kind": "Not our tone", "decision": "rejected"}
+    assert sam.post(f"/approvals/{approved.approval_id}/decision", data=answers).status_code == 303
+    history = sam.get("/approvals?show=decided").text
+    assert re.findall(r'id="approval-([\w-]+)"', history) == [approved.approval_id, expired.approval_id]
+    assert re.search(r"You rejected this today, \d\d:\d\d\. “Not our tone”", history)
+    assert "Nobody answered in time." in history
+
+
+def test_a_signed_in_approver_decides_on_the_page(desk: Desk, sam: FlaskClient) -> None:
+    asked = desk.ask(SAM)
+    page = sam.get(f"/approvals/{asked.approval_id}")
+    assert page.status_code == 200
+    edited = {**form_of(page.text), f"title-{asked.document_ids[1]}": "New headline"}
+    answer = sam.post(f"/approvals/{asked.approval_id}/decision", data={**edited, "decision": "approved"})
+    assert (answer.status_code, answer.location) == (303, f"/approvals/{asked.approval_id}")
+    assert (desk.approval(asked).status, desk.approval(asked).decided_by) == ("approved", "Sam Ortiz")
+    assert [d.title for d in desk.documents(asked)][1] == "New headline"
+    after = sam.get(f"/approvals/{asked.approval_id}").text
+    assert re.search(r"You approved this today, \d\d:\d\d\.", after)
+    assert "New headline" in after
+    assert 'name="decision"' not in after
+    again = sam.post(f"/approvals/{asked.approval_id}/decision", data={**edited, "decision": "approved"})
+    assert again.status_code == 409
+    assert "You approved this today" in again.text
+
+
+def test_the_page_and_the_link_show_the_same_texts(desk: Desk, sam: FlaskClient) -> None:
+    asked = desk.ask(SAM)
+    inside, outside = (
+        sam.get(f"/approvals/{asked.approval_id}").text,
+        desk.app.test_client().get(asked.path).text,
+    )
+
+    def wall(html: str) -> str:
+        found = re.search(r'<div class="wall">.*?<section class="box pad', html, re.DOTALL)
+        assert found
+        return re.sub(r'(href|src)="[^"]*"', "", found[0])
+
+    assert wall(inside) == wall(outside)
+
+
+def test_a_bad_form_comes_back_with_422(desk: Desk, sam: FlaskClient) -> None:
+    asked = desk.ask(SAM)
+    page = sam.get(f"/approvals/{asked.approval_id}")
+    field = f"body-{asked.document_ids[0]}"
+    answer = sam.post(
+        f"/approvals/{asked.approval_id}/decision",
+        data={**form_of(page.text), field: "x" * 200, "decision": "approved"},
+    )
+    assert answer.status_code == 422
+    assert "Text 1 has 200 characters; 125 is the limit." in answer.text
+    assert form_of(answer.text)[field] == "x" * 200
+    assert desk.approval(asked).status == "open"
+
+
+def test_somebody_who_was_not_asked_sees_it_and_cannot_decide(desk: Desk, alice: FlaskClient) -> None:
+    asked = desk.ask(SAM)
+    page = alice.get(f"/approvals/{asked.approval_id}")
+    assert page.status_code == 200
+    assert f"Waiting for {SAM}." in page.text
+    assert 'name="decision"' not in page.text
+    token = {"csrf_token": alice.csrf, "decision": "approved"}  # type: ignore[attr-defined]
+    assert alice.post(f"/approvals/{asked.approval_id}/decision", data=token).status_code == 403
+    assert desk.approval(asked).status == "open"
+
+
+def test_a_stranger_gets_404_and_sees_nothing(desk: Desk) -> None:
+    asked, charlie = desk.ask(SAM, "charlie@other.example"), desk.stranger()
+    token = {"csrf_token": charlie.csrf, "decision": "approved"}  # type: ignore[attr-defined]
+    assert charlie.get(f"/approvals/{asked.approval_id}").status_code == 404
+    assert charlie.post(f"/approvals/{asked.approval_id}/decision", data=token).status_code == 404
+    for path in ("/approvals", "/approvals?show=decided", "/approvals/panel"):
+        assert "CR-V" not in charlie.get(path).text
+    assert desk.approval(asked).status == "open"
+
+
+def test_the_page_needs_a_token_and_a_sign_in(desk: Desk, sam: FlaskClient) -> None:
+    asked = desk.ask(SAM)
+    nobody = desk.app.test_client()
+    for path in ("/approvals", "/approvals/panel", f"/approvals/{asked.approval_id}"):
+        assert nobody.get(path).status_code == 303
+        assert nobody.get(path).location.startswith("/sign-in")
+    assert (
+        sam.post(f"/approvals/{asked.approval_id}/decision", data={"decision": "approved"}).status_code == 400
+    )
+    assert desk.approval(asked).status == "open"
+
+
+@pytest.mark.parametrize("approval_id", ["x", "%00", "0" * 36, "01a1f912-2c31-7ce1-b5d7-1a3c4ccc1e1c"])
+def test_an_id_that_is_none_is_404(sam: FlaskClient, approval_id: str) -> None:
+    assert sam.get(f"/approvals/{approval_id}").status_code == 404
