@@ -1,0 +1,145 @@
+"""The sample writer: labelled, within the limits, all different, the same every time, and real pictures."""
+
+import time
+from io import BytesIO
+
+import pytest
+from PIL import Image
+from pydantic import BaseModel, Field
+
+from app.core.settings import Settings
+from app.engine.contract import ImageRequest, TextRequest
+from app.features.ai import sample_pictures, service
+from app.steps.generate_copy import Texts
+
+FACTS = {
+    "offer": "Lease a new Honda CR-V for $289 a month",
+    "audience": "families in Dayton",
+    "dates": "Until 30 November",
+    "approver": "maria@example.com",
+    "copies": 10,
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_provider() -> None:
+    service.configure(Settings(environment="test", secret_key="x"))
+
+
+def write(prompt: str = "Write a Facebook ad", **sample: object) -> list[dict[str, str]]:
+    request = TextRequest("s", prompt, Texts, sample={"facts": FACTS, **sample})
+    answer = service.write_text(request, key="k", timeout_s=1)
+    assert (answer.cost_microusd, answer.tokens_in, answer.tokens_out, answer.model) == (
+        0,
+        0,
+        0,
+        "Sample writer",
+    )
+    return answer.value["texts"]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Write a Facebook ad",
+        "Write an Instagram caption",
+        "Write a follow-up e-mail",
+        "Write a listing for this vehicle",
+    ],
+)
+@pytest.mark.parametrize(
+    ("count", "most", "title_most"), [(10, 125, 40), (50, 60, 27), (1, 0, 0), (3, 2000, 300), (5, 20, 12)]
+)
+def test_samples_keep_number_and_limits(prompt: str, count: int, most: int, title_most: int) -> None:
+    texts = write(prompt, count=count, max_chars=most, title_max_chars=title_most)
+    assert len(texts) == count
+    assert len({text["text"] for text in texts}) == count
+    for text in texts:
+        assert text["text"].startswith("Sample")
+        assert len(text["text"]) <= (most or 1200)
+        assert len(text["title"]) <= title_most
+        assert bool(text["title"]) is bool(title_most)
+        assert not title_most or text["title"].startswith("Sample")
+
+
+def test_samples_speak_of_the_offer_and_of_nobodys_address() -> None:
+    texts = write(count=10, max_chars=125, title_max_chars=40)
+    assert all("Honda CR-V" in text["text"] for text in texts)
+    assert not any("maria" in text["text"].lower() for text in texts)
+    assert sum("30 November" in text["text"] for text in texts) >= 5
+
+
+def test_one_asked_for_again_keeps_its_number() -> None:
+    assert write(count=1, number=7, max_chars=125)[0]["text"].startswith("Sample 7: ")
+
+
+def test_the_same_request_gives_the_same_answer() -> None:
+    assert write(count=5, max_chars=125) == write(count=5, max_chars=125)
+    request = ImageRequest("A car at dusk", number=3, count=5)
+    assert sample_pictures.draw(request) == sample_pictures.draw(request)
+
+
+def test_without_facts_the_prompt_stands_in() -> None:
+    request = TextRequest("s", "Write about winter tyres", Texts, sample={"count": 2})
+    assert "winter tyres" in service.write_text(request, key="k", timeout_s=1).value["texts"][0]["text"]
+
+
+def test_any_other_form_is_filled_by_its_types() -> None:
+    class Part(BaseModel):
+        name: str
+        price: float
+
+    class Verdict(BaseModel):
+        fits: bool
+        score: int = Field(ge=1)
+        words: list[str]
+        parts: list[Part]
+
+    value = service.write_text(
+        TextRequest("s", "Judge it", Verdict, sample={"facts": FACTS}), key="k", timeout_s=1
+    ).value
+    assert Verdict.model_validate(value).words[0].startswith("Sample")
+
+
+@pytest.mark.parametrize("size", ["square", "portrait", "landscape", "story"])
+def test_pictures_are_real_small_and_all_different(size: str) -> None:
+    begun, pictures = time.monotonic(), []
+    for number in range(1, 6):
+        answer = service.make_image(
+            ImageRequest("A car on a coast road at sunset", size, "photo", number, 5), key="k", timeout_s=1
+        )
+        assert (answer.cost_microusd, answer.model) == (0, "Sample writer")
+        picture = answer.value
+        with Image.open(BytesIO(picture.png)) as image:
+            image.load()
+            assert image.format == "PNG"
+            assert image.size == (picture.width, picture.height) == sample_pictures.SIZES[size]
+            assert len(image.getcolors() or []) <= 32
+        assert len(picture.png) < 60_000
+        pictures.append(picture.png)
+    assert len(set(pictures)) == 5
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("prompt", ["", "x" * 4000, "Ünïcödé 車 🚗 " * 20, "word " * 500])
+def test_any_prompt_can_be_drawn(prompt: str) -> None:
+    assert sample_pictures.draw(ImageRequest(prompt)).startswith(b"\x89PNG")
+
+
+def test_the_words_are_wrapped_within_the_card() -> None:
+    lines = sample_pictures.wrapped("one two three four five six seven", len, 10)
+    assert lines == ["one two", "three four", "five six", "seven"]
+    assert sample_pictures.wrapped("a " * 60, len, 10)[-1].endswith("…")
+
+
+def test_it_says_that_it_is_the_sample_writer() -> None:
+    assert service.is_sample()
+    assert service.model_name("text") == service.model_name("image") == "Sample writer"
+    assert (
+        service.estimate_text(TextRequest("s", "p", Texts)) == service.estimate_image(ImageRequest("p")) == 0
+    )
+    service.configure(
+        Settings(environment="test", secret_key="x", openai_api_key="sk-test", ai_text_model="m")
+    )
+    assert not service.is_sample()
+    assert service.model_name("text") == "m"
