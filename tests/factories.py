@@ -34,7 +34,8 @@ steps:
   - id: ads
     type: generate_copy
     name: Write the ads
-    config: {prompt: "Write Facebook ads for {{ inputs.offer }}", count: 10, max_chars: 125, title_max_chars: 40, channel: facebook}
+    config: {prompt: "Write Facebook ads for {{ inputs.offer }}", count: 10, max_chars: 125, title_max_chars: 40,
+             channel: facebook}
   - id: pictures
     type: generate_image
     name: Make 5 pictures
@@ -46,11 +47,13 @@ steps:
   - {id: tell, type: notify, name: Mail the finished ads, after: ["check:approved"],
      config: {channel: email, to: ["{{ run.started_by.email }}"], subject: Your ads are ready, body: They are.}}
   - {id: tell_rejected, type: notify, name: Say why not, after: ["check:rejected", "check:expired"], join: any,
-     config: {channel: email, to: ["{{ run.started_by.email }}"], subject: Not approved, body: "{{ steps.check.reason }}"}}
+     config: {channel: email, to: ["{{ run.started_by.email }}"], subject: Not approved,
+              body: "{{ steps.check.reason }}"}}
 limits: {cost_usd: "5.00", minutes: 60}
 """
 )
 OFFER = "the 2023 Toyota RAV4 XLE, 0 % for 36 months, ends 30 Nov"
+ALICE = Actor(None, "Alice Owner", "alice@northfield.example")
 TEXTS = (
     "All-wheel drive before the first snow. The 2023 RAV4 XLE, 0 % for 36 months, until 30 Nov.",
     "No waiting list: this RAV4 XLE is on our lot today. 0 % for 36 months, come and drive it this week.",
@@ -80,7 +83,7 @@ def queued_run(
     *,
     label: str = "Facebook ads: 2023 Toyota RAV4, stock T1192",
     inputs: Mapping[str, Any] | None = None,
-    starter: Actor = Actor(None, "Alice Owner", "alice@northfield.example"),
+    starter: Actor = ALICE,
     age_s: float = 120.0,
     **options: Any,
 ) -> Run:
@@ -154,7 +157,8 @@ class Story:
 
     def documents(self, step: StepRun, texts: Sequence[str] = TEXTS, **options: Any) -> list[Document]:
         """Let a step write documents."""
-        values = {"status": "draft", "fields": {"max_chars": 125, "title_max_chars": 40, "channel": "facebook"}, **options}
+        fields = {"max_chars": 125, "title_max_chars": 40, "channel": "facebook"}
+        values = {"status": "draft", "fields": fields, **options}
         return [
             files.create_document(
                 self.session, workspace_id=self.run.workspace_id, run_id=self.run.id, step_run_id=step.id,
@@ -223,7 +227,7 @@ def finished_run(session: Session, of: Workflow, **options: Any) -> Run:
     output = {"decision": "approved", "reason": "", "by": "Bob Approver", "answers": {}}
     told.step("check", StepStatus.COMPLETED, outcome="approved", output=output, took_s=40)
     told.step("tell", StepStatus.COMPLETED, outcome="done", output={"sent_to": ["alice@northfield.example"]})
-    told.step("tell_rejected", StepStatus.SKIPPED, reason="“The sales manager decides” left by “approved”, not “rejected”")
+    told.step("tell_rejected", StepStatus.SKIPPED, reason="“The sales manager decides” left by “approved”")
     told.log("Text 6 was too long and was asked for again.", step_id="ads", level="warning")
     return told.now(RunStatus.COMPLETED, done=6, cost_microusd=460_000)
 
@@ -233,8 +237,8 @@ def failed_run(session: Session, of: Workflow, *, category: str = "ai_answer", *
     told = story(session, queued_run(session, of, **options))
     _ads(told)
     error = {
-        "category": category, "code": "refused", "message": "The picture service would not draw two of the five pictures.",
-        "fix": "Leave the logo out, then start over.",
+        "category": category, "code": "refused", "fix": "Leave the logo out, then start over.",
+        "message": "The picture service would not draw two of the five pictures.",
     }  # fmt: skip
     step = told.step(
         "pictures", StepStatus.FAILED, done=3, total=5, outcome="failed", error=error, took_s=68,
@@ -256,7 +260,9 @@ def _ads(told: Story) -> tuple[StepRun, list[Document]]:
     )  # fmt: skip
     documents = told.documents(step)
     step.output = {"documents": [document.id for document in documents], "texts": list(TEXTS)}
-    told.call(step, "copy", about="Writing 10 texts", cost_microusd=80_000, tokens_in=1840, tokens_out=612, model="sample")
+    told.call(
+        step, "copy", about="Writing 10 texts", cost_microusd=80_000, tokens_in=1840, tokens_out=612, model="sample"
+    )
     return step, documents
 
 

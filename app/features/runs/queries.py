@@ -137,13 +137,6 @@ def counts(session: Session, workspace_id: str) -> Counts:
     return Counts(running=sum(found.values()), waiting=waits + paused, failed_today=failed)
 
 
-def running(session: Session, workspace_id: str) -> int:
-    """Count the runs that a machine works on or will at once: the number beside *Runs*."""
-    working = [RunStatus.QUEUED.value, RunStatus.RUNNING.value, RunStatus.PAUSING.value, RunStatus.STOPPING.value]
-    wanted = sa.select(sa.func.count()).where(Run.workspace_id == workspace_id, Run.status.in_(working))
-    return session.execute(wanted).scalar_one()
-
-
 def status_counts(session: Session, workspace_id: str) -> dict[str, int]:
     """Count the workspace's runs by status: what the filter above the list shows."""
     wanted = sa.select(Run.status, sa.func.count()).where(Run.workspace_id == workspace_id).group_by(Run.status)

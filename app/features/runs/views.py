@@ -14,12 +14,11 @@ from app.features.accounts.guards import requires, who
 from app.features.runs import listing, queries, service, story
 from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
-from app.web import htmx, nav, paging
+from app.web import htmx, paging
 
 blueprint = Blueprint("runs", __name__)
 
 PANEL = 6
-nav.counter("running", lambda session, me: queries.running(session, me.workspace_id))
 
 
 @blueprint.app_template_filter()

@@ -1,0 +1,115 @@
+"""Starting runs, on both databases."""
+
+import threading
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from app.core.db import db
+from app.core.errors import Conflict, Invalid
+from app.engine.models import Run
+from app.features.accounts.models import AuditEntry, Workspace
+from app.features.runs import service
+from app.features.workflows.models import Workflow
+from tests import factories
+from tests.cast import enter
+
+
+@pytest.fixture
+def ads(app: Flask, session: Session) -> Workflow:
+    cast = enter(app)
+    made = factories.workflow(session, cast.alice.workspace_id)
+    session.commit()
+    return made
+
+
+def _start(session: Session, ads: Workflow, **options: object) -> Run:
+    values = {"inputs": {"offer": "a car"}, "actor": factories.ALICE, **options}
+    return service.start(session, workspace_id=ads.workspace_id, workflow=ads, **values)  # type: ignore[arg-type]
+
+
+def test_start_writes_a_run_in_line_that_is_due_at_once(session: Session, ads: Workflow) -> None:
+    run = _start(session, ads, label="Ads: {{ inputs.offer | upper }}")
+
+    assert (run.status, run.revision, run.number, run.steps_total) == ("queued", 1, 1, 6)
+    assert run.due_at == run.created_at == run.changed_at
+    assert run.budget_microusd == 5_000_000
+    assert run.label == "Ads: A CAR"
+    assert run.facts == {
+        "id": run.id,
+        "number": 1,
+        "label": "Ads: A CAR",
+        "test": False,
+        "url": f"http://localhost/runs/{run.id}",
+        "started_by": {"name": "Alice Owner", "email": "alice@northfield.example"},
+        "created_at": run.facts["created_at"],
+        "workspace": {"name": "Northfield Motors"},
+        "workflow": {"id": ads.id, "name": "Facebook Ads"},
+        "version": 1,
+        "trigger": {"kind": "person", "id": None},
+    }
+
+
+def test_start_is_audited(session: Session, ads: Workflow) -> None:
+    run = _start(session, ads)
+
+    entry = session.query(AuditEntry).filter_by(action="run.started").one()
+    assert (entry.actor, entry.subject_id, entry.workspace_id) == ("Alice Owner", run.id, ads.workspace_id)
+
+
+def test_start_without_a_label_takes_the_workflows_name(session: Session, ads: Workflow) -> None:
+    assert _start(session, ads, label="{{ inputs.missing.part }}").label == "Facebook Ads"
+
+
+def test_start_puts_a_label_on_one_line_of_160_characters(session: Session, ads: Workflow) -> None:
+    run = _start(session, ads, inputs={"offer": "word\n" * 100}, label="{{ inputs.offer }}")
+
+    assert len(run.label) <= 160
+    assert "\n" not in run.label
+    assert run.label.endswith("…")
+
+
+def test_start_names_every_wrong_answer(session: Session, ads: Workflow) -> None:
+    with pytest.raises(Invalid) as caught:
+        _start(session, ads, inputs={"approver": "nobody", "colour": "red"})
+
+    assert {problem.path for problem in caught.value.problems} == {"/inputs/offer", "/inputs/approver", "/inputs/colour"}
+    assert session.query(Run).count() == 0
+
+
+def test_start_with_the_same_key_is_one_run(session: Session, ads: Workflow) -> None:
+    first = _start(session, ads, dedupe_key="launch-1")
+    second = _start(session, ads, dedupe_key="launch-1")
+
+    assert second.id == first.id
+    assert session.get_one(Workspace, ads.workspace_id).next_run_number == 2
+
+
+def test_start_of_a_switched_off_workflow_is_refused(session: Session, ads: Workflow) -> None:
+    ads.is_enabled = False
+
+    with pytest.raises(Conflict, match="switched off"):
+        _start(session, ads)
+
+
+def test_start_at_once_by_many_gives_each_its_own_number(app: Flask, session: Session, ads: Workflow) -> None:
+    numbers: list[int] = []
+    keys = ["same", "same", "a", "b", "c"]
+
+    def press(key: str) -> None:
+        with app.app_context():
+            own = db.session()
+            run = _start(own, own.get_one(Workflow, ads.id), dedupe_key=key)
+            own.commit()
+            numbers.append(run.number)
+
+    session.rollback()
+    threads = [threading.Thread(target=press, args=(key,)) for key in keys]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(numbers) == 5
+    assert sorted(set(numbers)) == [1, 2, 3, 4]
