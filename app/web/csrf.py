@@ -34,7 +34,7 @@ def init_app(app: Flask) -> None:
 
 
 def exempt(view: F) -> F:
-    """Let *view* be called without a token: it proves its caller otherwise (an API key, a signature)."""
+    """Let *view* be called without our token: it proves its caller otherwise (a token of its own, a signature)."""
     view.csrf_exempt = True  # type: ignore[attr-defined]  # read in _check
     return view
 
@@ -48,10 +48,10 @@ def token() -> str:
 def _check() -> Response | None:
     if request.method in SAFE or request.url_rule is None:
         return None
-    if getattr(current_app.view_functions[request.endpoint or ""], "csrf_exempt", False):
-        return None
     if not _is_same_site():
         raise Forbidden("This request came from another site, so nothing was changed.")
+    if getattr(current_app.view_functions[request.endpoint or ""], "csrf_exempt", False):
+        return None
     if not _is_right(request.headers.get(HEADER) or request.form.get(FIELD) or ""):
         return _refuse()
     return None

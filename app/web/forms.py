@@ -15,13 +15,13 @@ from wtforms import (
     Field,
     FloatField,
     IntegerField,
-    SelectChoice,
     SelectField,
     SelectMultipleField,
     StringField,
     TextAreaField,
 )
 from wtforms.csrf.core import CSRF, CSRFTokenField
+from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from app.core.errors import FieldError, Invalid

@@ -2,7 +2,8 @@
 
 from zoneinfo import available_timezones
 
-from wtforms import EmailField, PasswordField, RadioField, SelectChoice, SelectField, StringField
+from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField
+from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from app.features.accounts.passwords import LONGEST, SHORTEST
