@@ -20,6 +20,10 @@ HAS_DEATH_SIGNAL = sys.platform == "linux"
 PR_SET_PDEATHSIG = 1  # prctl(2)
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 
+# mallopt(3): without these every thread of a worker keeps the largest picture it ever held in an arena of its own.
+M_MMAP_THRESHOLD, MMAP_BYTES = -3, 128 * 1024
+M_ARENA_MAX, ARENAS = -8, 2
+
 _libc = ctypes.CDLL(None, use_errno=True) if HAS_DEATH_SIGNAL else None
 _lifeline: tuple[int, int] | None = None
 last_wish: Callable[[], object] | None = None  # done where a pipe, not a signal, tells of the parent's death
@@ -58,6 +62,7 @@ def settle(inherited_sockets: frozenset[str] = frozenset()) -> None:
     if threads != 1 or sockets:
         names = ", ".join(thread.name for thread in threading.enumerate())
         raise NotForkable(f"{threads} threads ({names}) and {len(sockets)} sockets are open before the fork")
+    _give_memory_back()
     gc.collect()
     gc.freeze()
 
@@ -113,6 +118,14 @@ def wait_for(pid: int) -> int:
     """Wait until child *pid* ended; return its exit code, minus the signal's number where one killed it."""
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status)
+
+
+def _give_memory_back() -> None:
+    """Have the C library, glibc that is, return large blocks at once and share its arenas; inherited by the forks."""
+    mallopt = getattr(_libc, "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)
+        mallopt(M_ARENA_MAX, ARENAS)
 
 
 def _begin_child(parent: int) -> None:
