@@ -72,7 +72,7 @@ def status_counts(session: Session, workspace_id: str, *, run_id: str | None = N
     wanted = sa.select(Document.status, sa.func.count()).where(Document.workspace_id == workspace_id)
     if run_id is not None:
         wanted = wanted.where(Document.run_id == run_id)
-    found: dict[str, int] = dict(session.execute(wanted.group_by(Document.status)).tuples().all())
+    found: dict[str, int] = dict(session.execute(wanted.group_by(Document.status)).all())
     return {**found, "": sum(found.values())}
 
 

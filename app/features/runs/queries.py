@@ -111,7 +111,7 @@ def workflow_names(session: Session, workspace_id: str, listed: Iterable[Run]) -
     """Return the names of the workflows that these runs are of, by workflow id."""
     ids = {run.workflow_id for run in listed}
     wanted = sa.select(Workflow.id, Workflow.name).where(Workflow.workspace_id == workspace_id, Workflow.id.in_(ids))
-    return dict(session.execute(wanted).tuples().all())
+    return dict(session.execute(wanted).all())
 
 
 def counts(session: Session, workspace_id: str) -> Counts:
@@ -129,7 +129,7 @@ def counts(session: Session, workspace_id: str) -> Counts:
             ),
         )
         .group_by(Run.status)
-    ).tuples()
+    )
     found: dict[str, int] = dict(rows.all())
     failed = found.pop(RunStatus.FAILED.value, 0)
     paused = found.pop(RunStatus.PAUSED.value, 0)
@@ -140,7 +140,7 @@ def counts(session: Session, workspace_id: str) -> Counts:
 def status_counts(session: Session, workspace_id: str) -> dict[str, int]:
     """Count the workspace's runs by status: what the filter above the list shows."""
     wanted = sa.select(Run.status, sa.func.count()).where(Run.workspace_id == workspace_id).group_by(Run.status)
-    return dict(session.execute(wanted).tuples().all())
+    return dict(session.execute(wanted).all())
 
 
 def step_runs(session: Session, run_id: str) -> Sequence[StepRun]:

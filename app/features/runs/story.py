@@ -275,7 +275,7 @@ def _waiting(entries: Sequence[Entry], zone: str, now: datetime) -> tuple[Chip, 
     if wait.decided_at is not None and wait.effective_at is not None and wait.effective_at > now:
         then = moment(wait.effective_at, zone, now)
         chip = Chip("wait", "clock", "Decided")
-        return chip, f"Decided. The next step starts {then}.", "Until then it can be undone."
+        return chip, f"Decided. The next step starts {then}.", "Nothing begins until then."
     title = str(wait.detail.get("title") or first.name)
     who = first.word.removeprefix("Waiting for ")
     more = f"Asked {_since(wait.created_at, zone, now)}."

@@ -62,7 +62,7 @@ def statements(app: Flask) -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if statement.split()[0] not in ("BEGIN", "PRAGMA"):
+        if statement.split(maxsplit=1)[0] not in ("BEGIN", "PRAGMA"):
             seen.append(statement)
 
     with app.app_context():

@@ -74,7 +74,8 @@ def test_start_names_every_wrong_answer(session: Session, ads: Workflow) -> None
     with pytest.raises(Invalid) as caught:
         _start(session, ads, inputs={"approver": "nobody", "colour": "red"})
 
-    assert {problem.path for problem in caught.value.problems} == {"/inputs/offer", "/inputs/approver", "/inputs/colour"}
+    paths = {problem.path for problem in caught.value.problems}
+    assert paths == {"/inputs/offer", "/inputs/approver", "/inputs/colour"}
     assert session.query(Run).count() == 0
 
 

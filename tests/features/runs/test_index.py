@@ -1,0 +1,110 @@
+"""The list of runs."""
+
+import time
+
+import sqlalchemy as sa
+
+from app.core import clock
+from app.core.db import db
+from app.core.ids import new_id
+from app.engine.models import Run
+from tests.features.runs.conftest import Yard, statements
+from tests.page import Page
+
+
+def _rows(html: str) -> list[str]:
+    return [a["id"].removeprefix("run-") for a in Page(html).attributes("article")]
+
+
+def test_index_lists_the_newest_first_with_whom_a_run_waits_for(yard: Yard) -> None:
+    old, new = yard.make("finished", age_s=900) + yard.make("waiting", age_s=60)
+
+    answer = yard.cast.browser(yard.cast.alice).get("/runs")
+
+    page = Page(answer.text)
+    assert page.faults == []
+    assert _rows(answer.text) == [new, old]
+    assert "Waiting for bob@northfield.example" in page.text
+    assert "“Approve 10 Facebook ads”, asked" in page.text
+
+
+def test_index_filters_and_searches_together(yard: Yard) -> None:
+    failed, = yard.make("failed", label="Honda")
+    yard.make("finished", label="Honda")
+    yard.make("failed", label="Subaru")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    answer = alice.get("/runs?status=failed&q=honda")
+
+    assert _rows(answer.text) == [failed]
+    assert "The picture service would not draw two of the five pictures." in Page(answer.text).text
+    assert alice.get("/runs?status=nonsense").status_code == 200
+
+
+def test_index_says_what_is_missing(yard: Yard) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+
+    assert "Nothing has run yet" in alice.get("/runs").text
+    yard.make("finished")
+    assert "No runs match “winter”" in Page(alice.get("/runs?q=winter").text).text
+    assert "No runs here" in Page(alice.get("/runs?status=stopped").text).text
+
+
+def test_index_pages_by_key(yard: Yard) -> None:
+    yard.make(*["queued"] * 27)
+    alice = yard.cast.browser(yard.cast.alice)
+
+    first = alice.get("/runs?status=running").text
+    older, = (a["href"] for a in Page(first).attributes("a") if "before=" in a.get("href", ""))
+    second = alice.get(older).text
+
+    assert (len(_rows(first)), len(_rows(second))) == (25, 2)
+    assert not set(_rows(first)) & set(_rows(second))
+    assert "status=running" in older
+
+
+def test_index_reads_as_often_for_three_runs_as_for_one(yard: Yard) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    yard.make("waiting")
+    alice.get("/runs")
+    with statements(yard.app) as one:
+        alice.get("/runs")
+    yard.make("waiting", "waiting")
+    with statements(yard.app) as three:
+        alice.get("/runs")
+
+    assert len(three) == len(one)
+
+
+def test_index_of_a_stranger_shows_nothing_of_ours(yard: Yard) -> None:
+    yard.make("finished")
+
+    charlie = yard.cast.browser(yard.cast.charlie)
+    assert "RAV4" not in charlie.get("/runs").text
+    assert _rows(charlie.get("/runs?q=RAV4").text) == []
+
+
+def test_index_stays_quick_with_many_runs(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+    with yard.app.app_context():
+        values = {c.key: getattr(db.session.get_one(Run, run_id), c.key) for c in sa.inspect(Run).columns}
+        rows = [
+            {**values, "id": new_id(), "number": number, "dedupe_key": None, "created_at": clock.now()}
+            for number in range(2, 10_002)
+        ]
+        db.session.execute(sa.insert(Run), rows)
+        db.session.commit()
+    alice = yard.cast.browser(yard.cast.alice)
+
+    def fastest(path: str) -> float:
+        times = []
+        for _ in range(4):
+            began = time.perf_counter()
+            assert alice.get(path).status_code == 200
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    assert fastest("/runs") < 0.05
+    assert fastest("/runs?status=failed") < 0.05
+    assert fastest("/runs/panel") < 0.05
+    assert fastest(f"/runs/{run_id}") < 0.05

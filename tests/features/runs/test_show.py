@@ -1,0 +1,199 @@
+"""The page of one run."""
+
+import pytest
+
+from app.core.ids import new_id
+from app.engine.models import Run
+from tests import factories
+from tests.features.runs.conftest import Yard, statements
+from tests.page import Page
+
+
+@pytest.mark.parametrize("kind", ["queued", "running", "waiting", "finished", "failed"])
+def test_show_is_a_sound_page_in_every_state(yard: Yard, kind: str) -> None:
+    run_id, = yard.make(kind)
+
+    answer = yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}")
+
+    assert answer.status_code == 200
+    page = Page(answer.text)
+    assert page.faults == []
+    assert "Facebook ads: 2023 Toyota RAV4, stock T1192" in page.text
+    assert {f"step-{step}" for step in ("ads", "pictures", "attach", "check", "tell", "tell_rejected")} <= {
+        attrs.get("id") for attrs in page.attributes("details")
+    }
+
+
+def test_show_says_what_a_running_run_does_now(yard: Yard) -> None:
+    run_id, = yard.make("running")
+
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+
+    assert "Making picture 4 of 5: the car on a coast road." in page.text
+    assert "1 of 6 steps done" in page.text
+    assert "$0.31 of at most $5.00" in page.text
+    assert "Nothing has left the house yet" in page.text
+    assert "10 texts, 3 of 5 pictures" in page.text.replace("\u00a0", " ")
+    assert [attrs["href"] for attrs in page.attributes("a") if attrs.get("id", "").startswith("box-")] == [
+        "#step-ads", "#step-attach", "#step-check", "#step-tell", "#step-pictures", "#step-tell_rejected",
+    ]  # fmt: skip
+    labels = [attrs.get("aria-label") for attrs in page.attributes("a")]
+    assert "Make 5 pictures: Running · 3 of 5" in labels
+    assert page.text.count("Making") >= 2  # the sentence and the reserved place
+    assert "Next" in page.text
+
+
+def test_show_gives_the_values_that_went_in_their_origin(yard: Yard) -> None:
+    run_id, = yard.make("running")
+
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+
+    chips = [attrs for attrs in page.attributes("span") if attrs.get("class", "").startswith("chipv")]
+    assert {attrs["title"] for attrs in chips} == {"Answer to “What is the offer?”"}
+    lengths = [len(text) for text in factories.TEXTS]
+    assert f"10 texts, {min(lengths)} to {max(lengths)} characters." in page.text.replace("\u00a0", " ")
+
+
+def test_show_says_whom_a_waiting_run_waits_for_by_name(yard: Yard) -> None:
+    run_id, = yard.make("waiting")
+    with yard.app.app_context():
+        from app.core.db import db
+        from app.engine.models import WaitRow
+
+        wait = db.session.query(WaitRow).one()
+        wait.detail = {**wait.detail, "approvers": [yard.cast.bob.email]}
+        wait_id = wait.id
+        db.session.commit()
+
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+
+    assert "Waiting for Bob Brown" in page.text
+    assert "Bob Brown decides: “Approve 10 Facebook ads”." in page.text
+    assert f"/approvals/of/{wait_id}" in [attrs.get("href") for attrs in page.attributes("a")]
+
+
+def test_show_says_of_a_failed_run_what_happened_what_is_kept_and_a_code(yard: Yard) -> None:
+    run_id, = yard.make("failed")
+
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+
+    text = page.text.replace("\u00a0", " ")
+    assert "The picture service would not draw two of the five pictures." in text
+    assert "Leave the logo out, then start over." in text
+    assert "Kept: 10 texts and 3 pictures, here below. Nothing was sent." in text
+    assert "AI refused or unreadable · quote GL-" in text
+    assert text.count("Missing") == 2
+    assert [a["id"] for a in page.attributes("details") if "open" in a] == ["step-pictures"]
+
+
+@pytest.mark.parametrize(
+    ("category", "kind"),
+    [("input", "Your answers"), ("permission", "Missing permission"), ("ai_answer", "AI refused or unreadable"),
+     ("busy", "AI busy"), ("network", "Outside system down"), ("budget", "Money limit"),
+     ("timeout", "Waited too long"), ("internal", "Our fault")],
+)  # fmt: skip
+def test_show_knows_eight_kinds_of_failure(yard: Yard, category: str, kind: str) -> None:
+    run_id, = yard.make("failed", category=category)
+
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+
+    assert f"{kind} · quote" in page.text
+
+
+def test_show_of_a_finished_run_offers_the_documents_and_polls_no_more(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+
+    assert "Ready: 10 texts and 5 pictures." in page.text.replace("\u00a0", " ")
+    assert "Approved by Bob Approver." in page.text
+    assert f"/documents.zip?run={run_id}" in [attrs.get("href") for attrs in page.attributes("a")]
+    assert [attrs for attrs in page.attributes("div") if "data-poll" in attrs] == []
+    assert "Pause" not in page.text
+
+
+def test_show_says_when_a_newer_version_exists(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+    with yard.app.app_context():
+        from app.core.db import db
+        from app.features.workflows import service as workflows
+        from app.features.workflows.models import Workflow
+
+        workflows.publish(db.session(), db.session.get_one(Workflow, yard.workflow_id), factories.ADS, actor_id=None)
+        db.session.commit()
+
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+
+    assert "version 1 (2 is newer)." in page.text
+
+
+def test_show_escapes_what_people_and_models_wrote(yard: Yard) -> None:
+    run_id, = yard.make("running", label="<img src=x onerror=alert(1)>", inputs={"offer": "<script>alert(2)</script>"})
+    yard.change(run_id, lambda run: setattr(run, "doing", "<b>bold</b>"))
+
+    html = yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text
+
+    assert "<img src=x" not in html
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(2)" in html
+
+
+def test_show_to_bob_has_no_buttons_that_he_may_not_use(yard: Yard) -> None:
+    run_id, = yard.make("running")
+
+    page = Page(yard.cast.browser(yard.cast.bob).get(f"/runs/{run_id}").text)
+
+    assert page.attributes("form") == [attrs for attrs in page.attributes("form") if attrs.get("role") == "search"]
+
+
+def test_show_to_a_stranger_is_404_and_to_nobody_the_sign_in(yard: Yard) -> None:
+    run_id, = yard.make("running")
+
+    charlie = yard.cast.browser(yard.cast.charlie)
+    for path in (f"/runs/{run_id}", f"/runs/{run_id}/live", f"/runs/{run_id}/log", f"/runs/{new_id()}", "/runs/x"):
+        answer = charlie.get(path)
+        assert answer.status_code == 404
+        assert "RAV4" not in answer.text
+    assert yard.cast.browser(None).get(f"/runs/{run_id}").status_code == 303
+
+
+def test_show_reads_as_often_for_a_run_with_much_as_with_little(yard: Yard) -> None:
+    little, much = yard.make("queued")[0], yard.make("finished")[0]
+    alice = yard.cast.browser(yard.cast.alice)
+    alice.get(f"/runs/{much}")
+
+    with statements(yard.app) as few:
+        alice.get(f"/runs/{little}")
+    with statements(yard.app) as many:
+        alice.get(f"/runs/{much}")
+
+    # only the names of those asked are read where somebody is asked
+    assert len(many) <= len(few) + 1
+    assert len(many) <= 16
+
+
+def test_log_shows_lines_calls_and_raw_details(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+
+    answer = yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}/log")
+
+    page = Page(answer.text)
+    assert page.faults == []
+    assert "Text 6 was too long and was asked for again." in page.text
+    assert "Writing 10 texts answered sample 2452 $0.08" in page.text
+    assert '"decision": "approved"' in page.text
+    errors = yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}/log?level=error")
+    assert "Text 6 was too long" not in errors.text
+
+
+def test_progress_of_a_run_counts_the_parts_of_a_step(yard: Yard) -> None:
+    run_id, = yard.make("running")
+
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+
+    # one of six steps, and three fifths of another
+    assert [attrs["value"] for attrs in page.attributes("progress")] == ["27"]
+    with yard.app.app_context():
+        from app.core.db import db
+
+        assert db.session.get_one(Run, run_id).status == "running"
