@@ -149,7 +149,7 @@ def make_primary(document_id: str, image_id: str) -> Response:
 
 
 @blueprint.post("/documents/<document_id>/pictures/<image_id>/removal")
-@blueprint.delete("/documents/<document_id>/pictures/<image_id>")
+@blueprint.delete("/documents/<document_id>/pictures/<image_id>", endpoint="detach_by_delete")
 @requires(Permission.LAUNCH)
 def detach(document_id: str, image_id: str) -> Response:
     """Take a picture off a document; the picture itself stays."""

@@ -123,7 +123,7 @@ def pause(run_id: str) -> Response:
 
 
 @blueprint.post("/runs/<run_id>/resume")
-@blueprint.delete("/runs/<run_id>/pause")
+@blueprint.delete("/runs/<run_id>/pause", endpoint="resume_by_delete")
 @requires(Permission.LAUNCH)
 def resume(run_id: str) -> Response:
     """Let a paused run go on."""

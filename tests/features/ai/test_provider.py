@@ -119,6 +119,11 @@ def test_a_picture_comes_in_the_form_asked_for(
     assert "picture 2 of 5" in request.prompt
 
 
+def test_a_service_may_escape_its_slashes(server: FakeOpenAI) -> None:
+    server.script("images", Reply(escaped=True))
+    assert (picture().value.width, picture().value.height) == (1024, 1024)
+
+
 def test_a_pictures_cost_comes_from_the_services_own_usage(server: FakeOpenAI) -> None:
     use(server.url, ai_image_model="gpt-image-1")
     answer = picture()
@@ -285,6 +290,15 @@ def test_a_refusal_is_not_argued_with(server: FakeOpenAI) -> None:
         write()
     assert (raised.value.category, raised.value.code) == (Category.AI_ANSWER, "refused")
     assert len(server.of("chat")) == 1
+    assert raised.value.spent is not None
+    assert raised.value.spent.cost_microusd == 290
+
+
+def test_a_repair_that_hangs_still_tells_what_the_first_answer_cost(server: FakeOpenAI) -> None:
+    server.script("chat", Reply(invalid=True), Reply(hang=True))
+    with pytest.raises(StepError) as raised:
+        write(timeout_s=1)
+    assert raised.value.category is Category.TIMEOUT
     assert raised.value.spent is not None
     assert raised.value.spent.cost_microusd == 290
 

@@ -1,12 +1,52 @@
-"""The catalog of step types, for tests that need no application."""
+"""The catalog of step types for tests without an application; for the others the cast and the product's templates."""
+
+from collections.abc import Callable, Iterator
 
 import pytest
+from flask import Flask
+from sqlalchemy import event
 
 from app import steps
+from app.core.db import db
 from app.engine import catalog
+from app.features.gallery import service
+from tests.cast import Cast, Person, add_editor, enter
 
 
 @pytest.fixture(autouse=True, scope="session")
 def step_types() -> None:
     """Discover the step types once."""
     catalog.discover(steps)
+
+
+@pytest.fixture
+def cast(app: Flask) -> Cast:
+    """Alice, Bob and Charlie, and the four templates."""
+    people = enter(app)
+    with app.app_context():
+        service.seed_templates(db.session())
+        db.session.commit()
+    return people
+
+
+@pytest.fixture
+def dana(cast: Cast) -> Person:
+    """An editor on Alice's team."""
+    return add_editor(cast)
+
+
+@pytest.fixture
+def statements(app: Flask) -> Iterator[Callable[[], int]]:
+    """Return a function that counts the statements sent so far."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    with app.app_context():
+        engines = list({id(engine): engine for engine in db.engines.values()}.values())
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    yield lambda: len(sent)
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)

@@ -44,6 +44,8 @@ def test_resume_lets_a_paused_run_go_on(yard: Yard) -> None:
     alice = yard.cast.browser(yard.cast.alice)
 
     assert "Nothing new begins until you resume it." in alice.get(f"/runs/{run_id}").text
+    page = Page(alice.get(f"/runs/{run_id}").text)
+    assert f"/runs/{run_id}/resume" in [attrs.get("action") for attrs in page.attributes("form")]
     assert alice.post(f"/runs/{run_id}/resume").status_code == 303
     assert _status(yard, run_id) == "running"
     yard.change(run_id, lambda run: setattr(run, "status", "paused"))

@@ -1,0 +1,259 @@
+"""The pages of documents."""
+
+import io
+import zipfile
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.db import db
+from app.core.ids import new_id
+from app.features.files import service
+from app.features.files.models import Attachment, Document, DocumentRevision, Image
+from tests import factories
+from tests.features.runs.conftest import Yard, statements
+from tests.page import Page, token
+
+
+def _documents(yard: Yard, run_id: str) -> list[str]:
+    with yard.app.app_context():
+        wanted = sa.select(Document.id).where(Document.run_id == run_id).order_by(Document.position)
+        return list(db.session.scalars(wanted))
+
+
+def _pictures(yard: Yard, document_id: str) -> list[tuple[str, bool]]:
+    with yard.app.app_context():
+        wanted = sa.select(Attachment).where(Attachment.document_id == document_id).order_by(Attachment.position)
+        return [(each.image_id, each.is_primary) for each in db.session.scalars(wanted)]
+
+
+def _attach_all(yard: Yard, run_id: str, document_id: str) -> list[str]:
+    with yard.app.app_context():
+        ids = list(db.session.scalars(sa.select(Image.id).where(Image.run_id == run_id).order_by(Image.position)))
+        service.attach(db.session(), document_id, ids)
+        db.session.commit()
+    return ids
+
+
+def test_documents_lists_the_newest_first_with_run_and_status(yard: Yard) -> None:
+    run_id = yard.make("finished")[0]
+
+    answer = yard.cast.browser(yard.cast.alice).get("/documents")
+
+    page = Page(answer.text)
+    assert page.faults == []
+    rows = [a["id"].removeprefix("document-") for a in page.attributes("article")]
+    assert rows == sorted(_documents(yard, run_id), reverse=True)
+    assert page.text.count("Approved") == 11  # ten rows and the filter
+    assert "Run 1: Facebook ads: 2023 Toyota RAV4, stock T1192" in page.text
+
+
+def test_documents_filters_by_status_and_run(yard: Yard) -> None:
+    finished, running = yard.make("finished", "running")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    def rows(query: str) -> list[str]:
+        found = Page(alice.get(f"/documents?{query}").text).attributes("article")
+        return [a["id"].removeprefix("document-") for a in found]
+
+    assert rows(f"run={finished}") == _documents(yard, finished)
+    assert set(rows("status=draft")) == set(_documents(yard, running))
+    assert rows(f"run={finished}&status=draft") == []
+    assert "No documents here" in alice.get(f"/documents?run={finished}&status=draft").text
+
+
+def test_documents_page_by_key(yard: Yard) -> None:
+    yard.make("finished", "finished", "finished")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    first = Page(alice.get("/documents").text)
+    older = next(a["href"] for a in first.attributes("a") if "before=" in a.get("href", ""))
+    second = Page(alice.get(older).text)
+
+    assert len(first.attributes("article")) == 25
+    assert len(second.attributes("article")) == 5
+
+
+def test_documents_without_any_says_what_to_do(yard: Yard) -> None:
+    page = Page(yard.cast.browser(yard.cast.alice).get("/documents").text)
+
+    assert "No documents yet" in page.text
+    assert page.faults == []
+
+
+def test_documents_reads_as_often_for_three_runs_as_for_one(yard: Yard) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    yard.make("finished")
+    alice.get("/documents")
+    with statements(yard.app) as one:
+        alice.get("/documents")
+        alice.get("/documents/panel")
+    yard.make("finished", "finished")
+    with statements(yard.app) as three:
+        alice.get("/documents")
+        alice.get("/documents/panel")
+
+    assert len(three) == len(one)
+
+
+def test_document_shows_text_picture_lengths_and_how_it_came_to_be(yard: Yard) -> None:
+    run_id = yard.make("finished")[0]
+    document_id = _documents(yard, run_id)[2]
+    with yard.app.app_context():
+        found = db.session.get_one(Document, document_id)
+        service.edit_document(
+            db.session(), found, title="Winter-ready", body=found.body.replace("Boots", "Skis"), written_by="Bob Brown"
+        )
+        db.session.commit()
+
+    answer = yard.cast.browser(yard.cast.alice).get(f"/documents/{document_id}")
+
+    page = Page(answer.text)
+    text = page.text.replace("\u00a0", " ")
+    assert page.faults == []
+    assert "As Facebook shows it" in text
+    assert "Skis in the back, heat in the seats." in text
+    assert "72 of 125 characters" in text
+    assert "12 of 40 characters" in text
+    assert "3 of 10" in text
+    assert "Written by Sample writer First draft, 73 characters" in text
+    assert "Edited by Bob Brown Version 2, 6 % of the words" in text
+    assert "Approved by Bob Approver Version 1" in text
+    assert [a for a in page.attributes("img") if a["src"].endswith(_pictures(yard, document_id)[0][0])]
+
+
+def test_document_shows_markup_in_a_text_as_text(yard: Yard) -> None:
+    run_id = yard.make("running")[0]
+    document_id = _documents(yard, run_id)[0]
+    with yard.app.app_context():
+        db.session.get_one(Document, document_id).body = "<script>alert(1)</script>\nsecond line"
+        db.session.commit()
+
+    html = yard.cast.browser(yard.cast.alice).get(f"/documents/{document_id}").text
+
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;<br>second line" in html
+
+
+def test_save_makes_a_new_version_by_the_person(yard: Yard) -> None:
+    document_id = _documents(yard, yard.make("running")[0])[0]
+    alice = yard.cast.browser(yard.cast.alice)
+    form = alice.get(f"/documents/{document_id}/edit").text
+    assert Page(form).faults == []
+
+    answer = alice.post(
+        f"/documents/{document_id}",
+        data={**Page(form).fields(), "csrf_token": token(form), "title": "New", "body": "New words"},
+    )
+
+    assert answer.status_code == 303
+    with yard.app.app_context():
+        found = db.session.get_one(Document, document_id)
+        assert (found.title, found.body, found.version, found.written_by) == ("New", "New words", 2, "Alice Ames")
+        assert db.session.get_one(DocumentRevision, (document_id, 2)).body == "New words"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "said"),
+    [({"body": "  "}, 422, "The text is empty"), ({"title": "x" * 301}, 422, "300"),
+     ({"version": "7"}, 409, "was changed meanwhile")],
+)  # fmt: skip
+def test_save_refuses_what_does_not_fit_and_keeps_what_was_typed(
+    yard: Yard, changes: dict[str, str], status: int, said: str
+) -> None:
+    document_id = _documents(yard, yard.make("running")[0])[0]
+    alice = yard.cast.browser(yard.cast.alice)
+
+    answer = alice.post(
+        f"/documents/{document_id}", data={"title": "Mine", "body": "My words", "version": "1", **changes}
+    )
+
+    assert answer.status_code == status
+    page = Page(answer.text)
+    assert page.faults == []
+    assert said in page.text
+    if "body" not in changes:
+        assert "My words" in answer.text
+    with yard.app.app_context():
+        assert db.session.get_one(Document, document_id).version == 1
+
+
+def test_primary_and_removal_keep_one_primary_and_the_picture(yard: Yard) -> None:
+    run_id = yard.make("finished")[0]
+    document_id = _documents(yard, run_id)[0]
+    ids = _attach_all(yard, run_id, document_id)
+    alice = yard.cast.browser(yard.cast.alice)
+    page = Page(alice.get(f"/documents/{document_id}").text)
+    actions = [a["action"] for a in page.attributes("form") if "/pictures/" in a.get("action", "")]
+    assert len([action for action in actions if action.endswith("/primary")]) == 4
+    assert len([action for action in actions if action.endswith("/removal")]) == 5
+
+    assert alice.post(f"/documents/{document_id}/pictures/{ids[3]}/primary").status_code == 303
+    assert [image_id for image_id, is_primary in _pictures(yard, document_id) if is_primary] == [ids[3]]
+
+    fragment = alice.post(f"/documents/{document_id}/pictures/{ids[3]}/removal", headers={"HX-Request": "true"})
+    assert Page(fragment.text).faults == []
+    assert "4 attached" in fragment.text
+    left = _pictures(yard, document_id)
+    assert len(left) == 4
+    assert sum(is_primary for _, is_primary in left) == 1
+    with yard.app.app_context():
+        assert db.session.get(Image, ids[3]) is not None
+    whole = alice.get(f"/documents/{document_id}").text
+    assert fragment.text.strip() in whole
+
+
+def test_download_has_texts_pictures_and_a_table(yard: Yard) -> None:
+    run_id = yard.make("finished")[0]
+    alice = yard.cast.browser(yard.cast.alice)
+
+    answer = alice.get(f"/documents.zip?run={run_id}")
+
+    assert answer.mimetype == "application/zip"
+    assert "run-1.zip" in answer.headers["Content-Disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        names = archive.namelist()
+        assert len([name for name in names if name.endswith(".txt")]) == 10
+        assert len([name for name in names if name.endswith(".png")]) == 5
+        assert factories.TEXTS[0] in archive.read("manifest.csv").decode("utf-8-sig")
+    one = alice.get(f"/documents.zip?document={_documents(yard, run_id)[0]}")
+    with zipfile.ZipFile(io.BytesIO(one.data)) as archive:
+        assert len(archive.namelist()) == 3
+
+
+def test_panel_shows_what_is_ready_and_whose_approval_it_has(yard: Yard) -> None:
+    finished, _running = yard.make("finished", "running")
+
+    page = Page(yard.cast.browser(yard.cast.alice).get("/documents/panel").text)
+
+    assert page.faults == []
+    assert [a["id"] for a in page.attributes("a") if a.get("id")] == [f"documents-panel-{finished}"]
+    assert "10 texts · approved by Bob Approver" in page.text.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize("who", ["charlie", "bob", "nobody"])
+def test_documents_of_others_stay_as_they_are(yard: Yard, who: str) -> None:
+    run_id = yard.make("finished")[0]
+    document_id = _documents(yard, run_id)[0]
+    image_id = _pictures(yard, document_id)[0][0]
+    browser = yard.cast.browser(yard.cast.person(who))
+    expected = {"charlie": 404, "bob": 403, "nobody": 400}[who]
+
+    for path in (f"/documents/{document_id}", f"/documents/{document_id}/pictures/{image_id}/primary",
+                 f"/documents/{document_id}/pictures/{image_id}/removal"):  # fmt: skip
+        assert browser.post(path, data={"title": "x", "body": "y"}).status_code == expected
+    reads = {"charlie": 404, "bob": 200, "nobody": 303}[who]
+    for path in (f"/documents/{document_id}", f"/documents?run={run_id}", f"/documents.zip?run={run_id}",
+                 f"/documents.zip?document={document_id}", f"/images?run={run_id}", f"/images/{image_id}"):  # fmt: skip
+        assert browser.get(path).status_code == reads, path
+    with yard.app.app_context():
+        assert db.session.get_one(Document, document_id).version == 1
+    assert len(_pictures(yard, document_id)) == 1
+
+
+def test_document_that_never_was_is_404(yard: Yard) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+
+    for path in (f"/documents/{new_id()}", "/documents/x", f"/documents.zip?document={new_id()}", "/documents.zip",
+                 f"/documents?run={new_id()}", f"/images/{new_id()}", f"/images/{new_id()}/small"):  # fmt: skip
+        assert alice.get(path).status_code == 404, path
