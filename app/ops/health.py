@@ -15,7 +15,7 @@ from rq import Worker
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app.core import queue
+from app.core import queue, vitals
 from app.core.clock import now
 from app.core.db import reading
 from app.core.settings import ROOT
@@ -29,8 +29,9 @@ OK, DOWN, LATE, BEHIND, NONE = "ok", "down", "late", "behind", "none"
 
 @blueprint.get("/healthz")
 def healthz() -> Response:
-    """Say that this process answers; asks nothing of anybody."""
-    return make_response(jsonify(status=OK))
+    """Say that this process answers, and what its supervisor says of it and its siblings; asks nothing of anybody."""
+    processes = vitals.read()
+    return make_response(jsonify(status=OK, **({"processes": processes} if processes else {})))
 
 
 @blueprint.get("/readyz")

@@ -12,7 +12,7 @@ from importlib import import_module
 import structlog
 from flask import Flask
 
-from app.core import logging
+from app.core import logging, vitals
 from app.core.errors import GreenlightError
 from app.core.settings import Settings
 from app.supervisor import forks, preflight, roles, web
@@ -67,6 +67,7 @@ def run(
         app = load(settings)
         if code := forks.wait_for(checking):
             return _give_up(redis, code)
+        vitals.share()
         forks.settle(inherited)
         if "web" in wanted:
             preparing = forks.fork(partial(_visit, prepare or roles.prepare, app, settings))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from app.core import vitals
 from app.supervisor import forks
 
 BACK_OFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -44,6 +45,7 @@ class Child:
     start_at: float | None = field(default=None, init=False)
     deaths: list[float] = field(default_factory=list, init=False)
     in_a_row: int = field(default=0, init=False)
+    total_deaths: int = field(default=0, init=False)
     was_killed: bool = field(default=False, init=False)
 
     def launch(self) -> None:
@@ -80,6 +82,7 @@ class Supervisor:
                 child.launch()
         self._reap()  # one taken over may have died before we listened
         while self._is_busy():
+            self._tell()
             self._wait()
             self._read_signals()
             self._reap()
@@ -87,6 +90,13 @@ class Supervisor:
             self._start_the_due()
         self._end_the_last()
         return self._code
+
+    def _tell(self) -> None:
+        """Let the children know who was started again how often, and who is dead at the moment."""
+        lasting = [child for child in self._children if not child.once]
+        vitals.write(
+            {child.name: {"alive": child.pid is not None, "deaths": child.total_deaths} for child in lasting}
+        )
 
     # --- what wakes it ---
 
@@ -186,6 +196,7 @@ class Supervisor:
             if code:
                 _log.error("ended with an error", child=child.name, exit_code=code)
             return
+        child.total_deaths += 1
         child.in_a_row = 0 if lived_s >= HEALTHY_AFTER_S else child.in_a_row + 1
         now = time.monotonic()
         child.deaths = [moment for moment in child.deaths if now - moment < HEALTHY_AFTER_S] + [now]

@@ -1,13 +1,16 @@
 """A running Greenlight for tests: the real command in a process of its own, on a free port and a folder of its own."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from tests.processes.memory import pids_of_tree
 from tests.processes.waiting import lives, until
@@ -17,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class House:
-    """``greenlight dev`` or ``serve`` with settings; ``output`` holds what it printed."""
+    """``greenlight dev`` or ``serve`` with settings, or *script*; ``output`` holds what it printed."""
 
-    def __init__(self, folder: Path, *command: str, **settings: str) -> None:
+    def __init__(self, folder: Path, *command: str, script: str = "", **settings: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.output = ""
@@ -31,7 +34,7 @@ class House:
             **settings,
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", *command],
+            [sys.executable, *((script,) if script else ("-m", "app.cli")), *command],
             cwd=ROOT,
             env=self.environ,
             stdout=subprocess.PIPE,
@@ -56,6 +59,11 @@ class House:
             return error.code
         except OSError:
             return 0
+
+    def json(self, path: str) -> Any:
+        """Ask for JSON."""
+        with urllib.request.urlopen(self.url + path, timeout=5) as response:
+            return json.load(response)
 
     def wait_for(self, words: str, *, limit_s: float = 30.0) -> None:
         """Wait until it has printed *words*."""

@@ -162,3 +162,31 @@ def _steps(house: House) -> list[tuple[str, int]]:
         return connection.execute("SELECT status, attempts FROM step_run").fetchall()
     finally:
         connection.close()
+
+
+def test_health_names_who_died(start: Start) -> None:
+    house = start("dev", "--no-demo")
+    house.wait_for("Greenlight is ready")
+    before = house.json("/healthz")["processes"]
+    assert {name: facts["deaths"] for name, facts in before.items()} == {"redis": 0, "web": 0, "worker": 0, "clock": 0}
+    os.kill(until(lambda: house.pid_of("worker")), signal.SIGKILL)
+    until(lambda: house.json("/healthz")["processes"]["worker"] == {"alive": True, "deaths": 1})
+    assert house.json("/healthz")["processes"]["clock"] == {"alive": True, "deaths": 0}
+
+
+def test_web_worker_and_clock_apart_do_the_same_work(redis_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    settings = {"GREENLIGHT_ENV": "development", "REDIS_URL": redis_url}
+    web = House(folder, "serve", SERVE="web", **settings)
+    until(lambda: web.status() == 200 or web.process.poll() is not None, limit_s=20)
+    apart = [House(folder, *role, script="worker.py", **settings) for role in ((), ("clock",))]
+    try:
+        apart[0].wait_for("worker_started")
+        apart[1].wait_for("clock_started")
+        seeded = House(folder, "seed", "--runs", "--json", **settings)
+        assert seeded.process.wait(timeout=60) == 0, seeded.end()
+        assert '"sample_runs": 4' in seeded.end()
+        assert {status for status, _ in _steps(web)} <= {"completed", "skipped"}
+    finally:
+        outputs = [house.end() for house in (web, *apart)]
+    assert [house.process.returncode for house in (web, *apart)] == [0, 0, 0], outputs
