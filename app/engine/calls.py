@@ -198,13 +198,7 @@ class Ledger:
     ) -> Any:
         try:
             with transaction(self._engine) as session:
-                store.note_step(
-                    session,
-                    self._step,
-                    cost_microusd=store.step_run.c.cost_microusd + answer.cost_microusd,
-                    tokens_in=store.step_run.c.tokens_in + answer.tokens_in,
-                    tokens_out=store.step_run.c.tokens_out + answer.tokens_out,
-                )
+                store.note_step(session, self._step, fence=self._step.fence)
                 kept = keep(session, value) if keep else value
                 session.flush()
                 self._close(session, row, answer, CallStatus.ANSWERED, kept)
@@ -222,33 +216,46 @@ class Ledger:
             self._close(session, row, answer, CallStatus.LATE, None)
 
     def _close(self, session: Session, row: Recorded, answer: Answer, status: CallStatus, kept: Any) -> None:
-        late = status is CallStatus.LATE
-        values: dict[str, Any] = {
-            "cost_microusd": call.c.cost_microusd + answer.cost_microusd,
-            "tokens_in": call.c.tokens_in + answer.tokens_in,
-            "tokens_out": call.c.tokens_out + answer.tokens_out,
-            "model": answer.model,
-        }
-        statement = sa.update(call).where(call.c.id == row.id)
-        session.execute(statement.values(values))
+        self._charge(session, row, answer)
         # a late answer may not overwrite what the newer holder of the step has recorded or is asking for now
-        owned = statement.where(call.c.fence == self._step.fence, call.c.status == CallStatus.INTENDED)
-        session.execute(owned.values(status=status.value, answer=kept, finished_at=moment(), error=None))
-        run = store.run
-        released = 0 if late else row.reserved_microusd
         session.execute(
-            sa.update(run)
-            .where(run.c.id == self._step.run_id)
-            .values(
-                cost_microusd=run.c.cost_microusd + answer.cost_microusd,
-                reserved_microusd=sa.case(
-                    (run.c.reserved_microusd > released, run.c.reserved_microusd - released), else_=0
-                ),
-                tokens_in=run.c.tokens_in + answer.tokens_in,
-                tokens_out=run.c.tokens_out + answer.tokens_out,
-                changed_at=moment(),
-            )
+            sa.update(call)
+            .where(call.c.id == row.id, call.c.fence == self._step.fence, call.c.status == CallStatus.INTENDED)
+            .values(status=status.value, answer=kept, finished_at=moment(), error=None)
         )
+        self._charge_run(session, answer, freed=0 if status is CallStatus.LATE else row.reserved_microusd)
+
+    def _charge(self, session: Session, row: Recorded, spent: Answer) -> None:
+        """Add what was spent to the call, and to the step run, whoever holds it now."""
+        for table_, row_id in ((call, row.id), (store.step_run, self._step.id)):
+            columns = table_.c
+            session.execute(
+                sa.update(table_)
+                .where(columns.id == row_id)
+                .values(
+                    cost_microusd=columns.cost_microusd + spent.cost_microusd,
+                    tokens_in=columns.tokens_in + spent.tokens_in,
+                    tokens_out=columns.tokens_out + spent.tokens_out,
+                )
+            )
+        session.execute(sa.update(call).where(call.c.id == row.id).values(model=spent.model))
+
+    def _charge_run(self, session: Session, spent: Answer | None, *, freed: int) -> None:
+        """Add what was spent to the run and free the estimate: last, since the run's row is locked last."""
+        run = store.run
+        values: dict[str, Any] = {
+            "reserved_microusd": sa.case(
+                (run.c.reserved_microusd > freed, run.c.reserved_microusd - freed), else_=0
+            ),
+            "changed_at": moment(),
+        }
+        if spent is not None:
+            values |= {
+                "cost_microusd": run.c.cost_microusd + spent.cost_microusd,
+                "tokens_in": run.c.tokens_in + spent.tokens_in,
+                "tokens_out": run.c.tokens_out + spent.tokens_out,
+            }
+        session.execute(sa.update(run).where(run.c.id == self._step.run_id).values(**values))
 
     def _record_failure(self, row: Recorded, error: StepError) -> None:
         """End the intent and free its estimate when refused; leave it open under its key when the reply was lost."""
@@ -256,24 +263,15 @@ class Ledger:
         status = CallStatus.REFUSED if error.definite else CallStatus.INTENDED
         if not error.definite and self._effect is Effect.SENDS:
             status = CallStatus.UNSURE
-        run = store.run
         with transaction(self._engine) as session:
             session.execute(
                 sa.update(call)
                 .where(call.c.id == row.id, call.c.fence == self._step.fence)
                 .values(status=status.value, error=described, finished_at=moment())
             )
-            if error.definite:
-                freed = row.reserved_microusd
-                session.execute(
-                    sa.update(run)
-                    .where(run.c.id == self._step.run_id)
-                    .values(
-                        reserved_microusd=sa.case(
-                            (run.c.reserved_microusd > freed, run.c.reserved_microusd - freed), else_=0
-                        )
-                    )
-                )
+            if error.spent is not None:
+                self._charge(session, row, error.spent)
+            self._charge_run(session, error.spent, freed=row.reserved_microusd if error.definite else 0)
         self._known_now()[row.name] = Recorded(
             row.id, row.name, row.key, row.generation, status, None, row.reserved_microusd
         )

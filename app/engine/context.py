@@ -93,9 +93,11 @@ class RunContext:
         """See :class:`app.engine.contract.Context`."""
         return self._call(
             name,
-            lambda key, timeout_s: bound.write_text(request, key=key, timeout_s=timeout_s),
+            lambda key, timeout_s: bound.write_text(
+                request, key=key, timeout_s=timeout_s, as_sample=self.run.is_sample
+            ),
             about=about,
-            estimate_microusd=bound.estimate_text(request),
+            estimate_microusd=0 if self.run.is_sample else bound.estimate_text(request),
         )
 
     def image(self, name: str, request: ImageRequest, *, about: str = "") -> str:
@@ -103,7 +105,7 @@ class RunContext:
         model: list[str] = []
 
         def make(key: str, timeout_s: float) -> Answer:
-            answer = bound.make_image(request, key=key, timeout_s=timeout_s)
+            answer = bound.make_image(request, key=key, timeout_s=timeout_s, as_sample=self.run.is_sample)
             model.append(answer.model)
             return answer
 
@@ -124,7 +126,7 @@ class RunContext:
             name,
             make,
             about=about,
-            estimate_microusd=bound.estimate_image(request),
+            estimate_microusd=0 if self.run.is_sample else bound.estimate_image(request),
             keep=store_it,
             before_keep=bound.prepare_image,
         )

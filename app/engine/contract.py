@@ -123,6 +123,7 @@ class RunFacts:
     number: int
     label: str
     test: bool
+    is_sample: bool  # a template's own sample: the sample writer answers, whatever provider is set up
     inputs: Mapping[str, Any]
     facts: Mapping[str, Any]
 

@@ -10,11 +10,11 @@ from app.engine.contract import Answer, DocumentFacts, ImageRequest, TextRequest
 
 
 class _WriteText(Protocol):
-    def __call__(self, request: TextRequest, *, key: str, timeout_s: float) -> Answer: ...
+    def __call__(self, request: TextRequest, *, key: str, timeout_s: float, as_sample: bool) -> Answer: ...
 
 
 class _MakeImage(Protocol):
-    def __call__(self, request: ImageRequest, *, key: str, timeout_s: float) -> Answer: ...
+    def __call__(self, request: ImageRequest, *, key: str, timeout_s: float, as_sample: bool) -> Answer: ...
 
 
 class _Notice(Protocol):

@@ -38,6 +38,7 @@ MAX_OUTPUT_BYTES = 256 * 1024
 HAND_BACK_AFTER_S = 30.0
 REPEATS = 3
 MAX_CRASHES = 3
+SEED = "seed"  # what started a template's own sample run
 
 _log = structlog.get_logger()
 
@@ -608,15 +609,19 @@ def _config_error(invalid: ValidationError) -> StepError:
 
 
 def _run_facts(held: HeldRun) -> RunFacts:
-    return RunFacts(held.id, held.workspace_id, held.number, held.label, held.test, held.inputs, held.facts)
+    is_sample = held.trigger_kind == SEED
+    return RunFacts(
+        held.id, held.workspace_id, held.number, held.label, held.test, is_sample, held.inputs, held.facts
+    )
 
 
 def _read_run(session: Session, run_id: str) -> HeldRun:
     run = store.run
     row = session.execute(
         sa.select(
-            run.c.id, run.c.workspace_id, run.c.version_id, run.c.number, run.c.label, run.c.test, run.c.status,
-            run.c.revision, run.c.epoch, run.c.inputs, run.c.facts, moment().label("now"),
+            run.c.id, run.c.workspace_id, run.c.version_id, run.c.number, run.c.label, run.c.test,
+            run.c.trigger_kind, run.c.status, run.c.revision, run.c.epoch, run.c.inputs, run.c.facts,
+            moment().label("now"),
         ).where(run.c.id == run_id)
     ).one()  # fmt: skip
     return HeldRun(**{**row._mapping, "status": RunStatus(row.status)})

@@ -46,6 +46,7 @@ class HeldRun:
     number: int
     label: str
     test: bool
+    trigger_kind: str
     status: RunStatus
     revision: int
     epoch: int
@@ -94,6 +95,7 @@ _take_run = (
         run.c.number,
         run.c.label,
         run.c.test,
+        run.c.trigger_kind,
         run.c.status,
         run.c.revision,
         run.c.epoch,

@@ -62,7 +62,7 @@ class Bench:
     def __post_init__(self) -> None:
         run_id = new_id()
         facts = {"id": run_id, "number": 1, "label": "", **self.facts}
-        self.run = RunFacts(run_id, new_id(), 1, "", False, self.inputs, facts)
+        self.run = RunFacts(run_id, new_id(), 1, "", False, False, self.inputs, facts)
         self.step = StepFacts("step", new_id(), "The step", -1, 1)
         self.scope: Mapping[str, object] = {"inputs": self.inputs, "steps": self.outputs, "run": facts}
         self.ledger: dict[str, Any] = {}

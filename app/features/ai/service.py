@@ -69,16 +69,19 @@ def model_name(kind: Literal["text", "image"]) -> str:
     return _state.provider.text_model if kind == "text" else _state.provider.image_model
 
 
-def write_text(request: TextRequest, *, key: str, timeout_s: float) -> Answer:
-    """Return the JSON of ``request.answer`` with its cost. *timeout_s* is the total, repair included."""
-    if _state.provider is None:
+def write_text(request: TextRequest, *, key: str, timeout_s: float, as_sample: bool = False) -> Answer:
+    """Return the JSON of ``request.answer`` with its cost. *timeout_s* is the total, repair included.
+
+    *as_sample* asks the sample writer even where a provider is set up: a template's own sample costs nothing.
+    """
+    if _state.provider is None or as_sample:
         return Answer(sample.write(request), model=SAMPLE_MODEL)
     return _state.provider.write(request, key=key, timeout_s=timeout_s)
 
 
-def make_image(request: ImageRequest, *, key: str, timeout_s: float) -> Answer:
-    """Return a :class:`Picture` with its cost. *timeout_s* is the total."""
-    if _state.provider is None:
+def make_image(request: ImageRequest, *, key: str, timeout_s: float, as_sample: bool = False) -> Answer:
+    """Return a :class:`Picture` with its cost. *timeout_s* is the total, *as_sample* as for :func:`write_text`."""
+    if _state.provider is None or as_sample:
         from app.features.ai import sample_pictures
 
         content = sample_pictures.draw(request)
