@@ -27,7 +27,7 @@ BUNDLES = {
     ),
     "vendor.css": ("vendor/tabler.min.css",),
     "vendor.js": ("vendor/htmx.min.js",),
-    "app.js": ("js/*.js",),
+    "app.js": ("js/*.js", "js/public/*.js"),
     "public.js": ("js/focus.js", "js/submit-once.js", "js/public/*.js"),
 }  # fmt: skip
 NOT_IN = {"app.css": {"css/public.css"}}

@@ -124,7 +124,7 @@ def decide_public(token: str) -> Response:
     approval, person = found
     form = DecisionForm.read(request.form, approval.document_ids)
     if not _is_ours(person):
-        return _open_link(token, form, status=400, note=STALE)
+        return _open_link(token, form, status=400, warning=STALE)
     if form.decision is None:
         return _open_link(token, form)
     try:
@@ -215,7 +215,7 @@ def _show(
 
 
 def _open_link(
-    token: str, form: DecisionForm, *, problems: Sequence[FieldError] = (), status: int = 200, note: str = ""
+    token: str, form: DecisionForm, *, problems: Sequence[FieldError] = (), status: int = 200, warning: str = ""
 ) -> Response:
     found = queries.by_token(db.session(), token)
     if found is None:
@@ -226,7 +226,7 @@ def _open_link(
     return htmx.page(
         "approvals/public.html",
         status=status,
-        note=note,
+        warning=warning,
         may_decide=True,
         post_to=url_for("approvals.decide_public", token=token),
         form_token=_link_signer().dumps(person.id),

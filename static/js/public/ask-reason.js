@@ -11,13 +11,14 @@
         reason.querySelector("h2").focus({ preventScroll: true });
         reason.scrollIntoView({ block: "end" });
       } else {
-        form.querySelector('button[value="reject"]').focus();
+        form.querySelector('[data-bar] button[value="reject"]').focus();
       }
     };
     form.addEventListener("click", (event) => {
       const button = event.target.closest('button[value="reject"], button[value="back"]');
       if (!button) return;
       event.preventDefault();
+      if ("nothing" in button.dataset) return; // Enter in a field
       ask(button.value === "reject");
     });
   }

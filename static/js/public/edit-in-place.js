@@ -28,8 +28,13 @@
       show(event.target);
       mark(card, fields);
     });
+    let pressed = false;
+    summary.addEventListener("click", () => { pressed = true; });
     details.addEventListener("toggle", () => {
-      if (details.open) sharpen(card);
+      if (!details.open) return;
+      sharpen(card);
+      if (pressed) fields[0].focus(); // not for one that the server sent open
+      pressed = false;
     });
     details.querySelector("[data-edit-done]").addEventListener("click", () => {
       details.open = false;
