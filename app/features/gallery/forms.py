@@ -18,6 +18,7 @@ from wtforms import (
     TextAreaField,
     URLField,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import CheckboxInput, DateInput, DateTimeLocalInput, ListWidget
 
 from app.core.errors import FieldError
@@ -110,17 +111,18 @@ def _field(question: Input, choices: Choices) -> Field:
 
 def _choosing(question: Input, listed: list[tuple[str, str]], common: dict[str, Any]) -> Field:
     """Return a field to choose one or several with: buttons where they are few and one is chosen already."""
+    offered = [SelectChoice(value, label) for value, label in listed]
     if question.type in _SEVERAL:
         return SelectMultipleField(
-            choices=listed,
+            choices=offered,
             validate_choice=False,
             widget=ListWidget(prefix_label=False),
             option_widget=CheckboxInput(),
             **common,
         )
-    if len(listed) <= MOST_BUTTONS and question.default is not None:
-        return RadioField(choices=listed, validate_choice=False, **common)
-    return SelectField(choices=[("", "Choose"), *listed], validate_choice=False, **common)
+    if len(offered) <= MOST_BUTTONS and question.default is not None:
+        return RadioField(choices=offered, validate_choice=False, **common)
+    return SelectField(choices=[SelectChoice("", "Choose"), *offered], validate_choice=False, **common)
 
 
 def _typed(question: Input, common: dict[str, Any]) -> Field:

@@ -201,7 +201,7 @@ def _counted(session: Session, workspace_id: str, slugs: Iterable[str]) -> dict[
         .join(Workflow, Workflow.id == Run.workflow_id)
         .where(_real(workspace_id, slugs))
         .group_by(Workflow.template_slug, Run.status)
-    ).tuples()
+    )
     found: dict[str, _Count] = defaultdict(_Count)
     for slug, status, count in rows:
         one = found[str(slug)]

@@ -1,6 +1,6 @@
 """Writes of the gallery: seeding templates, keeping half-filled answers, and launching."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,17 +18,17 @@ from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow
 
 
-def seed_templates(session: Session) -> int:
-    """Bring the product's own templates up to their files' versions; return how many changed. The caller commits.
+def seed_templates(session: Session, files: Sequence[library.TemplateFile] | None = None) -> int:
+    """Bring the product's own templates up to *files* (those it comes with); return how many changed.
 
-    A template whose stored version is the same or newer stays as it is; workflows are not touched.
+    The caller commits. A template whose stored version is the same or newer stays as it is; workflows are not touched.
     """
     stored = {
         t.slug: t
         for t in session.execute(sa.select(Template).where(Template.workspace_id.is_(None))).scalars()
     }
     changed = 0
-    for file in library.ours():
+    for file in library.ours() if files is None else files:
         template = stored.get(file.slug)
         if template is not None and template.version >= file.version:
             continue
@@ -104,11 +104,15 @@ def start_draft(session: Session, *, workspace_id: str, slug: str, draft_id: str
         if started is None:
             raise NotFound("These answers are no longer kept.", fix="Fill in the form again.")
         return started
+    asked = {
+        question["key"] for question in queries.template(session, workspace_id, slug).definition["inputs"]
+    }
+    answers = {key: value for key, value in draft.answers.items() if key in asked}
     run = launch(
         session,
         workspace_id=workspace_id,
         slug=slug,
-        raw_inputs=draft.answers,
+        raw_inputs=answers,
         actor=actor,
         dedupe_key=draft.id,
     )

@@ -1,0 +1,157 @@
+"""What cards say, which samples are shown, and how many statements that takes."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.engine.enums import RunStatus, StepStatus, WaitStatus
+from app.engine.models import Run
+from app.features.files import service as files
+from app.features.gallery import queries, service
+from app.features.gallery.enums import Category, Sort
+from app.features.runs.service import Actor
+from tests.cast import Cast
+from tests.factories import Story, story
+
+FACEBOOK = "facebook-ads-campaign"
+SLUGS = [FACEBOOK, "instagram-carousel", "new-lead-follow-up", "used-vehicle-listing-copy"]
+
+
+def _ended(
+    session: Session,
+    cast: Cast,
+    status: RunStatus = RunStatus.COMPLETED,
+    *,
+    minutes: float = 3,
+    waited_minutes: float = 0,
+    cost_microusd: int = 200_000,
+    **options: Any,
+) -> Story:
+    """Write a run of the Facebook template that worked for *minutes* and waited besides."""
+    actor = Actor(cast.alice.user_id, cast.alice.name, cast.alice.email)
+    run = service.launch(
+        session,
+        workspace_id=cast.alice.workspace_id,
+        slug=FACEBOOK,
+        raw_inputs={"offer": "A red car"},
+        actor=actor,
+        **options,
+    )
+    told = story(session, run)
+    step = told.step("check", StepStatus.COMPLETED)
+    if waited_minutes:
+        wait = told.wait(step)
+        wait.status = WaitStatus.DECIDED.value
+        wait.created_at = run.created_at + timedelta(minutes=1)
+        wait.decided_at = wait.created_at + timedelta(minutes=waited_minutes)
+    run.status = status.value
+    run.started_at = run.created_at
+    run.finished_at = run.created_at + timedelta(minutes=minutes + waited_minutes)
+    run.cost_microusd = cost_microusd
+    run.due_at = None
+    session.flush()
+    return told
+
+
+def _facts(session: Session, cast: Cast) -> queries.CardFacts:
+    return queries.facts(session, cast.alice.workspace_id, [FACEBOOK])[FACEBOOK]
+
+
+def test_facts_are_the_templates_own_sample_before_anything_ran(cast: Cast, session: Session) -> None:
+    facts = _facts(session, cast)
+    assert facts == queries.CardFacts(
+        steps=6, approvals=1, minutes=4, cost_microusd=230_000, used=0, finished_share=None, is_sample=True
+    )
+
+
+def test_facts_stay_a_sample_until_five_real_runs_have_ended(cast: Cast, session: Session) -> None:
+    for _ in range(4):
+        _ended(session, cast)
+    _ended(session, cast, trigger_kind="seed", minutes=99)
+    _ended(session, cast, test=True, minutes=99)
+    facts = _facts(session, cast)
+    assert (facts.is_sample, facts.used, facts.minutes) == (True, 4, 4)
+
+    _ended(session, cast, RunStatus.FAILED)
+    facts = _facts(session, cast)
+    assert (facts.is_sample, facts.used, facts.minutes, facts.cost_microusd) == (False, 5, 3, 200_000)
+    assert facts.finished_share == pytest.approx(0.8)
+
+
+def test_waiting_for_people_is_no_work(cast: Cast, session: Session) -> None:
+    for minutes in (2, 3, 3, 4, 60):
+        _ended(session, cast, minutes=minutes, waited_minutes=600, cost_microusd=int(minutes * 100_000))
+    facts = _facts(session, cast)
+    assert facts.minutes == pytest.approx(3)
+    assert facts.cost_microusd == 300_000
+
+
+def test_another_workspaces_runs_do_not_count(cast: Cast, session: Session) -> None:
+    for _ in range(5):
+        _ended(session, cast)
+    facts = queries.facts(session, cast.charlie.workspace_id, [FACEBOOK])[FACEBOOK]
+    assert (facts.used, facts.is_sample) == (0, True)
+
+
+def test_the_sample_is_a_seeded_run_before_any_other_with_its_documents_and_pictures(
+    cast: Cast, session: Session
+) -> None:
+    seeded = _ended(session, cast, trigger_kind="seed")
+    step = seeded.step("ads", StepStatus.COMPLETED)
+    documents = seeded.documents(step, ["One. First ad.", "Two. Second ad."])
+    [image] = seeded.pictures(step, 1)
+    files.attach(session, documents[1].id, [image.id])
+    _ended(session, cast)
+    _ended(session, cast, RunStatus.FAILED)
+
+    samples = queries.samples(session, cast.alice.workspace_id, SLUGS)
+
+    assert list(samples) == [FACEBOOK]
+    sample = samples[FACEBOOK]
+    assert (sample.run_id, sample.image_ids) == (seeded.run.id, (image.id,))
+    assert [(document.title, document.image_id) for document in sample.documents] == [
+        ("Two", image.id),
+        ("One", None),
+    ]
+    assert queries.samples(session, cast.charlie.workspace_id, SLUGS) == {}
+
+
+def test_templates_are_found_by_words_and_category_and_stand_in_order(cast: Cast, session: Session) -> None:
+    def found(**options: Any) -> list[str]:
+        return [template.slug for template in queries.templates(session, cast.alice.workspace_id, **options)]
+
+    assert found() == SLUGS
+    assert found(text="new car arrived") == [FACEBOOK, "used-vehicle-listing-copy"]
+    assert found(text="boat") == []
+    assert found(category="sell-this-car") == SLUGS[2:]
+    assert found(text="facebook", category="social") == []
+    newest = session.scalars(sa.select(queries.Template).where(queries.Template.slug == SLUGS[1])).one()
+    newest.updated_at = clock.now() + timedelta(hours=1)
+    session.flush()
+    assert found(sort=Sort.NEWEST)[0] == SLUGS[1]
+    assert queries.category_counts(session, cast.alice.workspace_id) == {
+        Category.SELL: 2,
+        Category.ADS: 1,
+        Category.SOCIAL: 1,
+    }
+
+
+def test_facts_and_samples_take_the_same_statements_for_one_template_and_for_all(
+    cast: Cast, session: Session, statements: Callable[[], int]
+) -> None:
+    for _ in range(3):
+        _ended(session, cast)
+    session.commit()
+    counted = []
+    for slugs in ([FACEBOOK], SLUGS):
+        before = statements()
+        queries.facts(session, cast.alice.workspace_id, slugs)
+        queries.samples(session, cast.alice.workspace_id, slugs)
+        counted.append(statements() - before)
+    assert counted[0] == counted[1] <= 7
+    assert session.scalar(sa.select(sa.func.count()).select_from(Run)) == 3
