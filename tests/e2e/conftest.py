@@ -1,0 +1,53 @@
+"""Fixtures for browser tests: the whole product in its processes, on each kind of database."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext
+from pytest_playwright.pytest_playwright import CreateContextCallback
+
+from tests.conftest import Databases
+from tests.e2e.house import Running
+from tests.fakes.openai_server import FakeOpenAI
+from tests.servers import RedisServer, SmtpServer
+
+STEP_MS = 10_000
+
+
+@pytest.fixture(scope="session")
+def house(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, _smtp: SmtpServer
+) -> Iterator[Running]:
+    """The product on SQLite, with the sample writer."""
+    running = Running.begin(tmp_path_factory.mktemp("house"), redis_url=redis_server.url, smtp=_smtp)
+    yield running
+    running.house.end()
+
+
+@pytest.fixture(scope="session")
+def paying_house(
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases, redis_server: RedisServer, _smtp: SmtpServer
+) -> Iterator[Running]:
+    """The product on PostgreSQL, asking an AI service that counts what it does."""
+    url = databases.create("postgresql")
+    with FakeOpenAI() as ai:
+        running = Running.begin(
+            tmp_path_factory.mktemp("paying"), redis_url=redis_server.url.removesuffix("/0") + "/1", smtp=_smtp,
+            database_url=url, ai=ai,
+        )  # fmt: skip
+        yield running
+        running.house.end()
+    databases.drop(url)
+
+
+@pytest.fixture
+def new_context(new_context: CreateContextCallback) -> CreateContextCallback:
+    """Open browsers that give up on a button after ten seconds, not thirty."""
+
+    def create(**options: Any) -> BrowserContext:
+        context = new_context(**options)
+        context.set_default_timeout(STEP_MS)
+        return context
+
+    return create

@@ -1,0 +1,70 @@
+"""The whole product beside a browser: its processes, its mail, and how a person signs in."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from tests.fakes.openai_server import FakeOpenAI
+from tests.processes.house import House
+from tests.servers import ReceivedMail, SmtpServer, free_port, wait_until
+
+PASSWORD = "greenlight-demo"
+OWNER = "owner@demo.example"
+APPROVER = "approver@demo.example"
+READY_S = 60.0
+
+
+@dataclass
+class Running:
+    """``bin/dev`` in real processes; *url* is what BASE_URL says, *ai* the service that it asks, if any."""
+
+    house: House
+    url: str
+    smtp: SmtpServer
+    ai: FakeOpenAI | None = None
+
+    @classmethod
+    def begin(
+        cls, folder: Path, *, redis_url: str, smtp: SmtpServer, database_url: str = "", ai: FakeOpenAI | None = None
+    ) -> "Running":
+        """Start it and wait until its pages, and without AI its sample runs, are there."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        settings = {"PORT": str(port), "BASE_URL": url, "REDIS_URL": redis_url, "SMTP_URL": smtp.url}
+        settings |= {"DATABASE_URL": database_url} if database_url else {}
+        settings |= {"OPENAI_BASE_URL": ai.url, "OPENAI_API_KEY": "sk-for-tests"} if ai else {}
+        house = House(folder, "dev", **settings)
+        house.port = port
+        try:
+            house.wait_for("Greenlight is ready" if ai else "sample runs are there", limit_s=READY_S)
+        except AssertionError as error:
+            raise RuntimeError(house.end()) from error
+        return cls(house, url, smtp, ai)
+
+    def sign_in(self, page: Page, email: str = OWNER) -> None:
+        """Sign in by the form."""
+        page.goto(f"{self.url}/sign-in")
+        page.get_by_label("E-mail").fill(email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("heading", level=1).wait_for()
+
+    def mail(self, recipient: str, *words: str) -> ReceivedMail:
+        """Return the mail to *recipient* whose text holds all *words*, once it has come."""
+
+        def find() -> ReceivedMail | None:
+            for mail in self.smtp.messages:
+                if recipient in mail.recipients and all(word in mail.text() for word in words):
+                    return mail
+            return None
+
+        found: ReceivedMail = wait_until(find, timeout_s=20)
+        return found
+
+    def link(self, mail: ReceivedMail, kind: str = "plain") -> str:
+        """Return the link to decide by; it leads to BASE_URL."""
+        links = set(re.findall(rf"{re.escape(self.url)}/a/[\w-]{{43}}", mail.text(kind)))
+        assert len(links) == 1, mail.text(kind)
+        return str(links.pop())
