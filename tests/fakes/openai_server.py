@@ -55,6 +55,7 @@ class Reply:
     too_long: tuple[int, ...] = ()  # the numbers of texts over their limit
     content: bytes | None = None  # the picture's bytes
     by_url: bool = False  # a link instead of a picture
+    escaped: bool = False  # slashes written as JSON allows: \\/
 
 
 @dataclass(frozen=True)
@@ -353,7 +354,8 @@ def _images(request: Request, reply: Reply, size_bytes: int) -> bytes:
         data = [{"b64_json": base64.b64encode(reply.content).decode()}]
     else:
         width, height = (int(part) for part in str(request.body.get("size", "1024x1024")).split("x"))
-        return _picture_body(width, height, size_bytes)
+        body = _picture_body(width, height, size_bytes)
+        return body.replace(b"/", b"\\/") if reply.escaped else body
     return json.dumps({"created": 1, "data": data, "usage": USAGE_PICTURE}).encode()
 
 

@@ -107,6 +107,7 @@ def test_text_seven_too_long_is_one_further_call_with_its_own_cost(house: House,
     assert "exactly 1 text" in server.of("chat")[1].prompt
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("reply", "attempts", "category"),
     [
@@ -130,6 +131,20 @@ def test_there_is_one_request_an_attempt(
     assert len(server.of("chat")) == attempts
     [call] = house.calls(run_id)
     assert call.tries == attempts
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_answer_of_no_use_is_in_the_ledger_with_its_cost(house: House, server: FakeOpenAI) -> None:
+    server.always("chat", Reply(invalid=True))
+    run_id = house.start([COPY])
+    house.work(run_id)
+    [call] = house.calls(run_id)
+    assert (call.status, call.tries, len(server.of("chat"))) == (
+        "refused",
+        2,
+        4,
+    )  # two tries, one repair each
+    assert call.cost_microusd == house.run(run_id).cost_microusd == 4 * 290
 
 
 def test_a_failure_at_picture_four_pays_for_nothing_twice(house: House, server: FakeOpenAI) -> None:

@@ -6,10 +6,10 @@ retries. *timeout_s* is a total deadline: a server that drips bytes does not str
 """
 
 import asyncio
-import base64
 import binascii
 import json
 import os
+import re
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -73,11 +73,11 @@ class Provider:
 
     def write(self, request: TextRequest, *, key: str, timeout_s: float) -> Answer:
         """Return a text as the JSON of ``request.answer``; an unusable answer is asked for once more, then raises."""
-        return self._run(self._write(request, key), timeout_s)
+        return self._run(self._write(request, key, timeout_s), timeout_s)
 
     def picture(self, request: ImageRequest, *, key: str, timeout_s: float) -> RawPicture:
         """Return one picture's bytes."""
-        return self._run(self._picture(request, key), timeout_s)
+        return self._run(_within(self._picture(request, key), timeout_s), timeout_s)
 
     def close(self) -> None:
         """Close the connections and end the loop of this process; the next request makes them anew."""
@@ -91,7 +91,7 @@ class Provider:
     # --- the loop ---
 
     def _run(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
-        future = asyncio.run_coroutine_threadsafe(_within(work, timeout_s), self._running_loop())
+        future = asyncio.run_coroutine_threadsafe(work, self._running_loop())
         try:
             return future.result(timeout_s + GRACE_S)
         except FutureTimeout:
@@ -136,12 +136,13 @@ class Provider:
     def _is_official(self) -> bool:
         return self._base_url.rstrip("/") == OFFICIAL_URL
 
-    async def _write(self, request: TextRequest, key: str) -> Answer:
+    async def _write(self, request: TextRequest, key: str, timeout_s: float) -> Answer:
         usage = RunUsage()
         try:
-            written = await self._ask(request, key, usage)
+            written = await _within(self._ask(request, key, usage), timeout_s)
         except StepError as error:
-            error.spent = self._spent(usage, None)
+            if usage.input_tokens or usage.output_tokens:
+                error.spent = self._spent(usage, None)
             raise
         return self._spent(usage, written)
 
@@ -242,18 +243,17 @@ class Provider:
         except openai.OpenAIError as error:
             raise translated(error, model=self.image_model) from error
 
-    def _decoded(self, body: bytes, request: ImageRequest, size: str) -> RawPicture:
+    def _decoded(self, body: bytearray, request: ImageRequest, size: str) -> RawPicture:
+        """Read the picture straight out of the body and only what is left as JSON: no three copies of 3 MB."""
         try:
-            answer = json.loads(body)
-            first = answer["data"][0]
-            content = base64.b64decode(first["b64_json"], validate=True)
-        except (ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
+            content = _take_picture(body)
+            used = json.loads(body).get("usage") or {}
+            tokens_in = int(used.get("input_tokens") or 0) or prices.tokens_of(request.prompt)
+            tokens_out = int(used.get("output_tokens") or 0) or prices.PICTURE_TOKENS[size]
+        except (ValueError, TypeError, AttributeError) as error:
             raise unusable("unusable", "The AI service sent no picture that can be read.") from error
         if not content:
             raise unusable("empty", "The AI service sent an empty picture.")
-        used = answer.get("usage") or {}
-        tokens_in = int(used.get("input_tokens") or 0) or prices.tokens_of(request.prompt)
-        tokens_out = int(used.get("output_tokens") or 0) or prices.PICTURE_TOKENS[size]
         cost = prices.cost_microusd(self.image_model, tokens_in, tokens_out)
         return RawPicture(content, cost, tokens_in, tokens_out)
 
@@ -267,7 +267,27 @@ def _prompt_with_style(request: ImageRequest) -> str:
     return "\n".join(part for part in parts if part)
 
 
-async def _read(response: Any) -> bytes:
+_PICTURE = re.compile(rb'"b64_json"\s*:\s*"([A-Za-z0-9+/=\\]*)"')
+
+
+def _take_picture(body: bytearray) -> bytes:
+    """Decode the first picture and cut it out of *body*. Raises ValueError when there is none, or it is no base64."""
+    found = _PICTURE.search(body)
+    if found is None:
+        raise ValueError("no picture in the answer")
+    start, end = found.span(1)
+    with memoryview(body) as whole, whole[start:end] as coded:
+        plain = (
+            coded if body.find(b"\\", start, end) < 0 else bytes(coded).replace(b"\\/", b"/")
+        )  # some escape it
+        content = binascii.a2b_base64(plain, strict_mode=True)
+        del plain
+    del found  # it holds the body, which could not shrink
+    del body[start:end]
+    return content
+
+
+async def _read(response: Any) -> bytearray:
     content = bytearray()
     try:
         async for chunk in response.iter_bytes(65536):
@@ -276,7 +296,7 @@ async def _read(response: Any) -> bytes:
                 raise unusable("too_large", "The AI service sent more than 40 MB for one picture.")
     except httpx2.TransportError as error:
         raise connection_fault(error) from error
-    return bytes(content)
+    return content
 
 
 async def _within(work: Coroutine[Any, Any, T], timeout_s: float) -> T:

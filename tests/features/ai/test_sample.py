@@ -142,4 +142,9 @@ def test_it_says_that_it_is_the_sample_writer() -> None:
         Settings(environment="test", secret_key="x", openai_api_key="sk-test", ai_text_model="m")
     )
     assert not service.is_sample()
+    asked = TextRequest("s", "p", Texts, sample={"count": 1})
+    assert service.write_text(asked, key="k", timeout_s=1, as_sample=True).model == "Sample writer"
+    assert (
+        service.make_image(ImageRequest("p"), key="k", timeout_s=1, as_sample=True).model == "Sample writer"
+    )
     assert service.model_name("text") == "m"
