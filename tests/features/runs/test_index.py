@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 import sqlalchemy as sa
 
 from app.core import clock
@@ -84,6 +85,7 @@ def test_index_of_a_stranger_shows_nothing_of_ours(yard: Yard) -> None:
     assert _rows(charlie.get("/runs?q=RAV4").text) == []
 
 
+@pytest.mark.alone
 def test_index_stays_quick_with_many_runs(yard: Yard) -> None:
     run_id, = yard.make("finished")
     with yard.app.app_context():

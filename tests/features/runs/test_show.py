@@ -86,18 +86,19 @@ def test_show_says_of_a_failed_run_what_happened_what_is_kept_and_a_code(yard: Y
     assert [a["id"] for a in page.attributes("details") if "open" in a] == ["step-pictures"]
 
 
-@pytest.mark.parametrize(
-    ("category", "kind"),
-    [("input", "Your answers"), ("permission", "Missing permission"), ("ai_answer", "AI refused or unreadable"),
-     ("busy", "AI busy"), ("network", "Outside system down"), ("budget", "Money limit"),
-     ("timeout", "Waited too long"), ("internal", "Our fault")],
-)  # fmt: skip
-def test_show_knows_eight_kinds_of_failure(yard: Yard, category: str, kind: str) -> None:
-    run_id, = yard.make("failed", category=category)
+KINDS = {
+    "input": "Your answers", "permission": "Missing permission", "ai_answer": "AI refused or unreadable",
+    "busy": "AI busy", "network": "Outside system down", "budget": "Money limit", "timeout": "Waited too long",
+    "internal": "Our fault",
+}  # fmt: skip
 
-    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
 
-    assert f"{kind} · quote" in page.text
+def test_show_knows_eight_kinds_of_failure(yard: Yard) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+
+    for category, kind in KINDS.items():
+        run_id = yard.make("failed", category=category)[0]
+        assert f"{kind} · quote GL-" in Page(alice.get(f"/runs/{run_id}").text).text
 
 
 def test_show_of_a_finished_run_offers_the_documents_and_polls_no_more(yard: Yard) -> None:

@@ -1,0 +1,136 @@
+"""The run page in a browser while the run goes on."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+from werkzeug.serving import make_server
+
+from app.core import clock
+from app.engine.models import Run, StepRun
+from tests.features.runs.conftest import Yard
+
+pytestmark = pytest.mark.browser
+NewContext = Callable[..., BrowserContext]
+
+
+@pytest.fixture
+def address(yard: Yard) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, yard.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+
+
+def _open(yard: Yard, address: str, new_context: NewContext, path: str, **options: object) -> tuple[Page, list[str]]:
+    context = new_context(**options)
+    cookie = yard.cast.browser(yard.cast.alice).get_cookie("gl")
+    assert cookie is not None
+    context.add_cookies([{"name": "gl", "value": cookie.value, "url": address}])
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/live" in request.url else None)
+    page.on("console", lambda message: pytest.fail(message.text) if message.type == "error" else None)
+    page.goto(address + path)
+    return page, asked
+
+
+def _go_on(run: Run) -> None:
+    run.doing, run.cost_microusd, run.changed_at = "Making picture 5 of 5", 400_000, clock.now()
+
+
+def _end(run: Run) -> None:
+    run.status, run.finished_at, run.changed_at = "completed", clock.now(), clock.now()
+
+
+def test_page_follows_the_run_and_keeps_what_the_reader_did(
+    yard: Yard, address: str, new_context: NewContext
+) -> None:
+    run_id = yard.make("running")[0]
+    page, _ = _open(yard, address, new_context, f"/runs/{run_id}", reduced_motion="no-preference")
+    page.locator("#step-ads > summary").click()
+    page.locator("#step-pictures > summary").click()
+    page.locator("#step-pictures-open").focus()
+    page.evaluate("document.getElementById('step-ads').dataset.mark = 'same'; scrollTo(0, 300)")
+    scrolled = page.evaluate("scrollY")
+
+    def more(run: Run) -> None:
+        _go_on(run)
+        from app.core.db import db
+
+        step = db.session.query(StepRun).filter_by(run_id=run.id, step_id="pictures").one()
+        step.done, step.doing = 4, "Making picture 5 of 5"
+
+    yard.change(run_id, more)
+
+    expect(page.locator("#run-sentence")).to_have_text("Making picture 5 of 5.", timeout=10_000)
+    expect(page.locator("#run-said")).to_have_text("Making picture 5 of 5.")
+    expect(page.locator("#step-pictures .chip")).to_have_text("4 of 5")
+    expect(page.locator("#step-ads")).to_have_attribute("open", "")
+    expect(page.locator("#step-pictures")).to_have_attribute("open", "")
+    # a part that says the same as before was left alone
+    expect(page.locator("#step-ads")).to_have_attribute("data-mark", "same")
+    assert page.evaluate("document.activeElement.id") == "step-pictures-open"
+    assert page.evaluate("scrollY") == scrolled
+
+
+def test_page_celebrates_once_and_asks_no_more_when_the_run_is_ready(
+    yard: Yard, address: str, new_context: NewContext
+) -> None:
+    run_id = yard.make("running")[0]
+    page, asked = _open(yard, address, new_context, f"/runs/{run_id}", reduced_motion="no-preference")
+
+    yard.change(run_id, _end)
+
+    page.locator("canvas.confetti").wait_for(state="attached", timeout=10_000)
+    expect(page.locator("#run-now .chip")).to_have_text("Ready")
+    page.locator("canvas.confetti").wait_for(state="detached", timeout=10_000)
+    before = len(asked)
+    page.wait_for_timeout(2500)
+    assert len(asked) == before
+    page.reload()
+    page.wait_for_timeout(300)
+    assert page.locator("canvas.confetti").count() == 0
+
+
+def test_page_has_no_confetti_for_those_who_want_less_motion(
+    yard: Yard, address: str, new_context: NewContext
+) -> None:
+    run_id = yard.make("running")[0]
+    page, _ = _open(yard, address, new_context, f"/runs/{run_id}", reduced_motion="reduce")
+
+    yard.change(run_id, _end)
+
+    expect(page.locator("#run-now .chip")).to_have_text("Ready", timeout=10_000)
+    assert page.locator("canvas.confetti").count() == 0
+
+
+def test_stop_asks_first_and_escape_leaves_the_run_alone(
+    yard: Yard, address: str, new_context: NewContext
+) -> None:
+    run_id = yard.make("running")[0]
+    page, _ = _open(yard, address, new_context, f"/runs/{run_id}")
+    button = page.get_by_role("button", name="Stop the run")
+    expect(button).to_be_hidden()
+
+    page.locator("#run-stop-open").click()
+    expect(button).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(button).to_be_hidden()
+    page.locator("#run-stop-open").click()
+    button.click()
+
+    expect(page.locator("#run-now .chip")).to_have_text("Stopping")
+
+
+def test_page_without_script_has_a_link_to_load_it_again(yard: Yard, address: str, new_context: NewContext) -> None:
+    run_id = yard.make("running")[0]
+    page, _ = _open(yard, address, new_context, f"/runs/{run_id}", java_script_enabled=False)
+    yard.change(run_id, _go_on)
+
+    page.get_by_role("link", name="Load this page again").click()
+
+    expect(page.locator("#run-now")).to_contain_text("$0.40")
