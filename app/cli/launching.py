@@ -105,7 +105,7 @@ def exit_code(session: Any, run: "Run") -> int | None:
 
 def report(run: "Run", code: int) -> None:
     """Say on stderr what became of the run, and where to look."""
-    words = {COMPLETED: "completed", WAITS_FOR_PERSON: f"waits for a person: {run.doing or run.status}"}
+    words = {COMPLETED: "completed", WAITS_FOR_PERSON: "waits for a person" + (f": {run.doing}" if run.doing else "")}
     said = words.get(code) or f"{run.status}: {(run.error or {}).get('message', 'see its page')}"
     output.say(f"Run {run.number} {said}")
 

@@ -27,7 +27,7 @@ class Settings:
     """Everything that the environment decides. Names are the environment's in lower case."""
 
     environment: str = _setting(
-        "production", "`development` (what `bin/dev` sets), `test` or `production` (`GREENLIGHT_ENV`)."
+        "production", "`development` (what `bin/dev` sets), `test` or `production`."
     )
     port: int = _setting(5000, "The port that the web server listens on.")
     host: str = _setting(
@@ -59,10 +59,12 @@ class Settings:
         "", "Key of OpenAI or a compatible service. Empty: the sample writer answers.", secret=True
     )
     openai_base_url: str = _setting("", "Address of an OpenAI-compatible service.")
-    anthropic_api_key: str = _setting("", "Key of Anthropic for texts.", secret=True)
+    anthropic_api_key: str = _setting("", "Key of Anthropic. Reserved: nothing reads it yet.", secret=True)
     ai_text_model: str = _setting("gpt-5-mini", "Model that writes texts.")
     ai_image_model: str = _setting("gpt-image-2.5-flare", "Model that makes pictures.")
-    ai_daily_budget_usd: str = _setting("", "Most that AI may cost in a day, in US dollars. Empty: no limit.")
+    ai_daily_budget_usd: str = _setting(
+        "", "Most that AI may cost in a day. Reserved: nothing reads it yet; a workflow's `cost_usd` limits a run."
+    )
     smtp_url: str = _setting(
         "",
         "`smtp://user:password@host:587` (`smtps://` for TLS from the start). Empty: mail is kept under "
@@ -131,7 +133,7 @@ class Settings:
         source = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         for spec in fields(cls):
-            raw = source.get(_NAMES.get(spec.name, spec.name.upper()))
+            raw = source.get(variable(spec.name))
             if raw is not None and raw.strip():
                 values[spec.name] = _read(spec.name, spec.default, raw.strip())
         settings = cls(**{**values, **overrides})
@@ -163,6 +165,11 @@ class Settings:
 
 
 _NAMES = {"environment": "GREENLIGHT_ENV", "crash_at": "GREENLIGHT_CRASH_AT"}
+
+
+def variable(name: str) -> str:
+    """Return the environment variable that sets the field *name*."""
+    return _NAMES.get(name, name.upper())
 
 
 def _read(name: str, default: Any, raw: str) -> Any:

@@ -86,6 +86,6 @@ STEP = StepType(
     outcomes=("yes", "no"),
     output_fields=frozenset({"value", "because"}),
     raw_fields=("if",),
-    description="Goes one way or the other by a condition. If it cannot be told, a person chooses.",
+    description="Goes one way or the other by a condition. If it cannot be told, the run asks instead of guessing.",
     typical_s=0.01,
 )

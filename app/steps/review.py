@@ -58,8 +58,8 @@ class Config(Settings):
         default=0,
         ge=0,
         le=86_400,
-        title="Time to undo",
-        description="Until then a decision can be taken back.",
+        title="Time until it takes effect",
+        description="A decision is recorded at once; the next step begins this much later.",
         json_schema_extra={"unit": "seconds"},
     )
 
