@@ -2,17 +2,20 @@
 
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock, events, outbox
 from app.core.ids import new_id, new_token, token_hash
 from app.engine.events import WaitEnded, WaitStarted
-from app.engine.models import Run
+from app.engine.models import Run, RunLog, WaitRow
 from app.features.accounts import queries as accounts
 from app.features.approvals import mail, queries, service, words
+from app.features.approvals.enums import ApprovalStatus
 from app.features.approvals.models import Approval, Approver
 from app.features.files import service as files
 from app.features.files.enums import DocumentStatus
+from app.features.notifications import service as notifications
 from app.features.workflows import queries as workflows
 
 KIND = "approval"
@@ -29,6 +32,7 @@ def register() -> None:
     """Listen to the engine; twice is once."""
     events.listen(WaitStarted, wait_started)
     events.listen(WaitEnded, wait_ended)
+    events.listen(outbox.Marked, mail_marked)
 
 
 def wait_started(session: Session, event: WaitStarted) -> None:
@@ -63,6 +67,63 @@ def wait_ended(session: Session, event: WaitEnded) -> None:
         service.expire(session, event.wait_id, event.outcome)
     else:
         service.withdraw(session, event.wait_id)
+
+
+def mail_marked(session: Session, event: outbox.Marked) -> None:
+    """Tell the run, and who started it, about a request whose mail was refused for good. May run twice."""
+    if event.status != "parked":
+        return
+    run = session.get_one(Run, event.run_id)
+    for row, approval in session.execute(_refused(run.id)):
+        _tell_starter(session, run, approval, row)
+
+
+def _refused(run_id: str) -> sa.Select[outbox.OutboxRow, Approval]:
+    """Select the parked mails of a run that ask for a decision which is still open."""
+    return (
+        sa.select(outbox.OutboxRow, Approval)
+        .join(WaitRow, WaitRow.step_run_id == outbox.OutboxRow.step_run_id)
+        .join(Approval, Approval.wait_id == WaitRow.id)
+        .join(Approver, sa.and_(Approver.approval_id == Approval.id, Approver.email == outbox.OutboxRow.recipient))
+        .where(
+            outbox.OutboxRow.run_id == run_id,
+            outbox.OutboxRow.status == "parked",
+            Approval.status == ApprovalStatus.OPEN.value,
+        )
+    )
+
+
+def _tell_starter(session: Session, run: Run, approval: Approval, row: outbox.OutboxRow) -> None:
+    told = f"{row.step_run_id}--refused-{row.recipient}"
+    if session.scalar(sa.select(outbox.OutboxRow.id).where(outbox.OutboxRow.dedupe_key == told)):
+        return
+    said = f"The request “{approval.title}” could not be mailed to {row.recipient}. {row.error}"
+    session.add(
+        RunLog(
+            id=new_id(),
+            workspace_id=run.workspace_id,
+            run_id=run.id,
+            level="error",
+            event="approval.mail_refused",
+            message=said,
+            at=clock.now(),
+        )
+    )
+    starter = str((run.facts.get("started_by") or {}).get("email") or "")
+    if not starter or starter == row.recipient:
+        return
+    body = f"{said}\n\nThe run waits for an answer. Pass the link on yourself, or stop the run and name somebody else."
+    subject = f"Not delivered: {approval.title}"
+    outbox.post(
+        session,
+        channel="email",
+        recipient=starter,
+        subject=subject,
+        content=notifications.notice(subject, body, ("See the run", f"/runs/{run.id}")),
+        dedupe_key=told,
+        workspace_id=run.workspace_id,
+        run_id=run.id,
+    )
 
 
 def _request(session: Session, event: WaitStarted) -> Approval:
