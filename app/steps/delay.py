@@ -48,7 +48,7 @@ def run(config: Config, ctx: Context) -> Done | Wait:
     if config.seconds is not None:
         until = now + timedelta(seconds=config.seconds)
     else:
-        until = _moment(config.until or "", _zone(ctx.run.facts.get("timezone")))
+        until = _moment(config.until or "", _zone(ctx.run.facts.get("workspace")))
     if until > now + timedelta(seconds=LONGEST_S):
         raise StepError(
             Category.INPUT, "A wait lasts a year at most.", code="too_long", fix="Choose a nearer date."
@@ -71,7 +71,8 @@ def _moment(text: str, zone: ZoneInfo) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
-def _zone(name: object) -> ZoneInfo:
+def _zone(workspace: object) -> ZoneInfo:
+    name = workspace.get("timezone") if isinstance(workspace, Mapping) else None
     try:
         return ZoneInfo(str(name or "UTC"))
     except (ZoneInfoNotFoundError, ValueError):
