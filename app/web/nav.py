@@ -47,7 +47,7 @@ MAIN = (
     Place("home.index", "home", "Home"),
     Place("gallery.index", "rocket", "Start something", "launch", short="Start"),
     Place("approvals.index", "clipboard-check", "Approvals", count="approvals", is_hot=True, short="Approve"),
-    Place("runs.index", "player-play", "Runs", count="running"),
+    Place("runs.index", "player-play", "Runs", count="runs"),
     Place("files.documents", "files", "Documents"),
 )
 SET_UP = (
@@ -131,7 +131,7 @@ class Navigation:
 
 
 def counter(name: str, provider: Counter) -> None:
-    """Let *provider* give the number called *name* (``approvals``, ``running``); the last one stays."""
+    """Let *provider* give the number called *name* (``approvals``, ``runs``, ``running``); the last one stays."""
     _counters[name] = provider
 
 

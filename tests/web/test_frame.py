@@ -2,16 +2,17 @@
 
 import gzip
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
 from app.core.ids import new_id
-from app.core.settings import ROOT
+from app.core.settings import ROOT, Settings
 from app.web import nav
 from app.web.paging import before, cut
-from tests.cast import Cast, add_editor
+from tests.cast import Cast, add_editor, enter
 from tests.page import Page
 
 
@@ -109,3 +110,15 @@ def test_pages_are_cut_by_key(web_app: Flask) -> None:
     for given, key in ((rows[2].id, rows[2].id), ("'; DROP", None), ("", None)):
         with web_app.test_request_context("/", query_string={"before": given}):
             assert before() == key
+
+
+@pytest.mark.parametrize("redis_url", ["", "redis://127.0.0.1:1/0"])
+def test_what_is_dear_is_limited_even_without_redis(
+    web_settings: Settings, make_app: Callable[[Settings], Flask], redis_url: str
+) -> None:
+    cast = enter(make_app(web_settings.replace(redis_url=redis_url)))
+    client = cast.browser(cast.alice)
+    answers = [client.post("/settings/password", data={}) for _ in range(11)]
+    assert [answer.status_code for answer in answers] == [422] * 10 + [429]
+    assert "Too many tries" in answers[-1].text
+    assert int(answers[-1].headers["Retry-After"]) <= 60

@@ -14,11 +14,18 @@ def greeting(moment: datetime, timezone: str, name: str) -> str:
     return f"Good {part}, {first}" if first else f"Good {part}"
 
 
-def summary(*, waiting: int, running: int, failed_today: int) -> str:
-    """Say in two sentences how things stand."""
-    waits = "Nothing waits for you."
+def summary(*, waiting: int, runs_working: int, runs_waiting: int, failed_today: int) -> str:
+    """Say in two sentences how things stand: what waits for the reader, what the runs do."""
+    mine = "Nothing waits for you."
     if waiting:
-        waits = f"{spelled(waiting, 'thing')} {'waits' if waiting == 1 else 'wait'} for you.".capitalize()
-    works = f"{spelled(running, 'run')} {'is' if running == 1 else 'are'} working"
-    failed = "nothing failed today" if not failed_today else f"{spelled(failed_today, 'run')} failed today"
-    return f"{waits} {works[0].upper()}{works[1:]}, {failed}."
+        mine = f"{spelled(waiting, 'thing')} {'waits' if waiting == 1 else 'wait'} for you.".capitalize()
+    facts = [f"{spelled(runs_working, 'run')} {'is' if runs_working == 1 else 'are'} working"]
+    if runs_waiting:
+        facts.append(
+            f"{spelled(runs_waiting, 'run')} {'waits' if runs_waiting == 1 else 'wait'} for somebody or a time"
+        )
+    facts.append(
+        "nothing failed today" if not failed_today else f"{spelled(failed_today, 'run')} failed today"
+    )
+    said = ", ".join(facts)
+    return f"{mine} {said[0].upper()}{said[1:]}."

@@ -21,7 +21,8 @@ blueprint = Blueprint("home", __name__)
 @blueprint.record_once
 def _count(_state: BlueprintSetupState) -> None:
     nav.counter("approvals", lambda session, person: count_for(session, person.workspace_id, person.email))
-    nav.counter("running", _open_runs)
+    nav.counter("runs", _open_runs)
+    nav.counter("running", lambda session, person: _run_counts(session, person).running)
 
 
 @blueprint.get("/")
@@ -31,13 +32,17 @@ def index() -> Response:
     person = who()
     waiting = nav.Navigation(person).count("approvals")
     runs = _run_counts(db.session(), person)
-    running = runs.running + runs.waiting
     return page(
         "home/index.html",
         greeting=greeting(now(), person.timezone, person.name),
-        summary=summary(waiting=waiting, running=running, failed_today=runs.failed_today),
+        summary=summary(
+            waiting=waiting,
+            runs_working=runs.running,
+            runs_waiting=runs.waiting,
+            failed_today=runs.failed_today,
+        ),
         waiting=waiting,
-        running=running,
+        open_runs=_open_runs(db.session(), person),
     )
 
 
