@@ -215,9 +215,9 @@ def _costs_in_database(house: Running, run_url: str) -> Costs:
     run_id = run_url.rpartition("/")[2]
     with psycopg.connect(house.house.environ["DATABASE_URL"]) as connection:
         row = connection.execute(
-            "SELECT (SELECT cost_microusd FROM runs WHERE id = %(run)s), "
-            "(SELECT sum(cost_microusd) FROM step_runs WHERE run_id = %(run)s), "
-            "(SELECT sum(cost_microusd) FROM calls WHERE run_id = %(run)s)",
+            "SELECT (SELECT cost_microusd FROM run WHERE id = %(run)s), "
+            "(SELECT sum(cost_microusd) FROM step_run WHERE run_id = %(run)s), "
+            "(SELECT sum(cost_microusd) FROM call WHERE run_id = %(run)s)",
             {"run": run_id},
         ).fetchone()
     assert row is not None
