@@ -3,16 +3,22 @@
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+import yaml
 
-from app import create_app
+from app import create_app, steps
 from app.core.settings import Settings, variable
+from app.definition.schema import check
+from app.engine import catalog
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -117,6 +123,33 @@ def _is_there(page: Path, to: str) -> bool:
 
 def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+# --- examples ---
+
+
+def test_the_step_of_the_guide_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    step, tests = _blocks(ROOT / "docs" / "guides" / "writing-a-step.md", "python")
+    module = ModuleType("app.steps.count_words")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(step, module.__dict__)
+    space: dict[str, Any] = {}
+
+    exec(tests, space)
+
+    for name in ("test_words_are_counted", "test_the_contract_is_kept"):
+        space[name]()
+
+
+def test_the_definition_of_the_concepts_is_right() -> None:
+    [text] = _blocks(ROOT / "docs" / "concepts.md", "yaml")
+    catalog.discover(steps)
+
+    assert check(yaml.safe_load(text), catalog.facts()) == []
+
+
+def _blocks(doc: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", doc.read_text(), re.DOTALL | re.MULTILINE)
 
 
 # --- what pages name ---
