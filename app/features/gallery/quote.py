@@ -27,7 +27,7 @@ from app.features.gallery import rules
 _LONG = 400
 _WORKING = frozenset({"generate_copy", "generate_image"})
 _SAID = {
-    "attach_images": "You can swap it later",
+    "attach_images": "Pictures can be swapped later",
     "condition": "What comes next depends on it",
     "delay": "The run goes on by itself then",
     "review": "By e-mail, on a phone, without an account",
@@ -203,6 +203,13 @@ def _summary(step_type: StepType, config: Mapping[str, Any]) -> str:
     except (KeyError, TypeError, ValueError, AttributeError):
         return ""
     return "" if "{{" in text else text
+
+
+def _set(step: Step, scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a transform will give, as far as the answers tell already."""
+    written = step.config.get("set")
+    filled = _filled(written, scope) if isinstance(written, dict) else {}
+    return {key: value for key, value in filled.items() if value != written[key] or "{{" not in str(value)}
 
 
 def _filled(value: Any, scope: Mapping[str, Any]) -> Any:
