@@ -1,7 +1,7 @@
 """The ledger of outward calls: intent before, answer after, one key, one cost, no call twice that has its answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,7 +74,12 @@ class Ledger:
             self._record_failure(row, error)
             raise
         crash.point("after_effect")
-        value = before_keep(answer.value) if before_keep else answer.value
+        try:
+            value = before_keep(answer.value) if before_keep else answer.value
+        except StepError as error:  # it came and was paid for, but is of no use
+            error.spent = replace(answer, value=None)
+            self._record_failure(row, error)
+            raise
         return self._record_answer(row, answer, value, keep)
 
     def _read(self) -> dict[str, Recorded]:

@@ -10,7 +10,6 @@ from app.definition.schema import check_config
 from app.engine import catalog
 from app.engine.contract import Context, Done, Effect, StepType, Wait
 from app.steps import generate_copy, transform
-from app.steps.reference import markdown
 from app.steps.testing import Bench, check
 from app.steps.words import Settings
 
@@ -149,11 +148,3 @@ def test_a_slip_is_found(step: StepType, says: str) -> None:
         return
     with pytest.raises(AssertionError, match=says):
         check(step, config=config, bench=making)
-
-
-def test_the_reference_names_every_type_and_every_setting() -> None:
-    page = markdown(ours().values())
-    for name, step in ours().items():
-        assert f"(`{name}`)" in page
-        for field in step.config.model_json_schema().get("properties", {}):
-            assert f"| `{field}` |" in page

@@ -74,7 +74,9 @@ def test_a_delay_waits_until_a_moment_in_the_workspaces_zone(
     until: str, moment: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 20, tzinfo=UTC))
-    bench = Bench(facts={"workspace": {"timezone": "America/New_York"}}, inputs={"post_at": "2027-01-04T09:30"})
+    bench = Bench(
+        facts={"workspace": {"timezone": "America/New_York"}}, inputs={"post_at": "2027-01-04T09:30"}
+    )
     wait = bench.do(delay.STEP, {"until": until})
     assert isinstance(wait, Wait)
     assert wait.until == moment

@@ -15,7 +15,7 @@ from app.features.files import service as files
 from app.features.files.models import Document, Image
 from app.features.notifications import service as notifications
 from tests.engine.rig import House, make_house
-from tests.fakes.openai_server import FakeOpenAI, Reply
+from tests.fakes.openai_server import FakeOpenAI, Reply, png
 
 COPY = {
     "id": "ads",
@@ -145,6 +145,17 @@ def test_an_answer_of_no_use_is_in_the_ledger_with_its_cost(house: House, server
         4,
     )  # two tries, one repair each
     assert call.cost_microusd == house.run(run_id).cost_microusd == 4 * 290
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_picture_of_no_use_is_in_the_ledger_with_its_cost(house: House, server: FakeOpenAI) -> None:
+    server.script("images", Reply(content=png(64, 64, 9_000)[:4_000]))
+    run_id = house.start([PICTURES])
+    house.work(run_id)
+    assert house.steps(run_id)["pictures"].status == "completed"
+    costs = {call.name: (call.tries, call.cost_microusd) for call in house.calls(run_id)}
+    assert costs["picture-1"] == (2, 2 * 42_490)
+    assert house.run(run_id).cost_microusd == 6 * 42_490
 
 
 def test_a_failure_at_picture_four_pays_for_nothing_twice(house: House, server: FakeOpenAI) -> None:
