@@ -103,11 +103,29 @@ def exit_code(session: Any, run: "Run") -> int | None:
     return None
 
 
-def report(run: "Run", code: int) -> None:
-    """Say on stderr what became of the run, and where to look."""
-    words = {COMPLETED: "completed", WAITS_FOR_PERSON: "waits for a person" + (f": {run.doing}" if run.doing else "")}
-    said = words.get(code) or f"{run.status}: {(run.error or {}).get('message', 'see its page')}"
-    output.say(f"Run {run.number} {said}")
+def report(session: Any, run: "Run", code: int) -> None:
+    """Say on stderr what became of the run, whom it waits for, and what to do."""
+    if code == WAITS_FOR_PERSON:
+        output.say(f"Run {run.number} waits for a person.")
+        for line in _asked(session, run):
+            output.say(line)
+    elif code == COMPLETED:
+        output.say(f"Run {run.number} completed.")
+    else:
+        why = (run.error or {}).get("message", "")
+        output.say(f"Run {run.number} {run.status}." + (f" {why}" if why else ""))
+
+
+def _asked(session: Any, run: "Run") -> list[str]:
+    from app.features.approvals import queries
+
+    found = []
+    for approval in queries.open_approvals(session, run.workspace_id):
+        if approval.run_id == run.id:
+            people = [one.email for one in queries.people(session, approval.id) if one.decision is None]
+            found.append(f"  “{approval.title}” is with {', '.join(people)}:")
+            found.append(f"  bin/greenlight approval decide {approval.id} approved")
+    return found
 
 
 def _from_file(file: Path) -> dict[str, Any]:
@@ -156,7 +174,7 @@ def _follow(workspace_id: str, run_id: str, show: "Callable[[Run], None]") -> in
                 show(run)
                 code = exit_code(session, run)
                 if code is not None:
-                    report(run, code)
+                    report(session, run, code)
                     return code
         if seen.status == "queued" and not has_said and time.monotonic() - began > PATIENCE_S:
             has_said = True
@@ -169,12 +187,15 @@ def _follow(workspace_id: str, run_id: str, show: "Callable[[Run], None]") -> in
 def _bar(workspace_id: str, run_id: str) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     columns = (
-        TextColumn("Run {task.fields[number]}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(), TextColumn("{task.fields[doing]}", markup=False),
+        TextColumn("Run {task.fields[number]}", table_column=Column(no_wrap=True)), BarColumn(bar_width=16),
+        TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
+        TextColumn("{task.fields[doing]}", markup=False, table_column=rest),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as progress:
         task = progress.add_task("", total=1.0, number="", doing="")
         return _follow(
             workspace_id,

@@ -114,6 +114,12 @@ def die_with(parent: int) -> None:
         os._exit(CRASHED)
 
 
+def ignore_the_terminal() -> None:
+    """Let Ctrl-C and a closed terminal, which reach the whole group, be answered by the parent alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 def wait_for(pid: int) -> int:
     """Wait until child *pid* ended; return its exit code, minus the signal's number where one killed it."""
     _, status = os.waitpid(pid, 0)
@@ -132,9 +138,7 @@ def _begin_child(parent: int) -> None:
     signal.set_wakeup_fd(-1)
     for number in OWN_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent alone answers it
+    ignore_the_terminal()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, OWN_SIGNALS)
     die_with(parent)
 

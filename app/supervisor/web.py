@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 from typing import Any
 
 from flask import Flask
@@ -60,7 +59,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             "logger_class": _Log,
             "control_socket_disable": True,
             "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,  # noqa: S108
-            "when_ready": lambda _arbiter: signal.signal(signal.SIGINT, signal.SIG_IGN),
+            "when_ready": lambda _arbiter: forks.ignore_the_terminal(),
             "post_fork": self._post_fork,
             "post_worker_init": self._post_worker_init,
         }
@@ -75,7 +74,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         forget_connections(self._app)
 
     def _post_worker_init(self, _worker: Any) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        forks.ignore_the_terminal()
         os.write(self._ready, b"1")
 
 

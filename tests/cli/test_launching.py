@@ -26,7 +26,8 @@ def test_the_main_job_from_launch_over_a_decision_to_the_end(greenlight: Greenli
     assert run["status"] == "waiting"
     assert run["started_by"]["email"] == "owner@demo.example"
     assert len(run["documents"]) == 10
-    assert "waits for a person" in said.err
+    assert f"Run {run['number']} waits for a person." in said.err
+    assert "“The approver decides” is with owner@demo.example:" in said.err
 
     (approval,) = (
         one for one in greenlight("approval", "list", "--json").json["items"] if one["run_id"] == run["id"]
@@ -61,7 +62,7 @@ def test_a_launch_without_watch_says_the_number_and_the_address(greenlight: Gree
     assert greenlight("run", "cancel", number).out == f"Run {number} stops.\n"
     ended = greenlight("run", "watch", number)
     assert ended.code == 1
-    assert f"Run {number} stopped" in ended.err
+    assert f"Run {number} stopped." in ended.err
     refused = greenlight("run", "stop", number)
     assert refused.code in (0, 1)
 

@@ -87,6 +87,20 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(call: Greenlight, tmp_path
     assert "DATABASE_URL cannot be read" in broken.out
 
 
+def test_the_doctor_names_runs_that_nobody_takes_up(call: Greenlight, tmp_path: Path) -> None:
+    import sqlite3
+
+    assert call("seed", DATA_DIR=str(tmp_path)).code == 0
+    number = call("template", "launch", "facebook-ads-campaign", "--input", "offer=A car", "--json").json["number"]
+    connection = sqlite3.connect(tmp_path / "greenlight.db")
+    with connection:
+        connection.execute("UPDATE run SET due_at = '2026-01-01 00:00:00.000000'")
+    connection.close()
+    said = call("doctor")
+    assert said.code == 1
+    assert f"WRONG  runs       Overdue for more than a minute: {number}." in said.out
+
+
 def test_no_demo_people_in_production(call: Greenlight, tmp_path: Path) -> None:
     call("seed", **PRODUCTION, DATA_DIR=str(tmp_path))
     said = call("run", "list")
