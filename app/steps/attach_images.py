@@ -104,7 +104,7 @@ def _summary(config: Mapping[str, Any]) -> str:
 STEP = StepType(
     type="attach_images",
     label="Attach pictures",
-    icon="paperclip",
+    icon="photo-star",
     group="Documents",
     effect=Effect.NONE,
     config=Config,

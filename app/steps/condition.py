@@ -77,7 +77,7 @@ def _sentence(tree: object) -> str:
 STEP = StepType(
     type="condition",
     label="Choose a way",
-    icon="arrow-fork",
+    icon="arrows-split-2",
     group="Flow",
     effect=Effect.NONE,
     config=Config,

@@ -23,7 +23,7 @@ def _summary(config: Mapping[str, Any]) -> str:
 STEP = StepType(
     type="merge",
     label="Bring together",
-    icon="arrow-merge",
+    icon="arrows-join-2",
     group="Flow",
     effect=Effect.NONE,
     config=Config,

@@ -23,7 +23,7 @@ def _summary(config: Mapping[str, Any]) -> str:
 STEP = StepType(
     type="parallel",
     label="At the same time",
-    icon="arrows-split-2",
+    icon="git-fork",
     group="Flow",
     effect=Effect.NONE,
     config=Config,

@@ -43,7 +43,7 @@ def _summary(config: Mapping[str, Any]) -> str:
 STEP = StepType(
     type="transform",
     label="Work out values",
-    icon="variable",
+    icon="transform",
     group="Data",
     effect=Effect.NONE,
     config=Config,
