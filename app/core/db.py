@@ -2,10 +2,12 @@
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
@@ -29,6 +31,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 BUSY_S = 5.0
+
+T = TypeVar("T")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -98,6 +102,40 @@ def _moment_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
     )
 
 
+class _Turns:
+    """A lock that lets threads in by the order in which they came; Python's own has no order."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._line: deque[threading.Lock] = deque()
+        self._is_taken = False
+
+    def take(self, wait_s: float) -> bool:
+        """Wait for one's turn; False when it did not come within *wait_s* seconds."""
+        with self._lock:
+            if not self._is_taken:
+                self._is_taken = True
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._line.append(mine)
+        if mine.acquire(timeout=wait_s):
+            return True
+        with self._lock:
+            if mine in self._line:
+                self._line.remove(mine)
+                return False
+        return True  # it came in the very last moment
+
+    def give_back(self) -> None:
+        """Let the next one in."""
+        with self._lock:
+            if self._line:
+                self._line.popleft().release()
+            else:
+                self._is_taken = False
+
+
 class _SerialSQLite(SQLiteDialect_pysqlite):
     """SQLite where every transaction of a process writes alone: one fair lock around BEGIN IMMEDIATE … COMMIT.
 
@@ -105,17 +143,18 @@ class _SerialSQLite(SQLiteDialect_pysqlite):
     """
 
     supports_statement_cache = True
-    _turn = threading.Lock()
+    wait_s = BUSY_S
+    _turns = _Turns()
     _holders: set[int] = set()
 
     def do_begin(self, dbapi_connection: Any) -> None:
         """Take the turn, then the database's write lock."""
-        if not self._turn.acquire(timeout=15):
-            raise TimeoutError("the database is busy: a writer held it for 15 s")
+        if not self._turns.take(self.wait_s):
+            raise sa.exc.TimeoutError(f"the database is busy: no turn to write within {self.wait_s:.0f} s")
         try:
             dbapi_connection.execute("BEGIN IMMEDIATE")
         except BaseException:
-            self._turn.release()
+            self._turns.give_back()
             raise
         self._holders.add(id(dbapi_connection))
 
@@ -139,7 +178,7 @@ class _SerialSQLite(SQLiteDialect_pysqlite):
     def _give_back(self, dbapi_connection: Any) -> None:
         if id(dbapi_connection) in self._holders:
             self._holders.discard(id(dbapi_connection))
-            self._turn.release()
+            self._turns.give_back()
 
 
 registry.register("sqlite.serial", __name__, "_SerialSQLite")
@@ -176,9 +215,12 @@ def _sqlite_engine(url: str, *, reading: bool, pool: int, wait_s: float, options
         pool_size=pool,
         max_overflow=32,
         pool_timeout=wait_s,
-        connect_args={"timeout": 15, "check_same_thread": False, "isolation_level": None},
+        connect_args={"timeout": max(wait_s, 15), "check_same_thread": False, "isolation_level": None},
         **{**options, "pool_pre_ping": False},
     )
+
+    if isinstance(engine.dialect, _SerialSQLite):
+        engine.dialect.wait_s = wait_s
 
     @event.listens_for(engine, "connect")
     def _set_up(dbapi_connection: Any, _record: Any) -> None:
@@ -243,6 +285,29 @@ def transaction(engine: Engine) -> Iterator[Session]:
     """Open a session of its own on *engine*, commit at the end, roll back on an error. Not the request's session."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def insist(engine: Engine, write: Callable[[Session], T], *, patience_s: float = 60.0) -> T:
+    """Run *write* in a transaction of its own and return what it returns, in spite of a busy or absent database.
+
+    Deadlocks and serialisation failures are repeated at once, a database that is busy or away is tried again until
+    *patience_s* is over. A commit whose answer was lost is repeated too: *write* must be guarded, so that the second
+    time finds what the first one left.
+    """
+    began, repeats = time.monotonic(), 0
+    while True:
+        try:
+            with transaction(engine) as session:
+                return write(session)
+        except (sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
+            repeats += 1
+            state = getattr(getattr(error, "orig", None), "sqlstate", None)
+            is_away = isinstance(error, sa.exc.TimeoutError | sa.exc.OperationalError | sa.exc.InterfaceError)
+            if not (state in ("40P01", "40001") and repeats < 3) and not (
+                is_away and time.monotonic() - began < patience_s
+            ):
+                raise
+            threading.Event().wait(0 if state else min(0.1 * 2**repeats, 5.0))
 
 
 @contextmanager

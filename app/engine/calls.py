@@ -9,7 +9,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import clock, crash
-from app.core.db import changed, moment, table, transaction
+from app.core.db import changed, insist, moment, table, transaction
 from app.core.ids import new_id
 from app.engine import store
 from app.engine.contract import Answer, StepError
@@ -109,7 +109,7 @@ class Ledger:
                 Category.UNSURE,
                 "We cannot tell if this was sent.",
                 code="unsure",
-                fix="Look at the other side, then press “It was sent” or “Send again”.",
+                fix="Look at the other side. If nothing arrived, stop this run and start again.",
             )
 
     def _intend(self, name: str, known: Recorded | None, about: str, estimate: int) -> Recorded:
@@ -195,18 +195,25 @@ class Ledger:
                 Category.BUDGET,
                 "The run's money limit is reached.",
                 code="budget",
-                fix="Raise the limit in the workflow, then try this step again.",
+                fix="Raise the limit in the workflow, then start over.",
             )
 
     def _record_answer(
         self, row: Recorded, answer: Answer, value: Any, keep: Callable[[Session, Any], Any] | None
     ) -> Any:
+
+        def write(session: Session) -> Any:
+            store.note_step(session, self._step, fence=self._step.fence)
+            known = session.execute(sa.select(call.c.status, call.c.answer).where(call.c.id == row.id)).one()
+            if known.status == CallStatus.ANSWERED:
+                return known.answer  # an earlier commit whose answer was lost
+            kept = keep(session, value) if keep else value
+            session.flush()
+            self._close(session, row, answer, CallStatus.ANSWERED, kept)
+            return kept
+
         try:
-            with transaction(self._engine) as session:
-                store.note_step(session, self._step, fence=self._step.fence)
-                kept = keep(session, value) if keep else value
-                session.flush()
-                self._close(session, row, answer, CallStatus.ANSWERED, kept)
+            kept = insist(self._engine, write)
         except Fenced:
             self._record_late(row, answer)
             raise

@@ -16,11 +16,10 @@ import sqlalchemy as sa
 import structlog
 from pydantic import ValidationError
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.core import clock, crash, events
-from app.core.db import moment, transaction
+from app.core.db import insist, moment, transaction
 from app.core.ids import new_code, new_id
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Definition, Step
@@ -36,7 +35,6 @@ from app.engine.store import Fenced, HeldRun, HeldStep, Recorded
 
 MAX_OUTPUT_BYTES = 256 * 1024
 HAND_BACK_AFTER_S = 30.0
-REPEATS = 3
 MAX_CRASHES = 3
 SEED = "seed"  # what started a template's own sample run
 
@@ -448,7 +446,7 @@ def _record(seat: Seat, held: HeldRun, step: Step, claim: HeldStep, tried: "Trie
                 store.log(session, claim, "failed", tried.error.message, level="error")
         store.wake_run(session, claim.run_id)
 
-    repeat(seat.engine, write)
+    insist(seat.engine, write)
     return delay_s
 
 
@@ -540,7 +538,7 @@ def _try_step(seat: Seat, claim: HeldStep, step: Step, held: HeldRun, outputs: M
         return _failed(error, went_in)
     except ConditionUnclear as unclear:
         return _failed(
-            StepError(Category.CONDITION, str(unclear), fix="Change the answers, or take a way yourself."),
+            StepError(Category.CONDITION, str(unclear), fix="Change the answers and start again."),
             went_in,
         )
     except ValueProblem as missing:
@@ -636,16 +634,3 @@ def _cached_definition(engine: Engine, version_id: str) -> Definition:
 def _definition(engine: Engine, version_id: str) -> Definition:
     """Return the definition of a version; versions never change, so it is read once a process."""
     return _cached_definition(engine, version_id)
-
-
-def repeat(engine: Engine, write: Callable[[Session], None]) -> None:
-    """Run *write* in a transaction; repeat it on a deadlock or serialisation failure, three times in all."""
-    for left in reversed(range(REPEATS)):
-        try:
-            with transaction(engine) as session:
-                write(session)
-            return
-        except DBAPIError as error:
-            code = getattr(error.orig, "sqlstate", None)
-            if code not in ("40P01", "40001") or not left:
-                raise
