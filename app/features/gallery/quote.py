@@ -127,9 +127,9 @@ def told(definition: Definition, answers: Mapping[str, Any], run: Mapping[str, A
         return []
     known = {question.key: question.default for question in definition.inputs}
     known |= {key: value for key, value in answers.items() if value not in (None, "")}
-    return list(
-        _pieces(str(writing.config.get("prompt", "")), {"inputs": known, "run": dict(run), "steps": {}})
-    )
+    scope = {"inputs": known, "run": dict(run), "steps": {}}
+    scope["steps"] = {step.id: _set(step, scope) for step in definition.steps if step.type == "transform"}
+    return list(_pieces(str(writing.config.get("prompt", "")), scope))
 
 
 def asked(definition: Definition, scope: Mapping[str, Any]) -> list[Asked]:
@@ -208,7 +208,9 @@ def _summary(step_type: StepType, config: Mapping[str, Any]) -> str:
 def _set(step: Step, scope: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a transform will give, as far as the answers tell already."""
     written = step.config.get("set")
-    filled = _filled(written, scope) if isinstance(written, dict) else {}
+    if not isinstance(written, dict):
+        return {}
+    filled = {key: _filled(value, scope) for key, value in written.items()}
     return {key: value for key, value in filled.items() if value != written[key] or "{{" not in str(value)}
 
 
@@ -262,7 +264,8 @@ def _pieces(prompt: str, scope: dict[str, Any]) -> Iterator[Piece]:
             text = as_text(resolve(piece, scope))
         except ValueProblem:
             text = ""
-        yield Piece(_cut(text, 160) or "…", is_answer=not text or _is_answered(piece, scope["inputs"]))
+        is_answer = not text or _is_answered(piece, scope["inputs"])
+        yield Piece(_cut(text, 160 if is_answer else _LONG) or "…", is_answer=is_answer)
 
 
 def _is_answered(expression: Expression, answers: Mapping[str, Any]) -> bool:

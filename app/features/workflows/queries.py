@@ -89,7 +89,7 @@ def publishers(session: Session, listed: Sequence[Version]) -> dict[str, str]:
     """Return the names of who published these versions, by user id. One statement."""
     ids = {version.published_by for version in listed if version.published_by}
     rows = session.execute(sa.select(User.id, User.name).where(User.id.in_(ids)))
-    return {user_id: name for user_id, name in rows}
+    return {row.id: row.name for row in rows}
 
 
 def current_version(session: Session, workflow: Workflow) -> Version:

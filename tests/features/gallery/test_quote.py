@@ -80,3 +80,12 @@ def test_at_hand_lists_required_questions_first() -> None:
     hand = quote.at_hand(_definition("used-vehicle-listing-copy"))
     assert [question.key for question in hand][:4] == ["vehicle", "mileage", "price", "notes"]
     assert len(hand) == 6
+
+
+def test_what_a_transform_will_give_is_told_too() -> None:
+    definition = _definition("used-vehicle-listing-copy")
+    answers = {"vehicle": "2021 Highlander", "mileage": 34150, "price": "31990.00", "notes": "One owner"}
+    text = "".join(piece.text for piece in quote.told(definition, answers, RUN))
+    assert "Vehicle: 2021 Highlander" in text
+    assert "Stock number: not given" in text
+    assert "…" in "".join(piece.text for piece in quote.told(definition, {}, RUN))
