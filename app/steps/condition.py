@@ -49,7 +49,7 @@ def run(config: Config, ctx: Context) -> Done:
             Category.CONDITION,
             unclear.message,
             code="unclear",
-            fix="Choose a way yourself, or change the answers.",
+            fix="Change the answers and start again.",
         ) from unclear
     return Done(
         {"value": verdict.value, "because": verdict.because}, outcome="yes" if verdict.value else "no"

@@ -116,7 +116,7 @@ def _again(config: Config, ctx: Context, background: str, texts: list[Text], num
         Category.AI_ANSWER,
         f"Text {number} of {config.count} is {fault}, even after it was asked for again.",
         code="text_limit",
-        fix="Allow more characters or ask for something simpler, then try this step again.",
+        fix="Allow more characters or ask for something simpler, then start over.",
     )
 
 
