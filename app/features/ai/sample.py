@@ -5,7 +5,7 @@ them can be tried for real. No time is spent and nothing is paid.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
@@ -31,16 +31,15 @@ _SUBJECT_KEYS = (
 )
 _DETAIL_KEYS = (
     "price_terms",
-    "price",
     "terms",
     "payment",
     "dates",
     "date",
-    "mileage",
     "condition",
-    "notes",
     "standout",
+    "call_to_action",
 )
+_LONG_KEYS = ("points", "standout", "notes", "facts", "brief")
 _HIDDEN = re.compile(
     r"(approver|mail|url|link|phone|vin|token|password|count|tone|voice|stock|people)", re.IGNORECASE
 )
@@ -54,6 +53,8 @@ class _Facts:
     detail: str
     audience: str
     name: str
+    question: str
+    lines: tuple[str, ...]
 
 
 def write(request: TextRequest) -> dict[str, Any]:
@@ -82,15 +83,21 @@ def _texts(request: TextRequest, facts: _Facts, numbers: range) -> Iterator[dict
 # --- what is asked for ---
 
 
-def _maker(prompt: str) -> Any:
-    words = prompt.lower()
-    if re.search(r"\b(e-?mail|letter|reply|follow[- ]?up|answer to|text message|sms)\b", words):
-        return _letter
-    if re.search(r"\b(listing|vehicle description|describe the (car|vehicle|truck))\b", words):
-        return _listing
-    if re.search(r"\b(caption|carousel|slide|instagram)\b", words):
-        return _caption
-    return _advertisement
+_KINDS: tuple[tuple[str, str], ...] = (
+    (r"card for|talking points|points for the call", "points"),
+    (r"lines? for the slides|slide lines", "slide"),
+    (r"e-?mail|letter|reply|follow[- ]?up|text message|sms", "letter"),
+    (r"listing|description of (a|an|the|this) .{0,30}(vehicle|car|truck)|vehicle description", "listing"),
+    (r"caption|carousel|instagram", "caption"),
+)
+_TASK = 120  # characters of a prompt that say what is wanted; after them come the run's own answers
+
+
+def _maker(prompt: str) -> Callable[["_Facts", int, int], str]:
+    task = prompt[:_TASK].lower()
+    kind = next((kind for words, kind in _KINDS if re.search(rf"\b({words})\b", task)), "advertisement")
+    makers = {"points": _points, "slide": _slide, "letter": _letter, "listing": _listing, "caption": _caption}
+    return makers.get(kind, _advertisement)
 
 
 _OPENINGS = (
@@ -158,7 +165,7 @@ def _letter(facts: _Facts, number: int, most: int) -> str:
     lines = [
         greeting,
         _pick(bodies, number),
-        facts.detail,
+        facts.detail or "".join(_sentence(line) for line in facts.lines[:1]),
         _pick(offers, number),
         "Your team at the dealership",
     ]
@@ -169,16 +176,25 @@ def _listing(facts: _Facts, number: int, most: int) -> str:
     lines = [
         f"{LABEL} {number}: {facts.subject}.",
         facts.detail,
-        _pick(
-            (
-                "Inspected by our own workshop; the report is at the desk.",
-                "Service history on paper, two keys, ready to drive away.",
-                "Open for a test drive on every working day.",
-            ),
-            number,
-        ),
-        "Ask for the full list of equipment; what is not in it is not promised.",
-        _pick(_CLOSINGS, number),
+        *(_sentence(line) for line in facts.lines[:2]),
+        _pick(("Open for a test drive on every working day.", "Come by for a closer look."), number),
+        "What is not in this text is not promised.",
+    ]
+    return _stack(lines, most)
+
+
+def _slide(facts: _Facts, number: int, most: int) -> str:
+    line = facts.lines[(number - 1) % len(facts.lines)] if facts.lines else facts.subject
+    return fit(f"{LABEL} {number}: {line}", most)
+
+
+def _points(facts: _Facts, number: int, most: int) -> str:
+    lines = [
+        f"{LABEL} {number}: call {facts.name or 'the customer'} about {facts.subject}.",
+        f"They asked: {facts.question}" if facts.question else "",
+        facts.detail,
+        *(_sentence(line) for line in facts.lines[:2]),
+        "Offer a time for a visit.",
     ]
     return _stack(lines, most)
 
@@ -213,14 +229,40 @@ def _facts(answers: Mapping[str, Any], prompt: str) -> _Facts:
         _vehicle(texts) or _first(told, _SUBJECT_KEYS) or next(iter(told.values()), "") or _clean(prompt)
     )
     subject = fit(subject, 90).rstrip(".!?:; ") or "your request"
-    detail = next(
-        (text for key in _DETAIL_KEYS for text in [told.get(key, "")] if text and subject not in text), ""
-    )
     return _Facts(
         subject=subject[0].upper() + subject[1:],
-        detail=_sentence(fit(detail, 120)),
+        detail=_detail(told, subject),
         audience=fit(texts.get("audience", ""), 40) or "you",
         name=fit(_first(texts, ("customer_name", "lead_name", "first_name", "customer", "name")), 40),
+        question=fit(_first(texts, ("question", "message", "request")), 160),
+        lines=_lines(answers),
+    )
+
+
+def _detail(told: Mapping[str, str], subject: str) -> str:
+    """Return the price and the mileage where there are any, else one more fact in its own words."""
+    figures = [
+        _figure("${:,.0f}", told.get("price", "")),
+        _figure("{:,.0f} miles", told.get("mileage", "")),
+    ]
+    if any(figures):
+        return ", ".join(filter(None, figures)) + "."
+    found = (told.get(key, "") for key in _DETAIL_KEYS)
+    return next((_sentence(fit(text, 120)) for text in found if text and subject not in text), "")
+
+
+def _figure(form: str, text: str) -> str:
+    try:
+        return form.format(float(text.replace(",", "").lstrip("$")))
+    except ValueError:
+        return ""
+
+
+def _lines(answers: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the lines of what was told at length: points to make, notes, facts."""
+    long = next((str(answers[key]) for key in _LONG_KEYS if answers.get(key)), "")
+    return tuple(
+        fit(_clean(line.lstrip("-•* ")), 140) for line in long.splitlines() if _clean(line.lstrip("-•* "))
     )
 
 
