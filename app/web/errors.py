@@ -44,6 +44,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(OperationalError, _database)
     app.register_error_handler(PoolTimeout, _database)
+    app.register_error_handler(TimeoutError, _database)  # another writer held the embedded database for too long
     app.register_error_handler(Exception, _unexpected)
 
 

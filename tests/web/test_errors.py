@@ -15,6 +15,7 @@ from tests.page import Page
 FAILURES = {
     "crash": RuntimeError("a secret detail of ours"),
     "database": OperationalError("SELECT secret", {}, Exception("gone")),
+    "busy": TimeoutError("the database is busy: a writer held it for 15 s"),
     "unavailable": Unavailable("The mail server does not answer.", fix="Try again in a minute."),
     "missing": NotFound("There is no such run."),
     "late": Conflict("Bob approved it at 10:04."),
@@ -44,6 +45,7 @@ def client(web_app: Flask) -> FlaskClient:
         ("/sign-out", 405, "This address cannot do that"),
         ("/fail/crash", 500, "Something went wrong on our side"),
         ("/fail/database", 503, "Greenlight is busy"),
+        ("/fail/busy", 503, "Nothing was lost. Try again in a moment."),
         ("/fail/unavailable", 503, "The mail server does not answer. Try again in a minute."),
         ("/fail/missing", 404, "There is no such run."),
         ("/fail/late", 409, "Bob approved it at 10:04."),
