@@ -93,7 +93,6 @@ def test_every_wrong_gets_the_same_answer(cast: Cast, email: str, password: str)
     assert client.get_cookie("gl") is None
 
 
-@pytest.mark.alone
 def test_known_and_unknown_addresses_take_the_same_time(cast: Cast) -> None:
     from app.features.accounts import service
 
