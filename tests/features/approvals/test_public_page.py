@@ -173,7 +173,7 @@ def test_a_form_needs_the_token_of_this_very_link(desk: Desk) -> None:
         answer = client.post(
             asked.path + "/decision", data={**right, "decision": "approved"}, headers={"Sec-Fetch-Site": site}
         )
-        assert answer.status_code == 400
+        assert answer.status_code == 403
     assert desk.approval(asked).status == "open"
     headers = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-User": "?1"}
     answer = client.post(asked.path + "/decision", data={**right, "decision": "approved"}, headers=headers)
