@@ -1,5 +1,6 @@
 """The trace: every step of a run as people read it. Pure: what is recorded goes in, words come out."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from app.features.runs.words import clipped, listed, moment
 from app.web.filters import duration, plural
 
 MOST_CHARS = 600
+_CHOICE = re.compile(r"[a-z]+(_[a-z]+)+")
 _SIDE_OUTCOMES = frozenset({"no", "rejected", "expired", "failed"})
 
 
@@ -271,7 +273,9 @@ class _Reading:
                 continue
             pieces = self._ref(value) if key in refs else tuple(self._pieces(value, scope))
             if pieces:
-                lines.append(Line(_label(step.type, key), pieces))
+                unit = _unit(step.type, key)
+                unit = unit.removesuffix("s") if [piece.text for piece in pieces] == ["1"] else unit
+                lines.append(Line(_label(step.type, key), (*pieces, Piece(f"\u00a0{unit}")) if unit else pieces))
         return tuple(lines)
 
     def _ref(self, value: object) -> tuple[Piece, ...]:
@@ -308,7 +312,7 @@ class _Reading:
             if left <= 0:
                 yield Piece(" … the rest is in the technical details")
                 return
-            made = Piece(clipped(piece, left)) if isinstance(piece, str) else self._value(piece, scope)
+            made = Piece(_plain(clipped(piece, left))) if isinstance(piece, str) else self._value(piece, scope)
             left -= len(made.text)
             yield made
 
@@ -392,6 +396,19 @@ def _label(type_name: str, key: str) -> str:
     return (field.title if field else None) or in_words(key)
 
 
+def _unit(type_name: str, key: str) -> str:
+    """Return what a number in this setting counts: "characters"; "" where nothing is counted."""
+    step_type = catalog.step_type(type_name)
+    field = step_type.config.model_fields.get(key) if step_type else None
+    extra = field.json_schema_extra if field else None
+    return str(extra.get("unit") or "") if isinstance(extra, dict) else ""
+
+
+def _plain(text: str) -> str:
+    """Write a choice as words: ``one_each`` becomes "one each"; any other text stays."""
+    return text.replace("_", " ") if _CHOICE.fullmatch(text) else text
+
+
 def _path(expression: Expression) -> tuple[str | int, ...] | None:
     match expression:
         case Named(path):
@@ -442,12 +459,19 @@ def _output_words(output: Mapping[str, Any]) -> Iterable[str]:
         yield f"{_outcome_words(str(output['decision'])) or output['decision']}{by}."
         if output.get("reason"):
             yield f"“{clipped(str(output['reason']), MOST_CHARS)}”"
-    said = {"texts", "documents", "images", "decision", "by", "reason"}
-    rest = [(key, value) for key, value in output.items() if key not in said and value not in (None, "", [], {})]
+    said = {"texts", "titles", "documents", "images", "decision", "by", "reason"}
+    rest = [(key, value) for key, value in output.items() if key not in said and _says_something(value)]
     for key, value in rest[:8]:
         yield f"{in_words(str(key))}: {_shown(value, (str(key),))}"
     if len(rest) > 8:
         yield f"… and {plural(len(rest) - 8, 'more value', 'more values')}."
+
+
+def _says_something(value: object) -> bool:
+    """Tell whether a value means something to a reader: not nothing, and no table of ids."""
+    if isinstance(value, dict):
+        return bool(value) and not all(is_id(key) for key in value)
+    return value not in (None, "", [])
 
 
 def _span(lengths: Sequence[int]) -> str:

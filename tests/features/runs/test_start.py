@@ -44,7 +44,7 @@ def test_start_writes_a_run_in_line_that_is_due_at_once(session: Session, ads: W
         "url": f"http://localhost/runs/{run.id}",
         "started_by": {"name": "Alice Owner", "email": "alice@northfield.example"},
         "created_at": run.facts["created_at"],
-        "workspace": {"name": "Northfield Motors"},
+        "workspace": {"name": "Northfield Motors", "timezone": "America/New_York"},
         "workflow": {"id": ads.id, "name": "Facebook Ads"},
         "version": 1,
         "trigger": {"kind": "person", "id": None},

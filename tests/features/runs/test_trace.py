@@ -1,0 +1,111 @@
+"""Every step in words: pure, no database."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app import steps
+from app.definition.parts import Definition
+from app.engine import catalog
+from app.engine.models import StepRun, WaitRow
+from app.features.runs.trace import Entry, Recorded, trace
+from tests import factories
+
+NOW = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _step_types() -> None:
+    catalog.discover(steps)
+
+
+def _entry(step_id: str, *rows: StepRun, waits: tuple[WaitRow, ...] = (), inputs: Any = None) -> Entry:
+    recorded = Recorded(
+        Definition.model_validate(factories.ADS), inputs or {"offer": "a car", "approver": None},
+        {"started_by": {"email": "alice@north.example"}}, rows, (), waits, {"bob@north.example": "Bob Brown"},
+        "America/New_York",
+    )  # fmt: skip
+    return next(entry for entry in trace(recorded, NOW) if entry.id == step_id)
+
+
+def _row(step_id: str, status: str, **columns: Any) -> StepRun:
+    kinds = {step["id"]: step["type"] for step in factories.ADS["steps"]}
+    values = {
+        "id": step_id, "item": -1, "attempts": 1, "done": 0, "total": 0, "doing": "", "reason": "", "cost_microusd": 0,
+        "tokens_in": 0, "tokens_out": 0, "started_at": NOW - timedelta(seconds=90), **columns,
+    }  # fmt: skip
+    return StepRun(step_id=step_id, type=kinds[step_id], status=status, **values)
+
+
+def _wait(kind: str, **columns: Any) -> WaitRow:
+    return WaitRow(step_run_id="check", kind=kind, status="waiting", **{"detail": {}, "created_at": NOW, **columns})
+
+
+@pytest.mark.parametrize(
+    ("row", "word"),
+    [
+        (_row("ads", "running", done=3, total=5), "Running · 3 of 5"),
+        (_row("ads", "running"), "Running"),
+        (_row("ads", "completed", outcome="done", finished_at=NOW), "Done · 1 min 30 s"),
+        (_row("check", "completed", outcome="rejected", finished_at=NOW), "Rejected · 1 min 30 s"),
+        (_row("ads", "skipped", reason="price under $30,000"), "Skipped: price under $30,000"),
+        (_row("ads", "cancelled", reason="the run was stopped"), "Cancelled: the run was stopped"),
+        (_row("ads", "pending"), "In line"),
+        (_row("ads", "needs_attention"), "Needs an answer"),
+        (_row("ads", "failed"), "Failed"),
+        (
+            _row("ads", "retrying", attempts=2, not_before=NOW + timedelta(seconds=40), error={"category": "busy"}),
+            "Trying again in 40 s (3 of 6)",
+        ),
+    ],
+)
+def test_word_says_the_status_as_the_design_has_it(row: StepRun, word: str) -> None:
+    assert _entry(row.step_id, row).word.replace("\u00a0", " ") == word
+
+
+def test_step_that_was_not_begun_says_when_it_would_be() -> None:
+    assert _entry("tell").word == "Not started"
+    assert _entry("tell_rejected").word == "Only if expired or rejected"
+
+
+def test_wait_for_people_names_members_and_shows_others_by_address() -> None:
+    asked = ["BOB@north.example", "owner@elsewhere.example", "third@elsewhere.example"]
+    entry = _entry("check", _row("check", "waiting"), waits=(_wait("approval", detail={"approvers": asked}),))
+
+    assert entry.word.replace("\u00a0", " ") == "Waiting for Bob Brown, owner@elsewhere.example or 1 other"
+    assert (entry.chip.kind, entry.chip.icon) == ("wait", "user-question")
+
+
+def test_wait_for_a_time_says_when_in_the_workspaces_zone() -> None:
+    entry = _entry("check", _row("check", "waiting"), waits=(_wait("time", until=NOW + timedelta(days=3)),))
+
+    assert (entry.word, entry.chip.icon) == ("Waits until Mon 09:00", "calendar-time")
+
+
+def test_went_in_tells_answers_from_earlier_results_and_marks_what_is_missing() -> None:
+    ads = _row("ads", "completed", finished_at=NOW)
+    line = next(line for line in _entry("ads", ads).went_in if "written" in line.label)
+    assert [(piece.text, piece.origin) for piece in line.pieces] == [
+        ("Write Facebook ads for ", ""), ("a car", "answer"),
+    ]  # fmt: skip
+
+    lines = _entry("tell_rejected", _row("tell_rejected", "failed")).went_in
+    wrong = [piece for line in lines for piece in line.pieces if piece.origin == "wrong"]
+    assert [piece.text for piece in wrong] == ["missing: from “The sales manager decides”"]
+
+
+def test_went_in_never_shows_more_than_a_page_of_a_long_answer() -> None:
+    entry = _entry("ads", _row("ads", "running"), inputs={"offer": "word " * 20_000, "approver": None})
+
+    assert sum(len(piece.text) for line in entry.went_in for piece in line.pieces) < 4000
+
+
+def test_came_out_shows_no_ids() -> None:
+    one, two = "01a1f929-bfd2-7dd5-afba-fcf9adc58048", "01a1f929-c163-7b42-8f55-1d457974e767"
+    output = {"documents": [one], "images": [two], "attached": {one: [two]}, "first": one, "note": "well"}
+    entry = _entry("attach", _row("attach", "completed", output=output, finished_at=NOW))
+
+    assert [said.replace("\u00a0", " ") for said in entry.came_out] == [
+        "1 document.", "1 picture.", "First: one document", "Note: well",
+    ]  # fmt: skip
