@@ -1,0 +1,395 @@
+"""Every page in every state, light and dark, on a desk and on a phone: for everyone to read, and within our own rules.
+
+Axe finds nothing, the browser refuses nothing (content security policy), no script fails, nothing asked for is missing,
+nothing is wider than the screen, no style or script stands in the page, and the HTML is valid.
+
+The addresses come from the application's routes: a rule that answers GET needs a row in ``PAGES``, with its states or
+with the reason why it is no page.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import axe_playwright_python
+import html5lib
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
+
+from tests import page as reader
+from tests.conftest import Databases
+from tests.e2e import stage as stages
+from tests.e2e.stage import SLUG, Scene, Stage
+
+pytestmark = pytest.mark.browser
+
+DESK = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+# A theme changes colours and nothing else, so that a second look in the other theme is at these rules.
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
+NOWHERE = "01a1f900-0000-7000-8000-000000000000"
+LISTEN = """
+window.refused = [];
+document.addEventListener("securitypolicyviolation", event => {
+  refused.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample} ${event.sourceFile}`);
+});
+"""
+
+Act = Callable[[Page], None]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """An address (``{name}`` is one of the scene's), in whose scene it is opened, and what is done there first."""
+
+    path: str
+    scene: str = ""
+    act: Act | None = None
+
+
+Cell = str | Visit | list[str | Visit]
+
+
+@dataclass(frozen=True)
+class Pages:
+    """A rule's addresses in each state. A scene is named where it is not the state's own."""
+
+    empty: Cell
+    one: Cell
+    full: Cell
+    error: Cell
+
+    def of(self, state: str) -> list[Visit]:
+        """Return the state's visits."""
+        cell = getattr(self, state)
+        return [Visit(each) if isinstance(each, str) else each for each in (cell if isinstance(cell, list) else [cell])]
+
+
+def _bare(path: str) -> Visit:
+    return Visit(path, "bare")
+
+
+def _guest(path: str, scene: str, act: Act | None = None) -> Visit:
+    return Visit(path, f"guest of {scene}", act)
+
+
+def _wrong_password(page: Page) -> None:
+    page.get_by_label("E-mail").fill("alice@one.example")
+    page.get_by_label("Password").fill("not this one")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("alert").wait_for()
+
+
+def _nothing_filled(page: Page) -> None:
+    page.get_by_role("main").get_by_role("button").last.click()
+    page.locator(".err").first.wait_for()
+
+
+def _ask_why(page: Page) -> None:
+    page.get_by_role("button", name="Reject").click()
+    page.get_by_role("heading", name="Reject").wait_for()
+
+
+def _no_reason(page: Page) -> None:
+    _ask_why(page)
+    page.get_by_role("button", name="Reject").click()
+    page.get_by_role("alert").wait_for()
+
+
+def _too_long(page: Page) -> None:
+    page.get_by_role("article").first.get_by_text("Edit").click()
+    page.get_by_role("article").first.get_by_role("textbox", name="Text").fill("A very long text. " * 20)
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_role("alert").wait_for()
+
+
+def _editing(page: Page) -> None:
+    page.get_by_role("article").first.get_by_text("Edit").click()
+    page.get_by_role("button", name="Done").wait_for()
+
+
+def _open_all(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('main details').forEach(details => { details.open = true })")
+
+
+PAGES: dict[str, Pages | str] = {
+    "/": Pages("/", "/", "/", "/"),
+    "/a/<token>": Pages(
+        empty=_guest("/a/{token}", "bare"),
+        one=[_guest("/a/{token}", "one"), _guest("/a/{token}", "one", _ask_why)],
+        full=[_guest("/a/{token}", "full"), _guest("/a/{token}", "full", _editing)],
+        error=[
+            _guest("/a/{used}", "error"), _guest("/a/{over}", "error"), _guest("/a/" + "x" * 43, "error"),
+            _guest("/a/{open}", "error", _no_reason), _guest("/a/{open}", "error", _too_long),
+        ],
+    ),
+    "/approvals": Pages("/approvals", "/approvals", "/approvals", ["/approvals", "/approvals?show=decided"]),
+    "/approvals/<approval_id>": Pages(
+        empty=_bare("/approvals/{approval}"),
+        one="/approvals/{approval}",
+        full=["/approvals/{approval}", Visit("/approvals/{approval}", act=_editing)],
+        error=[
+            "/approvals/{approval}", "/approvals/{expired}", f"/approvals/{NOWHERE}",
+            Visit("/approvals/{open_approval}", act=_no_reason),
+        ],
+    ),
+    "/documents": Pages(
+        empty="/documents", one="/documents", full=["/documents", "/documents?run={run}"],
+        error=["/documents?status=rejected", "/documents?run={run}", f"/documents?run={NOWHERE}"],
+    ),
+    "/documents/<document_id>": Pages(
+        empty=_bare("/documents/{document}"), one="/documents/{document}", full="/documents/{document}",
+        error=["/documents/{document}", f"/documents/{NOWHERE}"],
+    ),
+    "/documents/<document_id>/edit": Pages(
+        empty=_bare("/documents/{document}/edit"), one="/documents/{document}/edit",
+        full="/documents/{document}/edit", error=f"/documents/{NOWHERE}/edit",
+    ),
+    "/gallery": Pages("/gallery", "/gallery", "/gallery", ["/gallery?q=submarines", "/gallery?category=no-such"]),
+    "/gallery/<slug>": Pages(
+        empty=f"/gallery/{SLUG}", one=f"/gallery/{SLUG}", full=Visit(f"/gallery/{SLUG}?document=7", act=_open_all),
+        error="/gallery/no-such-template",
+    ),
+    "/gallery/<slug>/launch": Pages(
+        empty=[f"/gallery/{SLUG}/launch", *(f"/gallery/{SLUG}/launch?page={page}" for page in (2, 3))],
+        one=[f"/gallery/{SLUG}/launch", f"/gallery/{SLUG}/launch?page=check"],
+        full=[f"/gallery/{SLUG}/launch?page={page}" for page in ("1", "2", "check")],
+        error=[*(f"/gallery/{SLUG}/launch?page={page}&fix=1" for page in (1, 2, 3)), "/gallery/nothing/launch"],
+    ),
+    "/help": Pages("/help", "/help", "/help", "/help"),
+    "/images": Pages("/images", "/images", ["/images", "/images?run={run}"], f"/images?run={NOWHERE}"),
+    "/more": Pages("/more", "/more", "/more", "/more"),
+    "/runs": Pages("/runs", "/runs", "/runs", ["/runs?status=failed", "/runs?q=submarines", "/runs"]),
+    "/runs/<run_id>": Pages(
+        empty=_bare("/runs/{run}"),
+        one=["/runs/{run}", Visit("/runs/{run}", act=_open_all)],
+        full=[Visit("/runs/{run}", act=_open_all), Visit("/runs/{running}", act=_open_all), "/runs/{waiting}"],
+        error=[
+            Visit("/runs/{run}", act=_open_all), "/runs/{paused}", "/runs/{stopped}",
+            Visit("/runs/{puzzled}", act=_open_all), f"/runs/{NOWHERE}",
+        ],
+    ),
+    "/runs/<run_id>/log": Pages(
+        empty=_bare("/runs/{run}/log"), one="/runs/{run}/log", full=Visit("/runs/{run}/log", act=_open_all),
+        error=[Visit("/runs/{run}/log?level=error", act=_open_all), f"/runs/{NOWHERE}/log"],
+    ),
+    "/settings": Pages("/settings", "/settings", "/settings", Visit("/settings", act=_nothing_filled)),
+    "/settings/outbox": Pages("/settings/outbox", "/settings/outbox", "/settings/outbox", "/settings/outbox"),
+    "/settings/outbox/<row_id>": Pages(
+        empty=_bare("/settings/outbox/{mail}"), one="/settings/outbox/{mail}", full="/settings/outbox/{mail}",
+        error=["/settings/outbox/{mail}", f"/settings/outbox/{NOWHERE}"],
+    ),
+    "/setup/<token>": Pages(
+        empty=_guest("/setup/{setup}", "unowned"), one=_guest("/setup/{setup}", "unowned"),
+        full=_guest("/setup/{setup}", "unowned"),
+        error=[_guest("/setup/{setup}", "unowned", _nothing_filled), _guest("/setup/" + "x" * 43, "one")],
+    ),
+    "/sign-in": Pages(
+        empty=_guest("/sign-in", "empty"), one=_guest("/sign-in?next=/runs", "one"), full=_guest("/sign-in", "full"),
+        error=_guest("/sign-in", "error", _wrong_password),
+    ),
+    "/workflows": Pages("/workflows", "/workflows", "/workflows", "/workflows"),
+    "/workflows/<workflow_id>": Pages(
+        empty=_bare("/workflows/{workflow}"), one="/workflows/{workflow}", full="/workflows/{workflow}",
+        error=["/workflows/{workflow}?version=99", f"/workflows/{NOWHERE}"],
+    ),
+    "/for-tests/broken": Pages(*["/for-tests/broken"] * 4),
+    "/a/<token>/images/<image_id>": "a picture",
+    "/approvals/of/<wait_id>": "leads on to the request",
+    "/approvals/panel": "a part of the home page",
+    "/assets/<digest>/<name>": "a file",
+    "/documents.zip": "a file",
+    "/documents/panel": "a part of the home page",
+    "/healthz": "JSON",
+    "/images/<image_id>": "a picture",
+    "/images/<image_id>/<any(original, small):variant>": "a picture",
+    "/readyz": "JSON",
+    "/runs/<run_id>/live": "parts of the run's page",
+    "/runs/panel": "a part of the home page",
+    "/settings/outbox/<row_id>/html": "the mail itself, shown in a frame of its page",
+    "/static/<path:filename>": "a file",
+}  # fmt: skip
+
+STATES = [each.name for each in fields(Pages)]
+CASES = [
+    pytest.param(visit, state, id=f"{rule}-{state}-{number}" if number else f"{rule}-{state}")
+    for rule, pages in PAGES.items()
+    if isinstance(pages, Pages)
+    for state in STATES
+    for number, visit in enumerate(pages.of(state))
+]
+
+
+@pytest.fixture(scope="module")
+def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The application with a workspace in every state."""
+    url = databases.create("sqlite")
+    with stages.serve(url, str(tmp_path_factory.mktemp("stage")), stages.all_scenes) as stage:
+        yield stage
+    databases.drop(url)
+
+
+@pytest.fixture(scope="module")
+def unowned(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The application before anybody set it up."""
+    url = databases.create("sqlite")
+    with stages.serve(url, str(tmp_path_factory.mktemp("unowned")), stages.before_setup) as stage:
+        yield stage
+    databases.drop(url)
+
+
+@pytest.fixture(scope="module")
+def contexts(browser: Browser) -> Iterator["Contexts"]:
+    """One open browser window a scene."""
+    made = Contexts(browser)
+    yield made
+    made.close()
+
+
+def test_every_rule_that_answers_get_has_a_row(stage: Stage) -> None:
+    rules = _rules(stage.app)
+    assert sorted(rules - set(PAGES)) == [], "give these a row in PAGES: their states, or why they are no page"
+    assert sorted(set(PAGES) - rules) == [], "these rules are gone"
+
+
+@pytest.mark.parametrize(("visit", "state"), CASES)
+def test_page(visit: Visit, state: str, contexts: "Contexts", request: pytest.FixtureRequest) -> None:
+    name = visit.scene or state
+    scene_name = name.removeprefix("guest of ")
+    stage: Stage = request.getfixturevalue("unowned" if scene_name == "unowned" else "stage")
+    scene = stage.scenes[scene_name]
+    page = contexts.page(stage, None if name.startswith("guest of ") else scene)
+    watch = Watch(page)
+    page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme="light")
+    answer = page.goto(stage.url + visit.path.format(**scene.refs), wait_until="load")
+    assert answer is not None
+    watch.faults += _faults_of_source(answer)
+    if visit.act is not None:
+        visit.act(page)
+    expect(page.locator("[aria-busy=true], .htmx-request")).to_have_count(0)
+    for screen, theme in ((DESK, "light"), (DESK, "dark"), (PHONE, "dark"), (PHONE, "light")):
+        watch.look(screen, theme, rules="all" if theme == "light" else "colours")
+    watch.stop()
+    assert not watch.faults, "\n".join(watch.faults)
+
+
+@cache
+def _rules(app: Flask) -> set[str]:
+    return {rule.rule for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+
+
+# --- how a page is looked at ---
+
+
+class Contexts:
+    """Windows of one browser, one a person, each kept open."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._made: dict[str, BrowserContext] = {}
+
+    def page(self, stage: Stage, scene: Scene | None) -> Page:
+        """Return the window of the scene's owner, or of somebody signed out."""
+        cookie = scene.cookie if scene else ""
+        if cookie not in self._made:
+            context = self._browser.new_context(
+                locale="en-US", timezone_id="America/New_York", reduced_motion="reduce"
+            )
+            context.set_default_timeout(10_000)
+            context.add_init_script(LISTEN)
+            if cookie:
+                context.add_cookies([{"name": "gl", "value": cookie, "url": stage.url}])
+            context.new_page()
+            self._made[cookie] = context
+        return self._made[cookie].pages[0]
+
+    def close(self) -> None:
+        """Close them."""
+        for context in self._made.values():
+            context.close()
+
+
+class Watch:
+    """Notes what goes wrong on a page; ``faults`` says it in words."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.faults: list[str] = []
+        self._listeners: dict[str, Callable[[Any], None]] = {
+            "console": lambda message: self._note("console", message.text, message.type == "error"),
+            "pageerror": lambda error: self._note("script", str(error)),
+            "response": lambda answer: self._note("missing", answer.url, self._is_missing(answer)),
+        }
+        for event, listener in self._listeners.items():
+            page.on(event, listener)  # type: ignore[call-overload]
+
+    def look(self, screen: dict[str, int], theme: Literal["light", "dark"], *, rules: str) -> None:
+        """Look at the page on this screen in this theme."""
+        where = f"{screen['width']} {theme}"
+        self.page.set_viewport_size(screen)  # type: ignore[arg-type]
+        self.page.emulate_media(color_scheme=theme)
+        self.page.evaluate(
+            "Promise.all(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished))"
+        )
+        self.faults += [f"{where}: {fault}" for fault in self._axe(rules)]
+        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if wide > 0:
+            self.faults.append(f"{where}: {wide} px too wide: {self._widest()}")
+
+    def stop(self) -> None:
+        """Note what the browser refused, and listen no more."""
+        self.faults += [f"refused: {line}" for line in self.page.evaluate("window.refused")]
+        styled = self.page.evaluate("[...document.querySelectorAll('[style]')].map(element => element.outerHTML)")
+        self.faults += [f"inline style: {element[:160]}" for element in styled]
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
+
+    def _note(self, kind: str, words: str, counts: bool = True) -> None:
+        # The browser itself says it when an answer is an error: errors are pages here, and tested as such.
+        if counts and not words.startswith("Failed to load resource"):
+            self.faults.append(f"{kind}: {words}")
+
+    def _is_missing(self, answer: Response) -> bool:
+        return answer.status >= 400 and not answer.request.is_navigation_request()
+
+    def _axe(self, rules: str) -> list[str]:
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE)
+        only = {"type": "tag", "values": TAGS} if rules == "all" else {"type": "rule", "values": COLOUR_RULES}
+        options = json.dumps({"runOnly": only, "resultTypes": ["violations"]})
+        found = self.page.evaluate(f"axe.run({options}).then(results => results.violations)")
+        return [
+            f"{violation['id']}: {node['html'][:160]} {' '.join(node['failureSummary'].split())[:200]}"
+            for violation in found
+            for node in violation["nodes"]
+        ]
+
+    def _widest(self) -> str:
+        """Name what stands out farthest at the right."""
+        return str(
+            self.page.evaluate(
+                """() => {
+                  const wide = [...document.querySelectorAll("body *")]
+                    .map(element => [element.getBoundingClientRect().right, element])
+                    .filter(([right]) => right > document.documentElement.clientWidth + 0.5);
+                  return wide.slice(-3).map(([right, element]) => `${right}: ${element.outerHTML.slice(0, 120)}`).join(" | ");
+                }"""
+            )
+        )
+
+
+def _faults_of_source(answer: Response) -> list[str]:
+    """Return what is wrong with the HTML as it was sent."""
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    html = answer.text()
+    parser = html5lib.HTMLParser()
+    parser.parse(html)
+    errors = [f"line {place[0]}: {code} {values}" for place, code, values in parser.errors]
+    return [f"source: {fault}" for fault in [*reader.Page(html).faults, *errors]]
