@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
 
-import yaml
 from PIL import Image as Picture
 from sqlalchemy.orm import Session
 
-from app.core import clock
+from app.core import clock, yaml
 from app.core.ids import new_id
 from app.engine.enums import CallStatus, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
@@ -24,7 +23,7 @@ from app.features.workflows import queries as workflow_queries
 from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow
 
-ADS: dict[str, Any] = yaml.safe_load(
+ADS: dict[str, Any] = yaml.load(
     """
 schema: 1
 inputs:
