@@ -130,8 +130,7 @@ def export(workflow: str, target: Path | None, workspace: str | None, as_json: b
     """Write a workflow (its id or name) as YAML that `workflow import` reads; --json writes JSON."""
     import json
 
-    import yaml
-
+    from app.core import yaml
     from app.features.workflows import queries
 
     with open_desk(workspace, reading=True) as desk:
@@ -145,7 +144,7 @@ def export(workflow: str, target: Path | None, workspace: str | None, as_json: b
     text = (
         json.dumps(data, ensure_ascii=False, indent=2) + "\n"
         if as_json
-        else yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=100)
+        else yaml.dump(data)
     )
     if target is None or str(target) == "-":
         click.echo(text, nl=False)
@@ -217,7 +216,7 @@ def _find(session: Any, workspace_id: str, reference: str) -> Any:
 
 def _read(file: Path) -> dict[str, Any]:
     """Read YAML, of which JSON is a part; dates stay text. Raises Invalid."""
-    import yaml
+    from app.core import yaml
 
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
@@ -228,42 +227,12 @@ def _read(file: Path) -> dict[str, Any]:
     if len(text) > MOST_BYTES:
         raise Invalid(f"{file} is larger than {MOST_BYTES:,} characters.")
     try:
-        data = yaml.load(text, Loader=_plain_loader())  # noqa: S506 (it is a SafeLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
-        why = getattr(error, "problem", None) or "it cannot be read"
-        fault = FieldError("", "bad_value", f"At {where}: {why}.", "Mend the file there.")
+        data = yaml.load(text)
+    except yaml.YamlInvalid as error:
+        where = f"line {error.line}, column {error.column}" if error.line else "somewhere"
+        fault = FieldError("", "bad_value", f"At {where}: {error.why}.", "Mend the file there.")
         raise Invalid(f"{file} is not YAML.", [fault]) from None
     if not isinstance(data, dict):
         fault = FieldError("", "wrong_type", "It is not a mapping.", "Begin with “schema: 1” and “steps:”.")
         raise Invalid(f"{file} holds no workflow.", [fault])
     return data
-
-
-def _plain_loader() -> Any:
-    """Return a safe loader that leaves dates as text and refuses aliases and doubled keys."""
-    import yaml
-
-    class _Loader(yaml.SafeLoader):
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.events.AliasEvent):
-                node_mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs lack it
-                raise yaml.composer.ComposerError(None, None, "aliases are not supported", node_mark)
-            return super().compose_node(parent, index)
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            seen = set()
-            for key, _ in node.value:
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} stands twice", key.start_mark
-                    )
-                seen.add(key.value if isinstance(key.value, str) else id(key))
-            return super().construct_mapping(node, deep)
-
-    _Loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    return _Loader

@@ -97,7 +97,7 @@ def _duration(seconds: float) -> str:
 STEP = StepType(
     type="delay",
     label="Wait",
-    icon="hourglass",
+    icon="clock-pause",
     group="Flow",
     effect=Effect.NONE,
     config=Config,

@@ -5,9 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.core import yaml
 from app.core.errors import FieldError, Invalid
 from app.definition import schema
 from app.definition.inputs import clean_inputs
@@ -73,8 +73,8 @@ def ours() -> tuple[TemplateFile, ...]:
 def read(path: Path) -> TemplateFile:
     """Read one file. Raises Invalid with every problem: shape, definition, label, and sample answers."""
     try:
-        template = TemplateFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
+        template = TemplateFile.model_validate(yaml.load(path.read_text(encoding="utf-8")))
+    except yaml.YamlInvalid as error:
         fault = FieldError("", "bad_value", str(error), "Mend the file.")
         raise Invalid(f"{path.name} is not YAML.", [fault]) from error
     except ValidationError as error:

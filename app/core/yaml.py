@@ -1,0 +1,78 @@
+"""YAML 1.2 as people write definitions: plain data, dates as text; no aliases, no doubled keys, no objects."""
+
+import re
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+MAX_DEPTH = 64
+
+
+class YamlInvalid(ValueError):
+    """The text is not YAML: *line* and *column* (from 1, 0 where unknown) and *why*, in the parser's words."""
+
+    def __init__(self, why: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(why)
+        self.why = why
+        self.line = line
+        self.column = column
+
+
+class _Plain(SafeConstructor):
+    """Keeps dates as the text that was written."""
+
+
+_Plain.add_constructor("tag:yaml.org,2002:timestamp", lambda _self, node: node.value)
+
+
+def load(text: str) -> Any:
+    """Return the plain data that *text* holds; JSON is YAML too. Raises :class:`YamlInvalid`."""
+    try:
+        _check_events(text)
+        return _yaml().load(text)
+    except DuplicateKeyError as error:
+        name = re.search(r'duplicate key "(.*?)" with', error.problem or "")
+        what = f"the key {name[1]!r}" if name else "a key"
+        mark = error.problem_mark
+        raise YamlInvalid(f"{what} stands twice", mark.line + 1, mark.column + 1) from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        raise YamlInvalid((error.problem or "it cannot be read").split("\n")[0], line, column) from error
+    except (YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, YamlInvalid):
+            raise
+        raise YamlInvalid(str(error).split("\n")[0] or "it cannot be read") from error
+
+
+def _check_events(text: str) -> None:
+    """Refuse aliases, which could make a bomb of a few lines, and nesting that no definition needs."""
+    depth = 0
+    for event in _yaml().parse(text):
+        mark = event.start_mark
+        if isinstance(event, AliasEvent):
+            raise YamlInvalid("aliases are not supported", mark.line + 1, mark.column + 1)
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise YamlInvalid(f"it is nested more than {MAX_DEPTH} deep", mark.line + 1, mark.column + 1)
+
+
+def _yaml() -> YAML:
+    reader = YAML(typ="safe", pure=True)
+    reader.Constructor = _Plain
+    return reader
+
+
+def dump(data: Any) -> str:
+    """Write plain data as YAML in the order of its keys; :func:`load` reads the same data again."""
+    writer = YAML(pure=True)
+    writer.default_flow_style = False
+    writer.width = 100
+    writer.indent(mapping=2, sequence=4, offset=2)
+    text = StringIO()
+    writer.dump(data, text)
+    return text.getvalue()
