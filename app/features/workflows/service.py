@@ -8,7 +8,7 @@ from app.core import clock
 from app.core.errors import FieldError, Invalid
 from app.core.ids import new_id
 from app.definition import schema
-from app.definition.schema import Definition
+from app.definition.schema import Definition, Problem
 from app.engine import catalog
 from app.features.accounts import service as accounts
 from app.features.accounts.models import User
@@ -71,12 +71,26 @@ def publish(
 def validated(definition: Definition | dict[str, Any]) -> dict[str, Any]:
     """Return *definition* as JSON data after all checks. Raises Invalid with every problem, in reading order."""
     data = schema.dump(definition) if isinstance(definition, Definition) else definition
-    problems = schema.check(data, catalog.facts())
+    problems = schema.check(data, catalog.facts()) or _not_yet(data)
     if problems:
         count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
         faults = [FieldError(p.path, p.code, p.message, p.fix) for p in problems]
         raise Invalid(f"The workflow has {count}.", faults, fix=problems[0].fix, code="definition")
     return schema.dump(Definition.model_validate(data))
+
+
+def _not_yet(data: Any) -> list[Problem]:
+    """Refuse what the definition allows and this engine does not do: better said now than found in a run."""
+    return [
+        Problem(
+            f"/steps/{number}/for_each",
+            "not_yet",
+            f"{step.get('name') or step.get('id')} repeats for every item; this version cannot do that yet.",
+            "Remove for_each, or write one step for each item.",
+        )
+        for number, step in enumerate(data["steps"])
+        if step.get("for_each")
+    ]
 
 
 def _publish(
