@@ -86,8 +86,13 @@ def _wrong_password(page: Page) -> None:
     page.get_by_role("alert").wait_for()
 
 
-def _nothing_filled(page: Page) -> None:
-    page.get_by_role("main").get_by_role("button").last.click()
+def _empty_password(page: Page) -> None:
+    page.get_by_role("button", name="Change the password").click()
+    page.locator(".err").first.wait_for()
+
+
+def _empty_setup(page: Page) -> None:
+    page.get_by_role("main").get_by_role("button").click()
     page.locator(".err").first.wait_for()
 
 
@@ -179,7 +184,7 @@ PAGES: dict[str, Pages | str] = {
         empty=_bare("/runs/{run}/log"), one="/runs/{run}/log", full=Visit("/runs/{run}/log", act=_open_all),
         error=[Visit("/runs/{run}/log?level=error", act=_open_all), f"/runs/{NOWHERE}/log"],
     ),
-    "/settings": Pages("/settings", "/settings", "/settings", Visit("/settings", act=_nothing_filled)),
+    "/settings": Pages("/settings", "/settings", "/settings", Visit("/settings", act=_empty_password)),
     "/settings/outbox": Pages("/settings/outbox", "/settings/outbox", "/settings/outbox", "/settings/outbox"),
     "/settings/outbox/<row_id>": Pages(
         empty=_bare("/settings/outbox/{mail}"), one="/settings/outbox/{mail}", full="/settings/outbox/{mail}",
@@ -188,7 +193,7 @@ PAGES: dict[str, Pages | str] = {
     "/setup/<token>": Pages(
         empty=_guest("/setup/{setup}", "unowned"), one=_guest("/setup/{setup}", "unowned"),
         full=_guest("/setup/{setup}", "unowned"),
-        error=[_guest("/setup/{setup}", "unowned", _nothing_filled), _guest("/setup/" + "x" * 43, "one")],
+        error=[_guest("/setup/{setup}", "unowned", _empty_setup), _guest("/setup/" + "x" * 43, "one")],
     ),
     "/sign-in": Pages(
         empty=_guest("/sign-in", "empty"), one=_guest("/sign-in?next=/runs", "one"), full=_guest("/sign-in", "full"),
