@@ -27,7 +27,7 @@ def test_the_main_job_from_launch_over_a_decision_to_the_end(greenlight: Greenli
     assert run["started_by"]["email"] == "owner@demo.example"
     assert len(run["documents"]) == 10
     assert f"Run {run['number']} waits for a person." in said.err
-    assert "“The approver decides” is with owner@demo.example:" in said.err
+    assert "“10 Facebook ads: A red sedan, 12 months old” is with owner@demo.example:" in said.err
 
     (approval,) = (
         one for one in greenlight("approval", "list", "--json").json["items"] if one["run_id"] == run["id"]
