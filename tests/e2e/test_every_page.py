@@ -377,14 +377,17 @@ class Watch:
         ]
 
     def _widest(self) -> str:
-        """Name what stands out farthest at the right."""
+        """Name what stands out at the right, the innermost last."""
         return str(
             self.page.evaluate(
                 """() => {
-                  const wide = [...document.querySelectorAll("body *")]
-                    .map(element => [element.getBoundingClientRect().right, element])
-                    .filter(([right]) => right > document.documentElement.clientWidth + 0.5);
-                  return wide.slice(-3).map(([right, element]) => `${right}: ${element.outerHTML.slice(0, 120)}`).join(" | ");
+                  const most = document.documentElement.clientWidth + 0.5;
+                  const right = element => {
+                    const left = element.getBoundingClientRect().left;
+                    return left + Math.max(element.scrollWidth, element.offsetWidth ?? 0);
+                  };
+                  const wide = [...document.querySelectorAll("body *")].filter(element => right(element) > most);
+                  return wide.slice(-3).map(element => `${right(element)}: ${element.outerHTML.slice(0, 120)}`).join(" | ");
                 }"""
             )
         )
