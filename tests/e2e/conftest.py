@@ -1,6 +1,6 @@
 """Fixtures for browser tests: the whole product in its processes, on each kind of database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -42,7 +42,7 @@ def paying_house(
 
 
 @pytest.fixture
-def new_context(new_context: CreateContextCallback) -> CreateContextCallback:
+def new_context(new_context: CreateContextCallback) -> Callable[..., BrowserContext]:
     """Open browsers that give up on a button after ten seconds, not thirty."""
 
     def create(**options: Any) -> BrowserContext:

@@ -1,7 +1,7 @@
 """Pages in every state: one database with a workspace a state, served by the application in a thread.
 
-``empty`` has people and templates only; ``bare`` has one of each thing with as little in it as can be; ``one`` has one of
-each as usual; ``full`` has more than a page of each, and long words; ``error`` is where things went wrong.
+``empty`` has people and templates only; ``bare`` has one of each thing with as little in it as can be; ``one`` has one
+of each as usual; ``full`` has more than a page of each, and long words; ``error`` is where things went wrong.
 """
 
 import re
@@ -24,13 +24,14 @@ from app.core.outbox import OutboxRow
 from app.core.settings import Settings
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.events import WaitEnded, WaitStarted
-from app.engine.models import Run, WaitRow
+from app.engine.models import Run, StepRun, WaitRow
 from app.features.accounts import service as accounts
 from app.features.accounts.enums import Role
 from app.features.accounts.models import User
 from app.features.approvals import service as approvals
 from app.features.approvals.enums import Decision
 from app.features.approvals.models import Approval, Approver
+from app.features.files import service as files
 from app.features.files.models import Document, Image
 from app.features.gallery import service as gallery
 from app.features.notifications import service as notifications
@@ -43,7 +44,8 @@ SLUG = "facebook-ads-campaign"
 OFFER = "One-owner 2022 Honda CR-V EX-L, 21,400 miles, for $28,990"
 LONG_NAME = "Maximiliane-Theodora Featherstonehaugh-Cholmondeley of Northfield Motors"
 LONG_MAIL = "maximiliane.theodora.featherstonehaugh-cholmondeley@dealership-of-northfield.example"
-LONG_LABEL = "Facebook ads: Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft and its cars"
+LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+LONG_LABEL = f"Facebook ads: {LONG_WORD} and its cars"
 TOKEN = re.compile(r"/a/([\w-]{43})")
 SECRET = "a secret for tests only, long enough to sign with"
 
@@ -105,8 +107,7 @@ def all_scenes() -> dict[str, Scene]:
     """Write every state but the one before set-up."""
     session = db.session()
     gallery.seed_templates(session)
-    made = {name: fill(session) for name, fill in _FILLS.items()}
-    return made
+    return {name: fill(session) for name, fill in _FILLS.items()}
 
 
 def before_setup() -> dict[str, Scene]:
@@ -216,7 +217,8 @@ def _error(session: Session) -> Scene:
     )
     gallery.keep_answers(
         session, workspace_id=scene.workspace_id, user_id=scene.user_id, slug=SLUG,
-        answers={"offer": "", "ends": "soon", "copies": "many", "landing_url": "northfield", "approver": "Bob"}, over=None,
+        answers={"offer": "", "ends": "soon", "copies": "many", "landing_url": "northfield", "approver": "Bob"},
+        over=None,
     )  # fmt: skip
     return scene
 
@@ -255,7 +257,7 @@ def _launched(session: Session, scene: Scene) -> None:
     documents = told.documents(ads, status="approved")
     pictures = told.pictures(told.step("pictures", StepStatus.COMPLETED, outcome="done", took_s=30), 5)
     for place, document in enumerate(documents):
-        factories.files.attach(session, document.id, [pictures[place % 5].id])
+        files.attach(session, document.id, [pictures[place % 5].id])
     for step_id in ("attach", "check", "tell"):
         told.step(step_id, StepStatus.COMPLETED, outcome="approved" if step_id == "check" else "done")
     told.step("tell_rejected", StepStatus.SKIPPED, reason="“The approver decides” left by “approved”")
@@ -275,8 +277,8 @@ def _needs_attention(session: Session, scene: Scene, flow: Workflow) -> Run:
     """Leave a run that cannot tell whether something was sent."""
     told = factories.story(session, factories.finished_run(session, flow, starter=scene.actor))
     step = session.scalars(
-        sa.select(factories.StepRun).where(
-            factories.StepRun.run_id == told.run.id, factories.StepRun.step_id == "tell"
+        sa.select(StepRun).where(
+            StepRun.run_id == told.run.id, StepRun.step_id == "tell"
         )
     ).one()
     step.status, step.outcome, step.finished_at = StepStatus.NEEDS_ATTENTION.value, None, None
@@ -299,7 +301,8 @@ def _ask(
     run = session.get_one(Run, wait.run_id)
     wait.until, wait.on_until = until, "rejected"
     wait.detail = {
-        "title": f"Approve: {run.label}", "documents": documents, "text": text, "approvers": [scene.email, *(others or [])],
+        "title": f"Approve: {run.label}", "documents": documents, "text": text,
+        "approvers": [scene.email, *(others or [])],
         "policy": "all" if others else "any", "expires_at": clock.iso(until), "on_expiry": "reject", "undo_s": 0,
     }  # fmt: skip
     session.flush()

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import axe_playwright_python
+import axe_playwright_python  # type: ignore[import-untyped]
 import html5lib
 import pytest
 from flask import Flask
@@ -42,6 +42,8 @@ document.addEventListener("securitypolicyviolation", event => {
 """
 
 Act = Callable[[Page], None]
+Theme = Literal["light", "dark"]
+Rules = Literal["all", "colours"]
 
 
 @dataclass(frozen=True)
@@ -279,8 +281,10 @@ def test_page(visit: Visit, state: str, contexts: "Contexts", request: pytest.Fi
     if visit.act is not None:
         visit.act(page)
     expect(page.locator("[aria-busy=true], .htmx-request")).to_have_count(0)
-    for screen, theme in ((DESK, "light"), (DESK, "dark"), (PHONE, "dark"), (PHONE, "light")):
-        watch.look(screen, theme, rules="all" if theme == "light" else "colours")
+    watch.look(DESK, "light", "all")
+    watch.look(DESK, "dark", "colours")
+    watch.look(PHONE, "dark", "colours")
+    watch.look(PHONE, "light", "all")
     watch.stop()
     assert not watch.faults, "\n".join(watch.faults)
 
@@ -335,7 +339,7 @@ class Watch:
         for event, listener in self._listeners.items():
             page.on(event, listener)  # type: ignore[call-overload]
 
-    def look(self, screen: dict[str, int], theme: Literal["light", "dark"], *, rules: str) -> None:
+    def look(self, screen: dict[str, int], theme: Theme, rules: Rules) -> None:
         """Look at the page on this screen in this theme."""
         where = f"{screen['width']} {theme}"
         self.page.set_viewport_size(screen)  # type: ignore[arg-type]
@@ -364,7 +368,7 @@ class Watch:
     def _is_missing(self, answer: Response) -> bool:
         return answer.status >= 400 and not answer.request.is_navigation_request()
 
-    def _axe(self, rules: str) -> list[str]:
+    def _axe(self, rules: Rules) -> list[str]:
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE)
         only = {"type": "tag", "values": TAGS} if rules == "all" else {"type": "rule", "values": COLOUR_RULES}
@@ -387,7 +391,8 @@ class Watch:
                     return left + Math.max(element.scrollWidth, element.offsetWidth ?? 0);
                   };
                   const wide = [...document.querySelectorAll("body *")].filter(element => right(element) > most);
-                  return wide.slice(-3).map(element => `${right(element)}: ${element.outerHTML.slice(0, 120)}`).join(" | ");
+                  const name = element => `${right(element)}: ${element.outerHTML.slice(0, 120)}`;
+                  return wide.slice(-3).map(name).join(" | ");
                 }"""
             )
         )

@@ -1,37 +1,37 @@
-"""The main job in a browser: from the gallery to ten approved ads with pictures, on a desk, on a phone, without script."""
+"""The main job in a browser: from the gallery to ten approved ads with pictures; on a phone too, and without script."""
 
 import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from tests.e2e.house import APPROVER, OWNER, Running
+from tests.e2e.steps import RUN_URL, answer, bring_to_review, expect_run, press_twice
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("house")]
 
 NewContext = Callable[..., BrowserContext]
 DESK = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-RUN_URL = re.compile(r".*/runs/[0-9a-f-]{36}$")
-LIMIT_MS = 60_000  # pictures of the sample writer on a busy machine
 AFTER_THE_LAST_POLL_MS = 3_000
 
 
 @pytest.mark.parametrize("screen", [pytest.param(DESK, id="1280"), pytest.param(PHONE, id="360")])
-def test_ten_ads_with_pictures(house: Running, new_context: NewContext, screen: dict, tmp_path: Path) -> None:
+def test_ten_ads_with_pictures(house: Running, new_context: NewContext, screen: dict[str, Any], tmp_path: Path) -> None:
     page = new_context(**screen).new_page()
     offer = f"A 2022 Honda CR-V for $28,990, seen at {screen['viewport']['width']} px"
     asks = _ask_on(page)
     house.sign_in(page)
-    _answer(page, offer)
-    _press_twice(page)
+    answer(page, offer)
+    press_twice(page)
     page.evaluate("window.neverLoadedAgain = true")
 
-    _expect_run(page, "waiting")
+    expect_run(page, "waiting")
     link = house.link(house.mail(APPROVER, offer))
     guest = new_context(**screen).new_page()
     guest.goto(link)
@@ -48,7 +48,7 @@ def test_ten_ads_with_pictures(house: Running, new_context: NewContext, screen: 
     expect(guest.get_by_role("heading", level=1)).to_contain_text("You approved")
     expect(guest.get_by_role("button")).to_have_count(0)
 
-    _expect_run(page, "completed")
+    expect_run(page, "completed")
     assert page.evaluate("window.neverLoadedAgain") is True
     _expect_quiet(page, asks)
     _expect_ten_documents(page, tmp_path)
@@ -59,7 +59,7 @@ def test_ten_ads_with_pictures(house: Running, new_context: NewContext, screen: 
 
 def test_the_mail_says_the_same_in_both_parts_and_shows_pictures(house: Running, new_context: NewContext) -> None:
     offer = "A mail about the 2021 Kia Sportage"
-    _bring_to_review(house, new_context(**DESK).new_page(), offer)
+    bring_to_review(house, new_context(**DESK).new_page(), offer)
     mail = house.mail(APPROVER, offer)
     assert mail.message.get_content_type().startswith("multipart/")
     assert house.link(mail) == house.link(mail, "html")
@@ -78,7 +78,7 @@ def test_the_mail_says_the_same_in_both_parts_and_shows_pictures(house: Running,
 def test_a_rejection_needs_a_reason_and_the_run_goes_its_other_way(house: Running, new_context: NewContext) -> None:
     page = new_context(**DESK).new_page()
     offer = "Rejected: the 2020 Mazda CX-5"
-    _bring_to_review(house, page, offer)
+    bring_to_review(house, page, offer)
     guest = new_context(**PHONE).new_page()
     guest.goto(house.link(house.mail(APPROVER, offer)))
     guest.get_by_role("button", name="Reject").click()
@@ -89,7 +89,7 @@ def test_a_rejection_needs_a_reason_and_the_run_goes_its_other_way(house: Runnin
     guest.get_by_label("What should they know?").fill("The price is wrong: it is $27,490.")
     guest.get_by_role("button", name="Reject").click()
     expect(guest.get_by_role("heading", level=1)).to_contain_text("You rejected")
-    _expect_run(page, "completed")
+    expect_run(page, "completed")
     expect(page.locator("#step-tell_rejected")).to_contain_text("Done")
     expect(page.locator("#step-tell")).to_contain_text("Skipped")
     assert "The price is wrong: it is $27,490." in house.mail(OWNER, offer, "Not approved").text()
@@ -99,22 +99,22 @@ def test_pause_resume_and_stop_by_the_buttons(house: Running, new_context: NewCo
     page = new_context(**DESK).new_page()
     offer = "Stopped: the 2019 Subaru Outback"
     house.sign_in(page)
-    _answer(page, offer)
+    answer(page, offer)
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_url(RUN_URL)
     page.get_by_role("button", name="Pause", exact=True).click()
-    _expect_run(page, "paused")
+    expect_run(page, "paused")
     page.get_by_role("button", name="Resume").click()
-    _expect_run(page, "waiting")
+    expect_run(page, "waiting")
     link = house.link(house.mail(APPROVER, offer))
     page.get_by_text("Stop", exact=True).click()
     page.get_by_role("button", name="Stop the run").click()
-    _expect_run(page, "stopped")
+    expect_run(page, "stopped")
     expect(page.get_by_role("button", name="Pause", exact=True)).to_have_count(0)
     guest = new_context(**PHONE).new_page()
-    answer = guest.goto(link)
-    assert answer is not None
-    assert answer.status == 410
+    shown = guest.goto(link)
+    assert shown is not None
+    assert shown.status == 410
     expect(guest.get_by_role("button")).to_have_count(0)
 
 
@@ -123,8 +123,8 @@ def test_launch_and_approve_without_script(house: Running, new_context: NewConte
     page = context.new_page()
     offer = "Without script: the 2023 Ford Maverick"
     house.sign_in(page)
-    _answer(page, offer)
-    _press_twice(page)
+    answer(page, offer)
+    press_twice(page)
     for _ in range(120):
         if page.get_by_role("link", name="Open the request").count() or _is_waiting(page):
             break
@@ -153,23 +153,23 @@ def test_launch_and_approve_without_script(house: Running, new_context: NewConte
 def test_opening_the_link_decides_nothing(house: Running, new_context: NewContext) -> None:
     page = new_context(**DESK).new_page()
     offer = "Scanned: the 2018 Audi Q5"
-    _bring_to_review(house, page, offer)
+    bring_to_review(house, page, offer)
     link = house.link(house.mail(APPROVER, offer))
     scanner = new_context(**PHONE)
     for _ in range(3):
         visit = scanner.new_page()
-        answer = visit.goto(link, wait_until="networkidle")
-        assert answer is not None
-        assert answer.status == 200
+        shown = visit.goto(link, wait_until="networkidle")
+        assert shown is not None
+        assert shown.status == 200
         assert scanner.request.head(link).status == 200
         visit.close()
     assert scanner.cookies() == []
     page.reload()
-    _expect_run(page, "waiting")
+    expect_run(page, "waiting")
     broken = scanner.new_page()
-    answer = broken.goto(link[:-1] + ("A" if link[-1] != "A" else "B"))
-    assert answer is not None
-    assert answer.status == 404
+    shown = broken.goto(link[:-1] + ("A" if link[-1] != "A" else "B"))
+    assert shown is not None
+    assert shown.status == 404
     expect(broken.get_by_role("heading", level=1)).to_have_text("This link does not work")
 
 
@@ -181,16 +181,16 @@ def test_on_postgresql_with_an_ai_service_the_cost_is_the_sum_of_its_calls(
     page = new_context(**DESK).new_page()
     offer = "Paid for: the 2024 Toyota RAV4"
     paying_house.sign_in(page)
-    _answer(page, offer)
-    _press_twice(page)
-    _expect_run(page, "waiting")
+    answer(page, offer)
+    press_twice(page)
+    expect_run(page, "waiting")
     assert len(paying_house.ai.of("chat")) == 1
     assert len(paying_house.ai.of("images")) == 5
     guest = new_context(**PHONE).new_page()
     guest.goto(paying_house.link(paying_house.mail(APPROVER, offer)))
     guest.get_by_role("button", name="Approve").click()
     expect(guest.get_by_role("heading", level=1)).to_contain_text("You approved")
-    _expect_run(page, "completed")
+    expect_run(page, "completed")
 
     costs = _costs_in_database(paying_house, page.url)
     assert costs.run > 0
@@ -224,62 +224,7 @@ def _costs_in_database(house: Running, run_url: str) -> Costs:
     return Costs(*(int(value or 0) for value in row))
 
 
-# --- what a person does ---
-
-
-def _bring_to_review(house: Running, page: Page, offer: str) -> None:
-    house.sign_in(page)
-    _answer(page, offer)
-    page.get_by_role("button", name="Start", exact=True).click()
-    page.wait_for_url(RUN_URL)
-    _expect_run(page, "waiting")
-
-
-def _answer(page: Page, offer: str) -> None:
-    """Walk from the home page by links, through the preview and the questions, to the check page."""
-    _first_visible(page, "Start").click()
-    page.get_by_role("link", name="Facebook Ads Campaign", exact=True).first.click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Facebook Ads Campaign")
-    page.get_by_role("link", name="Use this template").click()
-    page.get_by_label("What is the offer?").fill(offer)
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_label("How many ads?").fill("10")
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_label("Who approves?").fill(APPROVER)
-    page.get_by_role("button", name="Continue").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Check your answers")
-    expect(page.get_by_role("main")).to_contain_text(offer)
-    expect(page.get_by_role("main")).to_contain_text(APPROVER)
-
-
-def _first_visible(page: Page, name: str) -> "Page.locator":
-    """Return the way to the gallery in the side or, on a phone, in the bar of tabs."""
-    return page.get_by_role("navigation").get_by_role("link", name=re.compile(f"^{name}")).locator("visible=true").first
-
-
-def _press_twice(page: Page) -> None:
-    """Press Start twice and see that it is one run."""
-    before = _newest_run(page)
-    page.get_by_role("button", name="Start", exact=True).dblclick()
-    page.wait_for_url(RUN_URL)
-    assert _newest_run(page) == before + 1
-
-
-def _newest_run(page: Page) -> int:
-    """Return the number of the newest run, read in another tab."""
-    listed = page.context.new_page()
-    listed.goto(page.url.partition("/gallery")[0].partition("/runs")[0] + "/runs")
-    words = listed.locator(".run-row .facts span").first
-    number = int(words.inner_text().removeprefix("Run ")) if words.count() else 0
-    listed.close()
-    return number
-
-
 # --- what a person sees ---
-
-
-def _expect_run(page: Page, status: str) -> None:
-    expect(page.locator("#run-live")).to_have_attribute("data-status", status, timeout=LIMIT_MS)
 
 
 def _is_waiting(page: Page) -> bool:
