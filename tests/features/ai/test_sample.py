@@ -114,7 +114,7 @@ def test_pictures_are_real_small_and_all_different(size: str) -> None:
             image.load()
             assert image.format == "PNG"
             assert image.size == (picture.width, picture.height) == sample_pictures.SIZES[size]
-            assert len(image.getcolors() or []) <= 32
+            assert len(image.getcolors() or []) <= sample_pictures.COLOURS
         assert len(picture.png) < 60_000
         pictures.append(picture.png)
     assert len(set(pictures)) == 5
@@ -126,10 +126,22 @@ def test_any_prompt_can_be_drawn(prompt: str) -> None:
     assert sample_pictures.draw(ImageRequest(prompt)).startswith(b"\x89PNG")
 
 
-def test_the_words_are_wrapped_within_the_card() -> None:
-    lines = sample_pictures.wrapped("one two three four five six seven", len, 10)
-    assert lines == ["one two", "three four", "five six", "seven"]
-    assert sample_pictures.wrapped("a " * 60, len, 10)[-1].endswith("…")
+def test_the_words_are_wrapped_in_two_lines_that_end_where_there_is_no_more_room() -> None:
+    assert sample_pictures.wrapped("one two three four", len, 10) == ["one two", "three four"]
+    assert sample_pictures.wrapped("one two three four five six", len, 10) == ["one two", "three…"]
+    assert sample_pictures.wrapped("unpronounceable", len, 10) == ["unpronoun…"]
+    for text in ("a " * 60, "x" * 400, "one " + "x" * 400):
+        lines = sample_pictures.wrapped(text, len, 10)
+        assert lines[-1].endswith("…")
+        assert all(len(line) <= 10 for line in lines)
+
+
+def test_the_words_are_the_subject_without_the_task_and_without_what_no_letter_exists_for() -> None:
+    about = sample_pictures.subject
+    assert about("A slide of an Instagram carousel about: Winter tires\nNo lettering.") == "Winter tires"
+    assert about("A quiet road: morning") == "A quiet road: morning"
+    assert about("Nguyễn 🚗 مرسيدس café") == "Nguy n café"
+    assert about("") == ""
 
 
 def test_it_says_that_it_is_the_sample_writer() -> None:
