@@ -102,7 +102,7 @@ class Camera:
     def _shot(self, name: str, width: str, theme: str) -> bytes:
         self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         self.page.evaluate("document.querySelectorAll('img[loading=lazy]').forEach(img => { img.loading = 'eager' })")
-        self.page.wait_for_function("[...document.images].every(image => image.complete)", polling=50)
+        self.page.evaluate("Promise.all([...document.images].map(image => image.decode().catch(() => {})))")
         return self.page.screenshot(path=SHOTS / f"{name}-{width}-{theme}.png", full_page=True)
 
 
