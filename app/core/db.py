@@ -31,6 +31,7 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 BUSY_S = 5.0
+CACHE_KB = 512  # pages kept by each SQLite connection; the system's own cache has the rest
 
 T = TypeVar("T")
 
@@ -213,7 +214,7 @@ def _sqlite_engine(url: str, *, reading: bool, pool: int, wait_s: float, options
         plain,
         poolclass=sa.pool.QueuePool,
         pool_size=pool,
-        max_overflow=32,
+        max_overflow=8 if reading else 0,
         pool_timeout=wait_s,
         connect_args={"timeout": max(wait_s, 15), "check_same_thread": False, "isolation_level": None},
         **{**options, "pool_pre_ping": False},
@@ -225,7 +226,7 @@ def _sqlite_engine(url: str, *, reading: bool, pool: int, wait_s: float, options
     @event.listens_for(engine, "connect")
     def _set_up(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"cache_size={-CACHE_KB}"):
             dbapi_connection.execute(f"PRAGMA {pragma}")
         if reading:
             dbapi_connection.execute("PRAGMA query_only=ON")

@@ -22,6 +22,7 @@ HIDDEN = "…"
 QUIET = (
     "alembic",
     "httpx",
+    "httpx2",
     "httpcore",
     "openai",
     "urllib3",

@@ -76,11 +76,13 @@ class Ledger:
         crash.point("after_effect")
         try:
             value = before_keep(answer.value) if before_keep else answer.value
+            return self._record_answer(row, answer, value, keep)
         except StepError as error:  # it came and was paid for, but is of no use
             error.spent = replace(answer, value=None)
             self._record_failure(row, error)
             raise
-        return self._record_answer(row, answer, value, keep)
+        finally:
+            answer.release()
 
     def _read(self) -> dict[str, Recorded]:
         if self._known is None:

@@ -67,13 +67,17 @@ class StepError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an outward request brought: its value and, where it cost, how much and by which model."""
+    """What an outward request brought: its value and, where it cost, how much and by which model.
+
+    *release* is called once the answer is recorded or given up: the place that a large value took is free again.
+    """
 
     value: Any
     cost_microusd: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     model: str = ""
+    release: Callable[[], object] = field(default=lambda: None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

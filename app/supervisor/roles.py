@@ -23,8 +23,10 @@ def serve_web(app: Flask, settings: Settings, ready: int) -> int:
 def work(app: Flask, settings: Settings, owner: str) -> int:
     """Do steps."""
     from app.engine import worker_process
+    from app.features.ai import service as ai
 
     _begin("worker", app)
+    ai.warm()
     return worker_process.run(settings, owner=owner)
 
 

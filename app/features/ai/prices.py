@@ -4,6 +4,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from genai_prices import Usage, calc_price
 
+SIZES = {"square": "1024x1024", "portrait": "1024x1536", "landscape": "1536x1024", "story": "1024x1536"}
+
 # Output tokens of one picture of medium quality by size. Source: OpenAI's guide "Image generation", section "Cost and
 # latency". Used for the estimate, and for the cost where a compatible service reports no usage.
 PICTURE_TOKENS = {"1024x1024": 1056, "1024x1536": 1584, "1536x1024": 1568}

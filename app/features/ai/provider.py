@@ -11,9 +11,9 @@ import json
 import os
 import re
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -35,7 +35,6 @@ from app.features.ai import prices
 from app.features.ai.faults import connection_fault, timed_out, translated, unusable
 
 OFFICIAL_URL = "https://api.openai.com/v1"
-SIZES = {"square": "1024x1024", "portrait": "1024x1536", "landscape": "1536x1024", "story": "1024x1536"}
 TEMPERATURES = {"safe": 0.3, "balanced": 0.8, "adventurous": 1.1}
 MANNERS = {
     "safe": "Be careful and plain: no risky jokes, no bold claims.",
@@ -44,19 +43,20 @@ MANNERS = {
 }
 THINKING_TOKENS = 4000  # models that think before they write spend part of the limit on it
 LONGEST_ANSWER = 40 * 1024 * 1024
-BODIES_AT_ONCE = 4  # pictures read and decoded at the same time: each holds about 8 MB
+BODIES_AT_ONCE = 2  # pictures held at the same time, from the first byte read to the row written: about 8 MB each
 GRACE_S = 5.0
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class RawPicture:
-    """The bytes of a picture as the service sent them, and what they cost."""
+    """The bytes of a picture as the service sent them, and what they cost; *release* it when it is kept."""
 
     content: bytes
     cost_microusd: int
     tokens_in: int
     tokens_out: int
+    release: Callable[[], object] = lambda: None
 
 
 class Provider:
@@ -224,7 +224,7 @@ class Provider:
     # --- pictures ---
 
     async def _picture(self, request: ImageRequest, key: str) -> RawPicture:
-        size = SIZES.get(request.size, SIZES["square"])
+        size = prices.SIZES.get(request.size, prices.SIZES["square"])
         options: dict[str, Any] = {"response_format": "b64_json"}
         if self.image_model.startswith(("gpt-image", "chatgpt-image")):
             options = {"quality": "medium", "output_format": "png"}
@@ -237,9 +237,14 @@ class Provider:
                 extra_headers={"Idempotency-Key": key},
                 **options,
             ) as response:
-                async with self._bodies:
-                    body = await _read(response)
-                    return self._decoded(body, request, size)
+                await self._bodies.acquire()
+                try:
+                    picture = self._decoded(await _read(response), request, size)
+                except BaseException:
+                    self._bodies.release()
+                    raise
+                loop, bodies = asyncio.get_running_loop(), self._bodies
+                return replace(picture, release=lambda: loop.call_soon_threadsafe(bodies.release))
         except openai.OpenAIError as error:
             raise translated(error, model=self.image_model) from error
 

@@ -4,7 +4,8 @@ Neither function retries; the engine's ledger does. Both raise :class:`StepError
 ai_answer permission budget input``) and may be called from any thread. Nothing connects before the first request.
 """
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
@@ -35,38 +36,37 @@ class Picture:
 
 
 class _State:
+    settings: Settings | None = None
     provider: "Provider | None" = None
+    making = threading.Lock()
 
 
 _state = _State()
 
 
 def configure(settings: Settings) -> None:
-    """Choose the provider; loads its libraries (so that a parent shares them with what it forks), opens nothing."""
+    """Choose the provider of *settings*; loads and opens nothing before the first request or :func:`warm`."""
     if _state.provider is not None:
         _state.provider.close()
-    _state.provider = None
-    if settings.has_ai:
-        from app.features.ai.provider import Provider
+    _state.settings, _state.provider = settings, None
 
-        _state.provider = Provider(
-            api_key=settings.openai_api_key,
-            base_url=settings.openai_base_url,
-            text_model=settings.ai_text_model,
-            image_model=settings.ai_image_model,
-        )
+
+def warm() -> None:
+    """Load the provider's libraries now (some 45 MB), in the one process that asks it."""
+    _provider()
 
 
 def is_sample() -> bool:
     """Tell whether the sample writer answers because no provider is set up."""
-    return _state.provider is None
+    return _state.settings is None or not _state.settings.has_ai
 
 
 def model_name(kind: Literal["text", "image"]) -> str:
     """Return the model that writes texts or makes pictures: what a document shows as its writer."""
-    if _state.provider is None:
+    settings = _state.settings
+    if settings is None or not settings.has_ai:
         return SAMPLE_MODEL
-    return _state.provider.text_model if kind == "text" else _state.provider.image_model
+    return settings.ai_text_model if kind == "text" else settings.ai_image_model
 
 
 def write_text(request: TextRequest, *, key: str, timeout_s: float, as_sample: bool = False) -> Answer:
@@ -74,47 +74,67 @@ def write_text(request: TextRequest, *, key: str, timeout_s: float, as_sample: b
 
     *as_sample* asks the sample writer even where a provider is set up: a template's own sample costs nothing.
     """
-    if _state.provider is None or as_sample:
+    provider = None if as_sample else _provider()
+    if provider is None:
         return Answer(sample.write(request), model=SAMPLE_MODEL)
-    return _state.provider.write(request, key=key, timeout_s=timeout_s)
+    return provider.write(request, key=key, timeout_s=timeout_s)
 
 
 def make_image(request: ImageRequest, *, key: str, timeout_s: float, as_sample: bool = False) -> Answer:
     """Return a :class:`Picture` with its cost. *timeout_s* is the total, *as_sample* as for :func:`write_text`."""
-    if _state.provider is None or as_sample:
+    provider = None if as_sample else _provider()
+    if provider is None:
         from app.features.ai import sample_pictures
 
         content = sample_pictures.draw(request)
         return Answer(_picture(content, request.prompt), model=SAMPLE_MODEL)
-    raw = _state.provider.picture(request, key=key, timeout_s=timeout_s)
-    spent = Answer(None, raw.cost_microusd, raw.tokens_in, raw.tokens_out, _state.provider.image_model)
+    raw = provider.picture(request, key=key, timeout_s=timeout_s)
+    spent = Answer(None, raw.cost_microusd, raw.tokens_in, raw.tokens_out, provider.image_model)
     try:
         picture = _picture(raw.content, request.prompt)
     except StepError as error:
+        raw.release()
         error.spent = spent
         raise
-    return Answer(picture, spent.cost_microusd, spent.tokens_in, spent.tokens_out, spent.model)
+    return replace(spent, value=picture, release=raw.release)
 
 
 def estimate_text(request: TextRequest) -> int:
     """Return what a text may cost at most, in micro-dollars: the whole prompt in, the token limit out."""
-    if _state.provider is None:
+    if is_sample():
         return 0
     from app.features.ai import prices
 
     tokens_in = prices.tokens_of(request.system) + prices.tokens_of(request.prompt) + _FRAME_TOKENS
-    return prices.cost_microusd(_state.provider.text_model, tokens_in, request.max_tokens)
+    return prices.cost_microusd(model_name("text"), tokens_in, request.max_tokens)
 
 
 def estimate_image(request: ImageRequest) -> int:
     """Return what a picture of that size costs, in micro-dollars, at medium quality."""
-    if _state.provider is None:
+    if is_sample():
         return 0
     from app.features.ai import prices
-    from app.features.ai.provider import SIZES
 
-    tokens_out = prices.PICTURE_TOKENS[SIZES.get(request.size, SIZES["square"])]
-    return prices.cost_microusd(_state.provider.image_model, prices.tokens_of(request.prompt), tokens_out)
+    tokens_out = prices.PICTURE_TOKENS[prices.SIZES.get(request.size, prices.SIZES["square"])]
+    return prices.cost_microusd(model_name("image"), prices.tokens_of(request.prompt), tokens_out)
+
+
+def _provider() -> "Provider | None":
+    """Return this process's provider, made at the first call; None where the sample writer answers."""
+    settings = _state.settings
+    if settings is None or not settings.has_ai:
+        return None
+    with _state.making:
+        if _state.provider is None:
+            from app.features.ai.provider import Provider
+
+            _state.provider = Provider(
+                api_key=settings.openai_api_key,
+                base_url=settings.openai_base_url,
+                text_model=settings.ai_text_model,
+                image_model=settings.ai_image_model,
+            )
+        return _state.provider
 
 
 def _picture(content: bytes, prompt: str) -> Picture:
