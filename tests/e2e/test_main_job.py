@@ -1,6 +1,7 @@
 """The main job in a browser: from the gallery to ten approved ads with pictures; on a phone too, and without script."""
 
 import re
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from tests.e2e.house import APPROVER, OWNER, Running
-from tests.e2e.steps import RUN_URL, answer, bring_to_review, expect_run, press_twice
+from tests.e2e.steps import LIMIT_MS, RUN_URL, answer, bring_to_review, expect_run, press_twice
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("house")]
 
@@ -125,12 +126,7 @@ def test_launch_and_approve_without_script(house: Running, new_context: NewConte
     house.sign_in(page)
     answer(page, offer)
     press_twice(page)
-    for _ in range(120):
-        if page.get_by_role("link", name="Open the request").count() or _is_waiting(page):
-            break
-        page.wait_for_timeout(250)
-        page.get_by_role("link", name="Load this page again").click()
-    assert _is_waiting(page)
+    _load_until(page, "waiting", by_link=True)
     guest = new_context(**PHONE, java_script_enabled=False).new_page()
     guest.goto(house.link(house.mail(APPROVER, offer)))
     first = guest.get_by_role("article").first
@@ -141,11 +137,7 @@ def test_launch_and_approve_without_script(house: Running, new_context: NewConte
     expect(first.get_by_role("textbox", name="Text")).to_have_value("Small outside, a truck inside.")
     guest.get_by_role("button", name="Approve").click()
     expect(guest.get_by_role("heading", level=1)).to_contain_text("You approved")
-    for _ in range(120):
-        page.reload()
-        if page.locator("#run-live").get_attribute("data-status") == "completed":
-            break
-        page.wait_for_timeout(250)
+    _load_until(page, "completed")
     _expect_ten_documents(page, tmp_path)
     expect(page.get_by_text("Small outside, a truck inside.")).to_be_visible()
 
@@ -227,8 +219,16 @@ def _costs_in_database(house: Running, run_url: str) -> Costs:
 # --- what a person sees ---
 
 
-def _is_waiting(page: Page) -> bool:
-    return page.locator("#run-live").get_attribute("data-status") == "waiting"
+def _load_until(page: Page, status: str, *, by_link: bool = False) -> None:
+    """Load the run's page again, as a person without script does, until the run has come to *status*."""
+    until = time.monotonic() + LIMIT_MS / 1000
+    while (seen := page.locator("#run-live").get_attribute("data-status")) != status:
+        assert time.monotonic() < until, f"the run is {seen}"
+        page.wait_for_timeout(250)
+        if by_link:
+            page.get_by_role("link", name="Load this page again").click()
+        else:
+            page.reload()
 
 
 def _ask_on(page: Page) -> list[str]:
