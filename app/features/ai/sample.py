@@ -73,10 +73,14 @@ def write(request: TextRequest) -> dict[str, Any]:
 def _texts(request: TextRequest, facts: _Facts, numbers: range) -> Iterator[dict[str, str]]:
     most = int(request.sample.get("max_chars") or 0) or ROOMY
     title_most = int(request.sample.get("title_max_chars") or 0)
-    make = _maker(request.prompt)
+    make, named = _maker(request.prompt), _named(request.prompt)
     for number in numbers:
         label = f"{LABEL} {number}: "
-        title = fit(label + _title(facts, number, title_most - len(label)), title_most) if title_most else ""
+        title = (
+            fit(label + _title(facts, number, title_most - len(label), named), title_most)
+            if title_most
+            else ""
+        )
         yield {"title": title, "text": make(facts, number, most)}
 
 
@@ -98,6 +102,23 @@ def _maker(prompt: str) -> Callable[["_Facts", int, int], str]:
     kind = next((kind for words, kind in _KINDS if re.search(rf"\b({words})\b", task)), "advertisement")
     makers = {"points": _points, "slide": _slide, "letter": _letter, "listing": _listing, "caption": _caption}
     return makers.get(kind, _advertisement)
+
+
+# What a single text of its kind is called, so that a website text and a post about the same car can be told apart.
+_NAMES: tuple[tuple[str, str], ...] = (
+    ("website", "Website text"),
+    ("marketplace", "Marketplace text"),
+    ("social post", "Social post"),
+    ("caption", "Caption"),
+    ("card for|talking points", "Talking points"),
+    ("second, short e-mail", "Second message"),
+    ("e-?mail|letter", "Answer"),
+)
+
+
+def _named(prompt: str) -> str:
+    task = prompt[:_TASK].lower()
+    return next((name for words, name in _NAMES if re.search(rf"\b({words})\b", task)), "")
 
 
 _OPENINGS = (
@@ -213,8 +234,8 @@ _TITLES = (
 )
 
 
-def _title(facts: _Facts, number: int, most: int) -> str:
-    title = _pick(_TITLES, number)
+def _title(facts: _Facts, number: int, most: int, named: str) -> str:
+    title = named or _pick(_TITLES, number)
     longer = f"{title}: {facts.subject}"
     return longer if len(longer) <= most else title
 

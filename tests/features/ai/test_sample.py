@@ -62,6 +62,20 @@ def test_samples_keep_number_and_limits(prompt: str, count: int, most: int, titl
         assert not title_most or text["title"].startswith("Sample")
 
 
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("Write the website description of a pre-owned vehicle", "Website text"),
+        ("Write a marketplace listing of a pre-owned vehicle", "Marketplace text"),
+        ("Write a social post about a pre-owned vehicle", "Social post"),
+        ("Write a card for the salesperson who calls Dana", "Talking points"),
+    ],
+)
+def test_a_title_tells_what_kind_of_text_it_is(prompt: str, name: str) -> None:
+    (text,) = write(prompt, count=1, max_chars=500, title_max_chars=80)
+    assert text["title"].startswith(f"Sample 1: {name}: ")
+
+
 def test_samples_speak_of_the_offer_and_of_nobodys_address() -> None:
     texts = write(count=10, max_chars=125, title_max_chars=40)
     assert all("Honda CR-V" in text["text"] for text in texts)
