@@ -374,7 +374,13 @@ _SCENES: tuple[tuple[frozenset[str], tuple[Scene, ...]], ...] = (
         frozenset("service tire tires tyre tyres brake brakes oil battery inspection mechanic".split()),
         _SERVICE,
     ),
-    (frozenset("car cars vehicle suv truck sedan honda toyota ford drive dealership lease".split()), _CARS),
+    (
+        frozenset(
+            "car cars vehicle suv truck pickup sedan minivan honda toyota ford subaru nissan jeep chevrolet kia "
+            "hyundai mazda bmw lexus tesla drive dealership lease".split()
+        ),
+        _CARS,
+    ),
     (
         frozenset("mail email letter newsletter phone message call reply".split()),
         (_letter, _shop, _home, _city),
