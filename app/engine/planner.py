@@ -194,7 +194,7 @@ def _reason(view: _View, edge: Edge) -> str:
     if status is StepStatus.CANCELLED:
         return f"“{name}” was cancelled"
     outcome = view.results[edge.source, NO_ITEM].outcome
-    return f"“{name}” left by “{outcome}”, not “{edge.outcome}”"
+    return f"“{name}” ended with “{outcome}”, not “{edge.outcome}”"
 
 
 def _due_again(view: _View, now: datetime) -> Iterator[Do]:

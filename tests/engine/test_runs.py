@@ -74,7 +74,7 @@ def test_untaken_outcome_is_skipped_with_a_reason_that_travels_on(house: House) 
     assert {step.step_id: step.status for step in steps.values()} == {
         "check": "completed", "cheap": "skipped", "dear": "completed", "after_cheap": "skipped", "either": "completed",
     }  # fmt: skip
-    assert steps["cheap"].reason == "“check” left by “yes”, not “no”"
+    assert steps["cheap"].reason == "“check” ended with “yes”, not “no”"
     assert steps["after_cheap"].reason == "“cheap” was skipped"
     assert house.run(run_id).status == "completed"
 
