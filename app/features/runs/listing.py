@@ -65,13 +65,15 @@ def chosen(key: str) -> Filter:
     return next((each for each in FILTERS if each.key == key), FILTERS[0])
 
 
-def rows(session: Session, workspace_id: str, runs: Sequence[Run], *, zone: str, now: datetime) -> list[Row]:
-    """Put runs in words: at most four more statements, however many there are."""
+def rows(
+    session: Session, workspace_id: str, runs: Sequence[Run], *, zone: str, now: datetime, me: str = ""
+) -> list[Row]:
+    """Put runs in words, *me* (the reader's address) as "you": at most four more statements, however many there are."""
     if not runs:
         return []
     names = queries.workflow_names(session, workspace_id, runs)
     waits = queries.open_waits(session, [run.id for run in runs if run.status == RunStatus.WAITING])
-    people = queries.names_by_email(session, workspace_id, trace.people_of(waits.values()))
+    people = trace.called(queries.names_by_email(session, workspace_id, trace.people_of(waits.values())), me)
     errors = queries.first_errors(session, [run.id for run in runs if run.status == RunStatus.FAILED])
     return [
         _row(run, names.get(run.workflow_id, ""), waits.get(run.id), people, errors.get(run.id, ""), zone, now)

@@ -28,7 +28,10 @@ _STOPS = _PAUSES | _RESUMES
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """The Now card. *percent* is 0–100, *asks* the waits that people must answer, *since* when it began to work."""
+    """The Now card. *percent* is 0–100, *asks* the waits that people must answer, *since* when it began to work.
+
+    *is_glad* tells that the run is ready and nobody said no.
+    """
 
     chip: Chip
     sentence: str
@@ -40,6 +43,7 @@ class Now:
     can_resume: bool
     can_stop: bool
     sent: str
+    is_glad: bool
     asks: tuple[WaitRow, ...] = ()
     since: datetime | None = None
 
@@ -65,13 +69,16 @@ def etag(changed_at: datetime, status: str) -> str:
     return f"{status}-{changed_at.timestamp():.6f}"
 
 
-def tell(session: Session, run: Run, *, zone: str, now: datetime) -> Story:
-    """Read a run and put it in words; the number of statements does not depend on how much there is."""
+def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") -> Story:
+    """Read a run and put it in words; the number of statements does not depend on how much there is.
+
+    *me* is the reader's address: the page says "you" where it would say their name.
+    """
     definition = workflows.load_definition(session, run.version_id)
     rows = queries.step_runs(session, run.id)
     calls = queries.calls(session, run.id)
     waits = queries.waits(session, run.id)
-    people = queries.names_by_email(session, run.workspace_id, trace.people_of(waits))
+    people = trace.called(queries.names_by_email(session, run.workspace_id, trace.people_of(waits)), me)
     recorded = trace.Recorded(definition, run.inputs, run.facts, rows, calls, waits, people, zone)
     entries = trace.trace(recorded, now)
     arrived = arriving.arriving(
@@ -165,6 +172,7 @@ def _now(
         sentence=sentence,
         more=more,
         percent=_percent(run, entries),
+        is_glad=status is RunStatus.COMPLETED and chip.kind == "go",
         bar={"go": "go", "wait": "wait"}.get(chip.kind, ""),
         meter=(
             (f"{done} of {run.steps_total}", "steps done"),
@@ -206,6 +214,13 @@ _CHIPS: dict[RunStatus, Chip] = {
 }
 
 
+# How a run ended whose last review said no; the look of rejected and unanswered documents.
+_NOES = {
+    "rejected": Chip("bad", "circle-x", "Rejected"),
+    "expired": Chip("care", "alert-triangle", "Nobody answered"),
+}
+
+
 def _said(
     run: Run, status: RunStatus, entries: Sequence[Entry], arrived: Arriving, zone: str, now: datetime
 ) -> tuple[Chip, str, str]:
@@ -226,6 +241,8 @@ def _said(
             said = f"“{first.name}” needs an answer." if first else "A step needs an answer."
             return chip, str(error.get("message") or said), str(error.get("fix") or "")
         case RunStatus.PAUSING:
+            if not any(entry.is_under_way for entry in entries):
+                return chip, "Pausing. Nothing new begins until you resume it.", made
             return chip, "Pausing: what is under way is finished first.", _working(entries)
         case RunStatus.PAUSED:
             return chip, "Paused. Nothing new begins until you resume it.", made
@@ -233,6 +250,8 @@ def _said(
             return chip, "Stopping what is under way.", ""
         case RunStatus.COMPLETED:
             ready = listed(arrived.things)
+            if no := _said_no(entries):
+                return no, f"Finished without a yes. {made}".rstrip(), _decided(entries)
             sentence = f"Ready: {ready}." if ready else "Done: every step has finished."
             return chip, sentence, _decided(entries)
         case RunStatus.STOPPED:
@@ -281,7 +300,8 @@ def _waiting(entries: Sequence[Entry], zone: str, now: datetime) -> tuple[Chip, 
     more = f"Asked {_since(wait.created_at, zone, now)}."
     if wait.until:
         more += f" The answer is due {moment(wait.until, zone, now)}."
-    return Chip("wait", first.chip.icon, first.word), f"{who[:1].upper()}{who[1:]} decides: “{title}”.", more
+    verb = "decide" if who == trace.YOU else "decides"
+    return Chip("wait", first.chip.icon, first.word), f"{who[:1].upper()}{who[1:]} {verb}: “{title}”.", more
 
 
 def _since(at: datetime, zone: str, now: datetime) -> str:
@@ -289,6 +309,13 @@ def _since(at: datetime, zone: str, now: datetime) -> str:
     if seconds < 60:
         return "just now"
     return f"{duration(seconds // 60 * 60)} ago" if seconds < 3600 else moment(at, zone, now)
+
+
+def _said_no(entries: Sequence[Entry]) -> Chip | None:
+    """Return the chip of a run whose last review ended without a yes, None for any other."""
+    reviews = [entry for entry in entries if entry.type == "review" and entry.finished_at and entry.outcome]
+    last = max(reviews, key=lambda entry: entry.finished_at.timestamp() if entry.finished_at else 0.0, default=None)
+    return _NOES.get(last.outcome or "") if last else None
 
 
 def _decided(entries: Sequence[Entry]) -> str:

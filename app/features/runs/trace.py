@@ -29,6 +29,7 @@ from app.features.runs.words import clipped, listed, moment
 from app.web.filters import duration, plural
 
 MOST_CHARS = 600
+YOU = "you"
 _CHOICE = re.compile(r"[a-z]+(_[a-z]+)+")
 _SIDE_OUTCOMES = frozenset({"no", "rejected", "expired", "failed"})
 
@@ -130,6 +131,11 @@ def trace(recorded: Recorded, now: datetime) -> list[Entry]:
 def people_of(waits: Iterable[WaitRow]) -> set[str]:
     """Return the addresses of all who are asked by these waits, in lower case."""
     return {str(email).lower() for wait in waits for email in wait.detail.get("approvers") or ()}
+
+
+def called(people: Mapping[str, str], me: str) -> dict[str, str]:
+    """Return the names by address, the reader's own (*me*) as "you"."""
+    return {**people, me.lower(): YOU} if me else dict(people)
 
 
 def wait_words(

@@ -48,7 +48,7 @@ def index() -> Response:
         before=paging.before(),
     )
     page = paging.cut(found)
-    rows = listing.rows(db.session(), me.workspace_id, page.items, zone=me.timezone, now=clock.now())
+    rows = listing.rows(db.session(), me.workspace_id, page.items, zone=me.timezone, now=clock.now(), me=me.email)
     filters = listing.filters(queries.status_counts(db.session(), me.workspace_id))
     return htmx.page("runs/index.html", rows=rows, next=page.next, filters=filters, chosen=wanted.key, text=text)
 
@@ -64,7 +64,7 @@ def panel() -> Response:
     if same is not None:
         return same
     found = queries.open_runs(db.session(), me.workspace_id, limit=PANEL)
-    rows = listing.rows(db.session(), me.workspace_id, found, zone=me.timezone, now=clock.now())
+    rows = listing.rows(db.session(), me.workspace_id, found, zone=me.timezone, now=clock.now(), me=me.email)
     return htmx.page("runs/panel.html", rows=rows, number=number, etag=etag)
 
 
@@ -74,7 +74,7 @@ def show(run_id: str) -> Response:
     """Show one run as it is now."""
     me = who()
     run = queries.run(db.session(), me.workspace_id, run_id)
-    told = story.tell(db.session(), run, zone=me.timezone, now=clock.now())
+    told = story.tell(db.session(), run, zone=me.timezone, now=clock.now(), me=me.email)
     return htmx.page("runs/show.html", story=told, run=run)
 
 
@@ -88,7 +88,7 @@ def live(run_id: str) -> Response:
     if same is not None:
         return same if RunStatus(seen.status).is_open else htmx.stop_polling()
     run = queries.run(db.session(), me.workspace_id, run_id)
-    told = story.tell(db.session(), run, zone=me.timezone, now=clock.now())
+    told = story.tell(db.session(), run, zone=me.timezone, now=clock.now(), me=me.email)
     body = render_template("runs/live.oob.html", story=told, run=run)
     response = htmx.stop_polling(body) if not run.is_open else Response(body)
     response.set_etag(told.etag, weak=True)

@@ -198,3 +198,21 @@ def test_progress_of_a_run_counts_the_parts_of_a_step(yard: Yard) -> None:
         from app.core.db import db
 
         assert db.session.get_one(Run, run_id).status == "running"
+
+
+def test_show_says_you_to_the_one_it_waits_for(yard: Yard) -> None:
+    run_id, = yard.make("waiting")
+    with yard.app.app_context():
+        from app.core.db import db
+        from app.engine.models import WaitRow
+
+        wait = db.session.query(WaitRow).one()
+        wait.detail = {**wait.detail, "approvers": [yard.cast.alice.email]}
+        db.session.commit()
+
+    here = yard.cast.browser(yard.cast.alice)
+    page, home, listed = (Page(here.get(path).text) for path in (f"/runs/{run_id}", "/runs/panel", "/runs"))
+
+    assert "You decide: “Approve 10 Facebook ads”." in page.text
+    for each in (page, home, listed):
+        assert "Waiting for you" in each.text
