@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.core import clock, crash, events
 from app.core.db import insist, moment, transaction
+from app.core.errors import GreenlightError
 from app.core.ids import new_code, new_id
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Definition, Step
@@ -37,6 +38,8 @@ MAX_OUTPUT_BYTES = 256 * 1024
 HAND_BACK_AFTER_S = 30.0
 MAX_CRASHES = 3
 SEED = "seed"  # what started a template's own sample run
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -155,9 +158,12 @@ def _run_fast(
             new_id(), held.workspace_id, held.id, step.id, NO_ITEM, step.type, 1, 1, 0, clock.now()
         )
         tried = _try_step(seat, claim, step, held, outputs)
-        written = _record_under_run(seat, held, definition, claim, tried, todo)
-        if written is None:
-            return None
+        written, tried = _keep(
+            functools.partial(_record_under_run, seat, held, definition, claim, todo=todo), claim, tried
+        )
+        if written is None:  # pausing or stopping, which the next plan sees; or the lease is somebody else's
+            with transaction(seat.reader) as session:
+                return store.reread_run(session, held)
         crash.point("after_commit")
         revision, is_plain = written
         was_alone = revision == held.revision + 1
@@ -178,7 +184,7 @@ def _run_fast(
 
 
 def _record_under_run(
-    seat: Seat, held: HeldRun, definition: Definition, claim: HeldStep, tried: "Tried", todo: Plan
+    seat: Seat, held: HeldRun, definition: Definition, claim: HeldStep, tried: "Tried", *, todo: Plan
 ) -> tuple[int, bool] | None:
     """Record what a pure step brought, with the skips planned beside it; None when the run is no longer ours."""
     row = {
@@ -395,7 +401,7 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
     seat.held.steps[claim.id] = (claim.fence, time.monotonic() + step.timeout_s)
     try:
         tried = _try_step(seat, claim, step, held, outputs) if claim.crashes < MAX_CRASHES else _poisoned()
-        delay_s = _record(seat, held, step, claim, tried)
+        delay_s, tried = _keep(functools.partial(_record, seat, step, claim), claim, tried)
     except Fenced:
         _log.warning("fenced", run_id=claim.run_id, step_id=claim.step_id)
         return None
@@ -422,7 +428,7 @@ def _poisoned() -> "Tried":
     )  # fmt: skip
 
 
-def _record(seat: Seat, held: HeldRun, step: Step, claim: HeldStep, tried: "Tried") -> float | None:
+def _record(seat: Seat, step: Step, claim: HeldStep, tried: "Tried") -> float | None:
     """Write the end of a try in one transaction, the run's row last; return the delay to the next try, if any."""
     delay_s = retry.next_delay_s(step, tried.error, claim.attempts) if tried.error else None
 
@@ -448,6 +454,24 @@ def _record(seat: Seat, held: HeldRun, step: Step, claim: HeldStep, tried: "Trie
 
     insist(seat.engine, write)
     return delay_s
+
+
+def _keep(write: Callable[["Tried"], T], claim: HeldStep, tried: "Tried") -> tuple[T, "Tried"]:
+    """Write what a try brought and return it; what cannot be kept (a picture that is gone) fails the step instead.
+
+    A database that is away, or a lost fence, is no fault of the step and raises.
+    """
+    try:
+        return write(tried), tried
+    except (Fenced, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError):
+        raise
+    except GreenlightError as refused:
+        fix = refused.fix or "Change the answers and start again."
+        error = StepError(Category.INPUT, refused.message, code=refused.code, fix=fix)
+        failed = _failed(error, tried.went_in)
+    except Exception as error:  # noqa: BLE001 (else the step would be done again and again, for ever)
+        failed = _failed(_our_fault(claim, error), None)
+    return write(failed), failed
 
 
 def _write_rest(session: Session, claim: HeldStep, tried: "Tried") -> None:
@@ -549,19 +573,26 @@ def _try_step(seat: Seat, claim: HeldStep, step: Step, held: HeldRun, outputs: M
     except ValidationError as invalid:
         return _failed(_config_error(invalid), went_in)
     except Exception as error:  # noqa: BLE001 (a step's own fault: recorded, told, not the worker's end)
-        code = new_code()
-        _log.exception(
-            "step_broken", code=code, run_id=claim.run_id, step_id=claim.step_id, error=repr(error)
-        )
-        return _failed(
-            StepError(
-                Category.INTERNAL,
-                "Something went wrong on our side.",
-                code=code,
-                fix=f"Quote {code} when you ask for help.",
-            ),
-            went_in,
-        )
+        return _failed(_our_fault(claim, error), went_in)
+
+
+def _our_fault(claim: HeldStep, error: Exception) -> StepError:
+    """Log a fault that is ours and return what people are told: a code to quote, nothing of its inside."""
+    code = new_code()
+    _log.error(
+        "step_broken",
+        code=code,
+        run_id=claim.run_id,
+        step_id=claim.step_id,
+        error=repr(error),
+        exc_info=error,
+    )
+    return StepError(
+        Category.INTERNAL,
+        "Something went wrong on our side.",
+        code=code,
+        fix=f"Quote {code} when you ask for help.",
+    )
 
 
 def _fill_in(step: Step, step_type: StepType, scope: Mapping[str, object]) -> dict[str, Any]:
