@@ -39,6 +39,7 @@ _DETAIL_KEYS = (
     "standout",
     "call_to_action",
 )
+_NAME_KEYS = ("customer_name", "lead_name", "first_name", "customer", "name")
 _LONG_KEYS = ("points", "standout", "notes", "facts", "brief")
 _HIDDEN = re.compile(
     r"(approver|mail|url|link|phone|vin|token|password|count|tone|voice|stock|people)", re.IGNORECASE
@@ -55,6 +56,11 @@ class _Facts:
     name: str
     question: str
     lines: tuple[str, ...]
+
+    @property
+    def is_question(self) -> bool:
+        """Whether nothing but the question says what it is about."""
+        return bool(self.question) and self.question[1:].startswith(self.subject[1:60])
 
 
 def write(request: TextRequest) -> dict[str, Any]:
@@ -185,7 +191,7 @@ def _letter(facts: _Facts, number: int, most: int) -> str:
     )
     lines = [
         greeting,
-        _pick(bodies, number),
+        f"thank you for asking: {facts.question}" if facts.is_question else _pick(bodies, number),
         facts.detail or "".join(_sentence(line) for line in facts.lines[:1]),
         _pick(offers, number),
         "Your team at the dealership",
@@ -210,8 +216,9 @@ def _slide(facts: _Facts, number: int, most: int) -> str:
 
 
 def _points(facts: _Facts, number: int, most: int) -> str:
+    why = "back" if facts.is_question else f"about {facts.subject}"
     lines = [
-        f"{LABEL} {number}: call {facts.name or 'the customer'} about {facts.subject}.",
+        f"{LABEL} {number}: call {facts.name or 'the customer'} {why}.",
         f"They asked: {facts.question}" if facts.question else "",
         facts.detail,
         *(_sentence(line) for line in facts.lines[:2]),
@@ -247,14 +254,17 @@ def _facts(answers: Mapping[str, Any], prompt: str) -> _Facts:
     texts = {key: _clean(value) for key, value in answers.items() if _clean(value)}
     told = {key: text for key, text in texts.items() if not _HIDDEN.search(key)}
     subject = (
-        _vehicle(texts) or _first(told, _SUBJECT_KEYS) or next(iter(told.values()), "") or _clean(prompt)
+        _vehicle(texts)
+        or _first(told, _SUBJECT_KEYS)
+        or next((text for key, text in told.items() if key not in _NAME_KEYS), "")
+        or _clean(prompt)
     )
     subject = fit(subject, 90).rstrip(".!?:; ") or "your request"
     return _Facts(
         subject=subject[0].upper() + subject[1:],
         detail=_detail(told, subject),
         audience=fit(texts.get("audience", ""), 40) or "you",
-        name=fit(_first(texts, ("customer_name", "lead_name", "first_name", "customer", "name")), 40),
+        name=fit(_first(texts, _NAME_KEYS), 40),
         question=fit(_first(texts, ("question", "message", "request")), 160),
         lines=_lines(answers),
     )

@@ -83,6 +83,15 @@ def test_samples_speak_of_the_offer_and_of_nobodys_address() -> None:
     assert sum("30 November" in text["text"] for text in texts) >= 5
 
 
+def test_an_answer_without_a_vehicle_speaks_of_the_question_and_not_of_the_name() -> None:
+    facts = {"name": "Ann Lee", "question": "Is the blue one still there?"}
+    (letter,) = write("Write an e-mail to Ann Lee", facts=facts, count=1, max_chars=700, title_max_chars=80)
+    assert letter["title"] == "Sample 1: Answer: Is the blue one still there"
+    assert "thank you for asking: Is the blue one still there?" in letter["text"]
+    (card,) = write("Write a card for the salesperson", facts=facts, count=1, max_chars=700)
+    assert "call Ann Lee back." in card["text"]
+
+
 def test_one_asked_for_again_keeps_its_number() -> None:
     assert write(count=1, number=7, max_chars=125)[0]["text"].startswith("Sample 7: ")
 
