@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from app.features.approvals.enums import ApprovalStatus
 
+_NEAR = ("today", "tomorrow", "yesterday")
 REASONS = (
     "Wrong price or terms",
     "Wrong product or pictures",
@@ -56,7 +57,8 @@ def without_answer(on_expiry: str, expires: str) -> str:
         "approve": "it goes on as if approved, and the texts say that nobody looked",
         "keep": "it stays open",
     }
-    return f"On {expires} {ends.get(on_expiry, 'the request ends without a decision')}."
+    moment = f"{expires[:1].upper()}{expires[1:]}," if expires.startswith(_NEAR) else f"On {expires}"
+    return f"{moment} {ends.get(on_expiry, 'the request ends without a decision')}."
 
 
 def outcome(status: str, *, by: str, moment: str, undecided: str = "") -> str:
