@@ -157,7 +157,10 @@ def _now(
     asks = tuple(
         entry.wait
         for entry in entries
-        if entry.wait and entry.status is StepStatus.WAITING and entry.wait.kind == "approval"
+        if status in _STOPS
+        and entry.wait
+        and entry.status is StepStatus.WAITING
+        and entry.wait.kind == "approval"
     )
     chip, sentence, more = _said(run, status, entries, arrived, zone, now)
     began = run.started_at or run.created_at
