@@ -128,11 +128,11 @@ def ready_sets(session: Session, workspace_id: str, *, limit: int = 4) -> list[R
 
 
 def changed_share(before: str, after: str) -> str:
-    """Say how much of the words was changed: "8 % of the words"; "only the headline" when none was."""
+    """Say how much of the words was changed: "8 % of the words changed"; "the headline only" when none was."""
     if before == after:
         return "the headline only"
     share = 1 - difflib.SequenceMatcher(None, before.split(), after.split(), autojunk=False).ratio()
-    return f"{max(1, round(share * 100))}\u00a0% of the words"
+    return f"{max(1, round(share * 100))}\u00a0% of the words changed"
 
 
 def _documents(session: Session, run_ids: Sequence[str]) -> dict[str, list[sa.Row[str, str, str, str, str]]]:
