@@ -376,6 +376,7 @@ def do_step(seat: Seat, step_run_id: str) -> None:
 
 
 def _do_claimed(seat: Seat, claim: HeldStep | None) -> None:
+    mine = _effects_for(claim)
     while claim is not None:
         run_id = claim.run_id
         crash.point("after_claim")
@@ -387,9 +388,15 @@ def _do_claimed(seat: Seat, claim: HeldStep | None) -> None:
             seat.hint_run(run_id)
             return
         with transaction(seat.engine) as session:
-            claim = store.claim_sibling(session, run_id, seat.owner, seat.lease_s)
+            claim = store.claim_sibling(session, run_id, seat.owner, seat.lease_s, effects=mine)
         if claim is None:
             advance(seat, run_id)
+
+
+def _effects_for(claim: HeldStep | None) -> list[Effect]:
+    """Return what this thread may do of the run: one that began with a pure step never waits for an outward call."""
+    step_type = catalog.step_type(claim.type) if claim else None
+    return [Effect.NONE] if step_type is not None and step_type.effect is Effect.NONE else list(Effect)
 
 
 def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import changed, moment, table
 from app.core.ids import new_id
-from app.engine.enums import RUN_OPEN, RunStatus, StepStatus, WaitStatus
+from app.engine.enums import RUN_OPEN, Effect, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Run, RunLog, StepRun, WaitRow
 from app.engine.planner import HINT_AGAIN_S, Key, Result
 
@@ -400,7 +400,11 @@ _claim_sibling = (
     .where(
         step_run.c.id
         == sa.select(_other.c.id)
-        .where(_other.c.run_id == sa.bindparam("b_run_id"), _other.c.status == StepStatus.PENDING)
+        .where(
+            _other.c.run_id == sa.bindparam("b_run_id"),
+            _other.c.status == StepStatus.PENDING,
+            _other.c.effect.in_(sa.bindparam("b_effects", expanding=True)),
+        )
         .order_by(_other.c.created_at, _other.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -419,9 +423,12 @@ def claim_step(bind: Bind, step_run_id: str, owner: str, lease_s: float) -> Held
     return HeldStep(**row._mapping) if row else None
 
 
-def claim_sibling(bind: Bind, run_id: str, owner: str, lease_s: float) -> HeldStep | None:
-    """Claim any other pending step of the run."""
-    row = bind.execute(_claim_sibling, {"b_run_id": run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
+def claim_sibling(
+    bind: Bind, run_id: str, owner: str, lease_s: float, *, effects: Iterable[Effect]
+) -> HeldStep | None:
+    """Claim any other pending step of the run whose effect is one of *effects*."""
+    wanted = {"b_run_id": run_id, "b_effects": [effect.value for effect in effects]}
+    row = bind.execute(_claim_sibling, {**wanted, "b_owner": owner, "b_lease_s": lease_s}).first()
     return HeldStep(**row._mapping) if row else None
 
 

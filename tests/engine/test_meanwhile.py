@@ -4,6 +4,7 @@ import pytest
 
 from app.engine import control, runner
 from tests.engine.rig import House
+from tests.engine.sink import Sink
 from tests.engine.steps import meanwhile
 
 
@@ -49,3 +50,16 @@ def test_a_result_that_cannot_be_kept_fails_its_step(house: House, write: str, b
         "The picture is gone." if write == "missing" else "Something went wrong on our side."
     )
     assert run.lease_owner is None
+
+
+def test_a_thread_for_pure_steps_leaves_outward_calls_to_others(house: House, sink: Sink) -> None:
+    spend = [
+        {"id": name, "type": "spend", "after": ["a"], "config": {"url": sink.url}} for name in ("c", "d")
+    ]
+    run_id = house.start([_pure("a"), _pure("b", "a"), *spend])
+    runner.advance(house.seat(), run_id)
+    assert {name: step.status for name, step in house.steps(run_id).items()} == {
+        "a": "completed", "b": "completed", "c": "pending", "d": "pending",
+    }  # fmt: skip
+    house.work()
+    assert house.run(run_id).status == "completed"
