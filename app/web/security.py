@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
+from werkzeug.exceptions import BadRequest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.core.db import db
@@ -81,6 +82,8 @@ def drop_cookie(response: Response, name: str) -> None:
 
 def _begin() -> None:
     g.request_id = new_id()
+    if "%00" in request.query_string.decode("latin-1"):
+        raise BadRequest("The address holds a character that is not text.")  # PostgreSQL knows no such text
     if request.method in ("GET", "HEAD"):
         db.session.info["reading"] = True
 

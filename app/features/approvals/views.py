@@ -70,6 +70,8 @@ def panel() -> Response:
 @requires(Permission.SEE)
 def of_wait(wait_id: str) -> Response:
     """Lead from a run's wait to its request: runs know waits, not requests."""
+    if not is_id(wait_id):
+        raise NotFound("This request does not exist.")
     approval = queries.of_wait(db.session(), who().workspace_id, wait_id)
     return htmx.redirect(url_for("approvals.show", approval_id=approval.id))
 

@@ -93,7 +93,7 @@ def category_counts(session: Session, workspace_id: str) -> dict[Category, int]:
 
 def template(session: Session, workspace_id: str, slug: str) -> Template:
     """Return one template, the workspace's own before ours of the same slug. Raises NotFound."""
-    for found in _all(session, workspace_id, slug=slug):
+    for found in _all(session, workspace_id, slug=slug) if "\x00" not in slug else ():
         return found
     raise NotFound("This template does not exist.", fix="Look for it in the gallery.")
 
@@ -155,6 +155,8 @@ def draft_to_start(
 
 def run_of_draft(session: Session, workspace_id: str, user_id: str, draft_id: str) -> Run | None:
     """Return the run that these answers have already started; None when they have not."""
+    if not is_id(draft_id):
+        return None
     wanted = sa.select(Run).where(
         Run.workspace_id == workspace_id, Run.dedupe_key == draft_id, Run.started_by == user_id
     )

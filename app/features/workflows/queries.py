@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
+from app.core.ids import is_id
 from app.definition.schema import Definition
 from app.features.accounts.models import User
 from app.features.workflows.models import Version, Workflow
@@ -56,7 +57,8 @@ def load_definition(session: Session, version_id: str) -> Definition:
 
 def workflow(session: Session, workspace_id: str, workflow_id: str) -> Workflow:
     """Return one workflow. Raises NotFound for a missing, deleted or stranger's one."""
-    found = session.execute(_alive(workspace_id).where(Workflow.id == workflow_id)).scalar_one_or_none()
+    wanted = _alive(workspace_id).where(Workflow.id == workflow_id)
+    found = session.execute(wanted).scalar_one_or_none() if is_id(workflow_id) else None
     if found is None:
         raise NotFound("This workflow does not exist.")
     return found
