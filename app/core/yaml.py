@@ -46,6 +46,8 @@ def load(text: str) -> Any:
     except (YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, YamlInvalid):
             raise
+        if "integer string conversion" in str(error):  # Python's own guard against numbers that take for ever
+            raise YamlInvalid("a number has more digits than can be read") from error
         raise YamlInvalid(str(error).split("\n")[0] or "it cannot be read") from error
 
 

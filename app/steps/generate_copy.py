@@ -141,7 +141,12 @@ def _fault_of(config: Config, text: Text | None) -> str:
 
 def _tidy(config: Config, raw: Mapping[str, Any]) -> Text:
     title = " ".join(str(raw.get("title") or "").split()) if config.title_max_chars else ""
-    return Text(title=title, text=str(raw.get("text") or "").strip())
+    return Text(title=_storable(title), text=_storable(str(raw.get("text") or "")).strip())
+
+
+def _storable(text: str) -> str:
+    """Drop control characters that a model let slip: no database keeps a NUL, no page shows the others."""
+    return "".join(mark for mark in text if mark in "\n\t" or (mark >= " " and mark != "\x7f"))
 
 
 # --- the request ---

@@ -75,6 +75,11 @@ def test_number_seven_too_long_is_one_further_request_for_one_text() -> None:
     assert bench.about[1] == "Text 7 of 10 is too long (140 characters, at most 125): asking for it again"
 
 
+def test_control_characters_of_a_model_do_not_reach_the_document() -> None:
+    _, done = write(Writer(text_3=["All\x00 wheels,\n\x07two lines 👩‍🔧\u00a0"]))
+    assert done.output["texts"][2] == "All wheels,\ntwo lines 👩‍🔧"
+
+
 def test_exactly_at_the_limit_is_right() -> None:
     bench, done = write(Writer(text_7=["x" * 125]))
     assert bench.called == ["copy"]

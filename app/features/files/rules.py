@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from app.core.errors import FieldError, Invalid
+from app.definition.shape import text_fault
 
 LONGEST_TITLE = 300
 LONGEST_BODY = 200_000
@@ -15,6 +16,9 @@ def checked_text(title: str, body: str) -> tuple[str, str]:
     """Return title and body without stray space at their ends. Raises Invalid naming each field that does not fit."""
     title, body = " ".join(title.split()), body.replace("\r\n", "\n").strip()
     problems = []
+    for path, what, text in (("/title", "title", title), ("/body", "text", body)):
+        if fault := text_fault(text):
+            problems.append(FieldError(path, "bad_value", f"The {what} holds {fault}.", "Type it again."))
     if len(title) > LONGEST_TITLE:
         problems.append(
             FieldError("/title", "too_large", f"The title has more than {LONGEST_TITLE} characters.")

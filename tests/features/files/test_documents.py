@@ -70,6 +70,15 @@ def test_all_that_is_wrong_with_an_edit_is_told_at_once(shelf: Shelf, session: S
     assert document.version == 1
 
 
+def test_characters_that_no_database_keeps_are_refused_by_name(shelf: Shelf, session: Session) -> None:
+    document = shelf.document(session)
+    with pytest.raises(Invalid) as raised:
+        service.edit_document(session, document, title="A\x00", body="b\x00😀", written_by="Maria")
+    assert [problem.path for problem in raised.value.problems] == ["/title", "/body"]
+    service.edit_document(session, document, title="A 👩‍🔧", body="שלום\u202e \u00a0😀", written_by="Maria")
+    assert document.body == "שלום\u202e \u00a0😀"
+
+
 def test_approval_keeps_by_whom_and_rejection_forgets_it(shelf: Shelf, session: Session) -> None:
     document = shelf.document(session)
     service.set_status(session, [document.id], "approved", by="maria@example.com")
