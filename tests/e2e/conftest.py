@@ -1,5 +1,6 @@
 """Fixtures for browser tests: the whole product in its processes, on each kind of database."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ from tests.fakes.openai_server import FakeOpenAI
 from tests.servers import RedisServer, SmtpServer
 
 STEP_MS = 10_000
+
+# Pictures to look at, and the README's: they judge nothing, so they are taken only when asked for.
+collect_ignore = [] if os.environ.get("UPDATE_SCREENSHOTS") else ["test_shots.py"]
 
 
 @pytest.fixture(scope="session")
