@@ -226,7 +226,9 @@ def finished_run(session: Session, of: Workflow, **options: Any) -> Run:
     output = {"decision": "approved", "reason": "", "by": "Bob Approver", "answers": {}}
     told.step("check", StepStatus.COMPLETED, outcome="approved", output=output, took_s=40)
     told.step("tell", StepStatus.COMPLETED, outcome="done", output={"sent_to": ["alice@northfield.example"]})
-    told.step("tell_rejected", StepStatus.SKIPPED, reason="“The sales manager decides” ended with “approved”, not “rejected”")
+    told.step(
+        "tell_rejected", StepStatus.SKIPPED, reason="“The sales manager decides” ended with “approved”, not “rejected”"
+    )
     told.log("Text 6 was too long and was asked for again.", step_id="ads", level="warning")
     return told.now(RunStatus.COMPLETED, done=6, cost_microusd=460_000)
 

@@ -278,14 +278,16 @@ class Ledger:
         if not error.definite and self._effect is Effect.SENDS:
             status = CallStatus.UNSURE
         with transaction(self._engine) as session:
-            session.execute(
+            closed = session.execute(
                 sa.update(call)
                 .where(call.c.id == row.id, call.c.fence == self._step.fence)
                 .values(status=status.value, error=described, finished_at=moment())
             )
             if error.spent is not None:
                 self._charge(session, row, error.spent)
-            self._charge_run(session, error.spent, freed=row.reserved_microusd if error.definite else 0)
+            # what a newer holder has reserved is not ours to free
+            is_freed = error.definite and changed(closed) == 1
+            self._charge_run(session, error.spent, freed=row.reserved_microusd if is_freed else 0)
         self._known_now()[row.name] = Recorded(
             row.id, row.name, row.key, row.generation, status, None, row.reserved_microusd
         )

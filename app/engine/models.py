@@ -128,6 +128,10 @@ class StepRun(Model):
 
     __table_args__ = (
         sa.UniqueConstraint("run_id", "step_id", "item"),
+        sa.Index(
+            "ix_step_run_pending", "created_at", postgresql_where=sa.text("status = 'pending'"),
+            sqlite_where=sa.text("status = 'pending'"),
+        ),
         sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_together"),
     )
 

@@ -82,18 +82,26 @@ class Seat:
 
 def advance(seat: Seat, run_id: str) -> None:
     """Take the run's lease and do what its plan says, until nothing is left for this thread."""
-    with transaction(seat.engine) as session:
-        held = store.take_run(session, run_id, seat.owner, seat.lease_s)
+    step_run_id = _advance(seat, run_id)
+    if step_run_id is not None:
+        do_step(seat, step_run_id)
+
+
+def _advance(seat: Seat, run_id: str) -> str | None:
+    """Advance a run under its lease; return the id of a pending step that this thread should do next."""
+    held = insist(seat.engine, lambda session: store.take_run(session, run_id, seat.owner, seat.lease_s))
     if held is None:
-        return
+        return None
     crash.point("after_claim")
     seat.held.runs[held.id] = held.epoch
     try:
-        claim = _advance_held(seat, held)
+        return _advance_held(seat, held)
+    except Exception:
+        with transaction(seat.engine) as session:  # due again soon, not when the lease runs out
+            store.let_go(session, held, after_s=seat.hint_again_s)
+        raise
     finally:
         seat.held.runs.pop(held.id, None)
-    if claim is not None:
-        do_step(seat, claim)
 
 
 def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
@@ -232,29 +240,32 @@ def _release(
     """Write what the plan says and give the lease back: (True, a step for this thread) or (False, None) to go round."""
     fresh = [_pending_row(definition, held, do) for do in todo.do if do.is_new]
     again = [recorded.ids[do.step, do.item] for do in todo.do if not do.is_new]
+
+    def write(session: Session) -> None:
+        store.insert_steps(session, fresh)
+        store.insert_steps(session, _skip_rows(definition, held, todo))
+        store.hinted(session, again)
+        for ended in todo.end_waits:
+            _end_wait(session, held, recorded, ended.step, ended.item)
+        if todo.cancel:
+            _cancel(session, held, recorded, todo)
+        changed = bool(todo.end_waits)
+        released = store.release_run(
+            session,
+            held,
+            status=held.status if changed and held.status is not RunStatus.QUEUED else todo.status,
+            due_at=held.now if changed else todo.sleep_until,
+            doing=_doing(definition, recorded, todo),
+            steps_done=todo.settled,
+            error=_run_error(session, held) if todo.status is RunStatus.FAILED else None,
+        )
+        if not released:
+            raise Fenced(held.id)
+        if todo.is_end:
+            events.publish(session, RunEnded(held.id, held.workspace_id, todo.status.value))
+
     try:
-        with transaction(seat.engine) as session:
-            store.insert_steps(session, fresh)
-            store.insert_steps(session, _skip_rows(definition, held, todo))
-            store.hinted(session, again)
-            for ended in todo.end_waits:
-                _end_wait(session, held, recorded, ended.step, ended.item)
-            if todo.cancel:
-                _cancel(session, held, recorded, todo)
-            changed = bool(todo.end_waits)
-            released = store.release_run(
-                session,
-                held,
-                status=held.status if changed and held.status is not RunStatus.QUEUED else todo.status,
-                due_at=held.now if changed else todo.sleep_until,
-                doing=_doing(definition, recorded, todo),
-                steps_done=todo.settled,
-                error=_run_error(session, held) if todo.status is RunStatus.FAILED else None,
-            )
-            if not released:
-                raise Fenced(held.id)
-            if todo.is_end:
-                events.publish(session, RunEnded(held.id, held.workspace_id, todo.status.value))
+        insist(seat.engine, write)
     except Fenced:
         return False, None
     seat.held.runs.pop(held.id, None)
@@ -349,7 +360,7 @@ def _end_wait(session: Session, held: HeldRun, recorded: Recorded, step: str, it
 
 
 def _cancel(session: Session, held: HeldRun, recorded: Recorded, todo: Plan) -> None:
-    store.cancel_steps(session, held.id, "the run was stopped")
+    """Withdraw waits, then cancel steps: in the order in which a decision locks them."""
     for cancelled in todo.cancel:
         wait_id = recorded.waits.get((cancelled.step, cancelled.item))
         if wait_id is None:
@@ -362,40 +373,42 @@ def _cancel(session: Session, held: HeldRun, recorded: Recorded, todo: Plan) -> 
         ).first()
         if row is not None:
             events.publish(session, WaitEnded(wait_id, held.workspace_id, held.id, row.kind, "", "withdrawn"))
+    store.cancel_steps(session, held.id, "the run was stopped")
 
 
 # --- doing a step ------------------------------------------------------------------------------------------------
 
 
 def do_step(seat: Seat, step_run_id: str) -> None:
-    """Claim a step run and do it; then any other pending step of its run; then advance the run."""
-    with transaction(seat.engine) as session:
-        claim = store.claim_step(session, step_run_id, seat.owner, seat.lease_s)
-    if claim is not None:
-        _do_claimed(seat, claim)
+    """Claim a step run and do it; then any other pending step of its run; then advance the run, and so on."""
+    following: str | None = step_run_id
+    while following is not None:
+        with transaction(seat.engine) as session:
+            claim = store.claim_step(session, following, seat.owner, seat.lease_s)
+        following = _do_claimed(seat, claim) if claim is not None else None
 
 
-def _do_claimed(seat: Seat, claim: HeldStep | None) -> None:
-    mine = _effects_for(claim)
+def _do_claimed(seat: Seat, first: HeldStep) -> str | None:
+    """Do a claimed step and its pending siblings, then advance the run; return the step to do next, if any."""
+    claim: HeldStep | None = first
+    mine = _effects_for(first)
     while claim is not None:
-        run_id = claim.run_id
         crash.point("after_claim")
         again = _do_one(seat, claim)
         if again is not None:
             claim = again
             continue
         if seat.is_ending.is_set():
-            seat.hint_run(run_id)
-            return
+            seat.hint_run(first.run_id)
+            return None
         with transaction(seat.engine) as session:
-            claim = store.claim_sibling(session, run_id, seat.owner, seat.lease_s, effects=mine)
-        if claim is None:
-            advance(seat, run_id)
+            claim = store.claim_sibling(session, first.run_id, seat.owner, seat.lease_s, effects=mine)
+    return _advance(seat, first.run_id)
 
 
-def _effects_for(claim: HeldStep | None) -> list[Effect]:
+def _effects_for(claim: HeldStep) -> list[Effect]:
     """Return what this thread may do of the run: one that began with a pure step never waits for an outward call."""
-    step_type = catalog.step_type(claim.type) if claim else None
+    step_type = catalog.step_type(claim.type)
     return [Effect.NONE] if step_type is not None and step_type.effect is Effect.NONE else list(Effect)
 
 

@@ -155,6 +155,16 @@ def hand_back_run(bind: Bind, held: HeldRun) -> None:
     bind.execute(_hand_back, {"b_run_id": held.id, "b_epoch": held.epoch})
 
 
+def let_go(bind: Bind, held: HeldRun, *, after_s: float) -> None:
+    """Drop a lease after a fault of ours; the run is due again *after_s* seconds from now."""
+    statement = (
+        sa.update(run)
+        .where(run.c.id == held.id, run.c.epoch == held.epoch)
+        .values(lease_owner=None, lease_until=None, due_at=moment(after_s))
+    )
+    bind.execute(statement)
+
+
 _reread_run = sa.select(run.c.status, run.c.revision, run.c.epoch, moment().label("now")).where(
     run.c.id == sa.bindparam("b_run_id")
 )
@@ -430,6 +440,19 @@ def claim_sibling(
     wanted = {"b_run_id": run_id, "b_effects": [effect.value for effect in effects]}
     row = bind.execute(_claim_sibling, {**wanted, "b_owner": owner, "b_lease_s": lease_s}).first()
     return HeldStep(**row._mapping) if row else None
+
+
+_outward_line = (
+    sa.select(step_run.c.id)
+    .where(step_run.c.status == StepStatus.PENDING, step_run.c.effect != "none", _run_is_working)
+    .order_by(step_run.c.created_at, step_run.c.id)
+    .limit(sa.bindparam("b_limit", type_=sa.Integer()))
+)
+
+
+def outward_line(bind: Bind, limit: int) -> list[str]:
+    """Return the pending steps that spend or send, the oldest first: the line in which they stand."""
+    return [row.id for row in bind.execute(_outward_line, {"b_limit": limit})]
 
 
 _end_step = sa.update(step_run).where(

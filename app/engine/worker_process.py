@@ -5,6 +5,7 @@ up a start. A hint is acknowledged before it runs: the database remembers, not t
 """
 
 import os
+import random
 import signal
 import threading
 import time
@@ -23,7 +24,7 @@ from app.core import clock, crash, outbox, queue
 from app.core.db import make_engine, transaction
 from app.core.ids import new_id
 from app.core.settings import Settings
-from app.engine import heartbeat, jobs, recovery, runner
+from app.engine import heartbeat, jobs, recovery, runner, store
 from app.engine.crew import Crew
 from app.engine.runner import Seat
 
@@ -59,6 +60,7 @@ class Worker:
         global _seat
         self.settings = settings
         self.exit_code = 0
+        self._has_line = False  # outward steps that found no free thread wait in the database
         self.planning = Crew("plan", settings.worker_threads)
         self.calling = Crew("call", settings.call_threads)
         url = settings.sqlalchemy_url
@@ -135,10 +137,21 @@ class Worker:
             _log.warning("unknown_hint", function=function)
 
     def _take_step(self, step_run_id: str, *, is_outward: bool) -> None:
-        if is_outward:
-            self.calling.offer(lambda: runner.do_step(self.seat, step_run_id))
-        else:
+        if not is_outward:
             self.planning.submit(lambda: runner.do_step(self.seat, step_run_id))
+        elif not self.calling.offer(lambda: self._do_outward(step_run_id)):
+            self._has_line = True
+
+    def _do_outward(self, step_run_id: str) -> None:
+        """Do an outward step, then those that found no thread: the oldest in line in the database first."""
+        runner.do_step(self.seat, step_run_id)
+        while self._has_line and not self.seat.is_ending.is_set():
+            with transaction(self.seat.reader) as session:
+                line = store.outward_line(session, self.calling.size)
+            self._has_line = len(line) > 1
+            if not line:
+                return
+            runner.do_step(self.seat, random.choice(line))  # noqa: S311 (so that threads do not all try the same one)
 
     # --- hints out: to a free thread of this process, else to the queue ---
 
@@ -149,9 +162,7 @@ class Worker:
                 self._take_step(step_run_id, is_outward=is_outward)
 
     def _offer_step(self, step_run_id: str) -> bool:
-        return not self.seat.is_ending.is_set() and self.calling.offer(
-            lambda: runner.do_step(self.seat, step_run_id)
-        )
+        return not self.seat.is_ending.is_set() and self.calling.offer(lambda: self._do_outward(step_run_id))
 
     def _hint_run(self, run_id: str) -> None:
         if self.seat.is_ending.is_set() or not self.planning.offer(lambda: runner.advance(self.seat, run_id)):

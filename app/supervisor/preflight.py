@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 CONNECT_S = 5
+FILLING = 4_711_001  # the advisory lock under which tables are made; it ends with the connection
 UPGRADE = "python -m alembic -c migrations/alembic.ini upgrade head"
 
 _log = structlog.get_logger(__name__)
@@ -138,6 +139,7 @@ def check_database(settings: Settings) -> None:
 
 
 def _check_revision(connection: "Connection", settings: Settings) -> None:
+    import sqlalchemy as sa
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
@@ -145,6 +147,8 @@ def _check_revision(connection: "Connection", settings: Settings) -> None:
 
     config = Config(str(ROOT / "migrations" / "alembic.ini"))
     script = ScriptDirectory.from_config(config)
+    if not settings.is_sqlite:  # two machines that start at once on an empty database fill it once
+        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": FILLING})
     head, revision = script.get_current_head(), MigrationContext.configure(connection).get_current_revision()
     connection.rollback()
     if revision == head:
@@ -159,9 +163,9 @@ def _check_revision(connection: "Connection", settings: Settings) -> None:
             "the database is of a newer Greenlight", revision=revision
         )  # a rollback, or an overlap of deploys
         return
-    if settings.is_production and not settings.is_sqlite:
+    if revision is not None and settings.is_production and not settings.is_sqlite:
         raise NotReady(
-            f"The database's tables are not up to date ({revision or 'empty'}, not {head}): run {UPGRADE}"
+            f"The database's tables are not up to date ({revision}, not {head}): run {UPGRADE}"
         )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

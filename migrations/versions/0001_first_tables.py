@@ -428,6 +428,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_step_run")),
         sa.UniqueConstraint("run_id", "step_id", "item", name=op.f("uq_step_run_run_id_step_id_item")),
     )
+    op.create_index(
+        "ix_step_run_pending",
+        "step_run",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending'"),
+        sqlite_where=sa.text("status = 'pending'"),
+    )
     op.create_table(
         "attachment",
         sa.Column("document_id", sa.String(length=36), nullable=False),
@@ -620,6 +628,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("is_primary"),
     )
     op.drop_table("attachment")
+    op.drop_index(
+        "ix_step_run_pending",
+        table_name="step_run",
+        postgresql_where=sa.text("status = 'pending'"),
+        sqlite_where=sa.text("status = 'pending'"),
+    )
     op.drop_table("step_run")
     op.drop_index("ix_run_log_run_id_at", table_name="run_log")
     op.drop_table("run_log")

@@ -85,8 +85,7 @@ class House:
                 budget_microusd=budget, steps_total=len(steps), created_at=now, changed_at=now,
             )  # fmt: skip
             session.add(run)
-            run_id = run.id
-        return run_id
+        return str(run.id)
 
     def work(self, run_id: str | None = None, *, most: int = 1000) -> None:
         """Do what is hinted and due, as a worker and a clock would, until nothing is left that is due now."""

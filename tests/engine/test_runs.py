@@ -81,7 +81,10 @@ def test_untaken_outcome_is_skipped_with_a_reason_that_travels_on(house: House) 
 
 def test_when_false_skips_and_says_why(house: House) -> None:
     run_id = house.start(
-        [echo("price", config={"say": 25000}), echo("ad", "price", when={"value": "{{ steps.price.said }}", "op": "gt", "than": 30000})]
+        [
+            echo("price", config={"say": 25000}),
+            echo("ad", "price", when={"value": "{{ steps.price.said }}", "op": "gt", "than": 30000}),
+        ]
     )  # fmt: skip
     house.work(run_id)
     assert house.steps(run_id)["ad"].status == "skipped"

@@ -1,4 +1,4 @@
-"""SIGKILL at every crash point, in every shape of run, on both databases: nothing lost, nothing twice but under its key.
+"""SIGKILL at every crash point, in every shape of run, on both databases: nothing lost, twice only under its key.
 
 Each test starts a real worker that kills itself at the point, then a second one that goes on, with a real Redis that is
 flushed in between; the far side's log is compared line by line.

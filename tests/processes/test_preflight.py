@@ -4,6 +4,7 @@ import os
 import socket
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,16 +132,26 @@ def empty_postgres(postgres: object) -> Iterator[str]:
     postgres.drop_database(name)
 
 
-def test_an_empty_postgresql_in_production_says_the_command_and_in_development_is_filled(
+def test_an_empty_postgresql_is_filled_once_by_those_who_start_at_once(
     settings: Settings, empty_postgres: str
 ) -> None:
-    there = settings.replace(database_url=empty_postgres)
-    said = refusal(preflight.check_database, there)
-    assert "tables are not up to date (empty, not " in said
-    assert said.endswith("run python -m alembic -c migrations/alembic.ini upgrade head")
+    there = settings.replace(database_url=empty_postgres, environment="production")
+    faults: list[Exception] = []
 
-    preflight.check_database(there.replace(environment="development"))
+    def start() -> None:
+        try:
+            preflight.check_database(there)
+        except Exception as error:
+            faults.append(error)
+
+    starting = [threading.Thread(target=start) for _ in range(3)]
+    for one in starting:
+        one.start()
+    for one in starting:
+        one.join()
+    assert faults == []
     preflight.check_database(there)
+
 
 
 def test_a_database_of_a_newer_program(settings: Settings, sqlite_url: str, postgres_url: str) -> None:
