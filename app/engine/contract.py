@@ -85,7 +85,7 @@ class TextRequest:
     """A request for structured text. *answer* is the pydantic model that the reply must satisfy.
 
     *sample* is what the sample writer needs to make a labelled stand-in: ``count``, ``max_chars``,
-    ``title_max_chars`` and ``facts`` (the run's inputs).
+    ``title_max_chars``, ``facts`` (the run's inputs) and ``prompt`` (what the step was asked, without our rules).
     """
 
     system: str

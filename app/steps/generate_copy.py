@@ -174,6 +174,7 @@ def _request(
             "max_chars": config.max_chars,
             "title_max_chars": config.title_max_chars,
             "facts": dict(ctx.run.inputs),
+            "prompt": config.prompt,
         },
     )
 

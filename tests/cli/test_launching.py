@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Greenlight, Said
 
-pytestmark = pytest.mark.xdist_group("house")
+pytestmark = pytest.mark.xdist_group("house of the terminal")
 
 OFFER = ("--input", "offer=A red sedan, 12 months old")
 RUN_KEYS = set(

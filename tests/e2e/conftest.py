@@ -20,24 +20,32 @@ collect_ignore = [] if os.environ.get("UPDATE_SCREENSHOTS") else ["test_shots.py
 
 
 @pytest.fixture(scope="session")
+def own_redis() -> Iterator[RedisServer]:
+    """A queue that no other test flushes, and whose hints no other test's worker takes."""
+    server = RedisServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def house(
-    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, _smtp: SmtpServer
+    tmp_path_factory: pytest.TempPathFactory, own_redis: RedisServer, _smtp: SmtpServer
 ) -> Iterator[Running]:
     """The product on SQLite, with the sample writer."""
-    running = Running.begin(tmp_path_factory.mktemp("house"), redis_url=redis_server.url, smtp=_smtp)
+    running = Running.begin(tmp_path_factory.mktemp("house"), redis_url=own_redis.url, smtp=_smtp)
     yield running
     running.house.end()
 
 
 @pytest.fixture(scope="session")
 def paying_house(
-    tmp_path_factory: pytest.TempPathFactory, databases: Databases, redis_server: RedisServer, _smtp: SmtpServer
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases, own_redis: RedisServer, _smtp: SmtpServer
 ) -> Iterator[Running]:
     """The product on PostgreSQL, asking an AI service that counts what it does."""
     url = databases.create("postgresql")
     with FakeOpenAI() as ai:
         running = Running.begin(
-            tmp_path_factory.mktemp("paying"), redis_url=redis_server.url.removesuffix("/0") + "/1", smtp=_smtp,
+            tmp_path_factory.mktemp("paying"), redis_url=own_redis.url.removesuffix("/0") + "/1", smtp=_smtp,
             database_url=url, ai=ai,
         )  # fmt: skip
         yield running

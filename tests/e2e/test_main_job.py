@@ -76,6 +76,7 @@ def test_the_mail_says_the_same_in_both_parts_and_shows_pictures(house: Running,
     assert reader.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.xdist_group("other house")
 def test_a_rejection_needs_a_reason_and_the_run_goes_its_other_way(house: Running, new_context: NewContext) -> None:
     page = new_context(**DESK).new_page()
     offer = "Rejected: the 2020 Mazda CX-5"
@@ -96,6 +97,7 @@ def test_a_rejection_needs_a_reason_and_the_run_goes_its_other_way(house: Runnin
     assert "The price is wrong: it is $27,490." in house.mail(OWNER, offer, "Not approved").text()
 
 
+@pytest.mark.xdist_group("other house")
 def test_pause_resume_and_stop_by_the_buttons(house: Running, new_context: NewContext) -> None:
     page = new_context(**DESK).new_page()
     offer = "Stopped: the 2019 Subaru Outback"

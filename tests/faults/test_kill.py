@@ -20,7 +20,7 @@ from app.core.settings import Settings
 from app.engine import control, jobs
 from tests.engine.rig import House, make_house
 from tests.engine.sink import Sink
-from tests.servers import wait_until
+from tests.servers import RedisServer, wait_until
 
 POINTS = ["after_claim", "after_intent", "after_effect", "after_commit", "before_release"]
 LEASE_S = 3.0
@@ -59,8 +59,19 @@ def house(database_url: str) -> Iterator[House]:
     house.engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def own_redis() -> Iterator[RedisServer]:
+    """A queue whose hints no other test's worker takes."""
+    server = RedisServer()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def fleet(database_url: str, redis_url: str) -> Iterator[Fleet]:
+def fleet(database_url: str, own_redis: RedisServer) -> Iterator[Fleet]:
+    redis_url = own_redis.url
+    with Redis.from_url(redis_url) as connection:
+        connection.flushall()
     sink = Sink()
     fleet = Fleet(database_url, redis_url, sink)
     jobs.configure(

@@ -68,7 +68,7 @@ def write(request: TextRequest) -> dict[str, Any]:
     wanted = request.sample
     count = max(1, int(wanted.get("count") or 1))
     first = max(1, int(wanted.get("number") or 1))
-    facts = _facts(wanted.get("facts") or {}, request.prompt)
+    facts = _facts(wanted.get("facts") or {}, str(wanted.get("prompt") or request.prompt))
     texts = list(_texts(request, facts, range(first, first + count)))
     if _is_texts(request.answer):
         return request.answer.model_validate({"texts": texts}).model_dump(mode="json")

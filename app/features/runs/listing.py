@@ -68,23 +68,34 @@ def chosen(key: str) -> Filter:
 def rows(
     session: Session, workspace_id: str, runs: Sequence[Run], *, zone: str, now: datetime, me: str = ""
 ) -> list[Row]:
-    """Put runs in words, *me* (the reader's address) as "you": at most four more statements, however many there are."""
+    """Put runs in words, *me* (the reader's address) as "you": at most five more statements, however many there are."""
     if not runs:
         return []
     names = queries.workflow_names(session, workspace_id, runs)
     waits = queries.open_waits(session, [run.id for run in runs if run.status == RunStatus.WAITING])
     people = trace.called(queries.names_by_email(session, workspace_id, trace.people_of(waits.values())), me)
     errors = queries.first_errors(session, [run.id for run in runs if run.status == RunStatus.FAILED])
+    answers = queries.last_answers(session, [run.id for run in runs if run.status == RunStatus.COMPLETED])
     return [
-        _row(run, names.get(run.workflow_id, ""), waits.get(run.id), people, errors.get(run.id, ""), zone, now)
+        _row(
+            run, names.get(run.workflow_id, ""), waits.get(run.id), people, errors.get(run.id, ""),
+            answers.get(run.id, ""), zone, now,
+        )
         for run in runs
-    ]
+    ]  # fmt: skip
 
 
 def _row(
-    run: Run, workflow: str, wait: WaitRow | None, people: dict[str, str], error: str, zone: str, now: datetime
+    run: Run,
+    workflow: str,
+    wait: WaitRow | None,
+    people: dict[str, str],
+    error: str,
+    answer: str,
+    zone: str,
+    now: datetime,
 ) -> Row:
-    chip = story.chip_of(run)
+    chip = story.chip_of(run, answer)
     sentence = _sentence(run, error, now)
     if wait is not None:
         kind, word = trace.wait_words(wait, people, zone, now)

@@ -205,6 +205,22 @@ def first_errors(session: Session, run_ids: Sequence[str]) -> dict[str, str]:
     return {run_id: str((error or {}).get("message") or "") for run_id, error in session.execute(wanted)}
 
 
+def last_answers(session: Session, run_ids: Sequence[str]) -> dict[str, str]:
+    """Return by which outcome the last review of each of these runs ended, by run id. No runs, no read."""
+    if not run_ids:
+        return {}
+    wanted = (
+        sa.select(StepRun.run_id, StepRun.outcome)
+        .where(
+            StepRun.run_id.in_(run_ids),
+            StepRun.type == "review",
+            StepRun.status == StepStatus.COMPLETED.value,
+        )
+        .order_by(StepRun.finished_at)
+    )
+    return {run_id: str(outcome) for run_id, outcome in session.execute(wanted)}
+
+
 def panel_mark(session: Session, workspace_id: str) -> tuple[int, datetime | None]:
     """Return how many runs are open and when one of them changed last: what a poll of the panel compares."""
     wanted = sa.select(sa.func.count(), sa.func.max(Run.changed_at)).where(

@@ -104,9 +104,13 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     )
 
 
-def chip_of(run: Run) -> Chip:
-    """Return a run's status as icon, word and colour, for lists: without whom it waits for."""
-    return _CHIPS[RunStatus(run.status)]
+def chip_of(run: Run, answer: str = "") -> Chip:
+    """Return a run's status as icon, word and colour, for lists: without whom it waits for.
+
+    *answer* is how its last review ended: a run that nobody said yes to is finished, but not ready.
+    """
+    status = RunStatus(run.status)
+    return _NOES.get(answer, _CHIPS[status]) if status is RunStatus.COMPLETED else _CHIPS[status]
 
 
 # --- what it does now ---
