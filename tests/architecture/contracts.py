@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,9 @@ class _Direct(Contract):
         for importer, imported in check.metadata["slips"]:
             output.print_error(f"{importer} imports {imported}", bold=False)
 
+    @abstractmethod
     def slips(self, graph: ImportGraph) -> Iterator[Slip]:
-        raise NotImplementedError
+        """Yield who imports what it may not."""
 
 
 class MayImport(_Direct):
