@@ -22,7 +22,7 @@ from app.core.db import make_engine
 from app.core.settings import Settings
 from app.engine import heartbeat, jobs, recovery, runner, timers
 from app.engine.crew import Crew
-from app.engine.runner import Seat
+from app.engine.seat import Seat
 
 INTERVAL_S = 1.0
 ENTRY = "greenlight-tick"

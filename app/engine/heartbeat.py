@@ -9,7 +9,7 @@ from sqlalchemy.engine import Engine
 
 from app.core.db import transaction
 from app.engine import store
-from app.engine.runner import Seat
+from app.engine.seat import Seat
 
 GRACE_S = 15.0  # a step's lease outlives its deadline by at most this
 OVERDUE_S = 60.0  # busy this long past its deadline: the worker cannot be trusted any more

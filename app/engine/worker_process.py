@@ -26,7 +26,7 @@ from app.core.ids import new_id
 from app.core.settings import Settings
 from app.engine import heartbeat, jobs, recovery, runner, store
 from app.engine.crew import Crew
-from app.engine.runner import Seat
+from app.engine.seat import Seat
 
 POP_S = 1
 FINISH_S = 20.0

@@ -16,7 +16,7 @@ from app.core.db import make_engine, transaction
 from app.core.ids import new_id
 from app.engine import catalog, ports, runner, timers
 from app.engine.models import Call, Run, StepRun, WaitRow
-from app.engine.runner import Seat
+from app.engine.seat import Seat
 from app.features.accounts.models import Workspace
 from app.features.approvals import models as _approvals  # noqa: F401 (every table belongs to the metadata)
 from app.features.files import models as _files  # noqa: F401

@@ -12,7 +12,7 @@ from app.core.db import db, transaction
 from app.core.outbox import OutboxRow
 from app.engine import runner, timers
 from app.engine.models import Run, RunLog, StepRun
-from app.engine.runner import Seat
+from app.engine.seat import Seat
 from app.features.accounts.models import AuditEntry
 from app.features.approvals.models import Approval
 from app.features.files.models import Document

@@ -1,0 +1,170 @@
+"""One try of one step: evaluate its values, check its config, run it. Whatever it raises becomes part of the answer."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from app.core.db import moment
+from app.core.ids import new_code
+from app.definition.conditions import ConditionUnclear, evaluate_condition
+from app.definition.schema import Step
+from app.definition.values import ValueProblem, evaluate
+from app.engine import catalog
+from app.engine.context import RunContext
+from app.engine.contract import Category, Done, RunFacts, StepError, StepType, Wait
+from app.engine.enums import StepStatus
+from app.engine.seat import Seat
+from app.engine.store import Fenced, HeldRun, HeldStep
+
+MAX_OUTPUT_BYTES = 256 * 1024
+SEED = "seed"  # what started a template's own sample run
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What one try of a step brought: a result, a wait, a skip or an error."""
+
+    status: StepStatus
+    outcome: str | None = None
+    output: Any = None
+    reason: str = ""
+    went_in: Any = None
+    wait: Wait | None = None
+    error: StepError | None = None
+    writes: tuple[Callable[[Session], None], ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """Return the columns of the result."""
+        return {
+            "status": self.status.value, "outcome": self.outcome, "output": self.output, "reason": self.reason,
+            "went_in": self.went_in, "doing": "", **({"error": self.error_json()} if self.error else {}),
+        }  # fmt: skip
+
+    def ended_at(self) -> dict[str, Any]:
+        """Return the column that says when a settled step ended."""
+        return {"finished_at": moment()} if self.status.is_settled else {}
+
+    def error_json(self) -> dict[str, str] | None:
+        """Return the error as pages and the API show it."""
+        if self.error is None:
+            return None
+        return {
+            "category": self.error.category.value, "code": self.error.code, "message": self.error.message,
+            "fix": self.error.fix,
+        }  # fmt: skip
+
+
+def try_step(seat: Seat, claim: HeldStep, step: Step, held: HeldRun, outputs: Mapping[str, Any]) -> Tried:
+    """Evaluate, check and run one step; whatever it raises becomes part of the answer, but for a lost fence."""
+    scope: dict[str, object] = {"inputs": held.inputs, "steps": outputs, "run": held.facts}
+    went_in: Any = None
+    try:
+        if step.when is not None:
+            verdict = evaluate_condition(step.when, scope)
+            if not verdict.value:
+                return Tried(StepStatus.SKIPPED, reason=verdict.because)
+        step_type = catalog.step_type(step.type)
+        if step_type is None:
+            raise StepError(Category.INTERNAL, f"This version does not know the step type “{step.type}”.")
+        went_in = _fill_in(step, step_type, scope)
+        config = step_type.config.model_validate(went_in)
+        context = RunContext(
+            seat.engine, claim, effect=step_type.effect, name=step.name or step.id, run=_run_facts(held), scope=scope,
+            timeout_s=float(step.timeout_s),
+        )  # fmt: skip
+        answer = step_type.run(config, context)
+        return _answered(step_type, answer, went_in, tuple(context.writes))
+    except Fenced:
+        raise
+    except StepError as error:
+        return failed(error, went_in)
+    except ConditionUnclear as unclear:
+        return failed(
+            StepError(Category.CONDITION, str(unclear), fix="Change the answers and start again."),
+            went_in,
+        )
+    except ValueProblem as missing:
+        return failed(
+            StepError(Category.INPUT, str(missing), code="value", fix="Change the answers and start again."),
+            went_in,
+        )
+    except ValidationError as invalid:
+        return failed(_config_error(invalid), went_in)
+    except Exception as error:  # noqa: BLE001 (a step's own fault: recorded, told, not the worker's end)
+        return failed(our_fault(claim, error), went_in)
+
+
+def our_fault(claim: HeldStep, error: Exception) -> StepError:
+    """Log a fault that is ours and return what people are told: a code to quote, nothing of its inside."""
+    code = new_code()
+    _log.error(
+        "step_broken",
+        code=code,
+        run_id=claim.run_id,
+        step_id=claim.step_id,
+        error=repr(error),
+        exc_info=error,
+    )
+    return StepError(
+        Category.INTERNAL,
+        "Something went wrong on our side.",
+        code=code,
+        fix=f"Quote {code} when you ask for help.",
+    )
+
+
+def failed(error: StepError, went_in: Any) -> Tried:
+    """Return a try that ended by *error*: failed, or waiting for a person's answer."""
+    if error.category in (Category.CONDITION, Category.UNSURE):
+        return Tried(StepStatus.NEEDS_ATTENTION, went_in=went_in, error=error)
+    return Tried(StepStatus.FAILED, "failed", went_in=went_in, error=error)
+
+
+def _fill_in(step: Step, step_type: StepType, scope: Mapping[str, object]) -> dict[str, Any]:
+    raw = {key: value for key, value in step.config.items() if key in step_type.raw_fields}
+    rest = {key: value for key, value in step.config.items() if key not in step_type.raw_fields}
+    return {**evaluate(rest, scope), **raw}
+
+
+def _answered(
+    step_type: StepType, answer: Done | Wait, went_in: Any, writes: tuple[Callable[[Session], None], ...]
+) -> Tried:
+    if isinstance(answer, Wait):
+        return Tried(StepStatus.WAITING, went_in=went_in, wait=answer, writes=writes)
+    if answer.outcome not in step_type.outcomes:
+        raise StepError(
+            Category.INTERNAL, f"{step_type.label} left by “{answer.outcome}”, which it does not declare."
+        )
+    output = dict(answer.output)
+    size = len(json.dumps(output, ensure_ascii=False, allow_nan=False).encode())
+    if size > MAX_OUTPUT_BYTES:
+        raise StepError(
+            Category.INPUT, f"The result is too large: {size // 1024} KiB, at most 256 KiB fit.", code="too_large",
+            fix="Make less at once.",
+        )  # fmt: skip
+    return Tried(StepStatus.COMPLETED, answer.outcome, output, went_in=went_in, writes=writes)
+
+
+def _config_error(invalid: ValidationError) -> StepError:
+    first = invalid.errors(include_url=False)[0]
+    where = " › ".join(str(part) for part in first["loc"]) or "the step"
+    return StepError(
+        Category.INPUT,
+        f"{where}: {first['msg']}.",
+        code="config",
+        fix="Change the answers, or the step, and start again.",
+    )
+
+
+def _run_facts(held: HeldRun) -> RunFacts:
+    is_sample = held.trigger_kind == SEED
+    return RunFacts(
+        held.id, held.workspace_id, held.number, held.label, held.test, is_sample, held.inputs, held.facts
+    )

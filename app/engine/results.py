@@ -1,0 +1,107 @@
+"""Results: what a try brought, written once, in one transaction, the run's row last."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock, events
+from app.core.db import insist, moment
+from app.core.errors import GreenlightError
+from app.core.ids import new_id
+from app.definition.schema import Step
+from app.engine import retry, store
+from app.engine.attempt import Tried, failed, our_fault
+from app.engine.contract import Category, StepError
+from app.engine.enums import StepStatus, WaitStatus
+from app.engine.events import WaitStarted
+from app.engine.seat import Seat
+from app.engine.store import Fenced, HeldStep
+
+T = TypeVar("T")
+
+
+def keep(write: Callable[[Tried], T], claim: HeldStep, tried: Tried) -> tuple[T, Tried]:
+    """Write what a try brought and return it; what cannot be kept (a picture that is gone) fails the step instead.
+
+    A database that is away, or a lost fence, is no fault of the step and raises.
+    """
+    try:
+        return write(tried), tried
+    except (Fenced, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError):
+        raise
+    except GreenlightError as refused:
+        fix = refused.fix or "Change the answers and start again."
+        error = StepError(Category.INPUT, refused.message, code=refused.code, fix=fix)
+        instead = failed(error, tried.went_in)
+    except Exception as error:  # noqa: BLE001 (else the step would be done again and again, for ever)
+        instead = failed(our_fault(claim, error), None)
+    return write(instead), instead
+
+
+def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | None:
+    """Write the end of a try in one transaction, the run's row last; return the delay to the next try, if any."""
+    delay_s = retry.next_delay_s(step, tried.error, claim.attempts) if tried.error else None
+
+    def write(session: Session) -> None:
+        if tried.error is not None and delay_s is not None:
+            store.end_step(
+                session, claim, status=StepStatus.RETRYING.value, not_before=moment(delay_s), error=tried.error_json(),
+                went_in=tried.went_in, doing="",
+            )  # fmt: skip
+            store.log(
+                session,
+                claim,
+                "retry",
+                f"{tried.error.message} Trying again in {delay_s:.0f} s.",
+                level="warning",
+            )
+        else:
+            store.end_step(session, claim, **tried.row(), **tried.ended_at())
+            write_rest(session, claim, tried)
+            if tried.error is not None:
+                store.log(session, claim, "failed", tried.error.message, level="error")
+        store.wake_run(session, claim.run_id)
+
+    insist(seat.engine, write)
+    return delay_s
+
+
+def delay(step: Step, tried: Tried) -> dict[str, Any]:
+    """Return the columns that make a failed pure step a retry, where its error asks for one."""
+    delay_s = retry.next_delay_s(step, tried.error, 1) if tried.error else None
+    if delay_s is None:
+        return {}
+    return {
+        "status": StepStatus.RETRYING.value,
+        "outcome": None,
+        "finished_at": None,
+        "not_before": clock.now() + timedelta(seconds=delay_s),
+    }
+
+
+def write_rest(session: Session, claim: HeldStep, tried: Tried) -> None:
+    """Write what belongs to the result: the step's staged writes, then its wait."""
+    for write in tried.writes:
+        write(session)
+    if tried.wait is None:
+        return
+    wait = tried.wait
+    wait_id = new_id()
+    session.execute(
+        sa.insert(store.wait),
+        {
+            "id": wait_id, "workspace_id": claim.workspace_id, "run_id": claim.run_id, "step_run_id": claim.id,
+            "kind": wait.kind, "status": WaitStatus.WAITING.value, "until": wait.until, "on_until": wait.on_until,
+            "detail": dict(wait.detail), "created_at": clock.now(),
+        },
+    )  # fmt: skip
+    events.publish(
+        session,
+        WaitStarted(
+            wait_id, claim.workspace_id, claim.run_id, claim.id, claim.step_id, wait.kind, wait.detail, wait.until,
+            wait.on_until,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,40 @@
+"""The seat: what a process that does work gives to the runner, and what it holds."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy.engine import Engine
+
+
+@dataclass(slots=True)
+class Held:
+    """What this process holds under lease: the heartbeat extends it, a shutdown gives it back."""
+
+    runs: dict[str, int] = field(default_factory=dict)  # run id → epoch
+    steps: dict[str, tuple[int, float]] = field(
+        default_factory=dict
+    )  # step run id → (fence, monotonic deadline)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What a worker gives to the runner: its database, its name, how to hint, and whether it is going to end."""
+
+    engine: Engine
+    reader: Engine  # SQLite: an engine that does not queue for the write lock; else the same
+    owner: str
+    lease_s: float
+    hint_steps: Callable[[list[tuple[str, bool]]], None]  # (step run id, is an outward step)
+    hint_run: Callable[[str], None]
+    hint_outbox: Callable[[], None]
+    is_ending: threading.Event  # take no new work
+    is_over: threading.Event  # the heartbeat may stop
+    others_wait: Callable[[], bool] = lambda: False
+    held: Held = field(default_factory=Held)
+
+    @property
+    def hint_again_s(self) -> float:
+        """After how many seconds a hint that shows nothing is given again: 10 at the usual lease of 60."""
+        return self.lease_s / 6

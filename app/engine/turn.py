@@ -1,0 +1,301 @@
+"""A turn: advance a run by its plan, under the run's lease, until nothing is left for this thread."""
+
+import functools
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock, crash, events
+from app.core.db import insist, moment, transaction
+from app.core.ids import new_id
+from app.definition.schema import Definition, Step
+from app.engine import catalog, definitions, results, store
+from app.engine.attempt import Tried, try_step
+from app.engine.contract import Effect
+from app.engine.enums import RunStatus, StepStatus, WaitStatus
+from app.engine.events import RunEnded, WaitEnded
+from app.engine.planner import NO_ITEM, Control, Do, Plan, Result, plan
+from app.engine.seat import Seat
+from app.engine.store import Fenced, HeldRun, HeldStep, Recorded
+
+HAND_BACK_AFTER_S = 30.0
+
+
+def advance(seat: Seat, run_id: str) -> str | None:
+    """Advance a run under its lease; return the id of a pending step that this thread should do next."""
+    held = insist(seat.engine, lambda session: store.take_run(session, run_id, seat.owner, seat.lease_s))
+    if held is None:
+        return None
+    crash.point("after_claim")
+    seat.held.runs[held.id] = held.epoch
+    try:
+        return _advance_held(seat, held)
+    except Exception:
+        with transaction(seat.engine) as session:  # due again soon, not when the lease runs out
+            store.let_go(session, held, after_s=seat.hint_again_s)
+        raise
+    finally:
+        seat.held.runs.pop(held.id, None)
+
+
+def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
+    """Plan and do, round by round; return the id of a pending step that this thread should do next."""
+    began = time.monotonic()
+    while held is not None:
+        definition = definitions.definition_of(seat.reader, held.version_id)
+        with transaction(seat.reader) as session:
+            recorded = store.read_results(session, held.id, seat.hint_again_s)
+        todo = plan(definition, recorded.results, held.now, _control(held), seat.hint_again_s)
+        only = _fast(definition, recorded, todo, held)
+        if only is not None:
+            if seat.is_ending.is_set() or (
+                time.monotonic() - began > HAND_BACK_AFTER_S and seat.others_wait()
+            ):
+                with transaction(seat.engine) as session:
+                    store.hand_back_run(session, held)
+                seat.hint_run(held.id)
+                return None
+            held = _run_fast(seat, held, definition, recorded, only, todo)
+            continue
+        crash.point("before_release")
+        done, claim = _release(seat, held, definition, recorded, todo)
+        if done:
+            return claim
+        with transaction(seat.reader) as session:
+            held = store.reread_run(session, held)
+    return None
+
+
+def _control(held: HeldRun) -> Control:
+    if held.status is RunStatus.STOPPING:
+        return "stop"
+    return "pause" if held.status in (RunStatus.PAUSING, RunStatus.PAUSED) else "go"
+
+
+def _fast(definition: Definition, recorded: Recorded, todo: Plan, held: HeldRun) -> Step | None:
+    """Return the one ready step that may be done under the run's own lease, if there is exactly one and it is pure."""
+    if (
+        len(todo.do) != 1
+        or not todo.do[0].is_new
+        or todo.end_waits
+        or todo.cancel
+        or held.status is RunStatus.PAUSING
+    ):
+        return None
+    if any(not result.status.is_settled for result in recorded.results.values()):
+        return None
+    step = definition.step(todo.do[0].step)
+    step_type = catalog.step_type(step.type)
+    return step if step_type is not None and step_type.effect is Effect.NONE else None
+
+
+def _run_fast(
+    seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, step: Step, todo: Plan
+) -> HeldRun | None:
+    """Do pure steps one after the other under the run's lease, each result in one statement; return the run as left."""
+    outputs = recorded.outputs
+    seen = dict(recorded.results)
+    while True:
+        claim = HeldStep(
+            new_id(), held.workspace_id, held.id, step.id, NO_ITEM, step.type, 1, 1, 0, clock.now()
+        )
+        tried = try_step(seat, claim, step, held, outputs)
+        written, tried = results.keep(
+            functools.partial(_record_under_run, seat, held, definition, claim, todo=todo), claim, tried
+        )
+        if written is None:  # pausing or stopping, which the next plan sees; or the lease is somebody else's
+            with transaction(seat.reader) as session:
+                return store.reread_run(session, held)
+        crash.point("after_commit")
+        revision, is_plain = written
+        was_alone = revision == held.revision + 1
+        for skip in todo.skip:
+            seen[skip.step, NO_ITEM] = Result(StepStatus.SKIPPED)
+        seen[step.id, NO_ITEM] = Result(tried.status, tried.outcome)
+        if tried.status is StepStatus.COMPLETED:
+            outputs[step.id] = tried.output
+        held = held.moved_to(revision)
+        if not (was_alone and is_plain) or seat.is_ending.is_set():
+            with transaction(seat.reader) as session:
+                return store.reread_run(session, held)
+        todo = plan(definition, seen, held.now, "go")
+        following = _fast(definition, Recorded(seen, outputs, {}, {}), todo, held)
+        if following is None:
+            return held
+        step = following
+
+
+def _record_under_run(
+    seat: Seat, held: HeldRun, definition: Definition, claim: HeldStep, tried: Tried, *, todo: Plan
+) -> tuple[int, bool] | None:
+    """Record what a pure step brought, with the skips planned beside it; None when the run is no longer ours."""
+    row = {
+        "id": claim.id,
+        "step_id": claim.step_id,
+        "type": claim.type,
+        "started_at": claim.started_at,
+        **tried.row(),
+    }
+    step = definition.step(claim.step_id)
+    done = todo.settled + (1 if tried.status.is_settled else 0)
+    is_plain = tried.wait is None and not tried.writes and tried.status is StepStatus.COMPLETED
+    if is_plain and not todo.skip:
+        with seat.engine.begin() as connection:
+            revision = store.record_fast(connection, held, row, steps_done=done)
+        return None if revision is None else (revision, True)
+    with transaction(seat.engine) as session:
+        ended = {"finished_at": clock.now() if tried.status.is_settled else None}
+        revision = store.record_pure(
+            session, held, {**row, **ended, **results.delay(step, tried)}, steps_done=done
+        )
+        if revision is None:
+            return None
+        store.insert_steps(session, _skip_rows(definition, held, todo))
+        results.write_rest(session, claim, tried)
+    if tried.writes:
+        seat.hint_outbox()
+    return revision, is_plain
+
+
+def _release(
+    seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, todo: Plan
+) -> tuple[bool, str | None]:
+    """Write what the plan says and give the lease back: (True, a step for this thread) or (False, None) to go round."""
+    fresh = [_pending_row(definition, held, do) for do in todo.do if do.is_new]
+    again = [recorded.ids[do.step, do.item] for do in todo.do if not do.is_new]
+
+    def write(session: Session) -> None:
+        store.insert_steps(session, fresh)
+        store.insert_steps(session, _skip_rows(definition, held, todo))
+        store.hinted(session, again)
+        for ended in todo.end_waits:
+            _end_wait(session, held, recorded, ended.step, ended.item)
+        if todo.cancel:
+            _cancel(session, held, recorded, todo)
+        changed = bool(todo.end_waits)
+        released = store.release_run(
+            session,
+            held,
+            status=held.status if changed and held.status is not RunStatus.QUEUED else todo.status,
+            due_at=held.now if changed else todo.sleep_until,
+            doing=_doing(definition, recorded, todo),
+            steps_done=todo.settled,
+            error=_run_error(session, held) if todo.status is RunStatus.FAILED else None,
+        )
+        if not released:
+            raise Fenced(held.id)
+        if todo.is_end:
+            events.publish(session, RunEnded(held.id, held.workspace_id, todo.status.value))
+
+    try:
+        insist(seat.engine, write)
+    except Fenced:
+        return False, None
+    seat.held.runs.pop(held.id, None)
+    if todo.end_waits:
+        seat.hint_run(held.id)
+    return True, _hint(seat, definition, fresh, again, recorded)
+
+
+def _run_error(session: Session, held: HeldRun) -> dict[str, Any] | None:
+    """Return the error that the run failed by: the first failed step's, with its id."""
+    table = store.step_run
+    row = session.execute(
+        sa.select(table.c.step_id, table.c.error)
+        .where(table.c.run_id == held.id, table.c.status == StepStatus.FAILED)
+        .order_by(table.c.finished_at)
+        .limit(1)
+    ).first()
+    return {**(row.error or {}), "step": row.step_id} if row else None
+
+
+def _hint(
+    seat: Seat, definition: Definition, fresh: list[dict[str, Any]], again: list[str], recorded: Recorded
+) -> str | None:
+    """Hint all steps but one; that one is done here, if it is pure."""
+    by_id = {row["id"]: row["effect"] != Effect.NONE for row in fresh}
+    for (step_id, _item), row_id in recorded.ids.items():
+        if row_id in again:
+            step_type = catalog.step_type(definition.step(step_id).type)
+            by_id[row_id] = step_type is None or step_type.effect is not Effect.NONE
+    mine = next((row_id for row_id, is_outward in by_id.items() if not is_outward), None)
+    rest = [(row_id, is_outward) for row_id, is_outward in by_id.items() if row_id != mine]
+    if rest:
+        seat.hint_steps(rest)
+    return mine
+
+
+def _pending_row(definition: Definition, held: HeldRun, do: Do) -> dict[str, Any]:
+    step = definition.step(do.step)
+    step_type = catalog.step_type(step.type)
+    effect = step_type.effect if step_type else Effect.NONE
+    return {
+        "id": new_id(), "workspace_id": held.workspace_id, "run_id": held.id, "step_id": step.id, "item": do.item,
+        "type": step.type, "effect": effect.value, "status": StepStatus.PENDING.value, "hinted_at": clock.now(),
+    }  # fmt: skip
+
+
+def _skip_rows(definition: Definition, held: HeldRun, todo: Plan) -> list[dict[str, Any]]:
+    at = clock.now()
+    return [
+        {
+            "id": new_id(), "workspace_id": held.workspace_id, "run_id": held.id, "step_id": skip.step,
+            "type": definition.step(skip.step).type, "status": StepStatus.SKIPPED.value, "reason": skip.reason,
+            "hinted_at": None, "finished_at": at,
+        }
+        for skip in todo.skip
+    ]  # fmt: skip
+
+
+def _doing(definition: Definition, recorded: Recorded, todo: Plan) -> str:
+    if todo.is_end or todo.status in (RunStatus.PAUSED, RunStatus.WAITING):
+        return ""
+    names = [definition.step(do.step).name or do.step for do in todo.do]
+    names += [
+        definition.step(step).name or step
+        for (step, _), result in recorded.results.items()
+        if result.status is StepStatus.RUNNING
+    ]
+    return ", ".join(dict.fromkeys(names))
+
+
+def _end_wait(session: Session, held: HeldRun, recorded: Recorded, step: str, item: int) -> None:
+    """Let a wait's time take effect: the decision made before, or its expiry."""
+    wait_id = recorded.waits[step, item]
+    row = session.execute(sa.select(store.wait).where(store.wait.c.id == wait_id)).one()
+    if row.status == WaitStatus.WAITING:
+        outcome, output = row.on_until, dict(row.detail.get("on_until_output") or {})
+        session.execute(
+            sa.update(store.wait)
+            .where(store.wait.c.id == wait_id, store.wait.c.status == WaitStatus.WAITING)
+            .values(
+                status=WaitStatus.DECIDED.value,
+                outcome=outcome,
+                output=output,
+                decided_at=moment(),
+                effective_at=moment(),
+            )
+        )
+        events.publish(session, WaitEnded(wait_id, held.workspace_id, held.id, row.kind, outcome, "expired"))
+    else:
+        outcome, output = row.outcome, row.output
+    store.end_wait(session, recorded.ids[step, item], outcome=outcome, output=output)
+
+
+def _cancel(session: Session, held: HeldRun, recorded: Recorded, todo: Plan) -> None:
+    """Withdraw waits, then cancel steps: in the order in which a decision locks them."""
+    for cancelled in todo.cancel:
+        wait_id = recorded.waits.get((cancelled.step, cancelled.item))
+        if wait_id is None:
+            continue
+        row = session.execute(
+            sa.update(store.wait)
+            .where(store.wait.c.id == wait_id, store.wait.c.status == WaitStatus.WAITING)
+            .values(status=WaitStatus.WITHDRAWN.value, decided_at=moment())
+            .returning(store.wait.c.kind)
+        ).first()
+        if row is not None:
+            events.publish(session, WaitEnded(wait_id, held.workspace_id, held.id, row.kind, "", "withdrawn"))
+    store.cancel_steps(session, held.id, "the run was stopped")
