@@ -20,11 +20,16 @@ class Workflow(Model):
     name: Mapped[str] = mapped_column(sa.String(200))
     description: Mapped[str] = mapped_column(default="")
     category: Mapped[str] = mapped_column(sa.String(40), default="")
+    tags: Mapped[list[Any]] = mapped_column(default=list)
+    icon: Mapped[str] = mapped_column(sa.String(40), default="")
     template_slug: Mapped[str | None] = mapped_column(
         sa.String(80)
     )  # made from this template and kept in step with it
     template_version: Mapped[int | None]
     published_number: Mapped[int] = mapped_column(default=0)
+    draft_number: Mapped[int] = mapped_column(default=0)  # the revision being worked on; 0: as published
+    draft_last: Mapped[int] = mapped_column(default=0)  # the largest number given to a revision
+    draft_base: Mapped[int] = mapped_column(default=0)  # the revision that the current version is
     is_enabled: Mapped[bool] = mapped_column(default=True)
     created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id"))
     created_at: Mapped[datetime]
@@ -47,5 +52,26 @@ class Version(Model):
     note: Mapped[str] = mapped_column(default="")
     published_by: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id"))
     published_at: Mapped[datetime]
+
+    __table_args__ = (sa.UniqueConstraint("workflow_id", "number"),)
+
+
+class DraftRevision(Model):
+    """One saved state of a workflow's draft; *definition* may have problems. Never changed, only pruned when old.
+
+    *parent* is the number of the revision it was made from: undo goes there, redo to the newest that came from here.
+    """
+
+    __tablename__ = "draft_revision"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    workflow_id: Mapped[str] = mapped_column(sa.ForeignKey("workflow.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    parent: Mapped[int | None]
+    definition: Mapped[dict[str, Any]]
+    summary: Mapped[str] = mapped_column(default="")
+    saved_by: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id"))
+    saved_at: Mapped[datetime]
 
     __table_args__ = (sa.UniqueConstraint("workflow_id", "number"),)

@@ -2,16 +2,20 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.core.ids import is_id
+from app.definition import schema
 from app.definition.schema import Definition
 from app.features.accounts.models import User
-from app.features.workflows.models import Version, Workflow
+from app.features.workflows.models import DraftRevision, Version, Workflow
 
 _CACHED = 256
 
@@ -103,6 +107,67 @@ def current_version(session: Session, workflow: Workflow) -> Version:
     if found is None:
         raise NotFound("This workflow has not been published yet.")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is being worked on: a *definition* that may have problems, as its revision left it.
+
+    *revision* is what a save names as its base; 0 stands for the published version, or for an empty workflow.
+    *author* is "" where nobody in particular made it. *has_changes*: it is not what the current version is.
+    """
+
+    revision: int
+    definition: dict[str, Any]
+    summary: str = ""
+    author: str = ""
+    saved_at: datetime | None = None
+    can_undo: bool = False
+    can_redo: bool = False
+    has_changes: bool = False
+
+
+def draft_of(session: Session, workflow: Workflow) -> Draft:
+    """Return a workflow's draft. A workflow nobody has edited has its current version as draft."""
+    if not workflow.draft_number:
+        return Draft(0, _published(session, workflow))
+    row, author = session.execute(
+        sa.select(DraftRevision, User.name)
+        .outerjoin(User, User.id == DraftRevision.saved_by)
+        .where(DraftRevision.workflow_id == workflow.id, DraftRevision.number == workflow.draft_number)
+    ).one()
+    return Draft(
+        revision=row.number,
+        definition=row.definition,
+        summary=row.summary,
+        author=author or "",
+        saved_at=row.saved_at,
+        can_undo=row.parent is not None and revision(session, workflow, row.parent) is not None,
+        can_redo=following(session, workflow) is not None,
+        has_changes=workflow.draft_number != workflow.draft_base,
+    )
+
+
+def revision(session: Session, workflow: Workflow, number: int) -> DraftRevision | None:
+    """Return one revision of the draft; None when it never was or was pruned."""
+    wanted = sa.select(DraftRevision).where(
+        DraftRevision.workflow_id == workflow.id, DraftRevision.number == number
+    )
+    return session.execute(wanted).scalar_one_or_none()
+
+
+def following(session: Session, workflow: Workflow) -> int | None:
+    """Return the number of the revision that redo leads to: the newest made from the current one."""
+    wanted = sa.select(sa.func.max(DraftRevision.number)).where(
+        DraftRevision.workflow_id == workflow.id, DraftRevision.parent == workflow.draft_number
+    )
+    return session.execute(wanted).scalar_one_or_none()
+
+
+def _published(session: Session, workflow: Workflow) -> dict[str, Any]:
+    if not workflow.published_number:
+        return schema.dump(Definition())
+    return current_version(session, workflow).definition
 
 
 def _alive(workspace_id: str) -> sa.Select[Workflow]:

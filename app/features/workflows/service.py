@@ -1,18 +1,40 @@
-"""Writes of workflows: making them, and publishing versions that never change."""
+"""Writes of workflows: making them, working on their drafts, and publishing versions that never change."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from app.core import clock
-from app.core.errors import FieldError, Invalid
+from app.core.errors import Conflict, FieldError, Invalid
 from app.core.ids import new_id
 from app.definition import schema
-from app.definition.schema import Definition, Problem
+from app.definition.schema import MAX_DEPTH, MAX_JSON_BYTES, Definition, Problem
+from app.definition.shape import check_shape, text_fault
 from app.engine import catalog
 from app.features.accounts import service as accounts
 from app.features.accounts.models import User
-from app.features.workflows.models import Version, Workflow
+from app.features.workflows import queries
+from app.features.workflows.models import DraftRevision, Version, Workflow
+from app.features.workflows.queries import Draft
+
+KEPT_REVISIONS = 200
+
+
+class DraftConflict(Conflict):
+    """Somebody saved the draft meanwhile; *theirs* is what they made of it."""
+
+    code = "draft_changed"
+
+    def __init__(self, theirs: Draft) -> None:
+        who = theirs.author or "Somebody"
+        what = f": {theirs.summary}" if theirs.summary else ""
+        super().__init__(
+            f"{who} saved this workflow while you were at it{what}.", fix="Keep their change, or save yours over it."
+        )
+        self.theirs = theirs
 
 
 def create(
@@ -28,29 +50,106 @@ def create(
     description: str = "",
 ) -> Workflow:
     """Make a workflow and publish its version 1; the caller commits. Raises Invalid with every problem."""
-    name = name.strip()
-    if not 1 <= len(name) <= 200:
-        fix = "Give the workflow a name of 1 to 200 characters."
-        fault = FieldError("/name", "required", "The name is missing or too long.", fix)
-        raise Invalid("The workflow needs a name.", [fault])
     checked = validated(definition)
-    now = clock.now()
-    workflow = Workflow(
-        id=new_id(),
+    workflow = _new(
+        session,
         workspace_id=workspace_id,
         name=name,
-        description=description,
-        category=category,
+        actor_id=actor_id,
         template_slug=template_slug,
         template_version=template_version,
-        created_by=actor_id,
-        created_at=now,
-        updated_at=now,
+        category=category,
+        description=description,
     )
-    session.add(workflow)
-    session.flush()
     _publish(session, workflow, checked, actor_id=actor_id, note="")
     return workflow
+
+
+def create_draft(
+    session: Session,
+    *,
+    workspace_id: str,
+    name: str,
+    actor_id: str | None,
+    definition: dict[str, Any] | None = None,
+    category: str = "",
+    description: str = "",
+    summary: str = "",
+) -> Workflow:
+    """Make a workflow of which nothing is published; the caller commits. *definition* may have problems.
+
+    Raises Invalid when the name is missing, or when *definition* cannot be stored at all.
+    """
+    workflow = _new(
+        session,
+        workspace_id=workspace_id,
+        name=name,
+        actor_id=actor_id,
+        category=category,
+        description=description,
+    )
+    accounts.audit(
+        session,
+        workspace_id=workspace_id,
+        actor=_name_of(session, actor_id),
+        actor_id=actor_id,
+        action="workflow.created",
+        subject_kind="workflow",
+        subject_id=workflow.id,
+        name=workflow.name,
+    )
+    if definition is not None:
+        save_draft(session, workflow, definition, base_revision=0, actor_id=actor_id, summary=summary)
+    return workflow
+
+
+# --- the draft ---
+
+
+def save_draft(
+    session: Session,
+    workflow: Workflow,
+    definition: dict[str, Any],
+    *,
+    base_revision: int,
+    actor_id: str | None,
+    summary: str = "",
+) -> Draft:
+    """Save *definition*, which may have problems, as the draft's next revision; the caller commits.
+
+    *base_revision* is the revision it was made from: when the draft is at another one, :class:`DraftConflict` says who
+    changed what, and nothing is saved. *summary* says what changed, for people. Raises Invalid when it is too large or
+    no plain JSON. What changes nothing makes no revision.
+    """
+    data = _storable(definition)
+    _lock_draft(session, workflow, base_revision)
+    now = queries.draft_of(session, workflow)
+    if data != now.definition:
+        _add_revision(session, workflow, data, now, actor_id=actor_id, summary=summary)
+        _prune(session, workflow)
+    return queries.draft_of(session, workflow)
+
+
+def undo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
+    """Go back to the revision before; the caller commits.
+
+    Raises Conflict when there is none, DraftConflict when the draft is not at *base_revision* any more.
+    """
+    _lock_draft(session, workflow, base_revision)
+    row = queries.revision(session, workflow, workflow.draft_number)
+    before = row and row.parent and queries.revision(session, workflow, row.parent)
+    if not before:
+        raise Conflict("There is nothing to undo.")
+    return _move(session, workflow, before.number)
+
+
+def redo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
+    """Go to the revision that was undone last; the caller commits. Raises like :func:`undo`."""
+    _lock_draft(session, workflow, base_revision)
+    number = queries.following(session, workflow)
+    if number is None:
+        raise Conflict("There is nothing to do again.")
+    return _move(session, workflow, number)
 
 
 def publish(
@@ -73,9 +172,7 @@ def validated(definition: Definition | dict[str, Any]) -> dict[str, Any]:
     data = schema.dump(definition) if isinstance(definition, Definition) else definition
     problems = schema.check(data, catalog.facts()) or _not_yet(data)
     if problems:
-        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
-        faults = [FieldError(p.path, p.code, p.message, p.fix) for p in problems]
-        raise Invalid(f"The workflow has {count}.", faults, fix=problems[0].fix, code="definition")
+        raise _refused(problems)
     return schema.dump(Definition.model_validate(data))
 
 
@@ -108,10 +205,12 @@ def _publish(
         published_by=actor_id,
         published_at=now,
     )
+    draft = queries.draft_of(session, workflow)
     workflow.published_number = version.number
     workflow.updated_at = now
     session.add(version)
     session.flush()
+    _follow(session, workflow, version, draft)
     accounts.audit(
         session,
         workspace_id=workflow.workspace_id,
@@ -124,6 +223,107 @@ def _publish(
         version=version.number,
     )
     return version
+
+
+def _follow(session: Session, workflow: Workflow, version: Version, draft: Draft) -> None:
+    """Keep the draft in step with what was published; what it was before stays one undo away."""
+    if draft.revision and draft.definition != version.definition:
+        summary = f"Version {version.number} was published"
+        _add_revision(
+            session, workflow, version.definition, draft, actor_id=version.published_by, summary=summary
+        )
+    workflow.draft_base = workflow.draft_number
+
+
+def _add_revision(
+    session: Session,
+    workflow: Workflow,
+    data: dict[str, Any],
+    before: Draft,
+    *,
+    actor_id: str | None,
+    summary: str,
+) -> None:
+    """Add a revision; the first one is preceded by what the draft was before anybody edited it."""
+    states: list[tuple[dict[str, Any], str, str | None]] = [(data, summary, actor_id)]
+    if not workflow.draft_number:
+        started = f"Version {workflow.published_number}" if workflow.published_number else "Empty"
+        states.insert(0, (before.definition, started, None))
+    for definition, words, author in states:
+        number = workflow.draft_last + 1
+        session.add(
+            DraftRevision(
+                id=new_id(),
+                workspace_id=workflow.workspace_id,
+                workflow_id=workflow.id,
+                number=number,
+                parent=workflow.draft_number or None,
+                definition=definition,
+                summary=words[:300],
+                saved_by=author,
+                saved_at=clock.now(),
+            )
+        )
+        if not workflow.draft_number:
+            workflow.draft_base = number if workflow.published_number else 0
+        workflow.draft_number = workflow.draft_last = number
+    workflow.updated_at = clock.now()
+    session.flush()
+
+
+def _prune(session: Session, workflow: Workflow) -> None:
+    """Drop revisions that nobody will go back to: beyond the newest 200."""
+    session.execute(
+        sa.delete(DraftRevision).where(
+            DraftRevision.workflow_id == workflow.id,
+            DraftRevision.number <= workflow.draft_last - KEPT_REVISIONS,
+        )
+    )
+
+
+def _lock_draft(session: Session, workflow: Workflow, base_revision: int) -> None:
+    session.refresh(workflow, with_for_update=True)
+    if base_revision != workflow.draft_number:
+        raise DraftConflict(queries.draft_of(session, workflow))
+
+
+def _move(session: Session, workflow: Workflow, number: int) -> Draft:
+    workflow.draft_number = number
+    workflow.updated_at = clock.now()
+    session.flush()
+    return queries.draft_of(session, workflow)
+
+
+def _storable(definition: dict[str, Any]) -> dict[str, Any]:
+    """Return *definition* as it is stored: with every key where it can be read, else as it was given."""
+    faults = check_shape(definition, most_bytes=MAX_JSON_BYTES, most_depth=MAX_DEPTH)
+    if faults:
+        raise _refused(faults)
+    try:
+        return schema.dump(Definition.model_validate(definition))
+    except ValidationError:
+        return definition
+
+
+def _new(session: Session, *, name: str, actor_id: str | None, **columns: Any) -> Workflow:
+    name = name.strip()
+    if not 1 <= len(name) <= 200 or text_fault(name):
+        fix = "Give the workflow a name of 1 to 200 characters."
+        fault = FieldError("/name", "required", "The name is missing or too long.", fix)
+        raise Invalid("The workflow needs a name.", [fault])
+    now = clock.now()
+    workflow = Workflow(
+        id=new_id(), name=name, created_by=actor_id, created_at=now, updated_at=now, **columns
+    )
+    session.add(workflow)
+    session.flush()
+    return workflow
+
+
+def _refused(problems: Sequence[Problem]) -> Invalid:
+    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+    faults = [FieldError(p.path, p.code, p.message, p.fix) for p in problems]
+    return Invalid(f"The workflow has {count}.", faults, fix=problems[0].fix, code="definition")
 
 
 def _name_of(session: Session, actor_id: str | None) -> str:
