@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from aiosmtpd.controller import Controller
 from psycopg import sql
@@ -27,9 +28,13 @@ def free_port() -> int:
 
 
 class PostgresServer:
-    """The server of ``TEST_POSTGRES_URL``, else one of our own, started when first used."""
+    """The server of ``TEST_POSTGRES_URL``, else one of our own, started when first used.
 
-    def __init__(self) -> None:
+    A *durable* one keeps PostgreSQL's own settings for commits: what it acknowledged is on the disk.
+    """
+
+    def __init__(self, *, is_durable: bool = False) -> None:
+        self._is_durable = is_durable
         self._own: Any = None
         self._folder = ""
 
@@ -43,6 +48,8 @@ class PostgresServer:
         self._folder = tempfile.mkdtemp(prefix="gl-pg-")
         self._own = get_server(self._folder, cleanup_mode="stop")
         url = str(self._own.get_uri())
+        if self._is_durable:
+            return url
         # Durability against a power cut costs time here and proves nothing: these databases live for minutes.
         _run(url, "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off")
         _run(url, "ALTER SYSTEM SET synchronous_commit = off", "SELECT pg_reload_conf()")
@@ -62,6 +69,18 @@ class PostgresServer:
         """Return the server's URL with the database *name*."""
         address, _, options = self.url.partition("?")
         return address.rpartition("/")[0] + f"/{name}" + (f"?{options}" if options else "")
+
+    def kill(self) -> None:
+        """End a server of our own, and every process of it, with SIGKILL: no checkpoint, no goodbye."""
+        found = psutil.Process(self._own.get_pid())
+        family = [found, *found.children(recursive=True)]
+        for process in family:
+            process.kill()
+        psutil.wait_procs(family, timeout=10)
+
+    def start_again(self) -> None:
+        """Start a killed server of our own: it recovers from its log, under the same address."""
+        self._own.ensure_postgres_running()
 
     def stop(self) -> None:
         """End a server of our own and remove its folder."""
