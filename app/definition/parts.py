@@ -161,7 +161,7 @@ class TypeFacts:
 
     *outcomes* never lists ``failed``, which every step can have. *output_fields* is None where they are not known;
     *outputs_of* gives them from a config that was found right. *step_refs* names the config fields whose text (or
-    texts) must be the id of a step that comes before.
+    texts) must be the id of a step that comes before. *label* is what people call the type.
     """
 
     type: str
@@ -170,6 +170,7 @@ class TypeFacts:
     output_fields: frozenset[str] | None = None
     outputs_of: Callable[[Mapping[str, Any]], frozenset[str] | None] | None = None
     step_refs: tuple[str, ...] = ()
+    label: str = ""
 
     @property
     def has_done(self) -> bool:

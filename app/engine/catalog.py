@@ -59,6 +59,7 @@ def facts() -> dict[str, TypeFacts]:
             output_fields=step.output_fields,
             outputs_of=step.outputs_of,
             step_refs=step.step_refs,
+            label=step.label,
         )
         for name, step in _types.items()
     }

@@ -6,27 +6,9 @@ from typing import Any
 from pydantic import Field
 
 from app.definition.conditions import Condition, ConditionUnclear, evaluate_condition
+from app.definition.sentences import OPERATORS
 from app.engine.contract import Category, Context, Done, Effect, StepError, StepType
 from app.steps.words import Settings, listed, said, shorten
-
-_WORDS = {
-    "eq": "is",
-    "neq": "is not",
-    "gt": "is more than",
-    "gte": "is at least",
-    "lt": "is less than",
-    "lte": "is at most",
-    "in": "is one of",
-    "not_in": "is none of",
-    "contains": "contains",
-    "not_contains": "does not contain",
-    "starts_with": "starts with",
-    "ends_with": "ends with",
-    "is_empty": "is empty",
-    "is_not_empty": "is not empty",
-    "before": "is before",
-    "after": "is after",
-}
 
 
 class Config(Settings):
@@ -71,7 +53,7 @@ def _sentence(tree: object) -> str:
         return f"not: {_sentence(tree['not'])}"
     than = tree.get("than")
     other = listed(than) if isinstance(than, list) else said(than)
-    return f"{said(tree.get('value'), 'nothing')} {_WORDS.get(str(tree.get('op')), 'is')} {other}".strip()
+    return f"{said(tree.get('value'), 'nothing')} {OPERATORS.get(str(tree.get('op')), 'is')} {other}".strip()
 
 
 STEP = StepType(

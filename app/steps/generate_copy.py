@@ -55,7 +55,7 @@ class Config(Settings):
         le=5000,
         title="Longest text",
         description="0 means no limit. Longer texts are written again.",
-        json_schema_extra={"unit": "characters"},
+        json_schema_extra={"unit": "characters", "zero": "no limit"},
     )
     title_max_chars: int = Field(
         default=0,
@@ -63,7 +63,7 @@ class Config(Settings):
         le=300,
         title="Longest headline",
         description="0 means no headline.",
-        json_schema_extra={"unit": "characters"},
+        json_schema_extra={"unit": "characters", "zero": "no headline"},
     )
     context: str | list[str] = Field(
         default="",
