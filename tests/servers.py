@@ -96,11 +96,15 @@ def _run(url: str, *statements: str | sql.Composed) -> None:
 
 
 class RedisServer:
-    """A Redis of our own, kept in memory only; ``stop`` and ``start`` make an outage on the same port."""
+    """A Redis of our own, kept in memory only; ``stop`` and ``start`` make an outage on the same port.
 
-    def __init__(self, *, folder: Path | None = None) -> None:
+    *options* go to its command line: ``RedisServer("--maxmemory", "3mb")``.
+    """
+
+    def __init__(self, *options: str, folder: Path | None = None) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._options = options
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
         self.start()
@@ -109,6 +113,7 @@ class RedisServer:
         """Start it and wait until it accepts connections; its data is what its folder holds, else nothing."""
         command = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--logfile", ""]
         command += ["--dir", str(self._folder), "--appendonly", "yes"] if self._folder else ["--appendonly", "no"]
+        command += self._options
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self._process.stdout is not None
         said = []
@@ -118,6 +123,11 @@ class RedisServer:
                 threading.Thread(target=_drain, args=[self._process.stdout], daemon=True).start()
                 return
         raise RuntimeError("redis-server did not start:\n" + "".join(said))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._process is not None
 
     def stop(self) -> None:
         """End it at once, as a crash would."""
