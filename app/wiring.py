@@ -8,8 +8,8 @@ from flask import Blueprint
 from app.core import events, outbox
 from app.core.settings import Settings
 
-FEATURES = ("accounts", "ai", "files", "notifications", "workflows", "runs", "gallery", "approvals", "home")
-WITH_PAGES = ("accounts", "files", "notifications", "workflows", "runs", "gallery", "approvals", "home")
+FEATURES = ("accounts", "ai", "files", "limits", "notifications", "workflows", "runs", "gallery", "approvals", "home")
+WITH_PAGES = ("accounts", "files", "limits", "notifications", "workflows", "runs", "gallery", "approvals", "home")
 WITH_LISTENERS = ("approvals",)
 
 

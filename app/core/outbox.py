@@ -38,6 +38,7 @@ class OutboxRow(Model):
     fence: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     message_id: Mapped[str] = mapped_column(sa.String(200), default="")
     sent_at: Mapped[datetime | None]
+    is_account: Mapped[bool] = mapped_column(default=False)  # about a sign-in: leaves while sending is held
     created_at: Mapped[datetime]
 
     __table_args__ = (
@@ -52,6 +53,29 @@ class OutboxRow(Model):
     )
 
 
+class SendingHold(Model):
+    """A workspace that sends nothing now: what would leave waits, in order. The row's end is the hold's end."""
+
+    __tablename__ = "sending_hold"
+
+    workspace_id: Mapped[str] = mapped_column(
+        sa.ForeignKey("workspace.id", ondelete="CASCADE"), primary_key=True
+    )
+    by: Mapped[str] = mapped_column(sa.String(254))
+    at: Mapped[datetime]
+
+
+def is_held(workspace_id: Any) -> sa.ColumnElement[bool]:
+    """Return the condition that a workspace (an id or a column with one) sends nothing now."""
+    hold = table(SendingHold)
+    return sa.exists().where(hold.c.workspace_id == workspace_id)
+
+
+def _may_leave() -> sa.ColumnElement[bool]:
+    row = table(OutboxRow)
+    return sa.or_(row.c.is_account, sa.not_(is_held(row.c.workspace_id)))
+
+
 def post(
     session: Session,
     *,
@@ -63,8 +87,12 @@ def post(
     workspace_id: str | None = None,
     run_id: str | None = None,
     step_run_id: str | None = None,
+    is_account: bool = False,
 ) -> str:
-    """Put one message into the outbox in the caller's transaction; return its id. Twice under one key raises."""
+    """Put one message into the outbox in the caller's transaction; return its id. Twice under one key raises.
+
+    *is_account* is for what a person needs to sign in (a set-up, a new password): it leaves while sending is held.
+    """
     moment = clock.now()
     row = OutboxRow(
         id=new_id(),
@@ -76,6 +104,7 @@ def post(
         recipient=recipient,
         subject=subject[:300],
         content=content,
+        is_account=is_account,
         due_at=moment,
         created_at=moment,
     )
@@ -139,12 +168,15 @@ FIRST_DELAY_S, LONGEST_DELAY_S = 15.0, 3600.0
 
 
 def due(session: Session, *, limit: int = 200) -> list[str]:
-    """Return the rows that are due and push each 10 s on, so that two askers do not both take one."""
+    """Return the rows that are due and push each 10 s on, so that two askers do not both take one.
+
+    What a workspace holds stays due: it leaves in its order when the hold ends.
+    """
     row = table(OutboxRow)
     ids = (
         sa.select(row.c.id)
-        .where(row.c.due_at <= moment())
-        .order_by(row.c.due_at)
+        .where(row.c.due_at <= moment(), _may_leave())
+        .order_by(row.c.due_at, row.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
@@ -181,7 +213,7 @@ def _claim(engine: Engine, row_id: str, owner: str) -> OutboxRow | None:
     free = sa.or_(OutboxRow.lease_until.is_(None), OutboxRow.lease_until < moment())
     statement = (
         sa.update(OutboxRow)
-        .where(OutboxRow.id == row_id, OutboxRow.due_at.is_not(None), free)
+        .where(OutboxRow.id == row_id, OutboxRow.due_at.is_not(None), free, _may_leave())
         .values(
             lease_owner=owner,
             lease_until=moment(LEASE_S),

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import changed, moment, table
 from app.core.ids import new_id
+from app.core.outbox import is_held
 from app.engine.enums import RUN_OPEN, Effect, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Run, RunLog, StepRun, WaitRow
 from app.engine.planner import HINT_AGAIN_S, Key, Result
@@ -388,6 +389,14 @@ _claimable = sa.or_(
     sa.and_(step_run.c.status == StepStatus.RUNNING, step_run.c.lease_until < moment()),
 )
 _run_is_working = sa.exists().where(run.c.id == step_run.c.run_id, run.c.status.in_(WORKING))
+
+
+
+def _may_leave(step: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition that a step may begin as far as its workspace lets things leave the house."""
+    return sa.or_(step.c.effect != Effect.SENDS.value, sa.not_(is_held(step.c.workspace_id)))
+
+
 _claim_values = {
     "status": StepStatus.RUNNING.value,
     "fence": step_run.c.fence + 1,
@@ -412,7 +421,7 @@ _claimed = (
 )
 _claim_one = (
     sa.update(step_run)
-    .where(step_run.c.id == sa.bindparam("b_id"), _claimable, _run_is_working)
+    .where(step_run.c.id == sa.bindparam("b_id"), _claimable, _run_is_working, _may_leave(step_run))
     .values(_claim_values)
     .returning(*_claimed)
 )
@@ -426,6 +435,7 @@ _claim_sibling = (
             _other.c.run_id == sa.bindparam("b_run_id"),
             _other.c.status == StepStatus.PENDING,
             _other.c.effect.in_(sa.bindparam("b_effects", expanding=True)),
+            _may_leave(_other),
         )
         .order_by(_other.c.created_at, _other.c.id)
         .limit(1)
@@ -456,7 +466,12 @@ def claim_sibling(
 
 _outward_line = (
     sa.select(step_run.c.id)
-    .where(step_run.c.status == StepStatus.PENDING, step_run.c.effect != "none", _run_is_working)
+    .where(
+        step_run.c.status == StepStatus.PENDING,
+        step_run.c.effect != "none",
+        _run_is_working,
+        _may_leave(step_run),
+    )
     .order_by(step_run.c.created_at, step_run.c.id)
     .limit(sa.bindparam("b_limit", type_=sa.Integer()))
 )
@@ -514,6 +529,24 @@ _touch = sa.update(run).where(run.c.id == sa.bindparam("b_run_id")).values(chang
 def touch_run(bind: Bind, run_id: str, **values: Any) -> None:
     """Note that a page of the run would look different now, without waking the planner."""
     bind.execute(_touch.values(**values) if values else _touch, {"b_run_id": run_id})
+
+
+def wake_held(bind: Bind, workspace_id: str) -> list[str]:
+    """Let the steps that a hold on sending kept back be hinted at once; return their runs, the oldest first."""
+    held = (
+        sa.update(step_run)
+        .where(
+            step_run.c.workspace_id == workspace_id,
+            step_run.c.status == StepStatus.PENDING,
+            step_run.c.effect == Effect.SENDS.value,
+        )
+        .values(hinted_at=None)
+        .returning(step_run.c.run_id)
+    )
+    runs = sorted({row.run_id for row in bind.execute(held)})
+    for run_id in runs:
+        wake_run(bind, run_id)
+    return runs
 
 
 def set_control(bind: Bind, run_id: str, *, to: RunStatus, only_from: Iterable[RunStatus]) -> bool:

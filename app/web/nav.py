@@ -67,6 +67,7 @@ SECTIONS = {
     "home.help": "help",
     "home.more": "more",
     "files.images": "files",
+    "limits": "accounts",
     "notifications": "accounts",
 }
 

@@ -25,6 +25,8 @@ class Visitor(Protocol):
     @property
     def theme(self) -> str: ...  # noqa: D102
     @property
+    def is_sending_held(self) -> bool: ...  # noqa: D102
+    @property
     def csrf(self) -> str: ...  # noqa: D102
 
     def may(self, permission: str) -> bool: ...  # noqa: D102

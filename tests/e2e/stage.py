@@ -34,6 +34,7 @@ from app.features.approvals.models import Approval, Approver
 from app.features.files import service as files
 from app.features.files.models import Document, Image
 from app.features.gallery import service as gallery
+from app.features.limits import service as limits
 from app.features.notifications import service as notifications
 from app.features.runs.service import Actor
 from app.features.workflows.models import Workflow
@@ -215,6 +216,7 @@ def _error(session: Session) -> Scene:
     scene.refs["mail"] = _mail(
         session, scene, "parked", subject="Your ads are ready", error="550 5.1.1 There is no such mailbox."
     )
+    limits.hold_sending(session, scene.workspace_id, by=scene.name, by_id=scene.user_id)
     gallery.keep_answers(
         session, workspace_id=scene.workspace_id, user_id=scene.user_id, slug=SLUG,
         answers={"offer": "", "ends": "soon", "copies": "many", "landing_url": "northfield", "approver": "Bob"},

@@ -192,6 +192,7 @@ PAGES: dict[str, Pages | str] = {
         empty=_bare("/settings/outbox/{mail}"), one="/settings/outbox/{mail}", full="/settings/outbox/{mail}",
         error=["/settings/outbox/{mail}", f"/settings/outbox/{NOWHERE}"],
     ),
+    "/settings/sending": Pages(*["/settings/sending"] * 4),
     "/setup/<token>": Pages(
         empty=_guest("/setup/{setup}", "unowned"), one=_guest("/setup/{setup}", "unowned"),
         full=_guest("/setup/{setup}", "unowned"),

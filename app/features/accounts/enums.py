@@ -17,7 +17,7 @@ class Permission(StrEnum):
     LAUNCH = "launch"  # start, pause, resume, stop runs
     APPROVE = "approve"  # decide what one is asked
     BUILD = "build"  # create and change workflows and templates
-    MANAGE = "manage"  # people, settings, outbox
+    MANAGE = "manage"  # people, settings, limits, outbox
     SEE = "see"  # read runs and documents of the workspace
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.core.clock import now
 from app.core.ids import token_hash
+from app.core.outbox import is_held
 from app.features.accounts import rules
 from app.features.accounts.enums import LinkKind, Role
 from app.features.accounts.models import Membership, OneTimeLink, SignIn, User, Workspace
@@ -25,6 +26,7 @@ class Who:
     workspace_name: str
     timezone: str
     theme: str
+    is_sending_held: bool
     csrf: str
     seen_at: datetime
     token_hash: str
@@ -57,7 +59,7 @@ def who(session: Session, token: str) -> Who | None:
     """Return whose session *token* opens; None when it is unknown, idle or old for too long, or the person has left."""
     moment, digest = now(), token_hash(token)
     row = session.execute(
-        sa.select(SignIn, User, Workspace, Membership.role)
+        sa.select(SignIn, User, Workspace, Membership.role, is_held(Workspace.id))
         .join(User, User.id == SignIn.user_id)
         .join(Workspace, Workspace.id == SignIn.workspace_id)
         .join(Membership, (Membership.user_id == User.id) & (Membership.workspace_id == Workspace.id))
@@ -70,11 +72,11 @@ def who(session: Session, token: str) -> Who | None:
     ).one_or_none()
     if row is None:
         return None
-    opened, user, workspace, role = row
+    opened, user, workspace, role, is_sending_held = row
     return Who(
         user_id=user.id, name=user.name, email=user.email, role=Role(role), workspace_id=workspace.id,
         workspace_name=workspace.name, timezone=workspace.timezone, theme=user.theme, csrf=opened.csrf,
-        seen_at=opened.seen_at, token_hash=digest,
+        seen_at=opened.seen_at, token_hash=digest, is_sending_held=is_sending_held,
     )  # fmt: skip
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.core import outbox
 from app.definition.lanes import Layout
 from app.engine.enums import Effect, RunStatus, StepStatus
 from app.engine.models import Call, Run, StepRun, WaitRow
@@ -79,7 +81,10 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     calls = queries.calls(session, run.id)
     waits = queries.waits(session, run.id)
     people = trace.called(queries.names_by_email(session, run.workspace_id, trace.people_of(waits)), me)
-    recorded = trace.Recorded(definition, run.inputs, run.facts, rows, calls, waits, people, zone)
+    is_held = any(row.status == StepStatus.PENDING and row.effect == Effect.SENDS for row in rows) and bool(
+        session.scalar(sa.select(outbox.is_held(run.workspace_id)))
+    )
+    recorded = trace.Recorded(definition, run.inputs, run.facts, rows, calls, waits, people, zone, is_held)
     entries = trace.trace(recorded, now)
     arrived = arriving.arriving(
         entries,
@@ -238,7 +243,7 @@ def _said(
         case RunStatus.QUEUED:
             return chip, "In line. It starts as soon as a worker is free.", "You can close this page meanwhile."
         case RunStatus.RUNNING:
-            return chip, _working(entries), _next(entries)
+            return _running(chip, entries)
         case RunStatus.WAITING:
             return _waiting(entries, zone, now)
         case RunStatus.NEEDS_ATTENTION:
@@ -265,6 +270,15 @@ def _said(
             return chip, "Stopped. What was finished is kept, nothing more will happen.", made
         case _:
             return chip, "This run failed.", made
+
+
+def _running(chip: Chip, entries: Sequence[Entry]) -> tuple[Chip, str, str]:
+    """Say what is being done, or what keeps it from being done."""
+    held = next((entry for entry in entries if entry.note == trace.HELD_NOTE), None)
+    if held is not None and not any(entry.is_under_way for entry in entries):
+        said = f"{trace.HELD}: {trace.HELD_NOTE}."
+        return held.chip, said, "It goes on by itself when an owner switches sending on again."
+    return chip, _working(entries), _next(entries)
 
 
 def _working(entries: Sequence[Entry]) -> str:

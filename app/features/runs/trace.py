@@ -23,13 +23,14 @@ from app.definition.values import (
     resolve,
 )
 from app.engine import catalog, retry
-from app.engine.enums import Category, StepStatus
+from app.engine.enums import Category, Effect, StepStatus
 from app.engine.models import Call, StepRun, WaitRow
 from app.features.runs.words import clipped, listed, moment
 from app.web.filters import duration, plural
 
 MOST_CHARS = 600
 YOU = "you"
+HELD, HELD_NOTE = "Held", "sending is switched off for this workspace"
 _CHOICE = re.compile(r"[a-z]+(_[a-z]+)+")
 _SIDE_OUTCOMES = frozenset({"no", "rejected", "expired", "failed"})
 
@@ -111,6 +112,7 @@ class Recorded:
     waits: Sequence[WaitRow] = ()
     people: Mapping[str, str] = ()  # type: ignore[assignment]  # e-mail → name; an empty tuple has no names
     zone: str = "UTC"
+    is_sending_held: bool = False
 
 
 def trace(recorded: Recorded, now: datetime) -> list[Entry]:
@@ -253,6 +255,8 @@ class _Reading:
                 return chip, said, "" if said == chip.word else said[0].lower() + said[1:]
             case StepStatus.SKIPPED | StepStatus.CANCELLED:
                 return Chip(kind, icon, word), f"{word}: {row.reason}" if row.reason else word, row.reason
+            case StepStatus.PENDING if self._recorded.is_sending_held and row.effect == Effect.SENDS:
+                return Chip("idle", "player-pause", HELD), f"{HELD}: sending is off", HELD_NOTE
             case StepStatus.PENDING:
                 return Chip(kind, icon, "In line"), "In line", ""
             case _:
