@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.features.gallery import library
 from tests.cli.conftest import Greenlight, Said
 
 pytestmark = pytest.mark.xdist_group("house of the terminal")
@@ -15,7 +16,7 @@ RUN_KEYS = set(
     "id number label test status progress eta_s workflow inputs steps documents outputs error cost_microusd tokens"
     " trigger started_by parent_run_id created_at started_at finished_at".split()
 )
-TEMPLATES = ["facebook-ads-campaign", "instagram-carousel", "new-lead-follow-up", "used-vehicle-listing-copy"]
+TEMPLATES = sorted(path.stem for path in library.FOLDER.glob("*.yaml"))
 
 
 def test_the_main_job_from_launch_over_a_decision_to_the_end(greenlight: Greenlight) -> None:

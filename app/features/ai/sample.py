@@ -5,7 +5,7 @@ them can be tried for real. No time is spent and nothing is paid.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from app.engine.contract import TextRequest
+from app.features.ai import sample_forms
 
 LABEL = "Sample"
 ROOMY = 1200  # characters where nobody set a limit
@@ -42,7 +43,7 @@ _DETAIL_KEYS = (
 _NAME_KEYS = ("customer_name", "lead_name", "first_name", "customer", "name")
 _LONG_KEYS = ("points", "standout", "notes", "facts", "brief")
 _HIDDEN = re.compile(
-    r"(approver|mail|url|link|phone|vin|token|password|count|tone|voice|stock|people)", re.IGNORECASE
+    r"(approver|mail|url|link|phone|vin|token|password|count|tone|voice|stock|people|inventory|owners)", re.IGNORECASE
 )
 
 
@@ -79,15 +80,19 @@ def write(request: TextRequest) -> dict[str, Any]:
 def _texts(request: TextRequest, facts: _Facts, numbers: range) -> Iterator[dict[str, str]]:
     most = int(request.sample.get("max_chars") or 0) or ROOMY
     title_most = int(request.sample.get("title_max_chars") or 0)
-    make, named = _maker(request.prompt), _named(request.prompt)
+    kind, make, named = sample_forms.kind_of(request.prompt), _maker(request.prompt), _named(request.prompt)
     for number in numbers:
         label = f"{LABEL} {number}: "
-        title = (
-            fit(label + _title(facts, number, title_most - len(label), named), title_most)
-            if title_most
-            else ""
-        )
-        yield {"title": title, "text": make(facts, number, most)}
+        told = sample_forms.Told(facts.subject, facts.name, request.sample.get("facts") or {}, number)
+        text = _stack(_labelled(label, kind.form(told)), most) if kind else make(facts, number, most)
+        title = kind.title(told) if kind else ""
+        title = title or _title(facts, number, title_most - len(label), named)
+        yield {"title": fit(label + title, title_most) if title_most else "", "text": text}
+
+
+def _labelled(label: str, lines: Iterable[str]) -> list[str]:
+    first, *rest = lines
+    return [label + first, *rest]
 
 
 # --- what is asked for ---
@@ -100,11 +105,10 @@ _KINDS: tuple[tuple[str, str], ...] = (
     (r"listing|description of (a|an|the|this) .{0,30}(vehicle|car|truck)|vehicle description", "listing"),
     (r"caption|carousel|instagram", "caption"),
 )
-_TASK = 120  # characters of a prompt that say what is wanted; after them come the run's own answers
 
 
 def _maker(prompt: str) -> Callable[["_Facts", int, int], str]:
-    task = prompt[:_TASK].lower()
+    task = prompt[: sample_forms.TASK].lower()
     kind = next((kind for words, kind in _KINDS if re.search(rf"\b({words})\b", task)), "advertisement")
     makers = {"points": _points, "slide": _slide, "letter": _letter, "listing": _listing, "caption": _caption}
     return makers.get(kind, _advertisement)
@@ -123,7 +127,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
 
 
 def _named(prompt: str) -> str:
-    task = prompt[:_TASK].lower()
+    task = prompt[: sample_forms.TASK].lower()
     return next((name for words, name in _NAMES if re.search(rf"\b({words})\b", task)), "")
 
 

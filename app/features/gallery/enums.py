@@ -10,7 +10,9 @@ class Category(StrEnum):
     SERVICE = "back-to-service"
     ADS = "paid-ads"
     SOCIAL = "social"
-    WORDS = "e-mail-and-blog"
+    BLOG = "blog"
+    EMAIL = "e-mail"
+    REPUTATION = "reputation"
 
     @property
     def label(self) -> str:
@@ -23,7 +25,9 @@ _LABELS = {
     Category.SERVICE: "Bring them back to service",
     Category.ADS: "Paid ads",
     Category.SOCIAL: "Social",
-    Category.WORDS: "E-mail and blog",
+    Category.BLOG: "Blog",
+    Category.EMAIL: "E-mail",
+    Category.REPUTATION: "Reputation",
 }
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from app.core.settings import Settings
 from app.engine.contract import ImageRequest, TextRequest
-from app.features.ai import sample_pictures, service
+from app.features.ai import sample_forms, sample_pictures, service
 from app.steps.generate_copy import Texts
 
 FACTS = {
@@ -183,3 +183,39 @@ def test_it_says_that_it_is_the_sample_writer() -> None:
         service.make_image(ImageRequest("p"), key="k", timeout_s=1, as_sample=True).model == "Sample writer"
     )
     assert service.model_name("text") == "m"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "facts", "title", "words"),
+    [
+        ("Write a blog article: tires", {"topic": "Tires", "sources": "171 of 212"}, "Tires", "171 of 212"),
+        ("Write a reply to a public review", {"stars": 2, "contact": "Ask for Tom"}, "Reply", "Ask for Tom"),
+        ("Write a list of findings for an ad", {"rules": "3.1 Full name"}, "Findings", "“3.1 Full name”"),
+        (
+            "Write a list of price moves for used cars",
+            {"inventory": "stock,vehicle,days,price,cost,market\nP1,Ford Explorer,91,19450,17800,18100"},
+            "Price moves",
+            "P1 Ford Explorer, 91 days, $19,450 → $18,450: toward the market price of $18,100",
+        ),
+        (
+            "Write a listing description of a vehicle that has stood for a while",
+            {"inventory": "stock,vehicle,days\nP1,Ford Explorer,91\nP2,Kia Soul,99"},
+            "P2 Kia Soul",
+            "Kia Soul: worth a second look.",
+        ),
+    ],
+)  # fmt: skip
+def test_longer_texts_read_like_what_was_asked_for(
+    prompt: str, facts: dict[str, object], title: str, words: str
+) -> None:
+    (text,) = write(prompt, facts=facts, count=1, max_chars=900, title_max_chars=60)
+    assert text["title"] == f"Sample 1: {title}"
+    assert words in text["text"]
+
+
+def test_every_kind_of_longer_text_can_be_written_without_answers() -> None:
+    for kind in sample_forms._KINDS:
+        prompt = "Write " + kind.words.partition("|")[0]
+        texts = write(prompt, facts={}, count=5, max_chars=300, title_max_chars=60)
+        assert len({text["text"] for text in texts}) == 5
+        assert all(text["title"].startswith("Sample") and len(text["text"]) <= 300 for text in texts)

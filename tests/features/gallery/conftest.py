@@ -21,7 +21,7 @@ def step_types() -> None:
 
 @pytest.fixture
 def cast(app: Flask) -> Cast:
-    """Alice, Bob and Charlie, and the four templates."""
+    """Alice, Bob and Charlie, and the product's templates."""
     people = enter(app)
     with app.app_context():
         service.seed_templates(db.session())

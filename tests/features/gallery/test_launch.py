@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app.core.db import db
 from app.engine.models import Run
-from app.features.gallery import service
+from app.features.gallery import library, service
 from app.features.gallery.models import LaunchDraft
 from app.features.workflows.models import Workflow
 from tests.cast import Cast, Person
@@ -59,10 +59,10 @@ def test_each_page_asks_one_group_with_label_help_and_defaults(cast: Cast) -> No
     assert first.index('for="q_offer"') < first.index('id="q_offer-help"') < first.index('id="q_offer"')
 
 
-@pytest.mark.parametrize("slug", ["instagram-carousel", "new-lead-follow-up", "used-vehicle-listing-copy"])
+@pytest.mark.parametrize("slug", [path.stem for path in library.FOLDER.glob("*.yaml")])
 def test_every_template_can_be_asked_for_on_all_its_pages(cast: Cast, slug: str) -> None:
     browser = cast.browser(cast.alice)
-    for number in (1, 2, 3):
+    for number in (1, 2, 3, 4):
         page = Page(browser.get(f"/gallery/{slug}/launch?page={number}").text)
         assert page.faults == []
 

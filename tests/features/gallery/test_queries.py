@@ -12,14 +12,14 @@ from app.core import clock
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.models import Run
 from app.features.files import service as files
-from app.features.gallery import queries, service
+from app.features.gallery import library, queries, service
 from app.features.gallery.enums import Category, Sort
 from app.features.runs.service import Actor
 from tests.cast import Cast
 from tests.factories import Story, story
 
 FACEBOOK = "facebook-ads-campaign"
-SLUGS = [FACEBOOK, "instagram-carousel", "new-lead-follow-up", "used-vehicle-listing-copy"]
+SLUGS = sorted(path.stem for path in library.FOLDER.glob("*.yaml"))
 
 
 def _ended(
@@ -56,6 +56,10 @@ def _ended(
     run.due_at = None
     session.flush()
     return told
+
+
+def _names() -> dict[str, str]:
+    return {file.slug: file.name for file in library.ours()}
 
 
 def _facts(session: Session, cast: Cast) -> queries.CardFacts:
@@ -125,19 +129,28 @@ def test_templates_are_found_by_words_and_category_and_stand_in_order(cast: Cast
     def found(**options: Any) -> list[str]:
         return [template.slug for template in queries.templates(session, cast.alice.workspace_id, **options)]
 
-    assert found() == SLUGS
+    assert found() == sorted(SLUGS, key=lambda slug: _names()[slug].lower())
     assert found(text="new car arrived") == [FACEBOOK, "used-vehicle-listing-copy"]
     assert found(text="boat") == []
-    assert found(category="sell-this-car") == SLUGS[2:]
+    assert found(category="sell-this-car") == [
+        "aged-inventory-price-move",
+        "new-lead-follow-up",
+        "trade-in-offer-follow-up",
+        "used-vehicle-listing-copy",
+    ]
     assert found(text="facebook", category="social") == []
     newest = session.scalars(sa.select(queries.Template).where(queries.Template.slug == SLUGS[1])).one()
     newest.updated_at = clock.now() + timedelta(hours=1)
     session.flush()
     assert found(sort=Sort.NEWEST)[0] == SLUGS[1]
     assert queries.category_counts(session, cast.alice.workspace_id) == {
-        Category.SELL: 2,
-        Category.ADS: 1,
+        Category.SELL: 4,
+        Category.SERVICE: 1,
+        Category.ADS: 3,
         Category.SOCIAL: 1,
+        Category.BLOG: 1,
+        Category.EMAIL: 1,
+        Category.REPUTATION: 1,
     }
 
 

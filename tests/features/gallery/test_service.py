@@ -39,7 +39,7 @@ def _newer(**changes: Any) -> list[library.TemplateFile]:
 
 def test_seeding_again_changes_nothing(cast: Cast, session: Session) -> None:
     assert service.seed_templates(session) == 0
-    assert session.scalar(sa.select(sa.func.count()).select_from(Template)) == 4
+    assert session.scalar(sa.select(sa.func.count()).select_from(Template)) == len(library.ours())
 
 
 def test_a_newer_file_replaces_the_template_and_an_older_one_does_not(cast: Cast, session: Session) -> None:
@@ -129,7 +129,7 @@ def test_a_workspaces_own_template_stands_before_ours_of_the_same_slug(cast: Cas
     session.flush()
     assert queries.template(session, cast.alice.workspace_id, FACEBOOK).name == "Our own"
     assert queries.template(session, cast.charlie.workspace_id, FACEBOOK).name == "Facebook Ads Campaign"
-    assert len(queries.templates(session, cast.alice.workspace_id)) == 4
+    assert len(queries.templates(session, cast.alice.workspace_id)) == len(library.ours())
 
 
 def _draft(session: Session, cast: Cast, answers: dict[str, Any]) -> LaunchDraft:
