@@ -130,7 +130,7 @@ def _comparison(told: Told) -> Iterator[str]:
 def _recall_mail(told: Told) -> Iterator[str]:
     yield f"Hello {{name}}, your vehicle is part of recall {told.text('campaign')}: {told.text('what')}."
     yield from told.lines("facts", 3)
-    yield f"The repair is free of charge. Book it at {told.text('booking_url', 'our desk')} or call {told.text('phone')}."
+    yield f"It is repaired free of charge. Book at {told.text('booking_url', 'our desk')} or call {told.text('phone')}."
     yield "We lend you a car meanwhile." if told.answers.get("loaner") else ""
     yield "Your service team"
 
