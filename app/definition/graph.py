@@ -15,6 +15,8 @@ RUN_NAMES = frozenset(
     "id number label test url inputs started_by started_at created_at workflow workspace version trigger".split()
 )
 
+SIDE_OUTCOMES = frozenset(("no", "rejected", "expired", "failed", "block"))  # not the usual way on
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:

@@ -6,15 +6,13 @@ just above its target, so it never crosses a box, and its label stands in the ch
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.definition.graph import Edge, edges, topological_order
+from app.definition.graph import SIDE_OUTCOMES, Edge, edges, topological_order
 from app.definition.parts import Definition
 from app.definition.problems import listed
 from app.definition.text_width import cut_to_fit, width
-
-SIDE_OUTCOMES = frozenset(("no", "rejected", "expired", "failed", "block"))
 
 Point = tuple[float, float]
 
@@ -38,6 +36,8 @@ class Geometry:
     bottom: float = 12
     corner: float = 8
     track: float = 6
+    aside: float = 84
+    plus: float = 12
 
 
 RUN = Geometry()
@@ -67,15 +67,35 @@ class EdgePath:
 
     Edges between the same two steps share one line; the first of them carries the label of all. *label* is "" for
     ``done``; *label_x*, *label_y* are the middle of its pill of *label_w* × *label_h*. *plus_x*,
-    *plus_y* are the middle of the builder's "+".
+    *plus_y* are the middle of the builder's "+", which stands for all *outcomes* of the line.
     """
 
     source: str
     outcome: str
     target: str
+    outcomes: tuple[str, ...]
     d: str
     head: str
     points: tuple[Point, ...]
+    label: str
+    label_x: float
+    label_y: float
+    label_w: float
+    label_h: float
+    plus_x: float
+    plus_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """Place the way on by an outcome that leads nowhere yet: a dashed line *d* with a "+" at its end.
+
+    *outcomes* are several only where a step has more free ones than there is room for. *label* is "" for ``done``.
+    """
+
+    source: str
+    outcomes: tuple[str, ...]
+    d: str
     label: str
     label_x: float
     label_y: float
@@ -103,11 +123,18 @@ class Layout:
     lanes: tuple[Lane, ...]
     width: float
     height: float
+    stubs: tuple[Stub, ...] = ()
 
 
-def layout(definition: Definition, geometry: Geometry = RUN) -> Layout:
-    """Place every step and edge; edges from unknown steps, and those that close a cycle, are left out."""
-    grid = _Grid(definition)
+def layout(
+    definition: Definition, geometry: Geometry = RUN, *, outcomes: Mapping[str, Sequence[str]] | None = None
+) -> Layout:
+    """Place every step and edge; edges from unknown steps, and those that close a cycle, are left out.
+
+    *outcomes* (of each step, by id) is for the builder: every line then has room for its "+", and every outcome that
+    leads nowhere has a stub.
+    """
+    grid = _Grid(definition, outcomes)
     lines = _route(grid)
     drawing = _Drawing(grid, lines, geometry)
     count = 1 + max([*grid.lane.values(), *(line.channel for line in lines)], default=0)
@@ -119,6 +146,7 @@ def layout(definition: Definition, geometry: Geometry = RUN) -> Layout:
         ),
         width=drawing.left(count) - geometry.lane_gap + geometry.left,
         height=drawing.height(),
+        stubs=tuple(drawing.stubs()),
     )
 
 
@@ -134,8 +162,14 @@ def _lane_label(number: int, count: int) -> str:
 class _Grid:
     """Give every step a row (its longest way from the start) and a lane."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, outcomes: Mapping[str, Sequence[str]] | None) -> None:
         ids = topological_order(definition)
+        self.has_plus = outcomes is not None
+        followed = {(edge.source, edge.outcome) for edge in edges(definition)}
+        self.free = {
+            step: tuple(each for each in (outcomes or {}).get(step, ()) if (step, each) not in followed)
+            for step in ids
+        }
         place = {step: number for number, step in enumerate(ids)}
         self.edges = [
             edge
@@ -239,7 +273,7 @@ def _fits(grid: _Grid, used: dict[tuple[int, int], list[_Line]], line: _Line) ->
         if owner is not None and (grid.row[owner] == row or owner != line.source):
             return False
     return _is_clear(grid, line) and all(
-        _together(line, other, gap)
+        _together(grid, line, other, gap)
         for gap in range(line.start, line.end)
         for other in used.get((gap, line.channel), ())
     )
@@ -249,14 +283,16 @@ def _is_clear(grid: _Grid, line: _Line) -> bool:
     """Tell whether no other box's line starts or ends where this one turns into its channel or out of it."""
     above = grid.taken.get((line.start, line.channel), line.source)
     below = grid.taken.get((line.end, line.channel), line.target)
+    if above != line.source and grid.free[above] and grid.row[above] == line.start:
+        return False
     starts = [] if above == line.source else [edge.target for edge in grid.out_of[above]]
     ends = [] if below == line.target else [edge.source for edge in grid.into[below]]
     return all(target == line.target for target in starts) and all(source == line.source for source in ends)
 
 
-def _together(one: _Line, other: _Line, gap: int) -> bool:
-    """Tell whether two lines may run as one there: same start or same end, and no label to mistake."""
-    labelled = any(line.label and line.start == gap for line in (one, other))
+def _together(grid: _Grid, one: _Line, other: _Line, gap: int) -> bool:
+    """Tell whether two lines may run as one there: same start or same end, and no label or "+" to mistake."""
+    labelled = any((line.label or grid.has_plus) and line.start == gap for line in (one, other))
     return not labelled and (one.target == other.target or one.source == other.source)
 
 
@@ -268,9 +304,11 @@ class _Drawing:
         self._grid = grid
         self._lines = lines
         self._geometry = geometry
-        self._splits = self._tracks((line.start, line.source, line.channel) for line in lines)
+        aside = [(grid.row[step], step) for step in grid.free if any(x for _, x in self._free(step))]
+        self._splits = self._tracks(((line.start, line.source, line.channel) for line in lines), aside)
         self._joins = self._tracks((line.end - 1, line.target, line.channel) for line in lines)
         self._labelled = {line.start for line in lines if line.label}
+        self._labelled |= {grid.row[step] for step, free in grid.free.items() if free not in ((), ("done",))}
         self._tops = [geometry.top]
         for gap in range(grid.rows - 1):
             self._tops.append(self._tops[-1] + geometry.node_h + self._gap(gap))
@@ -279,7 +317,9 @@ class _Drawing:
         return self._geometry.left + lane * (self._geometry.node_w + self._geometry.lane_gap)
 
     def height(self) -> float:
-        return self._tops[-1] + self._geometry.node_h + self._geometry.bottom
+        last = self._grid.rows - 1
+        has_stub = any(free and self._grid.row[step] == last for step, free in self._grid.free.items())
+        return self._under(last) + (self._gap(last) if has_stub else self._geometry.bottom)
 
     def nodes(self, definition: Definition) -> Iterator[Node]:
         grid, size = self._grid, self._geometry
@@ -303,30 +343,78 @@ class _Drawing:
         lines = {(line.source, line.target): line for line in self._lines}
         for edge in self._grid.edges:
             line = lines[edge.source, edge.target]
-            label = line.label if edge.outcome == line.outcomes[0] else ""
-            yield self._path(line, edge.outcome, cut_to_fit(label, self._geometry.node_w - 30, 12))
+            yield self._path(line, edge.outcome, self._label(line) if edge.outcome == line.outcomes[0] else "")
+
+    def stubs(self) -> Iterator[Stub]:
+        size = self._geometry
+        for step in self._grid.free:
+            row = self._grid.row[step]
+            middle, under = self._middle(self._grid.lane[step]), self._under(row)
+            split = under + size.split + size.track * self._splits.get((row, step), 0)
+            for outcomes, aside in self._free(step):
+                said = outcomes[0] if len(outcomes) == 1 else f"{len(outcomes)} more"
+                label = cut_to_fit("" if outcomes == ("done",) else said, size.aside - 26, 12)
+                x, plus_y = middle + aside, self._plus_y(row)
+                way: list[Point] = [(middle, under), (x, plus_y - size.plus)]
+                if aside:
+                    way[1:1] = [(middle, split), (x, split)]
+                yield Stub(
+                    source=step,
+                    outcomes=outcomes,
+                    d=_rounded(way, size.corner),
+                    label=label,
+                    label_x=x,
+                    label_y=self._label_y(row),
+                    label_w=round(width(label, 12) + 18, 1),
+                    label_h=size.label_h,
+                    plus_x=x,
+                    plus_y=plus_y,
+                )
+
+    def _free(self, step: str) -> Iterator[tuple[tuple[str, ...], float]]:
+        """Yield the free outcomes of a step and how far from its middle each goes: below it only where no line is."""
+        free, size = self._grid.free[step], self._geometry
+        aside = size.aside
+        places = [aside, -aside] if self._grid.out_of[step] else [0, aside, -aside]
+        for number, place in enumerate(places[: len(free)]):
+            is_last = number == len(places) - 1
+            yield (free[number:] if is_last else free[number : number + 1]), place
+
+    def _label(self, line: _Line) -> str:
+        if not self._grid.free[line.source]:
+            return cut_to_fit(line.label, self._geometry.node_w - 30, 12)
+        short = line.label if len(line.outcomes) == 1 else f"{line.outcomes[0]} + {len(line.outcomes) - 1}"
+        return cut_to_fit(short, self._geometry.aside - 18, 12)
 
     def _path(self, line: _Line, outcome: str, label: str) -> EdgePath:
         size = self._geometry
         points = tuple(self._points(line))
         x, tip = points[-1][0], points[-1][1] + 5
-        under = self._under(line.start) + self._extra(self._splits, line.start)
-        labelled = line.start in self._labelled
         return EdgePath(
             source=line.source,
             outcome=outcome,
             target=line.target,
+            outcomes=line.outcomes,
             d=_rounded(points, size.corner),
             head=f"M{_n(x - 5)} {_n(tip - 7)}h10l-5 7z",
             points=points,
             label=label,
             label_x=self._middle(line.channel),
-            label_y=under + size.label_drop + size.label_h / 2,
+            label_y=self._label_y(line.start),
             label_w=round(width(label, 12) + 18, 1),
             label_h=size.label_h,
             plus_x=self._middle(line.channel),
-            plus_y=under + (size.label_drop + size.label_h + 14 if labelled else 25),
+            plus_y=self._plus_y(line.start),
         )
+
+    def _label_y(self, row: int) -> float:
+        size = self._geometry
+        return self._under(row) + self._extra(self._splits, row) + size.label_drop + size.label_h / 2
+
+    def _plus_y(self, row: int) -> float:
+        size = self._geometry
+        drop = size.label_drop + size.label_h + 14 if row in self._labelled else 25
+        return self._under(row) + self._extra(self._splits, row) + drop
 
     def _points(self, line: _Line) -> Iterator[Point]:
         size = self._geometry
@@ -365,12 +453,15 @@ class _Drawing:
             (track for (place, _), track in tracks.items() if place == gap), default=0
         )
 
-    def _tracks(self, ends: Iterable[tuple[int, str, int]]) -> dict[tuple[int, str], int]:
+    def _tracks(
+        self, ends: Iterable[tuple[int, str, int]], aside: Iterable[tuple[int, str]] = ()
+    ) -> dict[tuple[int, str], int]:
         """Give the level parts of lines in one gap heights of their own where they would lie on each other.
 
-        *ends* are (gap, step, channel); level parts of one step lie together.
+        *ends* are (gap, step, channel); level parts of one step lie together. *aside* (gap, step) are those that go
+        sideways within their own lane too.
         """
-        spans: dict[tuple[int, str], tuple[int, int]] = {}
+        spans = {(gap, step): (self._grid.lane[step], self._grid.lane[step]) for gap, step in aside}
         for gap, step, channel in ends:
             lane = self._grid.lane[step]
             if channel != lane:

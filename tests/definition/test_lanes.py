@@ -1,5 +1,6 @@
 import time
 from itertools import combinations, pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -250,3 +251,74 @@ def test_the_same_definition_gives_the_same_picture(steps: list[dict[str, Any]])
 def test_rows_are_the_longest_way(geometry: Geometry) -> None:
     drawn = draw([step("a"), step("b", "a"), step("c", "b", "a"), step("d", "a")], geometry)
     assert {node.id: node.row for node in drawn.nodes} == {"a": 0, "b": 1, "c": 2, "d": 1}
+
+
+# --- the builder's plus ---
+
+OUTCOMES = {"plain": ("done",), "choice": ("yes", "no"), "review": ("approved", "rejected", "expired"),
+            "many": ("one", "two", "three", "four", "five")}  # fmt: skip
+
+
+def typed_graph(seed: int) -> tuple[list[dict[str, Any]], dict[str, tuple[str, ...]]]:
+    """Make a graph of up to 60 steps whose types have outcomes of their own."""
+    chance = Random(seed)
+    outcomes: dict[str, tuple[str, ...]] = {}
+    steps = []
+    reach = chance.choice([1, 3, 60])
+    for number in range(chance.randint(1, 60)):
+        parents = [chance.randint(max(0, number - reach), number - 1) for _ in range(chance.randint(0, 3)) if number]
+        entries = [f"s{parent}:{chance.choice((*outcomes[f's{parent}'], 'failed'))}" for parent in parents]
+        steps.append(step(f"s{number}", *dict.fromkeys(entries)))
+        outcomes[f"s{number}"] = OUTCOMES[chance.choice(list(OUTCOMES))]
+    return steps, outcomes
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_the_builder_has_a_plus_for_every_way_and_nothing_lies_on_anything(block: int) -> None:
+    """1,000 random graphs in all."""
+    for seed in range(block * 250, block * 250 + 250):
+        steps, outcomes = typed_graph(seed)
+        drawn = layout(Definition.model_validate(workflow(*steps)), BUILDER, outcomes=outcomes)
+        check_builder(drawn, outcomes)
+
+
+def check_builder(drawn: Layout, outcomes: dict[str, tuple[str, ...]]) -> None:
+    lines = [edge for edge in drawn.edges if edge.outcome == edge.outcomes[0]]
+    ways = {(edge.source, each) for edge in lines for each in edge.outcomes}
+    assert ways == {(edge.source, edge.outcome) for edge in drawn.edges}
+    free = {(stub.source, each) for stub in drawn.stubs for each in stub.outcomes}
+    assert free == {(key, each) for key, known in outcomes.items() for each in known} - ways
+    pluses = [(each.plus_x - 12, each.plus_y - 12, 24, 24) for each in (*lines, *drawn.stubs)]
+    labels = [label_box(each) for each in (*lines, *drawn.stubs) if each.label]
+    boxes = [box(node) for node in drawn.nodes]
+    everything = sorted([*pluses, *labels, *boxes], key=lambda each: each[1])
+    for number, one in enumerate(everything):
+        for other in everything[number + 1 :]:
+            if other[1] >= one[1] + one[3]:
+                break
+            assert not overlap(one, other)
+    for x, y, w, h in everything:
+        assert 0 <= x <= x + w <= drawn.width
+        assert 0 <= y <= y + h <= drawn.height
+
+
+def test_free_outcomes_have_stubs_beside_what_is_connected() -> None:
+    steps = [step("check"), step("mail", "check:approved")]
+    drawn = layout(
+        Definition.model_validate(workflow(*steps)), BUILDER,
+        outcomes={"check": ("approved", "rejected", "expired"), "mail": ("done",)},
+    )  # fmt: skip
+    assert [(stub.source, stub.label, stub.plus_x) for stub in drawn.stubs] == [
+        ("check", "rejected", 214), ("check", "expired", 46), ("mail", "", 130),
+    ]  # fmt: skip
+    assert drawn.stubs[0].d == "M130 94V96Q130 104 138 104H206Q214 104 214 112V133"
+    assert layout(Definition.model_validate(workflow(*steps)), BUILDER).stubs == ()
+
+
+def test_a_line_that_several_outcomes_share_has_one_plus() -> None:
+    steps = [step("check"), step("no", "check:rejected", "check:expired", join="any")]
+    drawn = layout(
+        Definition.model_validate(workflow(*steps)), BUILDER, outcomes={"check": ("approved", "rejected", "expired")}
+    )
+    assert {edge.outcomes for edge in drawn.edges} == {("rejected", "expired")}
+    assert [stub.outcomes for stub in drawn.stubs] == [("approved",)]

@@ -1,0 +1,332 @@
+"""Changes to a definition, as pure functions from data to new data: add, take out, move, copy, rename, connect.
+
+They work on drafts, which may have problems: what they do not touch stays as it is, and the checks say what is wrong
+afterwards. An entry is one of ``after``: a step's id, or ``id:outcome``.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from app.definition.graph import SIDE_OUTCOMES, Outline, outline, split
+from app.definition.parts import NAME_PATTERN, TypeFacts, in_words
+from app.definition.problems import listed, shorten
+
+Data = dict[str, Any]
+Types = Mapping[str, TypeFacts]
+
+
+class EditImpossible(ValueError):
+    """Say in a sentence why a change cannot be made; nothing was changed."""
+
+
+def entry(step_id: str, outcome: str = "") -> str:
+    """Write an entry of ``after``; ``done`` needs no words."""
+    return step_id if outcome in ("", "done") else f"{step_id}:{outcome}"
+
+
+def main_outcome(facts: TypeFacts | None) -> str:
+    """Return the outcome that what comes next usually follows: "" for ``done``, ``approved`` of a review."""
+    if facts is None or facts.has_done:
+        return ""
+    return next((each for each in facts.outcomes if each not in SIDE_OUTCOMES), facts.outcomes[0])
+
+
+def free_id(data: Data, wanted: str) -> str:
+    """Return an id that no step has, made from *wanted* (a name or an id)."""
+    base = re.sub(r"[^a-z0-9]+", "_", wanted.lower()).strip("_")[:50]
+    base = base if re.match(NAME_PATTERN, base) else f"step_{base}".rstrip("_")
+    taken = {step.id for step in outline(data)}
+    number = 1
+    while (found := base if number == 1 else f"{base}_{number}") in taken:
+        number += 1
+    return found
+
+
+def insert_step(
+    data: Data, step: Mapping[str, Any], types: Types, *, sources: Sequence[str] = (), targets: Sequence[str] = ()
+) -> Data:
+    """Put a new *step* between the entries *sources* and the steps *targets*; either may be empty.
+
+    Ways from *sources* to *targets* then lead through it; other ways stay. Several outcomes of one step make it go on
+    after any of them.
+    """
+    new = deepcopy(data)
+    steps = _steps(new)
+    placed = {**deepcopy(dict(step)), "after": list(dict.fromkeys(_known(new, source) for source in sources))}
+    if len(placed["after"]) > 1 and len({split(each)[0] for each in placed["after"]}) == 1:
+        placed["join"] = "any"
+    after_it = entry(placed["id"], main_outcome(types.get(placed["type"])))
+    for target in targets:
+        _lead_through(_step(new, target), placed["after"], after_it)
+    before = [steps.index(_step(new, target)) for target in targets]
+    behind = [steps.index(_step(new, split(source)[0])) + 1 for source in placed["after"]]
+    steps.insert(max(behind, default=min(before, default=len(steps))), placed)
+    return new
+
+
+def remove_step(data: Data, step_id: str) -> Data:
+    """Take a step out; what came after it then comes after what it came after. Names of it elsewhere stay.
+
+    What followed its failure follows the failure of what came before.
+    """
+    new = deepcopy(data)
+    gone = _step(new, step_id)
+    _steps(new).remove(gone)
+    _bypass(new, step_id, _entries(gone), lambda outcome: True)
+    return new
+
+
+def duplicate_step(data: Data, step_id: str, types: Types) -> Data:
+    """Put a copy of a step right after it, on its usual way out."""
+    original = _step(data, step_id)
+    name = str(original.get("name") or in_words(step_id))[:180]
+    copy = {**deepcopy(original), "id": free_id(data, step_id), "name": f"{name} (copy)", "join": "all"}
+    outcome = main_outcome(types.get(str(original.get("type"))))
+    return insert_step(
+        data, copy, types, sources=[entry(step_id, outcome)], targets=followers(data, step_id, outcome)
+    )
+
+
+def move_step(
+    data: Data, step_id: str, types: Types, *, sources: Sequence[str] = (), targets: Sequence[str] = ()
+) -> Data:
+    """Take a step from its place on the line and put it between *sources* and *targets*.
+
+    What follows its side outcomes goes with it. Raises EditImpossible where the step would wait for itself.
+    """
+    moved = _step(data, step_id)
+    if step_id in (*(split(source)[0] for source in sources), *targets):
+        raise EditImpossible(f"{_name(moved)} is there already.")
+    new = deepcopy(data)
+    outcome = main_outcome(types.get(str(moved.get("type"))))
+    kept = _step(new, step_id)
+    _bypass(new, step_id, _entries(kept), lambda found: _same(found, outcome))
+    _steps(new).remove(kept)
+    new = insert_step(new, kept, types, sources=sources, targets=targets)
+    if loop := find_loop(new):
+        raise EditImpossible(f"{_name(moved)} cannot go there: {listed(loop)} would wait for each other.")
+    return new
+
+
+def move_up(data: Data, step_id: str, types: Types) -> Data:
+    """Let a step change places with the first step it comes after. Raises EditImpossible for a first step."""
+    above = [split(each)[0] for each in _entries(_step(data, step_id))]
+    known = [each for each in above if _find(data, each)]
+    if not known:
+        raise EditImpossible(f"{_name(_step(data, step_id))} is the first step of its line.")
+    parent = _step(data, known[0])
+    sources = [each for each in _entries(parent) if _find(data, split(each)[0])]
+    return move_step(data, step_id, types, sources=sources, targets=known[:1])
+
+
+def move_down(data: Data, step_id: str, types: Types) -> Data:
+    """Let a step change places with the first step that follows it. Raises EditImpossible for a last step."""
+    outcome = main_outcome(types.get(str(_step(data, step_id).get("type"))))
+    below = followers(data, step_id, outcome)
+    if not below:
+        raise EditImpossible(f"{_name(_step(data, step_id))} is the last step of its line.")
+    leaving = main_outcome(types.get(str(_step(data, below[0]).get("type"))))
+    return move_step(
+        data, step_id, types, sources=[entry(below[0], leaving)], targets=followers(data, below[0], leaving)
+    )
+
+
+def connect(data: Data, step_id: str, source: str) -> Data:
+    """Let a step come after the entry *source* too. A ring that this closes is told by the checks."""
+    new = deepcopy(data)
+    step = _step(new, step_id)
+    step["after"] = list(dict.fromkeys([*_entries(step), _known(new, source)]))
+    return new
+
+
+def disconnect(data: Data, step_id: str, source: str) -> Data:
+    """Let a step come after the entry *source* no longer."""
+    new = deepcopy(data)
+    step = _step(new, step_id)
+    step["after"] = [each for each in _entries(step) if not _same_entry(each, source)]
+    return new
+
+
+def rename_step(data: Data, step_id: str, to: str, types: Types) -> Data:
+    """Give a step another id, everywhere it is named. Raises EditImpossible for an id that is taken or none."""
+    if to == step_id:
+        return deepcopy(data)
+    if not re.match(NAME_PATTERN, to):
+        raise EditImpossible(f"“{shorten(to)}” cannot be an id: use letters, digits and _, starting with a letter.")
+    if _find(data, to):
+        raise EditImpossible(f"Another step has the id “{to}”.")
+    new = _in_values(data, "steps", step_id, to)
+    _step(new, step_id)["id"] = to
+    for step in _steps(new):
+        if isinstance(step, dict):
+            if isinstance(step.get("after"), list):
+                step["after"] = [_renamed(each, step_id, to) for each in step["after"]]
+            _rename_references(step, types.get(str(step.get("type"))), step_id, to)
+    return new
+
+
+def rename_input(data: Data, key: str, to: str) -> Data:
+    """Give a question another key, everywhere its answer is used."""
+    new = _in_values(data, "inputs", key, to)
+    for question in new.get("inputs") or ():
+        if isinstance(question, dict) and question.get("key") == key:
+            question["key"] = to
+    return new
+
+
+def replace_step(data: Data, step_id: str, step: Data) -> Data:
+    """Put *step* in the place of the one with *step_id*."""
+    new = deepcopy(data)
+    steps = _steps(new)
+    steps[steps.index(_step(new, step_id))] = deepcopy(step)
+    return new
+
+
+def followers(data: Data, step_id: str, outcome: str = "") -> list[str]:
+    """Return the ids of the steps that come after *outcome* of a step, in the order written."""
+    return [
+        step.id
+        for step in outline(data)
+        if step.id and any(source == step_id and _same(found, outcome) for _, source, found in step.after)
+    ]
+
+
+def find_loop(data: Data) -> list[str]:
+    """Return the names of steps that wait for each other; nothing when there are none."""
+    steps = {step.id: step for step in outline(data) if step.id}
+    left: dict[str, Outline] = dict(steps)
+    while True:
+        free = [key for key, step in left.items() if not any(source in left for _, source, _ in step.after)]
+        if not free:
+            return _ring(left)
+        for key in free:
+            del left[key]
+
+
+def _ring(left: Mapping[str, Outline]) -> list[str]:
+    """Follow what comes before from any of *left*, where every step has such a one, until a step is met again."""
+    way: list[str] = []
+    current = next(iter(left), None)
+    while current is not None and current not in way:
+        way.append(current)
+        current = next(source for _, source, _ in left[current].after if source in left)
+    return [left[step].name for step in way[way.index(current) :]] if current is not None else []
+
+
+# --- parts ---------------------------------------------------------------------------------------------------------
+
+
+def _steps(data: Data) -> list[Any]:
+    if not isinstance(data.get("steps"), list):
+        data["steps"] = []
+    steps: list[Any] = data["steps"]
+    return steps
+
+
+def _find(data: Data, step_id: str) -> Data | None:
+    found = data.get("steps")
+    steps = found if isinstance(found, list) else []
+    return next((step for step in steps if isinstance(step, dict) and step.get("id") == step_id), None)
+
+
+def _step(data: Data, step_id: str) -> Data:
+    found = _find(data, step_id)
+    if found is None:
+        raise EditImpossible(f"There is no step “{shorten(step_id)}” any more.")
+    return found
+
+
+def _known(data: Data, source: str) -> str:
+    _step(data, split(source)[0])
+    return source
+
+
+def _name(step: Data) -> str:
+    return shorten(str(step.get("name") or in_words(str(step.get("id")))))
+
+
+def _entries(step: Data) -> list[str]:
+    after = step.get("after")
+    return [each for each in after if isinstance(each, str)] if isinstance(after, list) else []
+
+
+def _same(outcome: str, other: str) -> bool:
+    return (outcome or "done") == (other or "done")
+
+
+def _same_entry(one: str, other: str) -> bool:
+    (source, outcome), (step_id, found) = split(one), split(other)
+    return source == step_id and _same(outcome, found)
+
+
+def _lead_through(target: Data, sources: Iterable[str], after_it: str) -> None:
+    """Put the new step's entry where the first of *sources* stood in *target*, or first when none did."""
+    old, replaced = _entries(target), list(sources)
+    places = [place for place, each in enumerate(old) if any(_same_entry(each, source) for source in replaced)]
+    kept = [each for place, each in enumerate(old) if place not in places]
+    kept.insert(min(places[0], len(kept)) if places else 0, after_it)
+    target["after"] = list(dict.fromkeys(kept))
+
+
+def _bypass(data: Data, step_id: str, before: Sequence[str], is_meant: Callable[[str], bool]) -> None:
+    """Let what follows *step_id* by an outcome that is meant come after *before* instead."""
+    for step in _steps(data):
+        if not isinstance(step, dict) or step.get("id") == step_id:
+            continue
+        entries: list[str] = []
+        for each in _entries(step):
+            source, outcome = split(each)
+            if source != step_id or not is_meant(outcome):
+                entries.append(each)
+            elif outcome == "failed":
+                entries += [entry(split(above)[0], "failed") for above in before]
+            else:
+                entries += before
+        if entries != _entries(step):
+            step["after"] = [each for each in dict.fromkeys(entries) if split(each)[0] != step.get("id")]
+
+
+def _renamed(each: Any, step_id: str, to: str) -> Any:
+    if not isinstance(each, str) or split(each)[0] != step_id:
+        return each
+    return f"{to}:{split(each)[1]}" if split(each)[1] else to
+
+
+def _rename_references(step: Data, facts: TypeFacts | None, step_id: str, to: str) -> None:
+    config = step.get("config")
+    if not isinstance(config, dict) or facts is None:
+        return
+    for field in facts.step_refs:
+        value = config.get(field)
+        if isinstance(value, list):
+            config[field] = [to if each == step_id else each for each in value]
+        elif value == step_id:
+            config[field] = to
+
+
+_BRACES = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+
+
+def _in_values(data: Data, root: str, name: str, to: str) -> Data:
+    """Return a copy of *data* where ``{{ root.name }}`` says *to* in every text; quoted words stay."""
+    word = re.compile(rf"\b({root}\s*\.\s*){re.escape(name)}\b")
+
+    def in_braces(found: re.Match[str]) -> str:
+        parts = _QUOTED.split(found[0])
+        parts[::2] = [word.sub(rf"\g<1>{to}", part) for part in parts[::2]]
+        return "".join(parts)
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, str):
+            return _BRACES.sub(in_braces, value) if "{{" in value else value
+        if isinstance(value, list):
+            return [walk(each) for each in value]
+        if isinstance(value, dict):
+            return {key: walk(each) for key, each in value.items()}
+        return value
+
+    copied: Data = walk(data)
+    return copied

@@ -1,0 +1,208 @@
+"""Changes to a definition: what each does, and that the result is a definition or says what is wrong."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.definition import edit
+from app.definition.edit import EditImpossible
+from app.definition.schema import check
+from tests.definition.facts import TYPES, step, workflow
+
+REVIEW = {"approvers": ["a@b.example"]}
+CHECK = step("check", "b", type="review", config=REVIEW)
+LINE = workflow(step("a"), step("b", "a"), CHECK, step("c", "check:approved"), step("no", "check:rejected"))
+
+
+def after(data: dict[str, Any]) -> dict[str, list[str]]:
+    return {each["id"]: each["after"] for each in data["steps"]}
+
+
+def test_a_step_goes_between_two_and_other_ways_stay() -> None:
+    data = workflow(step("a"), step("b", "a"), step("c", "a", "b"))
+    new = edit.insert_step(data, step("x"), TYPES, sources=["a"], targets=["c"])
+    assert after(new) == {"a": [], "x": ["a"], "b": ["a"], "c": ["x", "b"]}
+    assert after(data)["c"] == ["a", "b"]
+
+
+def test_a_step_goes_on_by_its_usual_outcome() -> None:
+    new = edit.insert_step(LINE, step("x", type="review", config=REVIEW), TYPES, sources=["a"], targets=["b"])
+    assert after(new)["b"] == ["x:approved"]
+    both = edit.insert_step(LINE, step("x"), TYPES, sources=["check:rejected", "check:expired"])
+    assert (after(both)["x"], both["steps"][3]["join"]) == (["check:rejected", "check:expired"], "any")
+
+
+def test_a_step_goes_first_or_stands_alone() -> None:
+    first = edit.insert_step(LINE, step("x"), TYPES, targets=["a"])
+    assert [each["id"] for each in first["steps"]][:2] == ["x", "a"]
+    assert after(first)["a"] == ["x"]
+    assert after(edit.insert_step({}, step("x"), TYPES)) == {"x": []}
+
+
+def test_taking_out_joins_what_was_around() -> None:
+    assert after(edit.remove_step(LINE, "b"))["check"] == ["a"]
+    without = after(edit.remove_step(LINE, "check"))
+    assert (without["c"], without["no"]) == (["b"], ["b"])
+    failing = workflow(step("a"), step("b", "a"), step("sorry", "b:failed"))
+    assert after(edit.remove_step(failing, "b"))["sorry"] == ["a:failed"]
+
+
+def test_what_names_a_step_that_was_taken_out_is_told() -> None:
+    data = workflow(step("a", type="generate_copy", config={"prompt": "x"}),
+                    step("b", "a", config={"body": "{{ steps.a.texts }}"}))  # fmt: skip
+    [problem] = check(edit.remove_step(data, "a"), TYPES)
+    assert (problem.path, problem.code) == ("/steps/0/config/body", "unknown_step")
+
+
+def test_a_copy_comes_right_after() -> None:
+    new = edit.duplicate_step(LINE, "check", TYPES)
+    assert after(new) == {
+        "a": [], "b": ["a"], "check": ["b"], "check_2": ["check:approved"], "c": ["check_2:approved"],
+        "no": ["check:rejected"],
+    }  # fmt: skip
+    assert new["steps"][3]["name"] == "Check (copy)"
+    assert new["steps"][3]["config"] == REVIEW
+
+
+def test_moving_takes_side_branches_along() -> None:
+    new = edit.move_step(LINE, "check", TYPES, sources=["a"], targets=["b"])
+    assert after(new) == {
+        "a": [], "check": ["a"], "b": ["check:approved"], "c": ["b"], "no": ["check:rejected"]
+    }  # fmt: skip
+    with pytest.raises(EditImpossible, match="there already"):
+        edit.move_step(LINE, "check", TYPES, sources=["check:approved"], targets=["c"])
+    with pytest.raises(EditImpossible, match="wait for each other"):
+        edit.move_step(LINE, "check", TYPES, sources=["no"])
+
+
+def test_up_and_down_are_each_others_opposite_on_a_line() -> None:
+    data = workflow(step("a"), step("b", "a"), step("c", "b"), step("d", "c"))
+    up = edit.move_up(data, "c", TYPES)
+    assert after(up) == {"a": [], "c": ["a"], "b": ["c"], "d": ["b"]}
+    assert after(edit.move_down(up, "c", TYPES)) == after(data)
+    assert after(edit.move_up(data, "b", TYPES)) == {"b": [], "a": ["b"], "c": ["a"], "d": ["c"]}
+    for change, last in ((edit.move_up, "a"), (edit.move_down, "d")):
+        with pytest.raises(EditImpossible, match="of its line"):
+            change(data, last, TYPES)
+
+
+def test_connecting_and_disconnecting() -> None:
+    joined = edit.connect(LINE, "no", "c")
+    assert after(joined)["no"] == ["check:rejected", "c"]
+    assert after(edit.disconnect(joined, "no", "c:done"))["no"] == ["check:rejected"]
+    ring = edit.connect(LINE, "a", "c")
+    assert [problem.code for problem in check(ring, TYPES)] == ["cycle"]
+    assert edit.find_loop(ring) == ["A", "C", "Check", "B"]
+    with pytest.raises(EditImpossible, match="no step “gone”"):
+        edit.connect(LINE, "a", "gone")
+
+
+def test_a_new_id_is_used_wherever_the_old_one_was() -> None:
+    text = '{{ steps.a.texts | join("steps.a.x") }} and steps.a, {{ steps.ab.texts }}'
+    data = workflow(
+        step("a", type="generate_copy", config={"prompt": "x"}),
+        step("ab", "a:done", type="attach_images", config={"documents": "a", "images": "a", "note": text}),
+    )
+    new = edit.rename_step(data, "a", "ads", TYPES)
+    assert after(new) == {"ads": [], "ab": ["ads:done"]}
+    assert new["steps"][1]["config"] == {
+        "documents": "ads", "images": "ads",
+        "note": '{{ steps.ads.texts | join("steps.a.x") }} and steps.a, {{ steps.ab.texts }}',
+    }  # fmt: skip
+    for wrong in ("ab", "1st", "", "with space"):
+        with pytest.raises(EditImpossible):
+            edit.rename_step(data, "a", wrong, TYPES)
+
+
+def test_a_new_key_is_used_wherever_the_answer_was() -> None:
+    data = workflow(step("a", config={"x": "{{ inputs.offer | upper }} {{ inputs.offers }}"}))
+    new = edit.rename_input(data, "offer", "deal")
+    assert new["inputs"] == [{"key": "deal"}]
+    assert new["steps"][0]["config"] == {"x": "{{ inputs.deal | upper }} {{ inputs.offers }}"}
+
+
+def test_ids_are_made_of_words_and_free() -> None:
+    assert edit.free_id(LINE, "Write 10 ads!") == "write_10_ads"
+    assert edit.free_id(LINE, "B") == "b_2"
+    assert edit.free_id(LINE, "10 ads") == "step_10_ads"
+    assert edit.free_id(LINE, "…") == "step"
+
+
+# --- properties ---
+
+KINDS = ("http_request", "review", "condition")
+CONFIGS: dict[str, dict[str, Any]] = {
+    "http_request": {}, "review": REVIEW, "condition": {"if": {"value": "{{ inputs.offer }}", "op": "is_empty"}},
+}  # fmt: skip
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> dict[str, Any]:
+    """Right definitions: every step comes after some of those before it, by outcomes that they have."""
+    steps: list[dict[str, Any]] = []
+    for number in range(draw(st.integers(1, 12))):
+        kind = draw(st.sampled_from(KINDS))
+        entries = draw(st.lists(st.integers(0, max(0, number - 1)), max_size=min(2, number), unique=True))
+        sources = [
+            edit.entry(f"s{place}", draw(st.sampled_from(TYPES[steps[place]["type"]].outcomes)))
+            for place in entries
+        ]
+        steps.append(step(f"s{number}", *sources, type=kind, config=CONFIGS[kind]))
+    return workflow(*steps)
+
+
+@settings(max_examples=300)
+@given(graphs(), st.data())
+def test_whatever_is_done_the_result_is_right_or_was_refused(data: dict[str, Any], draw: st.DataObject) -> None:
+    for _ in range(6):
+        before = deepcopy(data)
+        try:
+            new = _any_change(data, draw)
+        except EditImpossible:
+            new = data
+        assert data == before
+        assert [p for p in check(new, TYPES) if p.code != "required"] == []
+        assert edit.find_loop(new) == []
+        data = new
+
+
+def _any_change(data: dict[str, Any], draw: st.DataObject) -> dict[str, Any]:
+    ids = [each["id"] for each in data["steps"]]
+    change = draw.draw(st.sampled_from("insert add remove copy up down move rename".split()))
+    if not ids or change == "add":
+        return edit.insert_step(data, step(edit.free_id(data, "x")), TYPES)
+    chosen = draw.draw(st.sampled_from(ids))
+    if change in ("remove", "copy", "up", "down"):
+        operations = {"remove": lambda *a: edit.remove_step(a[0], a[1]), "copy": edit.duplicate_step,
+                      "up": edit.move_up, "down": edit.move_down}  # fmt: skip
+        return operations[change](data, chosen, TYPES)
+    if change == "rename":
+        return edit.rename_step(data, chosen, edit.free_id(data, chosen), TYPES)
+    edges = [(source, each["id"]) for each in data["steps"] for source in each["after"]]
+    if not edges:
+        raise EditImpossible("no edge")
+    source, target = draw.draw(st.sampled_from(edges))
+    if change == "insert":
+        kind = draw.draw(st.sampled_from(KINDS))
+        new = step(edit.free_id(data, "x"), type=kind, config=CONFIGS[kind])
+        return edit.insert_step(data, new, TYPES, sources=[source], targets=[target])
+    return edit.move_step(data, chosen, TYPES, sources=[source], targets=[target])
+
+
+@settings(max_examples=300)
+@given(graphs(), st.data())
+def test_up_and_down_keep_every_step_and_every_side_branch(data: dict[str, Any], draw: st.DataObject) -> None:
+    chosen = draw.draw(st.sampled_from([each["id"] for each in data["steps"]]))
+    for change in (edit.move_up, edit.move_down):
+        try:
+            new = change(data, chosen, TYPES)
+        except EditImpossible:
+            continue
+        assert sorted(after(new)) == sorted(after(data))
+        main = edit.main_outcome(TYPES[next(s for s in data["steps"] if s["id"] == chosen)["type"]])
+        for outcome in ("no", "rejected", "expired"):
+            if outcome != main:
+                assert set(edit.followers(new, chosen, outcome)) >= set(edit.followers(data, chosen, outcome))
