@@ -31,6 +31,7 @@ def connect(settings: Settings) -> None:
     notifications.configure(settings)
     runs.configure(base_url=settings.public_url)
     outbox.channel("email", notifications.deliver)
+    outbox.hold_tests(control.is_test)
     events.listen(outbox.Marked, control.note_message)
     ports.bind(
         load_definition=workflows.load_definition,

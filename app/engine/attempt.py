@@ -14,7 +14,7 @@ from app.core.ids import new_code
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Step
 from app.definition.values import ValueProblem, evaluate
-from app.engine import catalog
+from app.engine import catalog, offline
 from app.engine.context import RunContext
 from app.engine.contract import Category, Done, RunFacts, StepError, StepType, Wait
 from app.engine.enums import StepStatus
@@ -79,7 +79,7 @@ def try_step(seat: Seat, claim: HeldStep, step: Step, held: HeldRun, outputs: Ma
             seat.engine, claim, effect=step_type.effect, name=step.name or step.id, run=_run_facts(held), scope=scope,
             timeout_s=float(step.timeout_s),
         )  # fmt: skip
-        answer = step_type.run(config, context)
+        answer = _tested(step_type, config, context) if held.test else step_type.run(config, context)
         return _answered(step_type, answer, went_in, tuple(context.writes))
     except Fenced:
         raise
@@ -99,6 +99,17 @@ def try_step(seat: Seat, claim: HeldStep, step: Step, held: HeldRun, outputs: Ma
         return failed(_config_error(invalid), went_in)
     except Exception as error:  # noqa: BLE001 (a step's own fault: recorded, told, not the worker's end)
         return failed(our_fault(claim, error), went_in)
+
+
+def _tested(step_type: StepType, config: Any, context: RunContext) -> Done | Wait:
+    """Run a step of a test: nothing leaves the house, what would have is noted, and nobody waits for a time."""
+    try:
+        with offline.guard():
+            answer = step_type.run(config, context)
+    except offline.WouldReach as reach:
+        context.log(offline.CALL, f"Would call {reach.what}.")
+        return offline.stand_in(step_type, config)
+    return offline.shortened(answer, step_type, config, context) if isinstance(answer, Wait) else answer
 
 
 def our_fault(claim: HeldStep, error: Exception) -> StepError:
@@ -164,7 +175,7 @@ def _config_error(invalid: ValidationError) -> StepError:
 
 
 def _run_facts(held: HeldRun) -> RunFacts:
-    is_sample = held.trigger_kind == SEED
+    is_sample = held.test or held.trigger_kind == SEED
     return RunFacts(
         held.id, held.workspace_id, held.number, held.label, held.test, is_sample, held.inputs, held.facts
     )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.engine import Engine
@@ -11,7 +12,7 @@ from app.core import outbox
 from app.core.db import transaction
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
-from app.engine import store
+from app.engine import offline, store
 from app.engine.calls import Ledger
 from app.engine.contract import (
     Answer,
@@ -52,6 +53,7 @@ class RunContext:
         self.writes: list[Write] = []
         self._engine = engine
         self._held = step
+        self._effect = effect
         self._ledger = Ledger(engine, step, effect)
         self._deadline = time.monotonic() + timeout_s
         self._shown_at = 0.0
@@ -72,7 +74,7 @@ class RunContext:
         if time.monotonic() - self._shown_at < PROGRESS_EVERY_S and done < total:
             return
         self._shown_at = time.monotonic()
-        with transaction(self._engine) as session:
+        with offline.guard(on=False), transaction(self._engine) as session:
             store.note_step(session, self._held, done=done, total=total, doing=sentence)
             store.touch_run(session, self._held.run_id, doing=sentence)
 
@@ -85,8 +87,12 @@ class RunContext:
         estimate_microusd: int = 0,
         keep: Callable[[Session, Any], Any] | None = None,
         keyed: bool = False,
+        to: str = "",
+        sample: Any = None,
     ) -> Any:
         """See :class:`app.engine.contract.Context`."""
+        if self.run.test:
+            return self._simulated(to or about or name, sample)
         return self._call(name, do, about=about, estimate_microusd=estimate_microusd, keep=keep, keyed=keyed)
 
     def text(self, name: str, request: TextRequest, *, about: str = "") -> Any:
@@ -103,6 +109,8 @@ class RunContext:
     def image(self, name: str, request: ImageRequest, *, about: str = "") -> str:
         """See :class:`app.engine.contract.Context`."""
         model: list[str] = []
+        if self.run.test:
+            request = replace(request, watermark="TEST")
 
         def make(key: str, timeout_s: float) -> Answer:
             answer = bound.make_image(request, key=key, timeout_s=timeout_s, as_sample=self.run.is_sample)
@@ -168,11 +176,23 @@ class RunContext:
             raise StepError(Category.TIMEOUT, "The step ran out of its time.", code="deadline")
         options.setdefault("keep", None)
         options.setdefault("keyed", False)
-        return self._ledger.call(name, do, timeout_s, **options)
+        if not self.run.test:
+            return self._ledger.call(name, do, timeout_s, **options)
+        with offline.guard(on=False):  # what is recorded may live outside; what is asked may not
+            return self._ledger.call(name, offline.guarded(do), timeout_s, **options)
+
+    def _simulated(self, to: str, sample: Any) -> Any:
+        """Note what would have been called and return what stands in for its answer."""
+        if self._effect is Effect.NONE:
+            raise StepError(Category.INTERNAL, f"A step that declares no effect made an outward call ({to}).")
+        if sample is None:
+            raise offline.WouldReach(to)
+        self.log(offline.CALL, f"Would call {to}.")
+        return sample
 
     def _read_documents(self, document_ids: Sequence[str]) -> list[DocumentFacts]:
         try:
-            with transaction(self._engine) as session:
+            with offline.guard(on=False), transaction(self._engine) as session:
                 return bound.read_documents(session, self._held.workspace_id, document_ids)
         except GreenlightError as error:
             raise StepError(Category.INPUT, error.message, code="document", fix=error.fix) from error

@@ -98,13 +98,17 @@ class TextRequest:
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """A request for picture *number* of *count*: *size* is ``square``, ``portrait``, ``landscape`` or ``story``."""
+    """A request for picture *number* of *count*: *size* is ``square``, ``portrait``, ``landscape`` or ``story``.
+
+    *watermark* is drawn across a sample picture: what a test makes says so.
+    """
 
     prompt: str
     size: str = "square"
     style: str = "photo"
     number: int = 1
     count: int = 1
+    watermark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class RunFacts:
     number: int
     label: str
     test: bool
-    is_sample: bool  # a template's own sample: the sample writer answers, whatever provider is set up
+    is_sample: bool  # a test, or a template's own sample: the sample writer answers, whatever provider is set up
     inputs: Mapping[str, Any]
     facts: Mapping[str, Any]
 
@@ -187,11 +191,15 @@ class Context(Protocol):
         estimate_microusd: int = 0,
         keep: Callable[[Session, Any], Any] | None = None,
         keyed: bool = False,
+        to: str = "",
+        sample: Any = None,
     ) -> Any:
         """Make one outward request, once: ``do(key, timeout_s)``; return its value, or the one already recorded.
 
         *keep* turns the answer's value into what is recorded (JSON), in the same transaction. *keyed* says that the
-        far side knows our key, so that a repeat after a crash is safe.
+        far side knows our key, so that a repeat after a crash is safe. In a test run nothing is asked: the run notes
+        that it would have called *to* (an address or a name, for people), and *sample* is returned; without one the
+        step ends there, with what its type declares as ``sample``.
         """
 
     def text(self, name: str, request: TextRequest, *, about: str = "") -> Any:
@@ -219,7 +227,7 @@ class StepType:
     fields that hold the id of an earlier step (``run`` reads it by ``ctx.output_of``). *output_fields* is None when
     the output's fields cannot be known; *outputs_of* derives them from the config. *raw_fields* names config fields
     that reach ``run`` with their ``{{ … }}`` unfilled, to be evaluated against ``ctx.scope`` (conditions: they speak
-    of names, not of values).
+    of names, not of values). *sample* gives the output that stands in where a test run would have reached out.
     """
 
     type: str
@@ -237,3 +245,4 @@ class StepType:
     raw_fields: tuple[str, ...] = ()
     description: str = ""
     typical_s: float = 0.0
+    sample: Callable[[Any], Mapping[str, Any]] | None = None

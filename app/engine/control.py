@@ -69,6 +69,11 @@ def note_message(session: Session, marked: outbox.Marked) -> None:
     store.touch_run(session, marked.run_id)
 
 
+def is_test(session: Session, run_id: str) -> bool:
+    """Tell whether a run is a test: nothing of it leaves the house."""
+    return bool(session.execute(sa.select(store.run.c.test).where(store.run.c.id == run_id)).scalar())
+
+
 def _refuse_unless(session: Session, run_id: str, fine: tuple[RunStatus, ...], verb: str) -> None:
     status = session.execute(sa.select(store.run.c.status).where(store.run.c.id == run_id)).scalar()
     if status is None:

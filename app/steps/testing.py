@@ -113,6 +113,8 @@ class Bench:
         estimate_microusd: int = 0,
         keep: Callable[[Session, Any], Any] | None = None,
         keyed: bool = False,
+        to: str = "",
+        sample: Any = None,
     ) -> Any:
         """See :class:`app.engine.contract.Context`. *keep* is not asked: there is no session."""
         return self._call(name, about, lambda: do(f"gl-bench-{name}", self.timeout_s).value)

@@ -119,11 +119,23 @@ def draw(request: ImageRequest) -> bytes:
     scenes = _scenes(request.prompt)
     scenes[(request.number - 1) % len(scenes)](sheet)
     image = sheet.image.reduce(FINE)
+    if request.watermark:
+        image = _stamped(image, request.watermark)
     _words(ImageDraw.Draw(image), width, height, request)
     out = BytesIO()
     small = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     small.save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _stamped(image: Image.Image, word: str) -> Image.Image:
+    """Return the picture with *word* across it, see-through, from one edge to the other."""
+    width, height = image.size
+    font = ImageFont.load_default(min(width, height) / len(word) * 1.1)
+    stamp = Image.new("L", (width, height), 0)
+    ImageDraw.Draw(stamp).text((width / 2, height / 2), word, font=font, fill=150, anchor="mm")
+    stamp = stamp.rotate(20, Image.Resampling.BICUBIC)
+    return Image.composite(Image.new("RGB", (width, height), PAPER), image, stamp)
 
 
 def _scenes(prompt: str) -> tuple[Scene, ...]:
