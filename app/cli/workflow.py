@@ -159,7 +159,7 @@ def export(workflow: str, target: Path | None, workspace: str | None, as_json: b
 @click.argument("workflow")
 @launch_options
 @click.option("--label", default="", help="A name for the run.")
-@click.option("--test", is_flag=True, help="A test: it does not count in any figure.")
+@click.option("--test", is_flag=True, help="A test: nothing is sent and nothing is spent.")
 @workspace_option
 @json_option
 def run(

@@ -61,7 +61,13 @@ class House:
         )  # fmt: skip
 
     def start(
-        self, steps: list[dict[str, Any]], *, inputs: dict[str, Any] | None = None, budget: int | None = None
+        self,
+        steps: list[dict[str, Any]],
+        *,
+        inputs: dict[str, Any] | None = None,
+        budget: int | None = None,
+        facts: dict[str, Any] | None = None,
+        test: bool = False,
     ) -> str:
         """Publish a definition of these steps and start a run of it; nothing is done yet."""
         definition = {"schema": 1, "inputs": [], "steps": [{"name": step["id"], **step} for step in steps]}
@@ -81,7 +87,8 @@ class House:
             session.flush()
             run = Run(
                 id=new_id(), workspace_id=self.workspace_id, number=self.number, workflow_id=workflow.id,
-                version_id=version.id, inputs=inputs or {}, facts={"number": self.number}, revision=1, due_at=now,
+                version_id=version.id, inputs=inputs or {}, revision=1, due_at=now,
+                facts={"number": self.number, **(facts or {})}, test=test,
                 budget_microusd=budget, steps_total=len(steps), created_at=now, changed_at=now,
             )  # fmt: skip
             session.add(run)
