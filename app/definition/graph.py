@@ -3,7 +3,7 @@
 The checks read an :class:`Outline`, taken from unchecked data, so that they find their faults beside the schema's.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +36,28 @@ def edges(definition: Definition) -> list[Edge]:
     ]
 
 
-def topological_order(definition: Definition) -> list[str]:
-    """Return all ids so that each stands after what it comes after, else as written.
+def incoming(definition: Definition) -> Mapping[str, Sequence[Edge]]:
+    """Return the edges that lead to each step that comes after others; worked out once a definition."""
+    kept = definition.worked_out
+    if "incoming" not in kept:
+        found: dict[str, list[Edge]] = {}
+        for edge in edges(definition):
+            found.setdefault(edge.target, []).append(edge)
+        kept["incoming"] = found
+    known: Mapping[str, Sequence[Edge]] = kept["incoming"]
+    return known
+
+
+def topological_order(definition: Definition) -> Sequence[str]:
+    """Return all ids so that each stands after what it comes after, else as written; worked out once a definition.
 
     Steps of a cycle, which only an unchecked definition has, come last as written.
     """
-    parents = {step.id: {split(entry)[0] for entry in step.after} for step in definition.steps}
-    return order(parents)
+    kept = definition.worked_out
+    if "order" not in kept:
+        kept["order"] = order({step.id: {split(entry)[0] for entry in step.after} for step in definition.steps})
+    known: Sequence[str] = kept["order"]
+    return known
 
 
 def predecessors(definition: Definition) -> dict[str, frozenset[str]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -135,14 +136,29 @@ class Definition(_Part):
 
     def index(self, step_id: str) -> int:
         """Return the place of a step in the list, from 0. Raises ``KeyError`` when there is none."""
-        for place, step in enumerate(self.steps):
-            if step.id == step_id:
-                return place
-        raise KeyError(step_id)
+        return self.places[step_id]
 
     def has_step(self, step_id: str) -> bool:
         """Tell whether a step has that id."""
-        return any(step.id == step_id for step in self.steps)
+        return step_id in self.places
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each step in the list, by its id."""
+        places = enumerate(step.id for step in self.steps)
+        return {step_id: place for place, step_id in reversed(list(places))}
+
+    @cached_property
+    def worked_out(self) -> dict[str, Any]:
+        """What others have worked out of this definition, by a name of theirs: it never changes."""
+        return {}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Definition":
+        """As pydantic's; what was worked out stays behind."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("places", "worked_out"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     def input(self, key: str) -> Input:
         """Return the question with that key. Raises ``KeyError`` when there is none."""

@@ -1,6 +1,5 @@
 """One try of one step: evaluate its values, check its config, run it. Whatever it raises becomes part of the answer."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from app.core.db import moment
+from app.core.db import moment, to_json
 from app.core.ids import new_code
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Step
@@ -154,7 +153,7 @@ def _answered(
             Category.INTERNAL, f"{step_type.label} left by “{answer.outcome}”, which it does not declare."
         )
     output = dict(answer.output)
-    size = len(json.dumps(output, ensure_ascii=False, allow_nan=False).encode())
+    size = len(to_json(output).encode())
     if size > MAX_OUTPUT_BYTES:
         raise StepError(
             Category.INPUT, f"The result is too large: {size // 1024} KiB, at most 256 KiB fit.", code="too_large",

@@ -4,12 +4,12 @@ It sees the definition and the results; it touches no database, no queue, no web
 results gets the same commands, and results may arrive in any order: the end is the same.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from app.definition.graph import Edge, edges, topological_order
+from app.definition.graph import Edge, incoming, topological_order
 from app.definition.schema import Definition, Step
 from app.engine.enums import RunStatus, StepStatus
 
@@ -113,12 +113,12 @@ def plan(
     view = _View(definition, dict(results), hint_again_s=hint_again_s)
     if control == "stop":
         return _stop(view)
-    incoming = _incoming(definition)
+    leading = incoming(definition)
     fresh: list[Do] = []
     for step_id in topological_order(definition):
         if view.status(step_id) is not None:
             continue
-        before = incoming.get(step_id, ())
+        before = leading.get(step_id, ())
         if not all(view.is_settled(edge.source) for edge in before):
             continue
         reason = _why_not(view, definition.step(step_id), before)
@@ -158,13 +158,6 @@ def _result(
     )
 
 
-def _incoming(definition: Definition) -> dict[str, list[Edge]]:
-    found: dict[str, list[Edge]] = {}
-    for edge in edges(definition):
-        found.setdefault(edge.target, []).append(edge)
-    return found
-
-
 def _is_taken(view: _View, edge: Edge) -> bool:
     status = view.status(edge.source)
     if status is StepStatus.COMPLETED:
@@ -174,7 +167,7 @@ def _is_taken(view: _View, edge: Edge) -> bool:
     return False
 
 
-def _why_not(view: _View, step: Step, before: tuple[Edge, ...] | list[Edge]) -> str | None:
+def _why_not(view: _View, step: Step, before: Sequence[Edge]) -> str | None:
     """Return why the step must be skipped; None when it is to be done."""
     if not before:
         return None

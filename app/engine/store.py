@@ -5,9 +5,9 @@ Each function runs in the caller's transaction; zero rows means that somebody wa
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
@@ -21,7 +21,7 @@ from app.core.ids import new_id
 from app.core.outbox import is_held
 from app.engine.enums import RUN_OPEN, Effect, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Run, RunLog, StepRun, WaitRow
-from app.engine.planner import HINT_AGAIN_S, Key, Result
+from app.engine.planner import HINT_AGAIN_S, NO_ITEM, Key, Result
 
 run = table(Run)
 step_run = table(StepRun)
@@ -31,6 +31,11 @@ run_log = table(RunLog)
 Bind = Session | Connection
 OPEN = sorted(RUN_OPEN)
 WORKING = [RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION]
+
+
+def written(constants: Iterable[int | str]) -> list[sa.ColumnElement[Any]]:
+    """Return constants as parts of the statement's text: a list of parameters is put together anew at every call."""
+    return [sa.literal_column(repr(int(c)) if isinstance(c, int) else f"'{c}'") for c in constants]
 
 
 class Fenced(Exception):
@@ -54,10 +59,16 @@ class HeldRun:
     inputs: Mapping[str, Any]
     facts: Mapping[str, Any]
     now: datetime
+    has_steps: bool = True  # whether anything can be recorded of its steps
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody had the run before us and it came without steps: nothing is recorded."""
+        return self.epoch == 1 and not self.has_steps
 
     def moved_to(self, revision: int, status: RunStatus = RunStatus.RUNNING) -> "HeldRun":
         """Return the run as it is after a write of ours."""
-        return replace(self, revision=revision, status=status)
+        return replace(self, revision=revision, status=status, has_steps=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,7 @@ _take_run = (
     sa.update(run)
     .where(
         run.c.id == sa.bindparam("b_run_id"),
-        run.c.status.in_(OPEN),
+        run.c.status.in_(written(OPEN)),
         sa.or_(run.c.lease_until.is_(None), run.c.lease_until < moment()),
     )
     .values(
@@ -103,6 +114,7 @@ _take_run = (
         run.c.inputs,
         run.c.facts,
         moment().label("now"),
+        sa.exists().where(step_run.c.run_id == run.c.id).label("has_steps"),
     )
 )
 
@@ -184,21 +196,21 @@ _reread_run = sa.select(run.c.status, run.c.revision, run.c.epoch, moment().labe
 
 
 def reread_run(bind: Bind, held: HeldRun) -> HeldRun | None:
-    """Read status and revision again while holding the lease; None when the lease is somebody else's now."""
+    """Read status and revision again while holding the lease; None when the run ended or is somebody else's now."""
     row = bind.execute(_reread_run, {"b_run_id": held.id}).first()
-    if row is None or row.epoch != held.epoch:
+    if row is None or row.epoch != held.epoch or not RunStatus(row.status).is_open:
         return None
-    return replace(held, status=RunStatus(row.status), revision=row.revision, now=row.now)
+    return replace(held, status=RunStatus(row.status), revision=row.revision, now=row.now, has_steps=True)
 
 
 @dataclass(slots=True)
 class Recorded:
     """What is recorded of a run's steps: results for the planner, outputs for values, row ids."""
 
-    results: dict[Key, Result]
-    outputs: dict[str, Any]
-    ids: dict[Key, str]
-    waits: dict[Key, str]
+    results: dict[Key, Result] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    ids: dict[Key, str] = field(default_factory=dict)
+    waits: dict[Key, str] = field(default_factory=dict)
 
 
 _results = (
@@ -224,7 +236,7 @@ _results = (
 
 def read_results(bind: Bind, run_id: str, hint_again_s: float = HINT_AGAIN_S) -> Recorded:
     """Read what is recorded of all steps of a run: one indexed statement."""
-    recorded = Recorded({}, {}, {}, {})
+    recorded = Recorded()
     for row in bind.execute(_results, {"b_run_id": run_id}):
         key = (row.step_id, row.item)
         recorded.ids[key] = row.id
@@ -251,33 +263,10 @@ def _due(row: Any, hint_again_s: float) -> datetime | None:
     return due
 
 
-_fast_columns = {
-    "id": sa.String(36),
-    "workspace_id": sa.String(36),
-    "run_id": sa.String(36),
-    "step_id": sa.String(64),
-    "item": sa.Integer(),
-    "type": sa.String(40),
-    "effect": sa.String(8),
-    "status": sa.String(16),
-    "outcome": sa.String(40),
-    "reason": sa.Text(),
-    "attempts": sa.Integer(),
-    "crashes": sa.Integer(),
-    "fence": sa.BigInteger(),
-    "went_in": sa.JSON(none_as_null=True),
-    "output": sa.JSON(none_as_null=True),
-    "done": sa.Integer(),
-    "total": sa.Integer(),
-    "doing": sa.Text(),
-    "cost_microusd": sa.BigInteger(),
-    "tokens_in": sa.BigInteger(),
-    "tokens_out": sa.BigInteger(),
-}
-_fast_defaults = {
-    "item": -1,
-    "effect": "none",
-    "status": "completed",
+_fast_defaults: dict[str, int | str] = {
+    "item": NO_ITEM,
+    "effect": Effect.NONE.value,
+    "status": StepStatus.COMPLETED.value,
     "reason": "",
     "attempts": 1,
     "crashes": 0,
@@ -289,56 +278,90 @@ _fast_defaults = {
     "tokens_in": 0,
     "tokens_out": 0,
 }
+_is_ours = sa.and_(
+    run.c.id == sa.bindparam("g_run_id"),
+    run.c.epoch == sa.bindparam("g_epoch"),
+    run.c.status.in_(written([RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING])),
+)
+_progress: dict[str, Any] = {
+    "revision": run.c.revision + 1,
+    "steps_done": sa.bindparam("g_steps_done", type_=sa.Integer()),
+    "doing": sa.bindparam("g_doing", type_=sa.Text()),
+    "changed_at": moment(),
+    "started_at": sa.func.coalesce(run.c.started_at, moment()),
+}
+_end: dict[str, Any] = {
+    "lease_owner": None, "lease_until": None, "due_at": None, "reserved_microusd": 0, "finished_at": moment(),
+}  # fmt: skip
 _advance_run = (
     sa.update(run)
-    .where(
-        run.c.id == sa.bindparam("g_run_id"),
-        run.c.epoch == sa.bindparam("g_epoch"),
-        run.c.status.in_([RunStatus.QUEUED.value, RunStatus.RUNNING.value, RunStatus.WAITING.value]),
-    )
-    .values(
-        revision=run.c.revision + 1,
-        status=RunStatus.RUNNING.value,
-        steps_done=sa.bindparam("g_steps_done", type_=sa.Integer()),
-        doing=sa.bindparam("g_doing", type_=sa.Text()),
-        changed_at=moment(),
-        started_at=sa.func.coalesce(run.c.started_at, moment()),
-    )
-    .returning(run.c.revision)
+    .where(_is_ours)
+    .values(**_progress, status=RunStatus.RUNNING.value)
+    .returning(run.c.revision, run.c.workspace_id)
 )
-_moved = _advance_run.cte("moved")
-_fast_insert = (
-    sa.insert(step_run)
-    .from_select(
-        [*_fast_columns, "created_at", "started_at", "finished_at"],
-        sa.select(
-            *(sa.bindparam(f"s_{name}", type_=cast("Any", kind)) for name, kind in _fast_columns.items()),
-            moment(),
-            sa.bindparam("s_started_at", type_=step_run.c.started_at.type),
-            moment(),
-        ).select_from(_moved),
-    )
-    .returning(sa.select(_moved.c.revision).scalar_subquery().label("revision"))
+_complete_run = (
+    sa.update(run)
+    .where(_is_ours, run.c.revision == sa.bindparam("g_revision"))
+    .values(**_progress, **_end, status=RunStatus.COMPLETED.value)
+    .returning(run.c.revision, run.c.workspace_id)
 )
+_plain_columns = ("id", "run_id", "step_id", "type", "outcome", "went_in", "output", "started_at")
+
+
+def _with_result(move: sa.UpdateBase) -> sa.Insert:
+    """Return one statement of *move*, a guarded UPDATE of the run, that feeds the INSERT of a plain result.
+
+    What is the same for every plain result is written into the statement: a parameter costs more than a word.
+    """
+    moved = move.cte("moved")
+    columns: dict[str, Any] = dict(zip(_fast_defaults, written(_fast_defaults.values()), strict=True))
+    columns |= {name: sa.bindparam(f"s_{name}", type_=step_run.c[name].type) for name in _plain_columns}
+    columns |= {"workspace_id": moved.c.workspace_id, "created_at": moment(), "finished_at": moment()}
+    return (
+        sa.insert(step_run)
+        .from_select(list(columns), sa.select(*columns.values()).select_from(moved))
+        .returning(sa.select(moved.c.revision).scalar_subquery().label("revision"))
+    )
+
+
+_fast_insert = _with_result(_advance_run)
+_last_insert = _with_result(_complete_run)
 _plain_insert = sa.insert(step_run)
 
 
-def record_fast(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> int | None:
-    """Record a pure step's result and move the run on, in one statement on PostgreSQL; return the run's revision.
+def record_fast(
+    bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int, doing: str = ""
+) -> int | None:
+    """Record a plain result of a pure step and move the run on; return the run's revision.
 
+    One statement on PostgreSQL, two elsewhere. *row* holds id, step_id, type, outcome, went_in, output, started_at.
     None: the lease is lost, or the run is pausing or stopping; nothing was written.
     """
+    guard = _guard(held, steps_done, doing)
     if _dialect(bind) != "postgresql":
-        return record_pure(bind, held, {**row, "finished_at": clock.now()}, steps_done=steps_done)
-    values = {**_fast_defaults, "workspace_id": held.workspace_id, "run_id": held.id, **row}
-    parameters = {f"s_{name}": value for name, value in values.items()}
-    result = bind.execute(_fast_insert, {**_guard(held, steps_done), **parameters}).first()
+        return _record(bind, held, _advance_run, guard, {**row, "finished_at": clock.now()})
+    return _record_at_once(bind, held, _fast_insert, guard, row)
+
+
+def record_last(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> bool:
+    """As :func:`record_fast` for the result that completes the run; False also when the run has changed meanwhile."""
+    guard = {**_guard(held, steps_done), "g_revision": held.revision}
+    if _dialect(bind) != "postgresql":
+        return _record(bind, held, _complete_run, guard, {**row, "finished_at": clock.now()}) is not None
+    return _record_at_once(bind, held, _last_insert, guard, row) is not None
+
+
+def _record_at_once(
+    bind: Bind, held: HeldRun, statement: sa.Insert, guard: dict[str, Any], row: Mapping[str, Any]
+) -> int | None:
+    result = bind.execute(statement, {**guard, "s_run_id": held.id, **{f"s_{k}": v for k, v in row.items()}}).first()
     return result.revision if result else None
 
 
-def record_pure(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> int | None:
-    """Record what a pure step brought when it is more than a plain result; as :func:`record_fast`, two statements."""
-    moved = bind.execute(_advance_run, _guard(held, steps_done)).first()
+def _record(
+    bind: Bind, held: HeldRun, move: sa.UpdateBase, guard: dict[str, Any], row: Mapping[str, Any]
+) -> int | None:
+    moved = bind.execute(move, guard).first()
     if moved is None:
         return None
     values = {
@@ -351,8 +374,13 @@ def record_pure(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done
     return int(moved.revision)
 
 
-def _guard(held: HeldRun, steps_done: int) -> dict[str, Any]:
-    return {"g_run_id": held.id, "g_epoch": held.epoch, "g_steps_done": steps_done, "g_doing": ""}
+def record_pure(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> int | None:
+    """Record what a pure step brought when it is more than a plain result; as :func:`record_fast`, two statements."""
+    return _record(bind, held, _advance_run, _guard(held, steps_done), row)
+
+
+def _guard(held: HeldRun, steps_done: int, doing: str = "") -> dict[str, Any]:
+    return {"g_run_id": held.id, "g_epoch": held.epoch, "g_steps_done": steps_done, "g_doing": doing}
 
 
 def _dialect(bind: Bind) -> str:

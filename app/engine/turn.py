@@ -2,13 +2,13 @@
 
 import functools
 import time
-from typing import Any
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock, crash, events
-from app.core.db import insist, moment, transaction
+from app.core.db import insist, moment, statement, transaction
 from app.core.ids import new_id
 from app.definition.schema import Definition, Step
 from app.engine import catalog, definitions, results, store
@@ -21,11 +21,14 @@ from app.engine.seat import Seat
 from app.engine.store import Fenced, HeldRun, HeldStep, Recorded
 
 HAND_BACK_AFTER_S = 30.0
+COMPLETED: Final = "completed"
 
 
 def advance(seat: Seat, run_id: str) -> str | None:
     """Advance a run under its lease; return the id of a pending step that this thread should do next."""
-    held = insist(seat.engine, lambda session: store.take_run(session, run_id, seat.owner, seat.lease_s))
+    held = insist(
+        seat.engine, lambda bind: store.take_run(bind, run_id, seat.owner, seat.lease_s), within=statement
+    )
     if held is None:
         return None
     crash.point("after_claim")
@@ -45,8 +48,7 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
     began = time.monotonic()
     while held is not None:
         definition = definitions.definition_of(seat.reader, held.version_id)
-        with transaction(seat.reader) as session:
-            recorded = store.read_results(session, held.id, seat.hint_again_s)
+        recorded = Recorded() if held.is_untouched else _read(seat, held)
         todo = plan(definition, recorded.results, held.now, _control(held), seat.hint_again_s)
         only = _fast(definition, recorded, todo, held)
         if only is not None:
@@ -63,9 +65,13 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
         done, claim = _release(seat, held, definition, recorded, todo)
         if done:
             return claim
-        with transaction(seat.reader) as session:
-            held = store.reread_run(session, held)
+        held = _again(seat, held)
     return None
+
+
+def _read(seat: Seat, held: HeldRun) -> Recorded:
+    with statement(seat.reader) as connection:
+        return store.read_results(connection, held.id, seat.hint_again_s)
 
 
 def _control(held: HeldRun) -> Control:
@@ -102,49 +108,59 @@ def _run_fast(
             new_id(), held.workspace_id, held.id, step.id, NO_ITEM, step.type, 1, 1, 0, clock.now()
         )
         tried = try_step(seat, claim, step, held, outputs)
-        written, tried = results.keep(
-            functools.partial(_record_under_run, seat, held, definition, claim, todo=todo), claim, tried
-        )
-        if written is None:  # pausing or stopping, which the next plan sees; or the lease is somebody else's
-            with transaction(seat.reader) as session:
-                return store.reread_run(session, held)
-        crash.point("after_commit")
-        revision, is_plain = written
-        was_alone = revision == held.revision + 1
         for skip in todo.skip:
             seen[skip.step, NO_ITEM] = Result(StepStatus.SKIPPED)
         seen[step.id, NO_ITEM] = Result(tried.status, tried.outcome)
+        then = plan(definition, seen, held.now, "go")
+        written, tried = results.keep(
+            functools.partial(_record_under_run, seat, held, definition, claim, todo=todo, then=then), claim, tried
+        )
+        crash.point("after_commit")
+        if written == COMPLETED:
+            return None
+        if written is None:  # pausing or stopping, which the next plan sees; or the lease is somebody else's
+            return _again(seat, held)
+        revision, is_plain = written
+        was_alone = revision == held.revision + 1
         if tried.status is StepStatus.COMPLETED:
             outputs[step.id] = tried.output
         held = held.moved_to(revision)
         if not (was_alone and is_plain) or seat.is_ending.is_set():
-            with transaction(seat.reader) as session:
-                return store.reread_run(session, held)
-        todo = plan(definition, seen, held.now, "go")
-        following = _fast(definition, Recorded(seen, outputs, {}, {}), todo, held)
+            return _again(seat, held)
+        following = _fast(definition, Recorded(seen, outputs), then, held)
         if following is None:
             return held
-        step = following
+        step, todo = following, then
+
+
+def _again(seat: Seat, held: HeldRun) -> HeldRun | None:
+    with statement(seat.reader) as connection:
+        return store.reread_run(connection, held)
 
 
 def _record_under_run(
-    seat: Seat, held: HeldRun, definition: Definition, claim: HeldStep, tried: Tried, *, todo: Plan
-) -> tuple[int, bool] | None:
-    """Record what a pure step brought, with the skips planned beside it; None when the run is no longer ours."""
+    seat: Seat, held: HeldRun, definition: Definition, claim: HeldStep, tried: Tried, *, todo: Plan, then: Plan
+) -> tuple[int, bool] | Literal["completed"] | None:
+    """Record what a pure step brought, with the skips planned beside it; None when the run is no longer ours.
+
+    The last result of a run completes it in the same statement.
+    """
     row = {
-        "id": claim.id,
-        "step_id": claim.step_id,
-        "type": claim.type,
-        "started_at": claim.started_at,
-        **tried.row(),
-    }
+        "id": claim.id, "step_id": claim.step_id, "type": claim.type, "started_at": claim.started_at,
+        "outcome": tried.outcome, "went_in": tried.went_in, "output": tried.output,
+    }  # fmt: skip
     step = definition.step(claim.step_id)
     done = todo.settled + (1 if tried.status.is_settled else 0)
     is_plain = tried.wait is None and not tried.writes and tried.status is StepStatus.COMPLETED
     if is_plain and not todo.skip:
-        with seat.engine.begin() as connection:
-            revision = store.record_fast(connection, held, row, steps_done=done)
+        if then.status is RunStatus.COMPLETED and not then.skip:
+            return COMPLETED if _complete(seat, held, row, done) else None
+        with statement(seat.engine) as connection:
+            revision = store.record_fast(
+                connection, held, row, steps_done=done, doing=_doing(definition, recorded=Recorded(), todo=then)
+            )
         return None if revision is None else (revision, True)
+    row |= tried.row()
     with transaction(seat.engine) as session:
         ended = {"finished_at": clock.now() if tried.status.is_settled else None}
         revision = store.record_pure(
@@ -157,6 +173,18 @@ def _record_under_run(
     if tried.writes:
         seat.hint_outbox()
     return revision, is_plain
+
+
+def _complete(seat: Seat, held: HeldRun, row: dict[str, Any], steps_done: int) -> bool:
+    """Record the last result and the end of the run in one transaction; False when the run changed or is not ours."""
+
+    def write(session: Session) -> bool:
+        completed = store.record_last(session, held, row, steps_done=steps_done)
+        if completed:
+            events.publish(session, RunEnded(held.id, held.workspace_id, RunStatus.COMPLETED.value))
+        return completed
+
+    return insist(seat.engine, write)
 
 
 def _release(
