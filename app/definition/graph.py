@@ -68,6 +68,12 @@ def predecessors(definition: Definition) -> dict[str, frozenset[str]]:
     return {step: frozenset(ids[place] for place in _places(bits[step])) for step in ids}
 
 
+def following(definition: Definition, ids: Iterable[str]) -> frozenset[str]:
+    """Return the ids of all steps that come after one of *ids*, directly or not."""
+    wanted = set(ids)
+    return frozenset(step for step, before in predecessors(definition).items() if before & wanted)
+
+
 def split(entry: str) -> tuple[str, str]:
     """Split an entry of ``after``: ``"check:yes"`` is ("check", "yes"), a bare name has the outcome ""."""
     source, _, outcome = entry.partition(":")
@@ -219,11 +225,12 @@ def _check_after(
 def _check_outcome(at: str, source: Outline, outcome: str, facts: TypeFacts | None) -> Iterator[Problem]:
     if facts is None:
         return
-    known = [*facts.outcomes, "failed"]
-    if not outcome and not facts.has_done:
-        choice = listed(facts.outcomes, "or")
+    outcomes = ("done",) if source.items is not None else facts.outcomes  # its items end by the type's own
+    known = [*outcomes, "failed"]
+    if not outcome and "done" not in outcomes:
+        choice = listed(outcomes, "or")
         message = f"{source.name} can end in {choice}. Say which of them comes before this step."
-        example = facts.outcomes[0] if facts.outcomes else "failed"
+        example = outcomes[0] if outcomes else "failed"
         yield Problem(at, "outcome_needed", message, f"Write “{source.id}:{example}”.")
     elif outcome and outcome not in known:
         fix = suggest(outcome, known, f"Use {listed(known, 'or')}.")

@@ -21,6 +21,8 @@ from app.engine.seat import Seat
 from app.engine.store import Fenced, HeldRun, HeldStep
 
 MAX_OUTPUT_BYTES = 256 * 1024
+YES = "yes"  # a person said that the step shall be done although its condition could not be told
+WHEN_UNCLEAR = "when_unclear"
 SEED = "seed"  # what started a template's own sample run
 
 _log = structlog.get_logger()
@@ -60,15 +62,22 @@ class Tried:
         }  # fmt: skip
 
 
-def try_step(seat: Seat, claim: HeldStep, step: Step, held: HeldRun, outputs: Mapping[str, Any]) -> Tried:
-    """Evaluate, check and run one step; whatever it raises becomes part of the answer, but for a lost fence."""
+def try_step(
+    seat: Seat, claim: HeldStep, step: Step, held: HeldRun, outputs: Mapping[str, Any], item: object = None
+) -> Tried:
+    """Evaluate, check and run one step; whatever it raises becomes part of the answer, but for a lost fence.
+
+    *item* is what ``{{ item }}`` gives in a step that is done for every item; its ``when`` was asked before.
+    """
     scope: dict[str, object] = {"inputs": held.inputs, "steps": outputs, "run": held.facts}
+    if step.for_each is not None:
+        scope["item"] = item
     went_in: Any = None
     try:
-        if step.when is not None:
-            verdict = evaluate_condition(step.when, scope)
-            if not verdict.value:
-                return Tried(StepStatus.SKIPPED, reason=verdict.because)
+        if step.when is not None and step.for_each is None and claim.answer != YES:
+            instead = unmet(step.when, scope)
+            if instead is not None:
+                return instead
         step_type = catalog.step_type(step.type)
         if step_type is None:
             raise StepError(Category.INTERNAL, f"This version does not know the step type “{step.type}”.")
@@ -84,16 +93,8 @@ def try_step(seat: Seat, claim: HeldStep, step: Step, held: HeldRun, outputs: Ma
         raise
     except StepError as error:
         return failed(error, went_in)
-    except ConditionUnclear as unclear:
-        return failed(
-            StepError(Category.CONDITION, str(unclear), fix="Change the answers and start again."),
-            went_in,
-        )
     except ValueProblem as missing:
-        return failed(
-            StepError(Category.INPUT, str(missing), code="value", fix="Change the answers and start again."),
-            went_in,
-        )
+        return failed(value_missing(missing), went_in)
     except ValidationError as invalid:
         return failed(_config_error(invalid), went_in)
     except Exception as error:  # noqa: BLE001 (a step's own fault: recorded, told, not the worker's end)
@@ -109,6 +110,23 @@ def _tested(step_type: StepType, config: Any, context: RunContext) -> Done | Wai
         context.log(offline.CALL, f"Would call {reach.what}.")
         return offline.stand_in(step_type, config)
     return offline.shortened(answer, step_type, config, context) if isinstance(answer, Wait) else answer
+
+
+def unmet(when: dict[str, Any], scope: Mapping[str, object]) -> Tried | None:
+    """Return what ends a step instead of doing it: a skip, or a question where *when* cannot be told; None: do it."""
+    try:
+        verdict = evaluate_condition(when, scope)
+    except ConditionUnclear as unclear:
+        fix = "Say whether to do this step, or change the answers."
+        return failed(StepError(Category.CONDITION, unclear.message, code=WHEN_UNCLEAR, fix=fix), None)
+    return None if verdict.value else Tried(StepStatus.SKIPPED, reason=verdict.because)
+
+
+def value_missing(missing: ValueProblem) -> StepError:
+    """Return what people are told where a value of a step's config is not there."""
+    return StepError(
+        Category.INPUT, str(missing), code="value", fix="Change the answers and continue from here."
+    )
 
 
 def our_fault(claim: HeldStep, error: Exception) -> StepError:

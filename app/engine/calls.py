@@ -18,6 +18,7 @@ from app.engine.models import Call
 from app.engine.store import Fenced, HeldStep
 
 call = table(Call)
+UNSURE_CODE = "unsure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,8 @@ class Ledger:
             raise StepError(
                 Category.UNSURE,
                 "We cannot tell if this was sent.",
-                code="unsure",
-                fix="Look at the other side. If nothing arrived, stop this run and start again.",
+                code=UNSURE_CODE,
+                fix="Look at the other side, then say whether it arrived.",
             )
 
     def _intend(self, name: str, known: Recorded | None, about: str, estimate: int) -> Recorded:

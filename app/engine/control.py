@@ -12,8 +12,11 @@ from sqlalchemy.orm import Session
 from app.core import outbox
 from app.core.db import moment
 from app.core.errors import Conflict, NotFound
+from app.definition.graph import following
 from app.engine import store
-from app.engine.enums import RunStatus, WaitStatus
+from app.engine.enums import RunStatus, StepStatus, WaitStatus
+from app.engine.planner import NO_ITEM
+from app.engine.ports import bound
 
 _GOING = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION)
 
@@ -37,6 +40,37 @@ def stop(session: Session, run_id: str) -> None:
     allowed = (*_GOING, RunStatus.PAUSING, RunStatus.PAUSED)
     if not store.set_control(session, run_id, to=RunStatus.STOPPING, only_from=allowed):
         _refuse_unless(session, run_id, (RunStatus.STOPPING, RunStatus.STOPPED), "stopped")
+
+
+def try_again(session: Session, run_id: str) -> None:
+    """Take up a failed run: what failed is done again, what was finished stays, what was skipped is planned anew.
+
+    A step whose failure the workflow provides for (``on_failure: continue``) stays as it ended. Raises Conflict.
+    """
+    steps, run = store.step_run, store.run
+    version_id = session.execute(sa.select(run.c.version_id).where(run.c.id == run_id)).scalar()
+    if version_id is None:
+        raise NotFound("This run does not exist.")
+    definition = bound.load_definition(session, version_id)
+    rows = session.execute(
+        sa.select(steps.c.id, steps.c.step_id, steps.c.item, steps.c.status, steps.c.total)
+        .where(steps.c.run_id == run_id)
+        .with_for_update()
+    ).all()
+    stops = {step.id for step in definition.steps if step.on_failure == "stop"}
+    each = {step.id for step in definition.steps if step.for_each is not None}
+    failed = [row for row in rows if row.status == StepStatus.FAILED and row.step_id in stops]
+    ended = {row.step_id for row in failed if row.item == NO_ITEM}
+    again = [row for row in failed if row.step_id in ended]
+    frames = {row.id for row in again if row.item == NO_ITEM and row.step_id in each}
+    unopened = {row.id for row in again if row.id in frames and not row.total}
+    later = following(definition, ended)
+    skipped = {row.id for row in rows if row.status == StepStatus.SKIPPED and row.step_id in later}
+    store.begin_again(session, [row.id for row in again if row.id not in frames])
+    store.begin_again(session, frames - unopened, status=StepStatus.RUNNING)
+    session.execute(sa.delete(steps).where(steps.c.id.in_(skipped | unopened)))
+    if not store.set_control(session, run_id, to=RunStatus.RUNNING, only_from=(RunStatus.FAILED,)):
+        raise Conflict("This run has not failed, or somebody takes it up already.")
 
 
 def decide(session: Session, wait_id: str, *, outcome: str, output: dict[str, Any], undo_s: int = 0) -> bool:

@@ -109,7 +109,7 @@ STEP_TRANSITIONS: dict[StepStatus, frozenset[StepStatus]] = {
     ),
     _S.RETRYING: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED}),
     _S.WAITING: frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED}),
-    _S.NEEDS_ATTENTION: frozenset({_S.PENDING, _S.COMPLETED, _S.FAILED, _S.CANCELLED}),
+    _S.NEEDS_ATTENTION: frozenset({_S.PENDING, _S.COMPLETED, _S.FAILED, _S.SKIPPED, _S.CANCELLED}),
     _S.COMPLETED: frozenset(),
     _S.FAILED: frozenset({_S.PENDING}),
     _S.SKIPPED: frozenset({_S.PENDING}),

@@ -38,6 +38,8 @@ class Run(Model):
     dedupe_key: Mapped[str | None] = mapped_column(sa.String(120))
     parent_step_run_id: Mapped[str | None] = mapped_column(sa.String(36), unique=True)
     parent_run_id: Mapped[str | None] = mapped_column(sa.String(36))
+    root_run_id: Mapped[str | None] = mapped_column(sa.String(36))  # of a sub-run: whose money it spends
+    continues_run_id: Mapped[str | None] = mapped_column(sa.String(36), index=True)
 
     revision: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     epoch: Mapped[int] = mapped_column(sa.BigInteger, default=0)
@@ -111,6 +113,8 @@ class StepRun(Model):
     hinted_at: Mapped[datetime | None]
     not_before: Mapped[datetime | None]  # when a retry is due
     deadline_at: Mapped[datetime | None]
+    answer: Mapped[str | None] = mapped_column(sa.String(12))  # what a person said when it asked
+    reused_from: Mapped[str | None] = mapped_column(sa.String(36))  # the step run that was really done
     went_in: Mapped[Any | None] = mapped_column(
         sa.JSON(none_as_null=True)
     )  # the config with its values filled in

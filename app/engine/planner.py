@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from app.definition.graph import Edge, incoming, topological_order
-from app.definition.schema import Definition, Step
+from app.definition.schema import Definition, ForEach, Step
 from app.engine.enums import RunStatus, StepStatus
 
 HINT_AGAIN_S = 10.0
 NO_ITEM = -1
+UNDER_WAY = frozenset({StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING})
 
 Key = tuple[str, int]
 Control = Literal["go", "pause", "stop"]
@@ -27,7 +28,7 @@ class Result:
     status: StepStatus
     outcome: str | None = None
     due: datetime | None = None
-    decided: bool = False  # a wait has its decision, effective at *due*
+    total: int = 0  # of a step that is done for every item: how many items it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,20 @@ class Do:
     step: str
     item: int = NO_ITEM
     is_new: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Find the items of a step that is done for every item, once; they are stored with it."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Close a step whose last item has ended."""
+
+    step: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +83,8 @@ class Plan:
     """What to do now; if nothing, the *status* of the run and when to look again (None: a person will wake it)."""
 
     do: tuple[Do, ...] = ()
+    opens: tuple[Open, ...] = ()
+    settles: tuple[Settle, ...] = ()
     skip: tuple[Skip, ...] = ()
     end_waits: tuple[EndWait, ...] = ()
     cancel: tuple[Cancel, ...] = ()
@@ -87,6 +104,22 @@ class _View:
     results: dict[Key, Result]
     skipped: dict[str, str] = field(default_factory=dict)
     hint_again_s: float = HINT_AGAIN_S
+    each: dict[str, ForEach] = field(default_factory=dict)  # the steps that are done for every item
+
+    def is_frame(self, key: Key) -> bool:
+        """Whether this is the row that only holds a step's items."""
+        return key[1] == NO_ITEM and key[0] in self.each
+
+    def items(self, step: str) -> dict[int, Result]:
+        return {item: result for (of, item), result in self.results.items() if of == step and item != NO_ITEM}
+
+    def open_results(self) -> list[Result]:
+        """Return what has not ended; the frame of items is no work of its own."""
+        return [
+            result
+            for key, result in self.results.items()
+            if not result.status.is_settled and not (result.status in UNDER_WAY and self.is_frame(key))
+        ]
 
     def status(self, step: str) -> StepStatus | None:
         if step in self.skipped:
@@ -110,11 +143,13 @@ def plan(
 
     ``go`` does all that is ready, ``pause`` begins nothing, ``stop`` cancels everything that has not ended.
     """
-    view = _View(definition, dict(results), hint_again_s=hint_again_s)
+    each = {step.id: step.for_each for step in definition.steps if step.for_each is not None}
+    view = _View(definition, dict(results), hint_again_s=hint_again_s, each=each)
     if control == "stop":
         return _stop(view)
     leading = incoming(definition)
     fresh: list[Do] = []
+    opens: list[Open] = []
     for step_id in topological_order(definition):
         if view.status(step_id) is not None:
             continue
@@ -122,16 +157,41 @@ def plan(
         if not all(view.is_settled(edge.source) for edge in before):
             continue
         reason = _why_not(view, definition.step(step_id), before)
-        if reason is None:
-            fresh.append(Do(step_id))
-        else:
+        if reason is not None:
             view.skipped[step_id] = reason
-    again = tuple(_due_again(view, now))
-    return _result(view, tuple(fresh), again, now, control)
+        elif step_id in each:
+            opens.append(Open(step_id))
+        else:
+            fresh.append(Do(step_id))
+    settles: list[Settle] = []
+    for step_id in each:
+        _plan_items(view, step_id, fresh, opens, settles)
+    return _result(view, tuple(fresh), tuple(opens), tuple(settles), now, control)
+
+
+def _plan_items(view: _View, step: str, fresh: list[Do], opens: list[Open], settles: list[Settle]) -> None:
+    """Plan the next items of an open frame, *parallel* at a time; waits for people and the clock do not count."""
+    frame = view.results.get((step, NO_ITEM))
+    if frame is not None and frame.status is StepStatus.PENDING:  # a person said that it shall be done
+        opens.append(Open(step))
+    if frame is None or frame.status is not StepStatus.RUNNING:
+        return
+    items = view.items(step)
+    busy = sum(result.status in UNDER_WAY for result in items.values())
+    free = max(0, view.each[step].parallel - busy)
+    unbegun = [item for item in range(frame.total) if item not in items]
+    fresh.extend(Do(step, item) for item in unbegun[:free])
+    if not unbegun and all(result.status.is_settled for result in items.values()):
+        settles.append(Settle(step))
 
 
 def _result(
-    view: _View, fresh: tuple[Do, ...], again: tuple[Do, ...], now: datetime, control: Control
+    view: _View,
+    fresh: tuple[Do, ...],
+    opens: tuple[Open, ...],
+    settles: tuple[Settle, ...],
+    now: datetime,
+    control: Control,
 ) -> Plan:
     skips = tuple(Skip(step, reason) for step, reason in view.skipped.items())
     settled = sum(view.is_settled(step.id) for step in view.definition.steps)
@@ -142,17 +202,19 @@ def _result(
         for (step, item), result in view.results.items()
         if result.status is StepStatus.WAITING and result.due is not None and result.due <= now
     )
-    open_results = [result for result in view.results.values() if not result.status.is_settled]
+    open_results = view.open_results()
     if control == "pause":
         under_way = [r for r in open_results if r.status is StepStatus.RUNNING and r.due and r.due > now]
         until = min((r.due for r in under_way if r.due), default=None)
         status = RunStatus.PAUSING if under_way else RunStatus.PAUSED
         return Plan(skip=skips, status=status, sleep_until=until, settled=settled)
     return Plan(
-        do=fresh + again,
+        do=fresh + tuple(_due_again(view, now)),
+        opens=opens,
+        settles=settles,
         skip=skips,
         end_waits=waits,
-        status=_status(open_results, bool(fresh)),
+        status=_status(open_results, bool(fresh or opens or settles)),
         sleep_until=_sleep_until(open_results, bool(fresh), now + timedelta(seconds=view.hint_again_s), now),
         settled=settled,
     )
@@ -192,16 +254,15 @@ def _reason(view: _View, edge: Edge) -> str:
 
 def _due_again(view: _View, now: datetime) -> Iterator[Do]:
     """Yield what was begun and must be hinted again: lost hints, dead leases, retries whose time has come."""
-    for (step, item), result in view.results.items():
-        if result.status in (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING) and (
-            result.due is None or result.due <= now
-        ):
-            yield Do(step, item, is_new=False)
+    for key, result in view.results.items():
+        is_due = result.due is None or result.due <= now
+        if result.status in UNDER_WAY and is_due and not view.is_frame(key):
+            yield Do(*key, is_new=False)
 
 
 def _status(open_results: list[Result], has_fresh: bool) -> RunStatus:
     statuses = {result.status for result in open_results}
-    if has_fresh or statuses & {StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING}:
+    if has_fresh or statuses & UNDER_WAY:
         return RunStatus.RUNNING
     if StepStatus.NEEDS_ATTENTION in statuses:
         return RunStatus.NEEDS_ATTENTION
@@ -215,7 +276,7 @@ def _sleep_until(
     for result in open_results:
         if result.due is not None:
             dues.append(max(result.due, again) if result.due <= now else result.due)
-        elif result.status in (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.RETRYING):
+        elif result.status in UNDER_WAY:
             dues.append(again)
     return min(dues, default=None)
 

@@ -10,7 +10,7 @@ import structlog
 
 from app.core import crash
 from app.core.db import transaction
-from app.engine import catalog, definitions, results, retry, store, turn
+from app.engine import catalog, definitions, each, results, retry, store, turn
 from app.engine.attempt import Tried, failed, try_step
 from app.engine.contract import Category, Effect, StepError
 from app.engine.seat import Seat
@@ -43,6 +43,9 @@ def _do_claimed(seat: Seat, first: HeldStep) -> str | None:
     mine = _effects_for(first)
     while claim is not None:
         crash.point("after_claim")
+        if catalog.step_type(claim.type) is None:
+            _leave(seat, claim)
+            break
         again = _do_one(seat, claim)
         if again is not None:
             claim = again
@@ -61,15 +64,23 @@ def _effects_for(claim: HeldStep) -> list[Effect]:
     return [Effect.NONE] if step_type is not None and step_type.effect is Effect.NONE else list(Effect)
 
 
+def _leave(seat: Seat, claim: HeldStep) -> None:
+    """Leave a step to a newer worker, which knows its type: during a deploy old and new work side by side."""
+    _log.warning("needs_newer_worker", type=claim.type, run_id=claim.run_id, step_id=claim.step_id)
+    with transaction(seat.engine) as session:
+        store.leave_step(session, claim)
+
+
 def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
     """Do one try of a claimed step and record it; return the claim of the next try when that is due at once."""
     with transaction(seat.reader) as session:
         held = store.read_run(session, claim.run_id)
         outputs = store.read_results(session, claim.run_id).outputs
+        item = each.item_of(session, claim)
     step = definitions.definition_of(seat.reader, held.version_id).step(claim.step_id)
     seat.held.steps[claim.id] = (claim.fence, time.monotonic() + step.timeout_s)
     try:
-        tried = try_step(seat, claim, step, held, outputs) if claim.crashes < MAX_CRASHES else _poisoned()
+        tried = try_step(seat, claim, step, held, outputs, item) if claim.crashes < MAX_CRASHES else _poisoned()
         delay_s, tried = results.keep(functools.partial(results.record, seat, step, claim), claim, tried)
     except Fenced:
         _log.warning("fenced", run_id=claim.run_id, step_id=claim.step_id)

@@ -85,6 +85,7 @@ class HeldStep:
     attempts: int
     crashes: int
     started_at: datetime
+    answer: str | None = None  # what a person said when the step asked
 
 
 _take_run = (
@@ -220,7 +221,8 @@ _results = (
         step_run.c.item,
         step_run.c.status,
         step_run.c.outcome,
-        step_run.c.output,
+        sa.case((step_run.c.item == NO_ITEM, step_run.c.output)).label("output"),
+        step_run.c.total,
         step_run.c.lease_until,
         step_run.c.not_before,
         step_run.c.hinted_at,
@@ -240,10 +242,10 @@ def read_results(bind: Bind, run_id: str, hint_again_s: float = HINT_AGAIN_S) ->
     for row in bind.execute(_results, {"b_run_id": run_id}):
         key = (row.step_id, row.item)
         recorded.ids[key] = row.id
-        recorded.results[key] = Result(StepStatus(row.status), row.outcome, _due(row, hint_again_s))
+        recorded.results[key] = Result(StepStatus(row.status), row.outcome, _due(row, hint_again_s), row.total)
         if row.wait_id is not None:
             recorded.waits[key] = row.wait_id
-        if row.status == StepStatus.COMPLETED:
+        if row.status == StepStatus.COMPLETED and row.item == NO_ITEM:
             recorded.outputs[row.step_id] = row.output or {}
     return recorded
 
@@ -281,7 +283,7 @@ _fast_defaults: dict[str, int | str] = {
 _is_ours = sa.and_(
     run.c.id == sa.bindparam("g_run_id"),
     run.c.epoch == sa.bindparam("g_epoch"),
-    run.c.status.in_(written([RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING])),
+    run.c.status.in_(written(WORKING)),
 )
 _progress: dict[str, Any] = {
     "revision": run.c.revision + 1,
@@ -374,6 +376,12 @@ def _record(
     return int(moved.revision)
 
 
+def move_run(bind: Bind, held: HeldRun, *, steps_done: int) -> int | None:
+    """Move a run on under its lease; return its new revision, None when it is no longer ours or must not go on."""
+    moved = bind.execute(_advance_run, _guard(held, steps_done)).first()
+    return None if moved is None else int(moved.revision)
+
+
 def record_pure(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> int | None:
     """Record what a pure step brought when it is more than a plain result; as :func:`record_fast`, two statements."""
     return _record(bind, held, _advance_run, _guard(held, steps_done), row)
@@ -446,6 +454,7 @@ _claimed = (
     step_run.c.attempts,
     step_run.c.crashes,
     step_run.c.started_at,
+    step_run.c.answer,
 )
 _claim_one = (
     sa.update(step_run)
@@ -477,6 +486,14 @@ _claim_sibling = (
 )
 
 
+def held_row(row: Any) -> HeldStep:
+    """Return what is known of a step run that nobody holds, from its whole row."""
+    return HeldStep(
+        row.id, row.workspace_id, row.run_id, row.step_id, row.item, row.type, row.fence, row.attempts, row.crashes,
+        row.started_at,
+    )  # fmt: skip
+
+
 def claim_step(bind: Bind, step_run_id: str, owner: str, lease_s: float) -> HeldStep | None:
     """Claim one step run: pending, due for a retry, or under a dead lease; None when there is nothing to claim."""
     row = bind.execute(_claim_one, {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
@@ -490,6 +507,29 @@ def claim_sibling(
     wanted = {"b_run_id": run_id, "b_effects": [effect.value for effect in effects]}
     row = bind.execute(_claim_sibling, {**wanted, "b_owner": owner, "b_lease_s": lease_s}).first()
     return HeldStep(**row._mapping) if row else None
+
+
+_leave = (
+    sa.update(step_run)
+    .where(
+        step_run.c.id == sa.bindparam("b_id"),
+        step_run.c.status == StepStatus.RUNNING,
+        step_run.c.fence == sa.bindparam("b_fence"),
+    )
+    .values(
+        status=StepStatus.PENDING.value,
+        fence=step_run.c.fence + 1,
+        attempts=step_run.c.attempts - 1,
+        lease_owner=None,
+        lease_until=None,
+        hinted_at=moment(),
+    )
+)
+
+
+def leave_step(bind: Bind, step: HeldStep) -> None:
+    """Put a claimed step back, uncounted, for a worker that knows its type; it is hinted again in a while."""
+    bind.execute(_leave, {"b_id": step.id, "b_fence": step.fence})
 
 
 _outward_line = (
@@ -546,9 +586,16 @@ _wake = (
 )
 
 
-def wake_run(bind: Bind, run_id: str) -> bool:
-    """Tell the planner that there is something new to see; False when the run has ended."""
-    return changed(bind.execute(_wake, {"b_run_id": run_id})) == 1
+def wake_run(bind: Bind, run_id: str, *, freed_microusd: int = 0) -> bool:
+    """Tell the planner that there is something new to see; False when the run has ended.
+
+    *freed_microusd* is an estimate that need not be reserved any more.
+    """
+    statement = _wake
+    if freed_microusd:
+        rest = run.c.reserved_microusd - freed_microusd
+        statement = statement.values(reserved_microusd=sa.case((rest > 0, rest), else_=0))
+    return changed(bind.execute(statement, {"b_run_id": run_id})) == 1
 
 
 _touch = sa.update(run).where(run.c.id == sa.bindparam("b_run_id")).values(changed_at=moment())
@@ -583,9 +630,29 @@ def set_control(bind: Bind, run_id: str, *, to: RunStatus, only_from: Iterable[R
     statement = (
         sa.update(run)
         .where(run.c.id == run_id, run.c.status.in_(allowed))
-        .values(status=to.value, revision=run.c.revision + 1, due_at=moment(), changed_at=moment())
+        .values(
+            status=to.value,
+            revision=run.c.revision + 1,
+            due_at=moment(),
+            changed_at=moment(),
+            finished_at=None,
+            error=None,
+        )
     )
     return changed(bind.execute(statement)) == 1
+
+
+def begin_again(
+    bind: Bind, step_run_ids: Iterable[str], *, status: StepStatus = StepStatus.PENDING
+) -> None:
+    """Let failed step runs begin anew, with all their tries; late results of before are refused."""
+    ids = sorted(step_run_ids)
+    if ids:
+        statement = sa.update(step_run).where(step_run.c.id.in_(ids), step_run.c.status == StepStatus.FAILED)
+        fresh = dict.fromkeys(("outcome", "output", "error", "finished_at", "not_before", "hinted_at"))
+        bind.execute(
+            statement.values(**fresh, status=status.value, fence=step_run.c.fence + 1, attempts=0, crashes=0)
+        )
 
 
 def end_wait(

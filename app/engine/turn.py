@@ -11,7 +11,7 @@ from app.core import clock, crash, events
 from app.core.db import insist, moment, statement, transaction
 from app.core.ids import new_id
 from app.definition.schema import Definition, Step
-from app.engine import catalog, definitions, results, store
+from app.engine import catalog, definitions, each, results, store
 from app.engine.attempt import Tried, try_step
 from app.engine.contract import Effect
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
@@ -50,6 +50,9 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
         definition = definitions.definition_of(seat.reader, held.version_id)
         recorded = Recorded() if held.is_untouched else _read(seat, held)
         todo = plan(definition, recorded.results, held.now, _control(held), seat.hint_again_s)
+        if todo.opens or todo.settles:
+            held = each.work(seat, held, definition, recorded, todo)
+            continue
         only = _fast(definition, recorded, todo, held)
         if only is not None:
             if seat.is_ending.is_set() or (
@@ -85,6 +88,8 @@ def _fast(definition: Definition, recorded: Recorded, todo: Plan, held: HeldRun)
     if (
         len(todo.do) != 1
         or not todo.do[0].is_new
+        or todo.opens
+        or todo.settles
         or todo.end_waits
         or todo.cancel
         or held.status is RunStatus.PAUSING

@@ -170,24 +170,10 @@ def publish(
 def validated(definition: Definition | dict[str, Any]) -> dict[str, Any]:
     """Return *definition* as JSON data after all checks. Raises Invalid with every problem, in reading order."""
     data = schema.dump(definition) if isinstance(definition, Definition) else definition
-    problems = schema.check(data, catalog.facts()) or _not_yet(data)
+    problems = schema.check(data, catalog.facts())
     if problems:
         raise _refused(problems)
     return schema.dump(Definition.model_validate(data))
-
-
-def _not_yet(data: Any) -> list[Problem]:
-    """Refuse what the definition allows and this engine does not do: better said now than found in a run."""
-    return [
-        Problem(
-            f"/steps/{number}/for_each",
-            "not_yet",
-            f"{step.get('name') or step.get('id')} repeats for every item; this version cannot do that yet.",
-            "Remove for_each, or write one step for each item.",
-        )
-        for number, step in enumerate(data["steps"])
-        if step.get("for_each")
-    ]
 
 
 def _publish(

@@ -199,22 +199,3 @@ def _types() -> dict[str, schema.TypeFacts]:
     from app.engine import catalog
 
     return catalog.facts()
-
-
-def test_a_step_that_repeats_is_refused_until_the_engine_can_do_it(app: Flask) -> None:
-    with app.app_context():
-        data = {
-            "schema": 1,
-            "inputs": [{"key": "cars", "label": "Cars", "type": "json"}],
-            "steps": [
-                {
-                    "id": "say",
-                    "type": "transform",
-                    "for_each": {"items": "{{ inputs.cars }}"},
-                    "config": {"set": {"car": "{{ item }}"}},
-                }
-            ],
-        }
-        with pytest.raises(Invalid) as invalid:
-            service.validated(data)
-    assert [(p.path, p.code) for p in invalid.value.problems] == [("/steps/0/for_each", "not_yet")]

@@ -1,0 +1,117 @@
+"""Answers: what a person may say when a step asks, and what becomes of the step then.
+
+A step asks where guessing could harm: a request that may have been sent, a condition that cannot be told, a worker that
+died under it. All functions run in the caller's transaction and commit nothing; hint the run after the commit.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.db import changed, moment, table
+from app.core.errors import Conflict, NotFound
+from app.engine import catalog, store
+from app.engine.attempt import WHEN_UNCLEAR, YES
+from app.engine.calls import UNSURE_CODE
+from app.engine.enums import CallStatus, Category, StepStatus
+from app.engine.models import Call
+
+
+class Reply(StrEnum):
+    """What can be said to a step that asks."""
+
+    SENT = "sent"  # it arrived: go on
+    SEND_AGAIN = "send_again"  # it did not: send it under a new key
+    YES = "yes"
+    NO = "no"
+    AGAIN = "again"  # do the step once more
+    FAIL = "fail"
+
+
+def choices(step_type: str, error: Mapping[str, Any] | None) -> tuple[Reply, ...]:
+    """Return what may be said to a step of this type that asks because of *error*; the most useful comes first."""
+    code = str((error or {}).get("code", ""))
+    category = str((error or {}).get("category", ""))
+    if code == UNSURE_CODE:
+        return (Reply.SENT, Reply.SEND_AGAIN, Reply.FAIL)
+    if code == WHEN_UNCLEAR or (category == Category.CONDITION and _has_ways(step_type)):
+        return (Reply.YES, Reply.NO, Reply.FAIL)
+    return (Reply.AGAIN, Reply.FAIL)
+
+
+def answer(session: Session, run_id: str, step_run_id: str, reply: Reply, *, by: str) -> None:
+    """Take a person's answer, once; *by* is their name. Raises NotFound, and Conflict when it was answered before."""
+    steps = store.step_run
+    row = session.execute(
+        sa.select(steps).where(steps.c.id == step_run_id, steps.c.run_id == run_id).with_for_update()
+    ).first()
+    if row is None:
+        raise NotFound("This step does not exist.")
+    if row.status != StepStatus.NEEDS_ATTENTION:
+        raise Conflict("This was answered before, or the run has ended.")
+    if reply not in choices(row.type, row.error):
+        raise Conflict("This step does not ask that.")
+    freed = _note_calls(session, step_run_id, reply)
+    values = _values(row, reply, by)
+    result = session.execute(
+        sa.update(steps)
+        .where(steps.c.id == step_run_id, steps.c.status == StepStatus.NEEDS_ATTENTION)
+        .values(fence=steps.c.fence + 1, **values)
+    )
+    if changed(result) != 1:
+        raise Conflict("This was answered before.")
+    store.log(session, store.held_row(row), "answered", f"{by} answered: {SAID[reply]}.")
+    if not store.wake_run(session, run_id, freed_microusd=freed):
+        raise Conflict("The run has ended.")
+
+
+SAID = {
+    Reply.SENT: "it was sent",
+    Reply.SEND_AGAIN: "send it again",
+    Reply.YES: "yes",
+    Reply.NO: "no",
+    Reply.AGAIN: "try it again",
+    Reply.FAIL: "let it fail",
+}
+
+
+def _values(row: Any, reply: Reply, by: str) -> dict[str, Any]:
+    if reply is Reply.FAIL:
+        return {"status": StepStatus.FAILED.value, "outcome": "failed", "finished_at": moment()}
+    if reply in (Reply.YES, Reply.NO) and (row.error or {}).get("code") != WHEN_UNCLEAR:
+        output = {"value": reply is Reply.YES, "because": f"{by} said so"}
+        return {
+            "status": StepStatus.COMPLETED.value, "outcome": reply.value, "output": output, "error": None,
+            "finished_at": moment(),
+        }  # fmt: skip
+    if reply is Reply.NO:
+        reason = f"{by} said not to do it"
+        return {"status": StepStatus.SKIPPED.value, "reason": reason, "error": None, "finished_at": moment()}
+    again = {"status": StepStatus.PENDING.value, "hinted_at": None, "error": None, "crashes": 0}
+    return {**again, "answer": YES} if reply is Reply.YES else again
+
+
+def _note_calls(session: Session, step_run_id: str, reply: Reply) -> int:
+    """Close the calls in doubt as the person said; return the estimate that is no longer reserved."""
+    if reply not in (Reply.SENT, Reply.SEND_AGAIN):
+        return 0
+    call = table(Call)
+    status = CallStatus.ANSWERED if reply is Reply.SENT else CallStatus.REFUSED
+    rows = session.execute(
+        sa.update(call)
+        .where(
+            call.c.step_run_id == step_run_id,
+            call.c.status.in_([CallStatus.INTENDED.value, CallStatus.UNSURE.value]),
+        )
+        .values(status=status.value, finished_at=moment())
+        .returning(call.c.estimate_microusd)
+    )
+    return sum(row.estimate_microusd for row in rows)
+
+
+def _has_ways(step_type: str) -> bool:
+    known = catalog.step_type(step_type)
+    return known is not None and {"yes", "no"} <= set(known.outcomes)
