@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.processes.memory import pids_of_tree
+from bench.pss import pids_of_tree
 from tests.processes.waiting import lives, until
 from tests.servers import free_port
 
