@@ -2,7 +2,7 @@
 
 import sys
 
-from app import supervisor
+from app.core import lean
 
 ROLES = ("worker", "clock")
 
@@ -10,4 +10,7 @@ if __name__ == "__main__":
     role = sys.argv[1] if len(sys.argv) > 1 else "worker"
     if role not in ROLES or len(sys.argv) > 2:
         sys.exit(f"usage: python worker.py [{'|'.join(ROLES)}]")
+    lean.begin()
+    from app import supervisor
+
     sys.exit(supervisor.main((role,)))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.core import lean
+
 if TYPE_CHECKING:
     from flask import Flask
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--no-demo", is_flag=True, help="No demo people and no sample runs.")
 def command(port: int | None, no_demo: bool) -> int:
     """Run the whole app on this machine, with demo people and sample runs. Ctrl-C ends it."""
+    lean.begin()
     from app import supervisor
     from app.core.settings import Settings
 

@@ -17,6 +17,7 @@ from app.core.errors import GreenlightError
 from app.core.settings import Settings
 from app.supervisor import forks, preflight, roles, web
 from app.supervisor.loop import Child, Supervisor
+from app.supervisor.pulse import Pulse
 
 ALL = ("web", "worker", "clock")
 BAD_START = 2
@@ -115,9 +116,10 @@ def _check(settings: Settings) -> int:
 
 def _children(app: Flask, settings: Settings, wanted: Sequence[str], guest: Guest | None) -> Sequence[Child]:
     reader, ready = os.pipe()
+    pulse = Pulse(web.HANG_S)
     tidy = partial(roles.tidy, app, settings)
     known = {
-        "web": Child("web", lambda _owner: roles.serve_web(app, settings, ready), is_vital=True),
+        "web": Child("web", lambda _owner: roles.serve_web(app, settings, ready, pulse), is_vital=True, pulse=pulse),
         "worker": Child("worker", partial(roles.work, app, settings), tidy=tidy),
         "clock": Child("clock", partial(roles.tick, app, settings), tidy=tidy),
     }

@@ -18,6 +18,7 @@ from contextlib import suppress
 OWN_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 HAS_DEATH_SIGNAL = sys.platform == "linux"
 PR_SET_PDEATHSIG = 1  # prctl(2)
+MADV_DONTNEED = 4  # madvise(2)
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 
 # mallopt(3): without these every thread of a worker keeps the largest picture it ever held in an arena of its own.
@@ -65,6 +66,7 @@ def settle(inherited_sockets: frozenset[str] = frozenset()) -> None:
     _give_memory_back()
     gc.collect()
     gc.freeze()
+    _forget_library_pages()
 
 
 def fork(start: Callable[[], int | None]) -> int:
@@ -132,6 +134,26 @@ def _give_memory_back() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)
         mallopt(M_ARENA_MAX, ARENAS)
+
+
+def _forget_library_pages() -> None:
+    """Let go of the pages of libraries' files that importing touched; one that is needed again is read again.
+
+    A child maps for itself what it uses. Files' pages that were written to (relocated) are no longer the file's, so
+    mappings with any of those are left alone.
+    """
+    if _libc is None:
+        return
+    with suppress(OSError), open("/proc/self/smaps", encoding="ascii", errors="replace") as file:
+        place = (0, 0)
+        for line in file:
+            words = line.split()
+            if "-" in words[0]:
+                begin, _, end = words[0].partition("-")
+                is_file = words[1] in ("r--p", "r-xp") and words[-1].startswith("/")
+                place = (int(begin, 16), int(end, 16)) if is_file else (0, 0)
+            elif line.startswith("Anonymous:") and place[0] and words[1] == "0":
+                _libc.madvise(ctypes.c_void_p(place[0]), ctypes.c_size_t(place[1] - place[0]), MADV_DONTNEED)
 
 
 def _begin_child(parent: int) -> None:

@@ -13,6 +13,7 @@ import structlog
 
 from app.core import vitals
 from app.supervisor import forks
+from app.supervisor.pulse import Pulse
 
 BACK_OFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_AFTER_S = 60.0  # lived this long: the next death counts as the first
@@ -30,7 +31,7 @@ class Child:
 
     *tidy* runs in a short-lived process after a death, with the dead one's owner id. *once*: it ends by itself and
     is not started again. *ends_last*: it gets its SIGTERM when the others are gone. *is_vital*: when it keeps
-    dying all ends.
+    dying all ends. *pulse*: it is killed, and so started again, when that stops.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Child:
     once: bool = False
     ends_last: bool = False
     is_vital: bool = False
+    pulse: Pulse | None = None
     pid: int | None = field(default=None, init=False)
     owner: str = field(default="", init=False)
     started_at: float = field(default=0.0, init=False)
@@ -51,6 +53,8 @@ class Child:
     def launch(self) -> None:
         """Fork it now."""
         boot = secrets.token_hex(4)
+        if self.pulse is not None:
+            self.pulse.beat()
         self.pid = forks.fork(lambda: self.start(f"{self.name}:{os.getpid()}:{boot}"))
         self.owner = f"{self.name}:{self.pid}:{boot}"
         self.started_at, self.start_at = time.monotonic(), None
@@ -87,6 +91,7 @@ class Supervisor:
             self._read_signals()
             self._reap()
             self._kill_the_late()
+            self._kill_the_hung()
             self._start_the_due()
         self._end_the_last()
         return self._code
@@ -110,6 +115,7 @@ class Supervisor:
     def _wait(self) -> None:
         now = time.monotonic()
         moments = [child.start_at for child in self._children if child.start_at is not None]
+        moments += [pulse.stops_at for _, pulse in self._pulses()]
         moments += list(self._janitors.values())
         if self._ends_at is not None:
             moments.append(self._ends_at)
@@ -150,6 +156,16 @@ class Supervisor:
                 child.was_killed = True
                 child.signal(signal.SIGKILL)
         self._ends_at = now + LAST_S
+
+    def _kill_the_hung(self) -> None:
+        for child, pulse in self._pulses():
+            if pulse.stops_at <= time.monotonic():
+                _log.error("killed: it gave no sign of life", child=child.name, after_s=pulse.limit_s)
+                child.signal(signal.SIGKILL)
+                pulse.beat()  # once is enough: its death comes by itself
+
+    def _pulses(self) -> list[tuple[Child, Pulse]]:
+        return [(child, child.pulse) for child in self._children if child.pid is not None and child.pulse]
 
     def _is_busy(self) -> bool:
         if self._ends_at is None:

@@ -12,12 +12,13 @@ from app.core import logging, redis_server
 from app.core.db import db, transaction
 from app.core.settings import Settings
 from app.supervisor import forks, web
+from app.supervisor.pulse import Pulse
 
 
-def serve_web(app: Flask, settings: Settings, ready: int) -> int:
+def serve_web(app: Flask, settings: Settings, ready: int, pulse: Pulse) -> int:
     """Answer pages; write one byte to the pipe *ready* when it does."""
-    logging.name_process("web")
-    return web.run(app, settings, ready)
+    _begin("web", app)
+    return web.run(app, settings, ready, pulse)
 
 
 def work(app: Flask, settings: Settings, owner: str) -> int:

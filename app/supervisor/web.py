@@ -1,4 +1,8 @@
-"""The web server: gunicorn with one process of threads, serving the application made before the fork."""
+"""The web server: gunicorn's worker of threads, run in the supervisor's child itself.
+
+Gunicorn's arbiter would be one more process of some 25 MB that starts, watches and stops a single worker: the
+supervisor does that already.
+"""
 
 import logging
 import os
@@ -7,19 +11,33 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.sock import create_sockets
+from gunicorn.workers.gthread import ThreadWorker
 
 from app.core.settings import Settings
 from app.supervisor import forks
+from app.supervisor.pulse import Pulse
 
 GRACE_S = 20  # for requests under way: below the supervisor's 25 s
-HANG_S = 60  # no sign of life from the server's own loop
+HANG_S = 60.0  # no sign of life from the server's own loop
 
 
-def run(app: Flask, settings: Settings, ready: int) -> int:
+def run(app: Flask, settings: Settings, ready: int, pulse: Pulse) -> int:
     """Serve *app* until SIGTERM, one byte to the pipe *ready* when it answers; return the exit code."""
     logging.getLogger("gunicorn.error").setLevel(logging.WARNING)
-    _Server(app, settings, ready).run()
+    server = _Server(app, settings)
+    server.cfg.set("post_worker_init", lambda _worker: _say_ready(ready))
+    log = _Log(server.cfg)
+    sockets = create_sockets(server.cfg, log)
+    worker = _Worker(1, os.getppid(), sockets, server, HANG_S, server.cfg, log)
+    worker.pid, worker.pulse = os.getpid(), pulse
+    worker.init_process()
     return 0
+
+
+def _say_ready(ready: int) -> None:
+    forks.ignore_the_terminal()  # gunicorn has just set handlers of its own
+    os.write(ready, b"1")
 
 
 def address(settings: Settings) -> tuple[str, int]:
@@ -37,10 +55,20 @@ class _Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
         self.access_log.handlers = []
 
 
+class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
+    """Gunicorn's own, but its sign of life goes to the supervisor, who kills it when none comes."""
+
+    pulse: Pulse
+
+    def notify(self) -> None:
+        self.pulse.beat()
+
+
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
-    def __init__(self, app: Flask, settings: Settings, ready: int) -> None:
+    """What gunicorn asks of an application: its settings, and the application itself."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
         self._app = app
-        self._ready = ready
         self._settings = settings
         super().__init__()
 
@@ -48,34 +76,16 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         host, port = address(self._settings)
         options = {
             "bind": f"{host}:{port}",
-            "workers": 1,
-            "worker_class": "gthread",
             "threads": self._settings.web_threads,
-            "preload_app": True,  # it is loaded: gunicorn's own process and its child share it
             "graceful_timeout": GRACE_S,
-            "timeout": HANG_S,
             "keepalive": 5,
             "accesslog": None,
-            "logger_class": _Log,
-            "control_socket_disable": True,
-            "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,  # noqa: S108
-            "when_ready": lambda _arbiter: forks.ignore_the_terminal(),
-            "post_fork": self._post_fork,
-            "post_worker_init": self._post_worker_init,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
         return self._app
-
-    def _post_fork(self, arbiter: Any, _worker: Any) -> None:
-        forks.die_with(arbiter.pid)
-        forget_connections(self._app)
-
-    def _post_worker_init(self, _worker: Any) -> None:
-        forks.ignore_the_terminal()
-        os.write(self._ready, b"1")
 
 
 def forget_connections(app: Flask) -> None:
