@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from bench.ground import House
-from tests.processes.memory import pids_of_tree, pss_of_tree
+from bench.pss import pids_of_tree, pss_of_tree
 
 MB = 1_000_000
 

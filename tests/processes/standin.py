@@ -2,7 +2,8 @@
 
 Each child writes its pid to ``FOLDER/<name>.<n>`` when it starts. Kinds: ``web`` and ``worker`` wait for SIGTERM;
 ``stubborn`` ignores it; ``mortal`` is vital and dies at once; ``last`` ends last; ``pipes`` uses a pipe instead of the
-death signal, ``quick`` starts again without delay, ``short`` gives one second of grace.
+death signal, ``quick`` starts again without delay, ``short`` gives one second of grace; ``hung`` gives signs of life
+for half a second, then none.
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from app.core.settings import Settings
 from app.supervisor import forks, loop
+from app.supervisor.pulse import Pulse
 
 folder = Path(sys.argv[1])
 
@@ -45,6 +47,15 @@ def mortal(owner: str) -> int:
     return 1
 
 
+def hung(pulse: Pulse) -> int:
+    begin("hung")
+    for _ in range(5):
+        pulse.beat()
+        time.sleep(0.1)
+    while True:
+        signal.pause()
+
+
 def tidy(owner: str) -> int:
     (folder / "tidied").write_text(owner)
     return 0
@@ -61,7 +72,9 @@ def main() -> int:
         loop.BACK_OFF_S = (0.0, 0.05)
     if "short" in kinds:
         loop.GRACE_S = 1.0
+    pulse = Pulse(0.3)
     children = {
+        "hung": loop.Child("hung", lambda owner: hung(pulse), pulse=pulse),
         "web": loop.Child("web", lambda owner: wait("web"), is_vital=True),
         "worker": loop.Child("worker", lambda owner: wait("worker"), tidy=tidy),
         "stubborn": loop.Child("stubborn", stubborn, tidy=tidy),

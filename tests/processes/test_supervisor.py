@@ -102,6 +102,20 @@ def test_children_end_within_a_second_of_the_supervisors_death(
     until(lambda: not any(map(lives, children)), limit_s=1.0)
 
 
+def test_a_child_without_a_sign_of_life_is_killed_and_started_again(start: Start, tmp_path: Path) -> None:
+    supervisor = start("hung", "web", "quick")
+    hung, web = pid_of(tmp_path, "hung"), pid_of(tmp_path, "web")
+    began = time.monotonic()
+    again = pid_of(tmp_path, "hung", 1)
+    assert time.monotonic() - began > 0.6  # as long as it gave one, it was left alone
+    assert again != hung
+    assert not lives(hung)
+    assert lives(web)
+    supervisor.terminate()
+    _, log = supervisor.communicate(timeout=10)
+    assert log.count("it gave no sign of life") >= 1
+
+
 def test_sigterm_goes_to_each_child_once_and_the_last_ends_last(start: Start, tmp_path: Path) -> None:
     supervisor = start("last", "web", "worker")
     for name in ("last", "web", "worker"):
