@@ -97,6 +97,7 @@ def decide(
             by=person.name or (user.name if user else person.email),
             by_id=user.id if user else None,
             via="cli",
+            undo_s=0,
         )
         desk.session.commit()
         runs.hint(found.run_id)

@@ -98,6 +98,50 @@ def decide(session: Session, wait_id: str, *, outcome: str, output: dict[str, An
     return True
 
 
+def undo(session: Session, wait_id: str) -> bool:
+    """Take a decision back that has not taken effect: the wait waits again; False when it is too late for that.
+
+    Too late is also a wait whose own time has run out meanwhile: it would end at once, without an answer.
+    """
+    wait, step = store.wait, store.step_run
+    row = session.execute(
+        sa.update(wait)
+        .where(
+            *_not_in_effect(wait_id),
+            sa.or_(wait.c.until.is_(None), wait.c.until > moment()),
+            sa.exists().where(step.c.id == wait.c.step_run_id, step.c.status == StepStatus.WAITING),
+        )
+        .values(
+            status=WaitStatus.WAITING.value, outcome=None, output=None, decided_at=None, effective_at=None
+        )
+        .returning(wait.c.run_id)
+    ).first()
+    if row is None:
+        return False
+    store.wake_run(session, row.run_id)
+    return True
+
+
+def go_on(session: Session, wait_id: str) -> bool:
+    """Let a decision take effect now instead of later; False when it has, or was taken back."""
+    wait = store.wait
+    row = session.execute(
+        sa.update(wait)
+        .where(*_not_in_effect(wait_id))
+        .values(effective_at=moment())
+        .returning(wait.c.run_id, wait.c.step_run_id, wait.c.outcome, wait.c.output)
+    ).first()
+    if row is None or not store.end_wait(session, row.step_run_id, outcome=row.outcome, output=row.output):
+        return False
+    store.wake_run(session, row.run_id)
+    return True
+
+
+def _not_in_effect(wait_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    wait = store.wait.c
+    return wait.id == wait_id, wait.status == WaitStatus.DECIDED, wait.effective_at > moment()
+
+
 def note_message(session: Session, marked: outbox.Marked) -> None:
     """Listen to the outbox: a page of the run shows what has left the house."""
     store.touch_run(session, marked.run_id)

@@ -54,12 +54,13 @@ class Config(Settings):
         title="When nobody answers in time",
         description="Expire leaves by the way “expired”; keep waits for ever.",
     )
-    undo_s: int = Field(
-        default=0,
+    undo_s: int | None = Field(
+        default=None,
         ge=0,
         le=86_400,
-        title="Time until it takes effect",
-        description="A decision is recorded at once; the next step begins this much later.",
+        title="Time to undo",
+        description="A decision is recorded at once; the next step begins this much later. Empty: ten minutes where "
+        "something leaves the house next, else none.",
         json_schema_extra={"unit": "seconds"},
     )
 

@@ -185,6 +185,10 @@ def _full(session: Session) -> Scene:
     scene.refs |= {"token": tokens[0], "mail": _newest_mail(session, scene), **_first_things(session, finished)}
     scene.refs["approval"] = _approval(session, waiting.id)
     scene.refs["wait"] = _wait(session, waiting.id)
+    undoable = factories.waiting_run(session, flow, **options)
+    scene.refs["undoable"] = _ask_for(session, scene, undoable)[0]
+    scene.refs |= {"undoable_approval": _approval(session, undoable.id), "undoable_run": undoable.id}
+    _decide(session, undoable.id, Decision.APPROVED, undo_s=600)
     long_answers = {"offer": f"{OFFER} {LONG_LABEL} " * 12, "landing_url": "https://northfield.example/" + "used" * 60}
     gallery.keep_answers(
         session, workspace_id=scene.workspace_id, user_id=scene.user_id, slug=SLUG,
@@ -202,7 +206,7 @@ def _error(session: Session) -> Scene:
     puzzled = _needs_attention(session, scene, flow)
     rejected = factories.waiting_run(session, flow, starter=scene.actor)
     used = _ask_for(session, scene, rejected)[0]
-    _reject(session, rejected.id)
+    _decide(session, rejected.id, Decision.REJECTED, reason="The price is wrong: it is $27,490.")
     late = factories.waiting_run(session, flow, starter=scene.actor)
     over = _ask_for(session, scene, late)[0]
     wait = session.get_one(WaitRow, _wait(session, late.id))
@@ -319,13 +323,14 @@ def _ask(
     return [tokens[email] for email in wait.detail["approvers"]]
 
 
-def _reject(session: Session, run_id: str) -> None:
-    """Let the owner say no."""
+def _decide(session: Session, run_id: str, decision: Decision, *, reason: str = "", undo_s: int = 0) -> None:
+    """Let the owner answer."""
     approval = session.get_one(Approval, _approval(session, run_id))
     person = session.scalars(sa.select(Approver).where(Approver.approval_id == approval.id)).first()
     assert person is not None
-    reason = "The price is wrong: it is $27,490."
-    approvals.decide(session, approval, person, decision=Decision.REJECTED, reason=reason, edits={}, by="Alice Ames")
+    approvals.decide(
+        session, approval, person, decision=decision, reason=reason, edits={}, by="Alice Ames", undo_s=undo_s
+    )
 
 
 def _approval(session: Session, run_id: str) -> str:

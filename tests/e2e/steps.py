@@ -63,3 +63,10 @@ def newest_run(page: Page) -> int:
 def expect_run(page: Page, status: str) -> None:
     """See the run come to *status* on its page."""
     expect(page.locator("#run-live")).to_have_attribute("data-status", status, timeout=LIMIT_MS)
+
+
+def go_on_now(guest: Page) -> None:
+    """End the time in which the decision on this page can be taken back."""
+    guest.get_by_role("button", name="Go on now").click()
+    expect(guest.get_by_role("button")).to_have_count(0)
+    expect(guest.get_by_role("heading", level=1)).to_contain_text("You ")

@@ -130,7 +130,9 @@ PAGES: dict[str, Pages | str] = {
     "/a/<token>": Pages(
         empty=_guest("/a/{token}", "bare"),
         one=[_guest("/a/{token}", "one"), _guest("/a/{token}", "one", _ask_why)],
-        full=[_guest("/a/{token}", "full"), _guest("/a/{token}", "full", _editing)],
+        full=[
+            _guest("/a/{token}", "full"), _guest("/a/{token}", "full", _editing), _guest("/a/{undoable}", "full"),
+        ],
         error=[
             _guest("/a/{used}", "error"), _guest("/a/{over}", "error"), _guest("/a/" + "x" * 43, "error"),
             _guest("/a/{open}", "error", _no_reason), _guest("/a/{open}", "error", _too_long),
@@ -140,7 +142,7 @@ PAGES: dict[str, Pages | str] = {
     "/approvals/<approval_id>": Pages(
         empty=_bare("/approvals/{approval}"),
         one="/approvals/{approval}",
-        full=["/approvals/{approval}", Visit("/approvals/{approval}", act=_editing)],
+        full=["/approvals/{approval}", Visit("/approvals/{approval}", act=_editing), "/approvals/{undoable_approval}"],
         error=[
             "/approvals/{approval}", "/approvals/{expired}", f"/approvals/{NOWHERE}",
             Visit("/approvals/{open_approval}", act=_no_reason),
@@ -176,7 +178,10 @@ PAGES: dict[str, Pages | str] = {
     "/runs/<run_id>": Pages(
         empty=_bare("/runs/{run}"),
         one=["/runs/{run}", Visit("/runs/{run}", act=_open_all)],
-        full=[Visit("/runs/{run}", act=_open_all), Visit("/runs/{running}", act=_open_all), "/runs/{waiting}"],
+        full=[
+            Visit("/runs/{run}", act=_open_all), Visit("/runs/{running}", act=_open_all), "/runs/{waiting}",
+            "/runs/{undoable_run}",
+        ],
         error=[
             Visit("/runs/{run}", act=_open_all), "/runs/{paused}", "/runs/{stopped}",
             Visit("/runs/{puzzled}", act=_open_all), f"/runs/{NOWHERE}",
@@ -210,6 +215,7 @@ PAGES: dict[str, Pages | str] = {
     "/for-tests/broken": Pages(*["/for-tests/broken"] * 4),
     "/a/<token>/images/<image_id>": "a picture",
     "/approvals/of/<wait_id>": "leads on to the request",
+    "/approvals/of/<wait_id>/decision": "a part of the run's page",
     "/approvals/panel": "a part of the home page",
     "/assets/<digest>/<name>": "a file",
     "/documents.zip": "a file",

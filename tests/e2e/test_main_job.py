@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from tests.e2e.house import APPROVER, OWNER, Running
-from tests.e2e.steps import LIMIT_MS, RUN_URL, answer, bring_to_review, expect_run, press_twice
+from tests.e2e.steps import LIMIT_MS, RUN_URL, answer, bring_to_review, expect_run, go_on_now, press_twice
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("house")]
 
@@ -45,9 +45,13 @@ def test_ten_ads_with_pictures(house: Running, new_context: NewContext, screen: 
     expect(first.get_by_text("changed by you")).to_be_visible()
     guest.get_by_role("button", name="Approve").click()
     expect(guest.get_by_role("heading", level=1)).to_contain_text("You approved")
+    guest.get_by_role("button", name="Undo").click()
+    expect(guest.get_by_text("Taken back. Nothing is decided")).to_be_visible()
+    guest.get_by_role("button", name="Approve").click()
     guest.goto(link)
     expect(guest.get_by_role("heading", level=1)).to_contain_text("You approved")
-    expect(guest.get_by_role("button")).to_have_count(0)
+    expect(page.locator("#run-now")).to_contain_text("The next step starts")
+    go_on_now(guest)
 
     expect_run(page, "completed")
     assert page.evaluate("window.neverLoadedAgain") is True
@@ -91,6 +95,7 @@ def test_a_rejection_needs_a_reason_and_the_run_goes_its_other_way(house: Runnin
     guest.get_by_label("What should they know?").fill("The price is wrong: it is $27,490.")
     guest.get_by_role("button", name="Reject").click()
     expect(guest.get_by_role("heading", level=1)).to_contain_text("You rejected")
+    go_on_now(guest)
     expect_run(page, "completed")
     expect(page.locator("#step-tell_rejected")).to_contain_text("Done")
     expect(page.locator("#step-tell")).to_contain_text("Skipped")
@@ -139,6 +144,7 @@ def test_launch_and_approve_without_script(house: Running, new_context: NewConte
     expect(first.get_by_role("textbox", name="Text")).to_have_value("Small outside, a truck inside.")
     guest.get_by_role("button", name="Approve").click()
     expect(guest.get_by_role("heading", level=1)).to_contain_text("You approved")
+    go_on_now(guest)
     _load_until(page, "completed")
     _expect_ten_documents(page, tmp_path)
     expect(page.get_by_text("Small outside, a truck inside.")).to_be_visible()
@@ -184,6 +190,7 @@ def test_on_postgresql_with_an_ai_service_the_cost_is_the_sum_of_its_calls(
     guest.goto(paying_house.link(paying_house.mail(APPROVER, offer)))
     guest.get_by_role("button", name="Approve").click()
     expect(guest.get_by_role("heading", level=1)).to_contain_text("You approved")
+    go_on_now(guest)
     expect_run(page, "completed")
 
     costs = _costs_in_database(paying_house, page.url)

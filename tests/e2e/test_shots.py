@@ -60,6 +60,7 @@ def test_main_pages_are_pictured_light_and_dark_on_desk_and_phone(
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("You approved")
     camera.take("approved")
+    page.get_by_role("button", name="Go on now").click()
     page.goto(run_url)
     steps.expect_run(page, "completed")
     camera.take("run-ready")

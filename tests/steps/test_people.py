@@ -27,7 +27,7 @@ def test_a_review_waits_for_approval_and_says_what_is_asked() -> None:
     assert wait.kind == "approval"
     assert wait.detail["documents"] == [document]
     assert wait.detail["approvers"] == ["Maria@example.com"]
-    assert (wait.detail["title"], wait.detail["policy"], wait.detail["undo_s"]) == ("Ten ads", "any", 0)
+    assert (wait.detail["title"], wait.detail["policy"], wait.detail["undo_s"]) == ("Ten ads", "any", None)
     assert wait.until is not None
     assert abs(wait.until - clock.now() - timedelta(hours=72)) < timedelta(seconds=5)
     assert wait.detail["expires_at"] == clock.iso(wait.until)

@@ -143,7 +143,6 @@ def _request(session: Session, event: WaitStarted) -> Approval:
         document_ids=[str(document_id) for document_id in detail.get("documents") or ()],
         policy="all" if policy == "all" else "any",
         what_next=_what_next(session, event),
-        undo_s=int(detail.get("undo_s") or 0),
         requested_at=clock.now(),
         expires_at=event.until,
         on_expiry=str(detail.get("on_expiry") or "reject"),

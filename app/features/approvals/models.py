@@ -26,7 +26,7 @@ class Approval(Model):
     policy: Mapped[str] = mapped_column(sa.String(12), default="any")
     what_next: Mapped[str] = mapped_column(default="")  # one sentence: what happens after yes
     status: Mapped[str] = mapped_column(sa.String(12), default=ApprovalStatus.OPEN.value)
-    undo_s: Mapped[int] = mapped_column(default=0)
+    undo_s: Mapped[int] = mapped_column(default=0)  # how long the decision could be taken back
     requested_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     on_expiry: Mapped[str] = mapped_column(sa.String(12), default="reject")

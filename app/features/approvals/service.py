@@ -11,16 +11,17 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.errors import Conflict, FieldError, Gone, Invalid
 from app.engine import control
-from app.engine.models import WaitRow
+from app.engine.models import Run, StepRun, WaitRow
 from app.features.accounts import service as accounts
 from app.features.accounts.models import Workspace
-from app.features.approvals import queries, words
+from app.features.approvals import queries, rules, words
 from app.features.approvals.enums import ApprovalStatus, Decision
 from app.features.approvals.models import Approval, Approver
 from app.features.approvals.queries import Item
 from app.features.files import service as files
 from app.features.files.enums import DocumentStatus
 from app.features.files.models import Document
+from app.features.workflows import queries as workflows
 
 REASON_LENGTH = 2000
 TITLE_LENGTH = 300
@@ -56,39 +57,72 @@ def decide(
     by: str,
     by_id: str | None = None,
     via: str = "page",
+    undo_s: int | None = None,
 ) -> Approval:
     """Record one person's answer; the caller commits, then hints the run.
 
     *edits* by document id, ``{title?, body?, version?}``, become new versions. *by* is the name shown, *by_id* the
     user, *via* where it was said, for the audit. Where everybody must approve, the request stays open until the last
-    has; one rejection ends it. Raises Invalid for an answer that cannot be (a rejection without a reason, a text too
-    long), Conflict when it is decided already, Gone when it expired or was withdrawn. Two at once: one wins.
+    has; one rejection ends it. It takes effect *undo_s* seconds later, and until then :func:`undo` takes it back;
+    None: as the review step says, else ten minutes where something leaves the house next.
+
+    Raises Invalid for an answer that cannot be (a rejection without a reason, a text too long), Conflict when it is
+    decided already, Gone when it expired or was withdrawn. Two at once: one wins.
     """
     answer = Answer(Decision(decision), reason.strip(), {i: Edit(**dict(e)) for i, e in (edits or {}).items()})
-    # One order of locks, the engine's: the wait first, so that an expiry or another answer stands in line here.
-    session.execute(sa.select(WaitRow.id).where(WaitRow.id == approval.wait_id).with_for_update())
-    session.refresh(approval)
+    _lock(session, approval)
     session.refresh(approver)
     moment = clock.now()
     _check_open(session, approval, approver, moment)
     changed = _check(session, approval, answer)
     _save_edits(session, changed, answer.edits, by)
     _record(session, approver, answer, moment)
-    accounts.audit(
-        session,
-        workspace_id=approval.workspace_id,
-        actor=by,
-        actor_id=by_id,
-        action=f"approval.{answer.decision.value}",
-        subject_kind="approval",
-        subject_id=approval.id,
-        email=approver.email,
-        edited=[item.id for item in changed],
-        via=via,
-    )
+    _audit(
+        session, approval, f"approval.{answer.decision.value}", by, by_id, email=approver.email,
+        edited=[item.id for item in changed], via=via,
+    )  # fmt: skip
     if _is_final(session, approval, answer.decision):
-        _end(session, approval, answer, by, moment)
+        _end(session, approval, answer, by, moment, _undo_s(session, approval, answer) if undo_s is None else undo_s)
     return approval
+
+
+def undo(session: Session, approval: Approval, *, by: str, by_id: str | None = None, via: str = "page") -> None:
+    """Take back the decision that ended a request: it is open again, other people's answers stay.
+
+    Texts that were changed with the decision stay changed. The caller commits, then hints the run. Raises Conflict
+    when the decision has taken effect, was taken back already, or the time to answer is over.
+    """
+    _lock(session, approval)
+    if not may_undo(approval, clock.now()) or not control.undo(session, approval.wait_id):
+        raise Conflict(_too_late(approval), code="too_late")
+    session.execute(
+        sa.update(Approver)
+        .where(Approver.approval_id == approval.id, Approver.decided_at == approval.decided_at)
+        .values(decision=None, reason="", decided_at=None)
+    )
+    approval.status = ApprovalStatus.OPEN.value
+    approval.decided_at = approval.effective_at = None
+    approval.decided_by = approval.reason = ""
+    approval.undo_s = 0
+    files.set_status(session, approval.document_ids, DocumentStatus.IN_REVIEW, by="")
+    _audit(session, approval, "approval.undone", by, by_id, via=via)
+    session.flush()
+
+
+def go_on(session: Session, approval: Approval, *, by: str, by_id: str | None = None, via: str = "page") -> None:
+    """Let a decision take effect now. The caller commits, then hints the run. Raises Conflict when it has already."""
+    _lock(session, approval)
+    if not may_undo(approval, clock.now()) or not control.go_on(session, approval.wait_id):
+        raise Conflict("The next step has begun already.", code="too_late")
+    approval.effective_at = clock.now()
+    _audit(session, approval, "approval.went_on", by, by_id, via=via)
+    session.flush()
+
+
+def may_undo(approval: Approval, moment: datetime) -> bool:
+    """Tell whether a request's decision can still be taken back: nothing after it has begun."""
+    is_decided = approval.status in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED)
+    return is_decided and approval.effective_at is not None and approval.effective_at > moment
 
 
 def withdraw(session: Session, wait_id: str) -> None:
@@ -112,6 +146,37 @@ def said(session: Session, approval: Approval) -> str:
     zone = session.get_one(Workspace, approval.workspace_id).timezone
     moment = words.when(approval.decided_at or clock.now(), zone, clock.now())
     return words.outcome(approval.status, by=approval.decided_by or "Somebody", moment=moment)
+
+
+def _lock(session: Session, approval: Approval) -> None:
+    """Lock in one order, the engine's: the wait first, so that an expiry or another answer stands in line here."""
+    session.execute(sa.select(WaitRow.id).where(WaitRow.id == approval.wait_id).with_for_update())
+    session.refresh(approval)
+
+
+def _audit(session: Session, approval: Approval, action: str, by: str, by_id: str | None, **detail: Any) -> None:
+    accounts.audit(
+        session, workspace_id=approval.workspace_id, actor=by, actor_id=by_id, action=action,
+        subject_kind="approval", subject_id=approval.id, **detail,
+    )  # fmt: skip
+
+
+def _too_late(approval: Approval) -> str:
+    if approval.status == ApprovalStatus.OPEN:
+        return "It was taken back already. Nothing is decided."
+    if approval.effective_at is not None and approval.effective_at > clock.now():
+        return "Too late to undo: the run was stopped, or the time to answer is over."
+    return "Too late to undo: the next step has begun."
+
+
+def _undo_s(session: Session, approval: Approval, answer: Answer) -> int:
+    wait = session.get_one(WaitRow, approval.wait_id)
+    chosen = wait.detail.get("undo_s")
+    if chosen is not None:
+        return int(chosen)
+    step_id = session.scalar(sa.select(StepRun.step_id).where(StepRun.id == wait.step_run_id))
+    definition = workflows.load_definition(session, session.get_one(Run, approval.run_id).version_id)
+    return rules.UNDO_S if rules.leads_to_sending(definition, str(step_id), answer.decision.value) else 0
 
 
 def _check_open(session: Session, approval: Approval, approver: Approver, moment: datetime) -> None:
@@ -227,13 +292,16 @@ def _is_final(session: Session, approval: Approval, decision: Decision) -> bool:
     return session.execute(left).scalar_one() == 0
 
 
-def _end(session: Session, approval: Approval, answer: Answer, by: str, moment: datetime) -> None:
+def _end(
+    session: Session, approval: Approval, answer: Answer, by: str, moment: datetime, undo_s: int
+) -> None:
     values: dict[str, Any] = {
         "status": answer.decision.value,
         "decided_at": moment,
         "decided_by": by,
         "reason": answer.reason,
-        "effective_at": moment + timedelta(seconds=approval.undo_s),
+        "undo_s": undo_s,
+        "effective_at": moment + timedelta(seconds=undo_s),
     }
     if not _move(session, approval.id, values):
         session.refresh(approval)
@@ -242,7 +310,7 @@ def _end(session: Session, approval: Approval, answer: Answer, by: str, moment: 
     files.set_status(session, approval.document_ids, status, by=by)
     outcome = answer.decision.value
     output = {"decision": outcome, "reason": answer.reason, "by": by, "answers": {}}
-    if not control.decide(session, approval.wait_id, outcome=outcome, output=output, undo_s=approval.undo_s):
+    if not control.decide(session, approval.wait_id, outcome=outcome, output=output, undo_s=undo_s):
         raise Conflict("The run has moved on meanwhile, so there is nothing left to decide.", code="decided")
     session.refresh(approval)
 

@@ -3,11 +3,11 @@
 Opening a page decides nothing. A decision is a POST by a visible button, with a token of the page, never by script.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from flask import Blueprint, Response, current_app, make_response, request, url_for
+from flask import Blueprint, Response, current_app, flash, make_response, request, url_for
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from app.core import clock
@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 PAGE = 30
 LINK_FORM_S = 60 * 24 * 3600  # the link's own end comes first
 STALE = "Nothing is decided yet: the page was open for too long. Please press the button again."
+UNDONE = "Taken back. Nothing is decided, and nothing has begun."
+WENT_ON = "The run goes on."
+Change = Callable[..., None]
 PICTURE_CACHE = "private, max-age=600"
 
 
@@ -105,6 +108,36 @@ def decide(approval_id: str) -> Response:
     return htmx.redirect(url_for("approvals.show", approval_id=approval_id))
 
 
+@blueprint.post("/approvals/<approval_id>/undo")
+@blueprint.delete("/approvals/<approval_id>/decision", endpoint="undo_by_delete")
+@requires(Permission.APPROVE)
+def undo(approval_id: str) -> Response:
+    """Take a decision back that has not taken effect, as one of those who were asked."""
+    return _after(approval_id, service.undo, UNDONE)
+
+
+@blueprint.post("/approvals/<approval_id>/go-on")
+@requires(Permission.APPROVE)
+def go_on(approval_id: str) -> Response:
+    """Let a decision take effect now, as one of those who were asked."""
+    return _after(approval_id, service.go_on, WENT_ON)
+
+
+@blueprint.get("/approvals/of/<wait_id>/decision")
+@requires(Permission.SEE)
+def decision_of_wait(wait_id: str) -> Response:
+    """Show a run's page what was decided while it can be taken back; nothing when it cannot."""
+    if not is_id(wait_id):
+        raise NotFound("This request does not exist.")
+    me = who()
+    approval = queries.of_wait(db.session(), me.workspace_id, wait_id)
+    person = queries.approver_for(db.session(), approval, me.email)
+    undo = _undoing_inside(approval, person)
+    if undo["said"]:
+        undo["said"] = f"{_outcome(approval, person, me.timezone)} {undo['said']}"
+    return htmx.page("approvals/_undo.html", undo=undo)
+
+
 # --- for people with a link ---
 
 
@@ -138,6 +171,22 @@ def decide_public(token: str) -> Response:
         db.session.rollback()
         return _open_link(token, DecisionForm(), status=error.status)
     return htmx.redirect(url_for("approvals.public", token=token))
+
+
+@blueprint.post("/a/<token>/undo")
+@csrf.exempt
+@for_strangers
+def undo_public(token: str) -> Response:
+    """Take a decision back by the link of one of those who were asked."""
+    return _after_by_link(token, service.undo)
+
+
+@blueprint.post("/a/<token>/go-on")
+@csrf.exempt
+@for_strangers
+def go_on_public(token: str) -> Response:
+    """Let a decision take effect now, by the link of one of those who were asked."""
+    return _after_by_link(token, service.go_on)
 
 
 @blueprint.get("/a/<token>/images/<image_id>")
@@ -184,6 +233,63 @@ def _decide(approval: Approval, person: Approver, form: DecisionForm, *, by: str
     runs.hint(approval.run_id)
 
 
+def _after(approval_id: str, change: Change, said: str) -> Response:
+    """Undo or go on as a signed-in approver."""
+    approval, person = _mine(approval_id)
+    if person is None:
+        raise Forbidden("Only those who were asked can do this.")
+    me = who()
+    change(db.session(), approval, by=me.name, by_id=me.user_id, via="page")
+    db.session.commit()
+    runs.hint(approval.run_id)
+    flash(said, "go")
+    return htmx.redirect(url_for("approvals.show", approval_id=approval_id))
+
+
+def _after_by_link(token: str, change: Change) -> Response:
+    """Undo or go on by a link; the form's token is bound to the link, as for a decision."""
+    found = queries.by_token(db.session(), token)
+    if found is None:
+        return _open_link(token, DecisionForm())
+    approval, person = found
+    if not _is_ours(person):
+        return _open_link(token, DecisionForm(), status=400, warning=STALE)
+    try:
+        change(db.session(), approval, by=queries.shown(person), by_id=None, via="link")
+    except Conflict as late:
+        db.session.rollback()
+        return _open_link(token, DecisionForm(), status=late.status, warning=late.message)
+    db.session.commit()
+    runs.hint(approval.run_id)
+    return htmx.redirect(url_for("approvals.public", token=token, undone=1 if change is service.undo else None))
+
+
+def _undoing(approval: Approval, zone: str, *, undo_url: str, go_on_url: str, form_token: str) -> dict[str, str]:
+    """Return what the line with *Undo* and *Go on now* shows; ``said`` is empty when there is nothing to take back."""
+    if approval.effective_at is None or not service.may_undo(approval, clock.now()):
+        return {"said": ""}
+    return {
+        "said": words.takes_effect(approval.effective_at, zone, clock.now()),
+        "kind": "go" if approval.status == ApprovalStatus.APPROVED else "wait",
+        "undo_url": undo_url,
+        "go_on_url": go_on_url,
+        "form_token": form_token,
+    }
+
+
+def _undoing_inside(approval: Approval, person: Approver | None) -> dict[str, str]:
+    """As :func:`_undoing`, for somebody with an account: without buttons for those who were not asked."""
+    me = who()
+    may = person is not None and me.may(Permission.APPROVE)
+    return _undoing(
+        approval,
+        me.timezone,
+        undo_url=url_for("approvals.undo", approval_id=approval.id) if may else "",
+        go_on_url=url_for("approvals.go_on", approval_id=approval.id) if may else "",
+        form_token=csrf.token(),
+    )
+
+
 def _small(image_id: str, size: str = "") -> str:
     return url_for("files.image", image_id=image_id, variant="small")
 
@@ -212,6 +318,7 @@ def _show(
         post_to=url_for("approvals.decide", approval_id=approval.id),
         form_token=csrf.token(),
         picture_url=_small,
+        undo=_undoing_inside(approval, person),
         **_facts(approval, person, form, problems),
     )
 
@@ -224,11 +331,12 @@ def _open_link(
         return htmx.page("approvals/ended.html", status=404, approval=None)
     approval, person = found
     if not _is_open(approval) or queries.is_decided_by(person):
-        return htmx.page("approvals/ended.html", status=status if status == 409 else 410, **_end(approval, person))
+        return _ended(token, approval, person, status=status, warning=warning)
     return htmx.page(
         "approvals/public.html",
         status=status,
         warning=warning,
+        notice=UNDONE if request.args.get("undone") else "",
         may_decide=True,
         post_to=url_for("approvals.decide_public", token=token),
         form_token=_link_signer().dumps(person.id),
@@ -237,6 +345,20 @@ def _open_link(
         ),
         **_facts(approval, person, form, problems),
     )
+
+
+def _ended(token: str, approval: Approval, person: Approver, *, status: int, warning: str) -> Response:
+    """Say what became of a request; while its decision can be taken back, with the buttons for it."""
+    end = _end(approval, person)
+    undo = _undoing(
+        approval,
+        end["review"].workspace.timezone,
+        undo_url=url_for("approvals.undo_public", token=token),
+        go_on_url=url_for("approvals.go_on_public", token=token),
+        form_token=_link_signer().dumps(person.id),
+    )
+    shown = status if status in (400, 409) or undo["said"] else 410
+    return htmx.page("approvals/ended.html", status=shown, warning=warning, undo=undo, **end)
 
 
 def _facts(

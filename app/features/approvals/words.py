@@ -73,6 +73,12 @@ def outcome(status: str, *, by: str, moment: str, undecided: str = "") -> str:
     return sentences[ApprovalStatus(status)]
 
 
+def takes_effect(effective_at: datetime, zone: str, now: datetime) -> str:
+    """Say when what follows a decision begins: ``The next step starts at 10:14.``"""
+    said = when(effective_at, zone, now)
+    return f"The next step starts {said.replace('today, ', 'at ')}."
+
+
 def _day(local: datetime, *, short: bool, year: bool) -> str:
     name = f"{local:%a} {local.day} {local:%b}" if short else f"{local:%A} {local.day} {local:%B}"
     return f"{name} {local.year}" if year else name

@@ -47,6 +47,7 @@ class Now:
     sent: str
     is_glad: bool
     asks: tuple[WaitRow, ...] = ()
+    undoable: tuple[WaitRow, ...] = ()  # decided, not in effect yet
     since: datetime | None = None
 
 
@@ -196,9 +197,14 @@ def _now(
         can_resume=status in _RESUMES,
         can_stop=status in _STOPS,
         sent=sent.sentence,
-        asks=asks,
+        asks=tuple(wait for wait in asks if not _is_undoable(wait, now)),
+        undoable=tuple(wait for wait in asks if _is_undoable(wait, now)),
         since=run.started_at if status in (RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.STOPPING) else None,
     )
+
+
+def _is_undoable(wait: WaitRow, now: datetime) -> bool:
+    return wait.effective_at is not None and wait.effective_at > now
 
 
 def _percent(run: Run, entries: Sequence[Entry]) -> int:

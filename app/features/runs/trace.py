@@ -144,6 +144,8 @@ def wait_words(
     wait: WaitRow | None, people: Mapping[str, str], zone: str, now: datetime
 ) -> tuple[Chip, str]:
     """Return a short chip for a wait, and in a few words for whom or for what it waits."""
+    if wait is not None and wait.effective_at is not None and wait.effective_at > now:
+        return Chip("wait", "clock", "Decided"), f"Decided, goes on {moment(wait.effective_at, zone, now)}"
     if wait is None or wait.kind == "approval":
         names = _names(wait, people)
         return Chip("wait", "user-question", "Waiting"), f"Waiting for {names or 'an answer'}"

@@ -40,7 +40,7 @@ STEPS = [
         "type": "review",
         "name": "Sales manager decides",
         "after": ["copy"],
-        "config": {"documents": "copy", "approvers": ["{{ inputs.approver }}"], "expires_after_hours": 48},
+        "config": {"documents": "copy", "approvers": ["{{ inputs.approver }}"], "expires_after_hours": 48, "undo_s": 0},
     },
     {
         "id": "yes",

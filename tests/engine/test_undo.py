@@ -1,0 +1,100 @@
+"""A decision that takes effect later: taken back, or let go on now, once."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from app.core import clock
+from app.core.db import transaction
+from app.engine import control
+from app.engine.models import WaitRow
+from tests.engine.rig import House
+
+STEPS = [
+    {"id": "ask", "type": "ask", "config": {}},
+    {"id": "yes", "type": "echo", "after": ["ask:approved"], "config": {"say": "{{ steps.ask.by }}"}},
+    {"id": "no", "type": "echo", "after": ["ask:rejected"], "config": {"say": 0}},
+]
+
+
+@pytest.fixture
+def decided(house: House) -> tuple[str, str]:
+    """A run whose wait is decided, to take effect in ten minutes; its id and the wait's."""
+    run_id = house.start(STEPS)
+    house.work(run_id)
+    wait_id = house.wait(run_id).id
+    with house.session() as session:
+        assert control.decide(session, wait_id, outcome="approved", output={"by": "Sam"}, undo_s=600)
+    house.work()
+    return run_id, wait_id
+
+
+def change(house: House, function: object, wait_id: str) -> bool:
+    with house.session() as session:
+        return bool(function(session, wait_id))  # type: ignore[operator]
+
+
+def at(house: House, wait_id: str, **moments: float) -> None:
+    """Move the moments of a wait, in seconds from now."""
+    with transaction(house.engine) as session:
+        values = {name: clock.now() + timedelta(seconds=after_s) for name, after_s in moments.items()}
+        session.execute(sa.update(WaitRow).where(WaitRow.id == wait_id).values(**values))
+
+
+def test_undo_makes_the_wait_wait_again_once(house: House, decided: tuple[str, str]) -> None:
+    run_id, wait_id = decided
+    assert house.run(run_id).due_at is not None
+    assert [change(house, control.undo, wait_id) for _ in range(2)] == [True, False]
+    house.work()
+    wait = house.wait(run_id)
+    assert (wait.status, wait.outcome, wait.decided_at, wait.effective_at) == ("waiting", None, None, None)
+    assert (house.run(run_id).status, house.run(run_id).due_at) == ("waiting", None)
+    assert set(house.steps(run_id)) == {"ask"}
+    with house.session() as session:
+        assert control.decide(session, wait_id, outcome="rejected", output={"by": "Kim"})
+    house.work()
+    assert (house.steps(run_id)["no"].status, house.steps(run_id)["yes"].status) == ("completed", "skipped")
+
+
+def test_go_on_lets_it_take_effect_now_once(house: House, decided: tuple[str, str]) -> None:
+    run_id, wait_id = decided
+    assert [change(house, control.go_on, wait_id) for _ in range(2)] == [True, False]
+    house.work()
+    assert (house.run(run_id).status, house.steps(run_id)["yes"].output) == ("completed", {"said": "Sam"})
+    assert change(house, control.undo, wait_id) is False
+
+
+def test_after_it_took_effect_undo_is_too_late(house: House, decided: tuple[str, str]) -> None:
+    run_id, wait_id = decided
+    at(house, wait_id, effective_at=-1)
+    assert change(house, control.undo, wait_id) is False
+    assert change(house, control.go_on, wait_id) is False
+    house.work(run_id)
+    assert house.run(run_id).status == "completed"
+
+
+def test_when_the_time_to_answer_is_over_the_decision_stands(house: House, decided: tuple[str, str]) -> None:
+    _, wait_id = decided
+    at(house, wait_id, until=-1)
+    assert change(house, control.undo, wait_id) is False
+    at(house, wait_id, until=60)
+    assert change(house, control.undo, wait_id) is True
+
+
+def test_undo_works_while_paused_and_not_after_stop(house: House, decided: tuple[str, str]) -> None:
+    run_id, wait_id = decided
+    with house.session() as session:
+        control.pause(session, run_id)
+    house.work()
+    assert change(house, control.undo, wait_id) is True
+    house.work()
+    assert (house.run(run_id).status, house.wait(run_id).status) == ("paused", "waiting")
+    with house.session() as session:
+        assert control.decide(session, wait_id, outcome="approved", output={"by": "Sam"}, undo_s=600)
+        control.stop(session, run_id)
+    house.work()
+    assert house.run(run_id).status == "stopped"
+    assert change(house, control.undo, wait_id) is False
+    assert change(house, control.go_on, wait_id) is False
+

@@ -1,0 +1,172 @@
+"""Ten minutes to take a decision back where something leaves the house next: by the link, on the page, on the run."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from app.core import clock
+from app.core.errors import Conflict
+from app.engine.models import Run, StepRun, WaitRow
+from app.features.accounts.models import AuditEntry
+from app.features.approvals import rules, service
+from app.features.approvals.enums import Decision
+from app.features.approvals.models import Approval, Approver
+from app.features.files.models import Document
+from app.features.workflows import queries as workflows
+from tests.features.approvals.desk import Asked, Desk, form_of
+from tests.page import Page
+
+SAM = "sam@northfield.example"
+
+
+@pytest.fixture
+def asked(desk: Desk) -> Asked:
+    """A request whose review says nothing of undoing; a mail leaves after its yes."""
+    asked = desk.ask(SAM)
+    with desk.session() as session:
+        wait = session.get_one(WaitRow, asked.wait_id)
+        wait.detail = {key: value for key, value in wait.detail.items() if key != "undo_s"}
+    return asked
+
+
+def press(client: FlaskClient, page: str, url: str, **more: str) -> int:
+    """Press a button of *page* that posts to *url*."""
+    return client.post(url, data={**form_of(client.get(page).text), **more}).status_code
+
+
+def waiting(desk: Desk, asked: Asked) -> tuple[str, str, list[str | None], set[str]]:
+    with desk.session() as session:
+        approval = session.get_one(Approval, asked.approval_id)
+        of_it = sa.select(Approver).where(Approver.approval_id == approval.id)
+        people = session.scalars(of_it.order_by(Approver.email))
+        documents = session.scalars(sa.select(Document.status).where(Document.id.in_(asked.document_ids)))
+        wait = session.get_one(WaitRow, asked.wait_id)
+        return approval.status, wait.status, [person.decision for person in people], set(documents)
+
+
+def actions(desk: Desk) -> list[str]:
+    with desk.session() as session:
+        found = session.scalars(
+            sa.select(AuditEntry.action).where(AuditEntry.action.like("approval.%")).order_by(AuditEntry.id)
+        )
+        return list(found)
+
+
+def test_the_link_undoes_and_decides_again(desk: Desk, asked: Asked) -> None:
+    client = desk.app.test_client()
+    assert press(client, asked.path, f"{asked.path}/decision", decision="approved") == 303
+    page = client.get(asked.path)
+    said = Page(page.text)
+    assert (page.status_code, said.faults) == (200, [])
+    assert "The next step starts at" in said.text
+    assert waiting(desk, asked) == ("approved", "decided", ["approved"], {"approved"})
+    assert press(client, asked.path, f"{asked.path}/undo") == 303
+    assert waiting(desk, asked) == ("open", "waiting", [None], {"in_review"})
+    again = client.get(f"{asked.path}?undone=1")
+    assert "Taken back. Nothing is decided" in again.text
+    assert press(client, asked.path, f"{asked.path}/decision", decision="approved") == 303
+    assert waiting(desk, asked)[:3] == ("approved", "decided", ["approved"])
+    assert actions(desk) == ["approval.approved", "approval.undone", "approval.approved"]
+
+
+def test_go_on_now_ends_the_ten_minutes(desk: Desk, asked: Asked) -> None:
+    client = desk.app.test_client()
+    press(client, asked.path, f"{asked.path}/decision", decision="approved")
+    form = form_of(client.get(asked.path).text)
+    assert client.post(f"{asked.path}/go-on", data=form).status_code == 303
+    with desk.session() as session:
+        assert session.get_one(StepRun, asked.step_run_id).status == "completed"
+    late = client.post(f"{asked.path}/undo", data=form)
+    assert (late.status_code, "Too late to undo: the next step has begun." in late.text) == (409, True)
+    assert client.post(f"{asked.path}/go-on", data=form).status_code == 409
+    assert client.get(asked.path).status_code == 410
+    assert actions(desk) == ["approval.approved", "approval.went_on"]
+
+
+def test_a_link_needs_its_own_form(desk: Desk, asked: Asked) -> None:
+    client = desk.app.test_client()
+    press(client, asked.path, f"{asked.path}/decision", decision="approved")
+    assert client.post(f"{asked.path}/undo").status_code == 400
+    assert client.post(f"/a/{'x' * 43}/undo").status_code == 404
+    assert waiting(desk, asked)[0] == "approved"
+
+
+def test_the_page_undoes_for_those_who_were_asked(desk: Desk, asked: Asked) -> None:
+    sam, kim, charlie = desk.person(SAM, "approver"), desk.person("kim@northfield.example", "owner"), desk.stranger()
+    path = f"/approvals/{asked.approval_id}"
+    assert press(sam, path, f"{path}/decision", decision="approved") == 303
+    shown = Page(sam.get(path).text)
+    assert (shown.faults, "Undo" in shown.text, "Go on now" in shown.text) == ([], True, True)
+    assert "Go on now" not in Page(kim.get(path).text).text
+    line = f"/approvals/of/{asked.wait_id}/decision"
+    assert "You approved this" in Page(sam.get(line).text).text
+    assert [client.get(line).status_code for client in (kim, charlie)] == [200, 404]
+    for verb in ("undo", "go-on"):
+        token = {"csrf_token": kim.csrf}  # type: ignore[attr-defined]
+        assert kim.post(f"{path}/{verb}", data=token).status_code == 403
+        token = {"csrf_token": charlie.csrf}  # type: ignore[attr-defined]
+        assert charlie.post(f"{path}/{verb}", data=token).status_code == 404
+    token = {"csrf_token": sam.csrf}  # type: ignore[attr-defined]
+    assert sam.post(f"{path}/undo", data=token).status_code == 303
+    assert "Taken back. Nothing is decided, and nothing has begun." in Page(sam.get(path).text).text
+    late = sam.post(f"{path}/undo", data=token)
+    assert (late.status_code, "It was taken back already." in late.text) == (409, True)
+    assert sam.get(line).text.count("form") == 0
+
+
+def test_the_run_says_when_the_next_step_starts(desk: Desk, asked: Asked) -> None:
+    sam = desk.person(SAM, "approver")
+    path = f"/approvals/{asked.approval_id}"
+    press(sam, path, f"{path}/decision", decision="approved")
+    with desk.session() as session:
+        session.get_one(Run, asked.run_id).status = "waiting"
+    page = sam.get(f"/runs/{asked.run_id}").text
+    assert f'hx-get="/approvals/of/{asked.wait_id}/decision"' in page
+    assert "Decided. The next step starts" in page
+
+
+def test_only_the_last_answer_is_taken_back(desk: Desk) -> None:
+    asked = desk.ask(SAM, "kim@northfield.example", policy="all", undo_s=60)
+    with desk.session() as session:
+        approval = session.get_one(Approval, asked.approval_id)
+        for person in session.scalars(sa.select(Approver).order_by(Approver.email)).all():
+            service.decide(session, approval, person, decision=Decision.APPROVED, by=person.email)
+    assert waiting(desk, asked)[2] == ["approved", "approved"]
+    with desk.session() as session:
+        service.undo(session, session.get_one(Approval, asked.approval_id), by="Sam")
+    assert waiting(desk, asked) == ("open", "waiting", ["approved", None], {"in_review"})
+
+
+def test_programs_decide_without_delay(desk: Desk, asked: Asked) -> None:
+    with desk.session() as session:
+        approval, person = session.get_one(Approval, asked.approval_id), session.scalars(sa.select(Approver)).one()
+        service.decide(session, approval, person, decision=Decision.APPROVED, by="Sam", undo_s=0)
+        with pytest.raises(Conflict, match="the next step has begun"):
+            service.undo(session, approval, by="Sam")
+
+
+def test_a_time_that_is_over_cannot_be_undone(desk: Desk, asked: Asked) -> None:
+    with desk.session() as session:
+        approval, person = session.get_one(Approval, asked.approval_id), session.scalars(sa.select(Approver)).one()
+        service.decide(session, approval, person, decision=Decision.APPROVED, by="Sam")
+        session.get_one(WaitRow, asked.wait_id).until = clock.now() - timedelta(seconds=1)
+        session.flush()
+        with pytest.raises(Conflict, match="the time to answer is over"):
+            service.undo(session, approval, by="Sam")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "leads"), [("approved", True), ("rejected", False), ("expired", False)]
+)
+def test_undo_time_is_where_something_leaves_before_the_next_review(desk: Desk, outcome: str, leads: bool) -> None:
+    asked = desk.ask(SAM)
+    with desk.session() as session:
+        definition = workflows.load_definition(session, session.get_one(Run, asked.run_id).version_id)
+        first = definition.step("check")
+        second = first.model_copy(update={"id": "again", "after": ["check:rejected"]})
+        tell = definition.step("tell").model_copy(update={"id": "tell_again", "after": ["again:approved"]})
+        longer = definition.model_copy(update={"steps": [*definition.steps, second, tell]})
+    assert rules.leads_to_sending(longer, "check", outcome) is leads
+    assert rules.leads_to_sending(longer, "again", "approved") is True
