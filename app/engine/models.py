@@ -73,6 +73,15 @@ class Run(Model):
         sa.Index("ix_run_workspace_id_created_at", "workspace_id", "created_at", "id"),
         sa.Index("ix_run_workspace_id_status", "workspace_id", "status", "created_at", "id"),
         sa.Index("ix_run_workflow_id_created_at", "workflow_id", "created_at"),
+        sa.Index("ix_run_workspace_id_started_by", "workspace_id", "started_by", "created_at", "id"),
+        sa.Index("ix_run_workspace_id_cost_microusd", "workspace_id", "cost_microusd", "id"),
+        sa.Index(
+            "ix_run_failed",
+            "workspace_id",
+            "finished_at",
+            postgresql_where=sa.text("status = 'failed'"),
+            sqlite_where=sa.text("status = 'failed'"),
+        ),
         sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_together"),
         {"postgresql_with": {"fillfactor": "60"}},
     )
@@ -202,9 +211,10 @@ class RunLog(Model):
     level: Mapped[str] = mapped_column(sa.String(8), default="info")
     event: Mapped[str] = mapped_column(sa.String(60))
     message: Mapped[str]
+    detail: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))  # a fault's trace, for owners
     at: Mapped[datetime]
 
-    __table_args__ = (sa.Index("ix_run_log_run_id_at", "run_id", "at"),)
+    __table_args__ = (sa.Index("ix_run_log_run_id_at", "run_id", "at", "id"),)
 
 
 class Beat(Model):

@@ -174,7 +174,10 @@ PAGES: dict[str, Pages | str] = {
     "/help": Pages("/help", "/help", "/help", "/help"),
     "/images": Pages("/images", "/images", ["/images", "/images?run={run}"], f"/images?run={NOWHERE}"),
     "/more": Pages("/more", "/more", "/more", "/more"),
-    "/runs": Pages("/runs", "/runs", "/runs", ["/runs?status=failed", "/runs?q=submarines", "/runs"]),
+    "/runs": Pages(
+        "/runs", "/runs", [Visit("/runs?sort=oldest", act=_open_all), "/runs?q=donau&since=2020-01-01"],
+        ["/runs?status=failed", "/runs?q=submarines", "/runs?since=soon&until=2020-01-01", "/runs"],
+    ),
     "/runs/<run_id>": Pages(
         empty=_bare("/runs/{run}"),
         one=["/runs/{run}", Visit("/runs/{run}", act=_open_all)],
@@ -224,6 +227,7 @@ PAGES: dict[str, Pages | str] = {
     "/images/<image_id>": "a picture",
     "/images/<image_id>/<any(original, small):variant>": "a picture",
     "/readyz": "JSON",
+    "/runs.<any(csv, json):kind>": "a file",
     "/runs/<run_id>/live": "parts of the run's page",
     "/runs/panel": "a part of the home page",
     "/settings/outbox/<row_id>/html": "the mail itself, shown in a frame of its page",

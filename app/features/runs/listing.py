@@ -33,12 +33,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A button above the list: its word, the statuses it keeps, and how many runs they have."""
+    """A button above the list: its word, the statuses it keeps, and how many runs they have, counted up to *most*."""
 
     key: str
     word: str
     statuses: tuple[str, ...]
     number: int = 0
+    most: int = 0
+
+    @property
+    def said(self) -> str:
+        """The number as the button says it: "12", "1,000+"."""
+        return f"{self.most:,}+" if self.most and self.number >= self.most else str(self.number)
 
 
 FILTERS = (
@@ -49,20 +55,6 @@ FILTERS = (
     Filter("failed", "Failed", ("failed",)),
     Filter("stopped", "Stopped", ("stopped",)),
 )
-
-
-def filters(found: dict[str, int]) -> list[Filter]:
-    """Return the buttons with their numbers."""
-    total = sum(found.values())
-    return [
-        Filter(f.key, f.word, f.statuses, sum(found.get(s, 0) for s in f.statuses) if f.statuses else total)
-        for f in FILTERS
-    ]
-
-
-def chosen(key: str) -> Filter:
-    """Return the filter of that name; the first, which keeps all, for an unknown one."""
-    return next((each for each in FILTERS if each.key == key), FILTERS[0])
 
 
 def rows(

@@ -19,6 +19,7 @@ from app.engine.enums import RUN_OPEN, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.accounts.models import Membership, User, Workspace
 from app.features.files.models import Document, Image
+from app.features.runs import search
 from app.features.runs.arriving import ArrivedDocument, ArrivedPicture
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
@@ -85,7 +86,7 @@ def runs(
 ) -> Sequence[Run]:
     """Return runs, the newest first, at most *limit*; *before* is the id of the last one already seen.
 
-    *text* looks in the label, the workflow's name and the number ("418", "#418", "run 418").
+    *text* is what a person typed: :func:`search.matching` says what it finds.
     """
     wanted = sa.select(Run).where(Run.workspace_id == workspace_id)
     if status is not None:
@@ -93,7 +94,7 @@ def runs(
     if workflow_id is not None:
         wanted = wanted.where(Run.workflow_id == workflow_id)
     if text:
-        wanted = wanted.where(_matches(workspace_id, text))
+        wanted = wanted.where(search.matching(session, workspace_id, text).condition)
     if before is not None:
         anchor = run(session, workspace_id, before)
         last = sa.tuple_(sa.literal(anchor.created_at, Run.created_at.type), sa.literal(anchor.id))
@@ -115,32 +116,23 @@ def workflow_names(session: Session, workspace_id: str, listed: Iterable[Run]) -
 
 
 def counts(session: Session, workspace_id: str) -> Counts:
-    """Count what runs, what waits and what failed today, the day being the workspace's own. One statement."""
+    """Count what runs, what waits and what failed today, the day being the workspace's own. Two statements."""
     waiting = {RunStatus.WAITING.value, RunStatus.NEEDS_ATTENTION.value}
-    midnight = _midnight(session, workspace_id)
-    number = sa.func.count()
-    rows = session.execute(
-        sa.select(Run.status, number)
-        .where(
-            Run.workspace_id == workspace_id,
-            sa.or_(
-                Run.status.in_(_OPEN),
-                sa.and_(Run.status == RunStatus.FAILED.value, Run.finished_at >= midnight),
-            ),
-        )
+    failed = sa.select(sa.literal(RunStatus.FAILED.value), sa.func.count()).where(
+        Run.workspace_id == workspace_id,
+        Run.status == sa.literal_column("'failed'"),  # as the partial index has it
+        Run.finished_at >= _midnight(session, workspace_id),
+    )
+    unfinished = (
+        sa.select(Run.status, sa.func.count())
+        .where(Run.workspace_id == workspace_id, Run.status.in_(_OPEN))
         .group_by(Run.status)
     )
-    found: dict[str, int] = dict(rows.all())
-    failed = found.pop(RunStatus.FAILED.value, 0)
-    paused = found.pop(RunStatus.PAUSED.value, 0)
+    found: dict[str, int] = dict(session.execute(sa.union_all(unfinished, failed)).all())
+    failed_today = found.pop(RunStatus.FAILED.value, 0)
     waits = sum(found.pop(status, 0) for status in waiting)
-    return Counts(running=sum(found.values()), waiting=waits + paused, failed_today=failed)
-
-
-def status_counts(session: Session, workspace_id: str) -> dict[str, int]:
-    """Count the workspace's runs by status: what the filter above the list shows."""
-    wanted = sa.select(Run.status, sa.func.count()).where(Run.workspace_id == workspace_id).group_by(Run.status)
-    return dict(session.execute(wanted).all())
+    paused = found.pop(RunStatus.PAUSED.value, 0)
+    return Counts(running=sum(found.values()), waiting=waits + paused, failed_today=failed_today)
 
 
 def step_runs(session: Session, run_id: str) -> Sequence[StepRun]:
@@ -307,18 +299,6 @@ def as_json(session: Session, run: Run) -> dict[str, Any]:
         "started_at": clock.iso(run.started_at),
         "finished_at": clock.iso(run.finished_at),
     }
-
-
-def _matches(workspace_id: str, text: str) -> sa.ColumnElement[bool]:
-    text = text.strip()[:100]
-    named = sa.select(Workflow.id).where(
-        Workflow.workspace_id == workspace_id, Workflow.name.icontains(text, autoescape=True)
-    )
-    either: list[sa.ColumnElement[bool]] = [Run.label.icontains(text, autoescape=True), Run.workflow_id.in_(named)]
-    number = text.lower().removeprefix("run").strip().lstrip("#")
-    if number.isascii() and number.isdigit() and len(number) <= 9:
-        either.append(Run.number == int(number))
-    return sa.or_(*either)
 
 
 def _midnight(session: Session, workspace_id: str) -> datetime:

@@ -20,6 +20,7 @@ from app.engine.enums import RunStatus
 from app.engine.models import Run
 from app.features.accounts import service as accounts
 from app.features.accounts.models import Workspace
+from app.features.runs import search
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
@@ -93,6 +94,7 @@ def start(
     run.facts = _facts(run, workspace, workflow, version, actor)
     session.add(run)
     session.flush()
+    search.keep(session, run, search.words_of(run.label, definition, answers))
     _audit(session, run, actor, "run.started", number=run.number, label=run.label, trigger=trigger_kind, test=test)
     return run
 

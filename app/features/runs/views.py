@@ -11,12 +11,13 @@ from app.core.db import db
 from app.engine.enums import RunStatus
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.runs import listing, queries, service, story
+from app.features.runs import history, history_pages, listing, queries, service, story
 from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
-from app.web import htmx, paging
+from app.web import htmx
 
 blueprint = Blueprint("runs", __name__)
+blueprint.register_blueprint(history_pages.blueprint)
 
 PANEL = 6
 
@@ -36,21 +37,8 @@ def json_text(value: object) -> str:
 @blueprint.get("/runs")
 @requires(Permission.SEE)
 def index() -> Response:
-    """List the workspace's runs, the newest first."""
-    me, wanted = who(), listing.chosen(request.args.get("status", ""))
-    text = request.args.get("q", "").strip()[:200]
-    found = queries.runs(
-        db.session(),
-        me.workspace_id,
-        status=wanted.statuses or None,
-        text=text,
-        limit=paging.SIZE + 1,
-        before=paging.before(),
-    )
-    page = paging.cut(found)
-    rows = listing.rows(db.session(), me.workspace_id, page.items, zone=me.timezone, now=clock.now(), me=me.email)
-    filters = listing.filters(queries.status_counts(db.session(), me.workspace_id))
-    return htmx.page("runs/index.html", rows=rows, next=page.next, filters=filters, chosen=wanted.key, text=text)
+    """List the workspace's runs as the address asks for: filters, order, size; the newest first."""
+    return history_pages.show(history.asked(request.args))
 
 
 @blueprint.get("/runs/panel")

@@ -1,0 +1,223 @@
+"""The history of runs: what a list is asked for, as it stands in its address, and its pages, read by key."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.ids import is_id
+from app.engine.models import Run
+from app.features.runs import search
+from app.features.runs.listing import FILTERS, Filter
+
+SIZES = (25, 50, 100)
+BY_ITSELF = "nobody"  # the person of runs that no person started
+MOST_COUNTED = 1000
+MOST_CHARS = 200
+MOST_SORTED = 4000
+BATCH = 500
+
+
+class Sort(StrEnum):
+    """In which order runs are listed."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    COST = "cost"
+
+
+SORTS = {Sort.NEWEST: "Newest first", Sort.OLDEST: "Oldest first", Sort.COST: "Most expensive first"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list is asked for. *since* and *until* are days of the workspace; *problems* has a sentence a field."""
+
+    status: str = ""
+    workflow: str = ""
+    person: str = ""
+    label: str = ""
+    q: str = ""
+    since: date | None = None
+    until: date | None = None
+    sort: Sort = Sort.NEWEST
+    size: int = SIZES[0]
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """The statuses that the chosen button keeps; none: all."""
+        return next((each.statuses for each in FILTERS if each.key == self.status), ())
+
+    @property
+    def narrows(self) -> bool:
+        """Whether more is asked for than a status, an order and a size."""
+        return bool(self.q or self.narrowing)
+
+    @property
+    def narrowing(self) -> int:
+        """How many filters beside status and search are set."""
+        return sum(map(bool, (self.workflow, self.person, self.label, self.since or self.until)))
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The filters as they stand in the address: those that differ from the usual."""
+        said = {
+            "status": self.status,
+            "workflow": self.workflow,
+            "person": self.person,
+            "label": self.label,
+            "q": self.q,
+            "since": self.since.isoformat() if self.since else "",
+            "until": self.until.isoformat() if self.until else "",
+            "sort": "" if self.sort is Sort.NEWEST else self.sort.value,
+            "size": "" if self.size == SIZES[0] else str(self.size),
+        }
+        return {key: value for key, value in said.items() if value}
+
+    def but(self, **changes: Any) -> dict[str, str]:
+        """Return the address of the same list with another filter: ``but(status="failed")``."""
+        return replace(self, **changes).query
+
+
+def asked(args: Mapping[str, str]) -> Wanted:
+    """Read what a list is asked for from its address. What cannot be read is left out; a wrong day is said."""
+    problems: dict[str, str] = {}
+    since, until = _day(args, "since", problems), _day(args, "until", problems)
+    if since and until and since > until:
+        problems["until"] = "This day is before the first one. Choose a later day."
+        until = None
+    size, sort = args.get("size", ""), args.get("sort", "")
+    return Wanted(
+        status=args.get("status", "") if args.get("status") in {each.key for each in FILTERS} else "",
+        workflow=args.get("workflow", "") if is_id(args.get("workflow")) else "",
+        person=args.get("person", "") if is_id(args.get("person")) or args.get("person") == BY_ITSELF else "",
+        label=_text(args, "label"),
+        q=_text(args, "q"),
+        since=since,
+        until=until,
+        sort=Sort(sort) if sort in set(Sort) else Sort.NEWEST,
+        size=int(size) if size in {str(each) for each in SIZES} else SIZES[0],
+        problems=problems,
+    )
+
+
+def ranges(now: datetime, zone: str) -> list[tuple[str, date, date]]:
+    """Return the days that people ask for most: their name, the first and the last."""
+    today = now.astimezone(ZoneInfo(zone)).date()
+    return [
+        ("Today", today, today),
+        ("Last 7 days", today - timedelta(days=6), today),
+        ("Last 30 days", today - timedelta(days=29), today),
+        ("This month", today.replace(day=1), today),
+    ]
+
+
+def page(
+    session: Session, workspace_id: str, wanted: Wanted, *, zone: str, limit: int, before: str | None = None
+) -> Sequence[Run]:
+    """Return at most *limit* runs in the wanted order, after the run *before*; an unknown one is the first page."""
+    found = _Found(session, workspace_id, wanted, zone)
+    return session.execute(found.after(session, before).limit(limit)).scalars().all()
+
+
+def batches(session: Session, workspace_id: str, wanted: Wanted, *, zone: str) -> Iterator[Sequence[Run]]:
+    """Yield all runs that fit, some hundred at a time; between two batches nothing is held in the database."""
+    found = _Found(session, workspace_id, wanted, zone)
+    last: str | None = None
+    while True:
+        runs = session.execute(found.after(session, last).limit(BATCH)).scalars().all()
+        last = runs[-1].id if runs else None
+        session.expunge_all()
+        session.rollback()
+        if not runs:
+            return
+        yield runs
+
+
+def filters(session: Session, workspace_id: str) -> list[Filter]:
+    """Return the buttons above the list, each with its number of runs, counted up to a thousand. One statement."""
+    counted = [_at_most(workspace_id, status) for each in FILTERS for status in each.statuses]
+    found: dict[str, int] = dict(session.execute(sa.union_all(*counted)).all())
+    numbers = {each.key: sum(found[status] for status in each.statuses) for each in FILTERS}
+    return [
+        replace(each, number=numbers[each.key] if each.statuses else sum(numbers.values()), most=MOST_COUNTED)
+        for each in FILTERS
+    ]
+
+
+def _at_most(workspace_id: str, status: str) -> sa.Select[str, int]:
+    some = sa.select(Run.id).where(Run.workspace_id == workspace_id, Run.status == status).limit(MOST_COUNTED)
+    return sa.select(sa.literal(status), sa.func.count()).select_from(some.subquery())
+
+
+class _Found:
+    """The runs that fit, without an order; *is_narrow* when they are few, so that sorting them is quick."""
+
+    def __init__(self, session: Session, workspace_id: str, wanted: Wanted, zone: str) -> None:
+        self._workspace_id, self._sort = workspace_id, wanted.sort
+        matches = [search.matching(session, workspace_id, text) for text in (wanted.q, wanted.label) if text]
+        conditions = [*_conditions(workspace_id, wanted, zone), *(match.condition for match in matches)]
+        self._runs = sa.select(Run).where(*conditions)
+        self._is_narrow = any(match.is_narrow for match in matches)
+        if wanted.sort is Sort.COST and not self._is_narrow and len(conditions) > 1 + len(matches):
+            some = self._runs.with_only_columns(Run.id).limit(MOST_SORTED + 1).subquery()
+            self._is_narrow = session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() <= MOST_SORTED
+
+    def after(self, session: Session, last: str | None) -> sa.Select[Any]:
+        """Select what comes after the run *last* in the wanted order."""
+        found, is_up = self._runs, self._sort is Sort.OLDEST
+        column: Any = Run.cost_microusd if self._sort is Sort.COST else Run.created_at
+        if last is not None:
+            known = sa.select(column).where(Run.id == last, Run.workspace_id == self._workspace_id)
+            anchor = session.execute(known).scalar_one_or_none()
+            if anchor is not None:
+                key, seen = sa.tuple_(column, Run.id), sa.tuple_(sa.literal(anchor, column.type), sa.literal(last))
+                found = found.where(key > seen if is_up else key < seen)
+        # No index has the order of coalesce(): the database reads the few runs that fit and sorts them, where by the
+        # order's index it would go through all that do not.
+        first = sa.func.coalesce(column, column) if self._is_narrow else column
+        return found.order_by(*(each.asc() if is_up else each.desc() for each in (first, Run.id)))
+
+
+def _conditions(workspace_id: str, wanted: Wanted, zone: str) -> Iterator[sa.ColumnElement[bool]]:
+    yield Run.workspace_id == workspace_id
+    if wanted.statuses:
+        yield Run.status.in_(wanted.statuses)
+    if wanted.workflow:
+        yield Run.workflow_id == wanted.workflow
+    if wanted.person:
+        yield Run.started_by.is_(None) if wanted.person == BY_ITSELF else Run.started_by == wanted.person
+    if wanted.since:
+        yield Run.created_at >= _midnight(wanted.since, zone)
+    if wanted.until:
+        yield Run.created_at < _midnight(wanted.until + timedelta(days=1), zone)
+    if wanted.label:
+        yield Run.label.icontains(wanted.label, autoescape=True)
+
+
+def _text(args: Mapping[str, str], name: str) -> str:
+    return " ".join(args.get(name, "").replace("\0", "").split())[:MOST_CHARS]
+
+
+def _day(args: Mapping[str, str], name: str, problems: dict[str, str]) -> date | None:
+    said = args.get(name, "").strip()
+    if not said:
+        return None
+    try:
+        found = date.fromisoformat(said)
+        if not 2000 <= found.year <= 2200:
+            raise ValueError
+    except ValueError:
+        problems[name] = "This is not a day. Choose one in the calendar, or write it like 2026-11-30."
+        return None
+    return found
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))

@@ -1,0 +1,107 @@
+"""Pages around the history: keeping a view of it, and taking it along as a file."""
+
+from collections.abc import Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, flash, request, stream_with_context, url_for
+
+from app.core import clock
+from app.core.db import db, reading
+from app.core.errors import Invalid
+from app.features.accounts import queries as accounts
+from app.features.accounts.enums import Permission
+from app.features.accounts.guards import requires, who
+from app.features.accounts.queries import Who
+from app.features.runs import exports, history, listing, saved_views
+from app.features.runs.history import Wanted
+from app.features.workflows import queries as workflows
+from app.web import htmx, paging
+
+blueprint = Blueprint("history", __name__)
+TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+
+
+def show(wanted: Wanted, *, wrong: Invalid | None = None) -> Response:
+    """Show the history as it is asked for; *wrong* is why a view could not be kept."""
+    me = who()
+    session = db.session()
+    found = history.page(
+        session, me.workspace_id, wanted, zone=me.timezone, limit=wanted.size + 1, before=paging.before()
+    )
+    page = paging.cut(found, wanted.size)
+    return htmx.page(
+        "runs/index.html",
+        status=wrong.status if wrong else 200,
+        rows=listing.rows(
+            session, me.workspace_id, page.items, zone=me.timezone, now=clock.now(), me=me.email
+        ),
+        next=page.next,
+        is_first=paging.before() is None,
+        wanted=wanted,
+        filters=history.filters(session, me.workspace_id),
+        views=saved_views.views(session, me.workspace_id, me.user_id),
+        wrong=wrong,
+        **_choices(me),
+    )
+
+
+@blueprint.post("/runs/views")
+@requires(Permission.SEE)
+def save() -> Response:
+    """Keep the filters of the page under a name."""
+    me, wanted = who(), history.asked(request.form)
+    try:
+        view = saved_views.save(
+            db.session(), me.workspace_id, me.user_id, name=request.form.get("name", ""), filters=wanted.query
+        )
+    except Invalid as wrong:
+        return show(wanted, wrong=wrong)
+    db.session.commit()
+    flash(f"“{view.name}” is kept: you find it above the list.", "go")
+    filters: dict[str, Any] = dict(wanted.query)
+    return htmx.redirect(url_for("runs.index", **filters))
+
+
+@blueprint.post("/runs/views/<view_id>/deletion")
+@blueprint.delete("/runs/views/<view_id>", endpoint="delete_by_delete")
+@requires(Permission.SEE)
+def delete(view_id: str) -> Response:
+    """Forget a view; the runs stay."""
+    me = who()
+    name = saved_views.delete(db.session(), me.workspace_id, me.user_id, view_id)
+    db.session.commit()
+    flash(f"“{name}” is deleted. The runs are still there.", "go")
+    return htmx.redirect(url_for("runs.index"))
+
+
+@blueprint.get("/runs.<any(csv, json):kind>")
+@requires(Permission.SEE)
+def export(kind: str) -> Response:
+    """Send all runs that the filters keep as a file, written while it is read: no number of them is too many."""
+    me, wanted = who(), history.asked(request.args)
+    names = {each.id: each.name for each in workflows.workflows(db.session(), me.workspace_id)}
+    write = exports.as_csv if kind == "csv" else exports.as_json
+
+    def body() -> Iterator[bytes]:
+        with reading() as session:
+            yield from write(history.batches(session, me.workspace_id, wanted, zone=me.timezone), names)
+
+    today = clock.now().astimezone(ZoneInfo(me.timezone)).date()
+    response = Response(stream_with_context(body()), content_type=TYPES[kind])
+    response.headers["Content-Disposition"] = f'attachment; filename="runs-{today}.{kind}"'
+    return response
+
+
+def _choices(me: Who) -> dict[str, Any]:
+    session = db.session()
+    return {
+        "workflow_choices": [(each.id, each.name) for each in workflows.workflows(session, me.workspace_id)],
+        "person_choices": [
+            *((each.user_id, each.name) for each in accounts.members(session, me.workspace_id)),
+            (history.BY_ITSELF, "Nobody: it started by itself"),
+        ],
+        "sorts": history.SORTS,
+        "size_choices": [(size, str(size)) for size in history.SIZES],
+        "ranges": history.ranges(clock.now(), me.timezone),
+    }

@@ -1,0 +1,206 @@
+"""Finding runs by words: each run keeps the words of its name and answers, and a search reads them by an index.
+
+A word is a run of letters and digits, lower case, without accents. What is typed matches the beginning of words;
+several words must all match. An e-mail address, a price or a date is found by its parts.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.db import table
+from app.definition.schema import Definition, InputType
+from app.engine.models import Run
+from app.features.accounts.models import Membership, User
+from app.features.runs.models import RunWord
+from app.features.workflows.models import Workflow
+
+LONGEST = 40
+MOST_WORDS = 60
+LONG_TEXT_WORDS = 25  # of a long answer its beginning; further on only what looks like an address or a number
+MOST_TYPED = 6
+RARE = 1000  # a word of at most so many runs is looked up first; what more have is checked while going down the list
+VIN_CHARS = 17
+VIN_TAILS = (8, 6)  # how people in the trade say a VIN
+
+_WORD = re.compile(r"[^\W_]+")
+_NUMBER = re.compile(r"(run\s*#?|#)?\s*([0-9]{1,9})", re.IGNORECASE)  # "418", "#418", "run 418"
+_END = "\U0010ffff"
+_UNREAD = frozenset(
+    {
+        InputType.BOOLEAN, InputType.DATE, InputType.DATETIME, InputType.CHOICE, InputType.MULTI_CHOICE, InputType.URL,
+        InputType.DOCUMENT, InputType.IMAGE, InputType.IMAGES, InputType.CSV, InputType.JSON,
+    }
+)  # fmt: skip
+_word = table(RunWord)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in their order, each once; a single letter is none."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    plain = "".join(mark for mark in plain if not unicodedata.combining(mark))
+    found = [word[:LONGEST] for word in _WORD.findall(plain) if len(word) > 1 or word.isdigit()]
+    return list(dict.fromkeys(found))
+
+
+def words_of(label: str, definition: Definition, inputs: Mapping[str, Any]) -> list[str]:
+    """Return the words that a run is found by: those of its name, then of its answers; at most :data:`MOST_WORDS`."""
+    found = words(label)
+    for question in definition.inputs:
+        if question.type not in _UNREAD:
+            for text in _texts(inputs.get(question.key)):
+                found += _of_answer(text, question.type)
+    tails = [word[-most:] for word in found if len(word) == VIN_CHARS and _is_mixed(word) for most in VIN_TAILS]
+    return list(dict.fromkeys(tails + found))[:MOST_WORDS]
+
+
+def keep(session: Session, run: Run, found: Iterable[str]) -> None:
+    """Write the words of a run that is new: none of them is there yet."""
+    rows = [{"workspace_id": run.workspace_id, "number": run.number, "word": word} for word in found]
+    if rows:
+        session.execute(sa.insert(_word), rows)
+
+
+def add(session: Session, workspace_id: str, number: int, found: Iterable[str]) -> None:
+    """Write further words of a run; may be called again with the same ones."""
+    there = sa.select(_word.c.word).where(_word.c.workspace_id == workspace_id, _word.c.number == number)
+    kept = set(session.execute(there).scalars())
+    rows = [{"workspace_id": workspace_id, "number": number, "word": word} for word in found if word not in kept]
+    if rows:
+        session.execute(sa.insert(_word), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which runs fit what was typed. *is_narrow*: at most some thousand do, and the condition names them."""
+
+    condition: sa.ColumnElement[bool]
+    is_narrow: bool
+
+
+def matching(session: Session, workspace_id: str, text: str) -> Match:
+    """Return which runs fit what was typed: words, a workflow's or a person's name, or a run's number.
+
+    Reads a few times a word typed. Where few runs fit, the condition names them; else it looks up the words of each
+    run that the list comes by, and since many fit, it soon has a page.
+    """
+    number = _NUMBER.fullmatch(text.strip())
+    also = frozenset((int(number[2]),) if number else ())
+    if number and number[1]:
+        return Match(Run.number.in_(also), True)
+    typed = [_Typed(session, workspace_id, word) for word in words(text)[:MOST_TYPED]]
+    rare = [word.numbers for word in typed if word.numbers is not None]
+    common = [word for word in typed if word.numbers is None]
+    if len(common) > 1 and not rare and (numbers := _in_all(session, common)) is not None:
+        rare, common = [numbers], []
+    if rare or not typed:
+        named = Run.number.in_(sorted(frozenset.intersection(*rare) if rare else ()))
+        of_run = sa.and_(named, *(word.condition for word in common))
+        return Match(sa.or_(of_run, Run.number.in_(also)) if also else of_run, True)
+    return Match(sa.or_(sa.and_(*(word.condition for word in common)), Run.number.in_(also)), False)
+
+
+def _in_all(session: Session, common: Sequence["_Typed"]) -> frozenset[int] | None:
+    """Return the runs that have all of these words, each common by itself; None when they are many."""
+    if any(word.is_name for word in common):
+        return None
+    found = sa.intersect(*(word.in_words for word in common)).limit(RARE + 1)
+    numbers = session.execute(found).scalars().all()
+    return frozenset(numbers) if len(numbers) <= RARE else None
+
+
+class _Typed:
+    """A word as typed: *numbers* of the runs that fit while they are few, else the *condition* to try on each run."""
+
+    def __init__(self, session: Session, workspace_id: str, word: str) -> None:
+        self._workspace_id, self._word = workspace_id, word
+        self.in_words = sa.select(_word.c.number).where(
+            _word.c.workspace_id == workspace_id, _word.c.word >= word, _word.c.word < word + _END
+        )
+        self._workflows = self._named(session, _workflows(workspace_id, word))
+        self._people = self._named(session, _people(workspace_id, word))
+        sources = [self.in_words, *self._of(Run.workflow_id, self._workflows), *self._of(Run.started_by, self._people)]
+        rows = [session.execute(source.limit(RARE + 1)).scalars().all() for source in sources]
+        is_rare = all(len(numbers) <= RARE for numbers in rows)
+        self.numbers = frozenset(number for numbers in rows for number in numbers) if is_rare else None
+
+    @property
+    def is_name(self) -> bool:
+        """Whether a workflow or a person is called so."""
+        return bool(self._workflows or self._people)
+
+    @property
+    def condition(self) -> sa.ColumnElement[bool]:
+        """Whether the run at hand has the word, is of such a workflow, or was started by such a person."""
+        has_word = (
+            sa.select(sa.literal(1))
+            .where(
+                _word.c.workspace_id == Run.workspace_id,
+                _word.c.number == Run.number,
+                _word.c.word >= self._word,
+                _word.c.word < self._word + _END,
+            )
+            .limit(1)
+            .scalar_subquery()  # not EXISTS: PostgreSQL reads all that have the word to answer that inside an OR
+        )
+        either: list[sa.ColumnElement[bool]] = [has_word.is_not(None)]
+        if self._workflows:
+            either.append(Run.workflow_id.in_(self._workflows))
+        if self._people:
+            either.append(Run.started_by.in_(self._people))
+        return sa.or_(*either)
+
+    def _of(self, column: Any, ids: list[str]) -> Iterator[sa.Select[Any]]:
+        if ids:
+            yield sa.select(Run.number).where(Run.workspace_id == self._workspace_id, column.in_(ids))
+
+    @staticmethod
+    def _named(session: Session, wanted: sa.Select[Any]) -> list[str]:
+        return list(session.execute(wanted.limit(20)).scalars())
+
+
+def _workflows(workspace_id: str, word: str) -> sa.Select[Any]:
+    named = Workflow.name.icontains(word, autoescape=True)
+    return sa.select(Workflow.id).where(Workflow.workspace_id == workspace_id, named)
+
+
+def _people(workspace_id: str, word: str) -> sa.Select[Any]:
+    named = sa.or_(User.name.icontains(word, autoescape=True), User.email.icontains(word, autoescape=True))
+    member = sa.select(Membership.user_id).where(Membership.workspace_id == workspace_id)
+    return sa.select(User.id).where(User.id.in_(member), named)
+
+
+def _texts(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case bool() | None:
+            return
+        case int() | float():
+            yield f"{value:g}" if isinstance(value, float) else str(value)
+        case list() | tuple():
+            for part in value:
+                yield from _texts(part)
+        case _:
+            return
+
+
+def _of_answer(text: str, kind: InputType) -> list[str]:
+    if kind is InputType.PHONE:
+        return [*words(text), "".join(mark for mark in text if mark.isdigit())[:LONGEST]]
+    found = words(text[:20_000])
+    if kind is not InputType.LONG_TEXT:
+        return found
+    addresses = {word for part in text[:20_000].split() if "@" in part for word in words(part)}
+    return [word for place, word in enumerate(found) if place < LONG_TEXT_WORDS or word in addresses or _is_mixed(word)]
+
+
+def _is_mixed(word: str) -> bool:
+    """Tell whether a word looks like a stock number or a VIN: letters and digits, or many digits."""
+    has_digit = any(mark.isdigit() for mark in word)
+    return len(word) >= 4 and has_digit and (len(word) >= 5 or not word.isdigit())

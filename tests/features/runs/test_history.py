@@ -1,0 +1,245 @@
+"""The history: filters in the address, order, pages by key, views, files."""
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.core import clock
+from app.core.db import db
+from app.core.ids import new_id
+from app.features.runs import history, search
+from app.features.runs.history import Sort, Wanted
+from app.features.runs.models import RunView
+from tests import factories
+from tests.cast import add_editor
+from tests.features.runs.conftest import Yard, statements
+from tests.page import Page
+
+
+def _rows(html: str) -> list[str]:
+    return [a["id"].removeprefix("run-") for a in Page(html).attributes("article")]
+
+
+def _page(yard: Yard, wanted: Wanted, **options: Any) -> list[str]:
+    with yard.app.app_context():
+        options = {"zone": "America/New_York", "limit": 50, **options}
+        return [run.id for run in history.page(db.session(), yard.cast.alice.workspace_id, wanted, **options)]
+
+
+def test_filters_are_read_from_the_address_and_written_back() -> None:
+    given = {"status": "failed", "person": "nobody", "label": " Honda  CR-V ", "q": "x" * 300, "since": "2026-11-01",
+             "until": "2026-11-30", "sort": "cost", "size": "50", "workflow": new_id()}  # fmt: skip
+    wanted = history.asked(given)
+
+    assert wanted.query == {**given, "label": "Honda CR-V", "q": "x" * 200}
+    assert (wanted.statuses, wanted.narrowing, wanted.narrows) == (("failed",), 4, True)
+    assert history.asked(wanted.query) == wanted
+    assert wanted.but(status="", size=25)["sort"] == "cost"
+
+
+def test_what_cannot_be_read_is_left_out_and_a_wrong_day_is_said() -> None:
+    wanted = history.asked({"status": "odd", "workflow": "1 or 1=1", "person": "x", "sort": "up", "size": "9999",
+                            "since": "yesterday", "until": "0001-01-01", "q": "a\0b"})  # fmt: skip
+
+    assert wanted.query == {"q": "ab"}
+    assert set(wanted.problems) == {"since", "until"}
+    assert "until" in history.asked({"since": "2026-11-02", "until": "2026-11-01"}).problems
+
+
+def test_each_filter_keeps_what_it_says(yard: Yard) -> None:
+    dana = add_editor(yard.cast)
+    mine, = yard.make("finished", label="Honda CR-V")
+    failed, = yard.make("failed", label="Honda Civic")
+    with yard.app.app_context():
+        other = factories.workflow(db.session(), yard.cast.alice.workspace_id, name="Letters")
+        recall = factories.queued_run(db.session(), other, label="Recall", starter=factories.ALICE).id
+        db.session.commit()
+        other_id = other.id
+    yard.change(failed, lambda run: setattr(run, "started_by", dana.user_id))
+    # 04:30 in UTC is still the day before in New York
+    yard.change(mine, lambda run: setattr(run, "created_at", datetime(2026, 3, 2, 4, 30, tzinfo=UTC)))
+
+    assert _page(yard, Wanted(status="failed")) == [failed]
+    assert _page(yard, Wanted(workflow=other_id)) == [recall]
+    assert _page(yard, Wanted(person=dana.user_id)) == [failed]
+    assert _page(yard, Wanted(person=history.BY_ITSELF)) == [recall]
+    assert _page(yard, Wanted(label="honda c")) == [failed, mine]
+    assert _page(yard, Wanted(label="CR-V")) == [mine]
+    assert _page(yard, Wanted(since=date(2026, 3, 1), until=date(2026, 3, 1))) == [mine]
+    assert _page(yard, Wanted(since=date(2026, 3, 2), until=date(2026, 3, 2))) == []
+    assert _page(yard, Wanted(q="honda", person=dana.user_id, status="failed")) == [failed]
+
+
+@pytest.mark.parametrize("wanted", [Wanted(sort=sort, q=q) for sort in Sort for q in ("", "car")], ids=str)
+@pytest.mark.parametrize("rare", [0, 1000])
+def test_every_order_pages_without_gaps_or_doubles(
+    yard: Yard, wanted: Wanted, rare: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "RARE", rare)
+    made = yard.make(*["finished"] * 7, label="Car")
+    at = clock.now() - timedelta(days=1)
+    for place, run_id in enumerate(made):
+        values = {"created_at": at + timedelta(hours=place // 3), "cost_microusd": place // 2 * 1000}
+        yard.change(run_id, lambda run, values=values: [setattr(run, key, value) for key, value in values.items()])
+
+    found: list[str] = []
+    while page := _page(yard, wanted, limit=3, before=found[-1] if found else None):
+        found += page
+
+    # ties are settled by the id, and ids sort by their making
+    expected = {Sort.NEWEST: made[::-1], Sort.OLDEST: made, Sort.COST: made[::-1]}[wanted.sort]
+    assert found == expected
+
+
+def test_few_runs_are_sorted_by_themselves_and_many_by_the_index(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = yard.make(*["finished"] * 4)
+    for place, run_id in enumerate(made):
+        yard.change(run_id, lambda run, place=place: setattr(run, "cost_microusd", place % 2))
+    expected = [made[3], made[1], made[2], made[0]]
+
+    for most in (0, 3, 4, 5):
+        monkeypatch.setattr(history, "MOST_SORTED", most)
+        assert _page(yard, Wanted(sort=Sort.COST, status="completed")) == expected
+
+
+def test_page_shows_filters_and_pages_keep_them(yard: Yard) -> None:
+    yard.make(*["queued"] * 27, label="Honda")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    page = Page(alice.get("/runs?label=honda&sort=oldest&since=2020-01-01").text)
+    next_page, = (a["href"] for a in page.attributes("a") if "before=" in a.get("href", ""))
+
+    assert page.faults == []
+    assert {"label=honda", "sort=oldest", "since=2020-01-01"} <= set(next_page.partition("?")[2].split("&"))
+    assert len(_rows(alice.get(next_page).text)) == 2
+    assert "First page" in Page(alice.get(next_page).text).text
+    assert "This is not a day." in Page(alice.get("/runs?since=soon").text).text
+    assert "No runs fit these filters" in Page(alice.get("/runs?label=zebra").text).text
+    assert alice.get(f"/runs?before={new_id()}").status_code == 200
+
+
+def test_a_view_is_kept_by_name_for_its_person_alone(yard: Yard) -> None:
+    yard.make("failed")
+    alice, bob = yard.cast.browser(yard.cast.alice), yard.cast.browser(yard.cast.bob)
+
+    kept = alice.post("/runs/views", data={"name": " Failed  ads ", "status": "failed", "sort": "cost", "odd": "1"})
+    again = alice.post("/runs/views", data={"name": "failed ADS", "status": "failed"})
+
+    assert (kept.status_code, again.status_code) == (303, 303)
+    with yard.app.app_context():
+        view = db.session.execute(sa.select(RunView)).scalar_one()
+        assert (view.name, view.filters, view.user_id) == ("failed ADS", {"status": "failed"}, yard.cast.alice.user_id)
+        view_id = view.id
+    assert "failed ADS" in Page(alice.get("/runs").text).text
+    assert "failed ADS" not in bob.get("/runs").text
+    for stranger in (bob, yard.cast.browser(yard.cast.charlie)):
+        assert stranger.post(f"/runs/views/{view_id}/deletion").status_code == 404
+    assert alice.delete(f"/runs/views/{view_id}").status_code == 303
+    assert alice.post(f"/runs/views/{view_id}/deletion").status_code == 404
+
+
+@pytest.mark.parametrize(("name", "said"), [(" ", "A view needs a name."), ("x" * 61, "This name has 61 characters.")])
+def test_a_view_without_a_good_name_is_refused_and_the_filters_stay(yard: Yard, name: str, said: str) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+
+    answer = alice.post("/runs/views", data={"name": name, "status": "failed"})
+
+    page = Page(answer.text)
+    assert answer.status_code == 422
+    assert page.faults == []
+    assert said in page.text
+    assert page.fields()["status"] == "failed"
+
+
+def test_a_person_keeps_a_bounded_number_of_views(yard: Yard) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    for number in range(20):
+        assert alice.post("/runs/views", data={"name": f"View {number}", "q": "x"}).status_code == 303
+
+    assert alice.post("/runs/views", data={"name": "One more", "q": "x"}).status_code == 422
+
+
+def test_csv_holds_every_run_that_fits_and_no_formula(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "BATCH", 2)
+    yard.make("finished", "finished", "finished", label="=HYPERLINK(“x”)")
+    yard.make("failed", label="Honda")
+
+    answer = yard.cast.browser(yard.cast.alice).get("/runs.csv?status=completed")
+
+    rows = list(csv.DictReader(io.StringIO(answer.get_data().decode("utf-8-sig"))))
+    assert answer.content_type == "text/csv; charset=utf-8"
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert [row["number"] for row in rows] == ["3", "2", "1"]
+    assert {row["name"] for row in rows} == {"'=HYPERLINK(“x”)"}
+    assert rows[0]["workflow"] == "Facebook Ads"
+    assert (rows[0]["status"], rows[0]["cost_usd"], rows[0]["steps"]) == ("completed", "0.460000", "6")
+
+
+def test_json_holds_the_answers_and_nothing_of_strangers(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+    alice, charlie = yard.cast.browser(yard.cast.alice), yard.cast.browser(yard.cast.charlie)
+
+    found = json.loads(alice.get("/runs.json").get_data())
+
+    assert [run["id"] for run in found] == [run_id]
+    assert found[0]["inputs"]["approver"] == "bob@northfield.example"
+    assert json.loads(charlie.get("/runs.json").get_data()) == []
+    assert yard.cast.browser(None).get("/runs.csv").status_code == 303
+    assert alice.get("/runs.xml").status_code == 404
+
+
+def test_numbers_above_the_list_are_counted_up_to_a_limit(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MOST_COUNTED", 2)
+    yard.make("failed", "failed", "failed", "waiting")
+
+    said = {each.key: each.said for each in _filters(yard)}
+
+    assert said == {"": "2+", "running": "0", "waiting": "1", "completed": "0", "failed": "2+", "stopped": "0"}
+
+
+def _filters(yard: Yard) -> list[Any]:
+    with yard.app.app_context():
+        return history.filters(db.session(), yard.cast.alice.workspace_id)
+
+
+@pytest.mark.parametrize("path", ["/runs?q=rav4", "/runs?label=rav4&sort=cost&status=completed", "/runs?q=zebra+rav4"])
+def test_reads_as_often_for_three_runs_as_for_one(yard: Yard, path: str) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    yard.make("finished")
+    alice.get(path)
+    with statements(yard.app) as one:
+        alice.get(path)
+    yard.make("finished", "finished")
+    with statements(yard.app) as three:
+        alice.get(path)
+
+    assert len(three) == len(one)
+
+
+def test_many_runs_are_read_by_an_index(yard: Yard) -> None:
+    """Every kind of list goes through an index, whatever the planner of the embedded database thinks of it."""
+    yard.make("finished")
+    person, workflow = yard.cast.alice.user_id, yard.workflow_id
+    for wanted in (
+        Wanted(), Wanted(status="failed"), Wanted(sort=Sort.COST), Wanted(person=person), Wanted(workflow=workflow),
+        Wanted(since=date(2026, 1, 1)), Wanted(q="zebra"), Wanted(q="rav4"), Wanted(sort=Sort.COST, status="failed"),
+    ):  # fmt: skip
+        with statements(yard.app) as seen:
+            _page(yard, wanted)
+        for statement in seen:
+            if "FROM run" in statement and "count" not in statement:
+                assert _scans(yard, statement) == [], (wanted, statement)
+
+
+def _scans(yard: Yard, statement: str) -> list[str]:
+    with yard.app.app_context(), db.engine.connect() as connection:
+        given = ["x"] * statement.count("?")
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(given))
+        return [row[3] for row in plan if row[3].startswith("SCAN run") and "INDEX" not in row[3]]

@@ -1,0 +1,112 @@
+"""The words that runs are found by."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.engine.models import Run
+from app.features.runs import search
+from app.features.runs.models import RunWord
+from tests import factories
+from tests.cast import Cast, enter
+
+FORM: dict[str, Any] = {
+    "schema": 1,
+    "inputs": [
+        {"key": "customer", "label": "Customer", "type": "text"},
+        {"key": "email", "label": "E-mail", "type": "email"},
+        {"key": "phone", "label": "Phone", "type": "phone"},
+        {"key": "vin", "label": "VIN", "type": "vin"},
+        {"key": "stock", "label": "Stock", "type": "integer"},
+        {"key": "story", "label": "Story", "type": "long_text"},
+        {"key": "notes", "label": "Notes", "type": "json"},
+    ],
+    "steps": [{"id": "say", "type": "transform", "config": {"set": {"said": "yes"}}}],
+}
+LONG = "word " + " ".join(f"filler{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(60))
+
+
+@pytest.fixture
+def people(app: Any) -> Cast:
+    return enter(app)
+
+
+def _start(session: Session, people: Cast, **answers: Any) -> Run:
+    flow = factories.workflow(session, people.alice.workspace_id, name="Letters", definition=FORM)
+    return factories.queued_run(session, flow, label="Zoë’s CR-V letter", inputs=answers)
+
+
+def _found(session: Session, people: Cast, text: str) -> list[int]:
+    match = search.matching(session, people.alice.workspace_id, text)
+    wanted = sa.select(Run.number).where(Run.workspace_id == people.alice.workspace_id, match.condition)
+    return sorted(session.execute(wanted).scalars())
+
+
+def test_words_are_lower_case_without_accents_and_marks() -> None:
+    assert search.words("Zoë’s CR-V, $28,990 — Zoë!") == ["zoe", "cr", "28", "990"]
+    assert search.words("x 7 _") == ["7"]
+    assert search.words("ß" * 60) == ["s" * 40]
+
+
+def test_a_run_is_found_by_what_people_know_of_it(session: Session, people: Cast) -> None:
+    run = _start(
+        session, people, customer="Dana Whitfield", email="dana.whitfield@example.com", phone="(555) 010-2345",
+        vin="1HGCM82633A004352", stock=41187, story=f"{LONG} stock H2417, call me", notes={"secret": "hidden"},
+    )  # fmt: skip
+    run.started_by = people.alice.user_id
+    other = _start(session, people, customer="Eve")
+    session.flush()
+
+    for typed in (
+        "dana whit", "DANA.WHITFIELD@example.com", "5550102345", "555 010", "1HGCM82633A004352", "3A004352", "004352",
+        "h2417", "41187", "letter dana", "alice",
+    ):  # fmt: skip
+        assert _found(session, people, typed) == [run.number], typed
+    for typed in ("zoe", "letters"):
+        assert _found(session, people, typed) == [run.number, other.number], typed
+    for typed in ("hidden", "fillercc", "whitfield eve", "", "%", "'; drop table run; --"):
+        assert _found(session, people, typed) == [], typed
+
+
+def test_a_stranger_finds_nothing_of_ours(session: Session, people: Cast) -> None:
+    _start(session, people, customer="Dana Whitfield")
+
+    match = search.matching(session, people.charlie.workspace_id, "dana")
+    wanted = sa.select(Run.id).where(Run.workspace_id == people.charlie.workspace_id, match.condition)
+    assert session.execute(wanted).all() == []
+
+
+def test_words_that_many_runs_have_find_the_same_as_rare_ones(
+    session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [_start(session, people, customer=name) for name in ("Dana Ames", "Dana Berg", "Eve Ames", "Eve Berg")]
+    numbers = [run.number for run in runs]
+    expected = {
+        "dana": numbers[:2], "ames": numbers[0::2], "dana berg": numbers[1:2], "dana ames berg": [],
+        "letters eve": numbers[2:], f"{numbers[3]}": numbers[3:], "zoe cr": numbers,
+    }  # fmt: skip
+    assert {typed: _found(session, people, typed) for typed in expected} == expected
+
+    for rare in (0, 1, 2, 3):
+        monkeypatch.setattr(search, "RARE", rare)
+        assert {typed: _found(session, people, typed) for typed in expected} == expected
+
+
+def test_words_go_with_their_run_and_are_added_once(session: Session, people: Cast) -> None:
+    run = _start(session, people, customer="Dana")
+    search.add(session, run.workspace_id, run.number, ["dana", "boss"])
+    search.add(session, run.workspace_id, run.number, ["boss"])
+    assert _found(session, people, "boss") == [run.number]
+
+    session.execute(sa.delete(Run).where(Run.id == run.id))
+    assert session.execute(sa.select(RunWord.word)).all() == []
+
+
+def test_a_run_keeps_a_bounded_number_of_words(session: Session, people: Cast) -> None:
+    story = " ".join(f"A{number}B" for number in range(100, 900))
+    run = _start(session, people, story=story)
+
+    kept = session.execute(sa.select(sa.func.count()).where(RunWord.number == run.number)).scalar_one()
+    assert kept == search.MOST_WORDS
