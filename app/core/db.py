@@ -87,19 +87,23 @@ class moment(expression.FunctionElement[datetime]):  # noqa: N801 (an SQL functi
     inherit_cache = True
     name = "moment"
 
-    def __init__(self, after_s: Any = 0) -> None:
-        super().__init__(
-            expression.literal(after_s, sa.Float()) if isinstance(after_s, int | float) else after_s
-        )
+    def __init__(self, after_s: Any = None) -> None:
+        is_number = isinstance(after_s, int | float)
+        after = expression.literal(after_s, sa.Float()) if is_number else after_s
+        super().__init__(*(() if after is None else (after,)))
 
 
 @compiles(moment, "postgresql")
 def _moment_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
+    if not len(element.clauses):
+        return "clock_timestamp()"
     return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)}))"
 
 
 @compiles(moment, "sqlite")
 def _moment_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    if not len(element.clauses):
+        return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
     return (
         f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({compiler.process(element.clauses, **kw)}) || ' seconds')"
     )

@@ -286,7 +286,7 @@ _is_ours = sa.and_(
     run.c.status.in_(written(WORKING)),
 )
 _progress: dict[str, Any] = {
-    "revision": run.c.revision + 1,
+    "revision": run.c.revision + sa.literal_column("1"),
     "steps_done": sa.bindparam("g_steps_done", type_=sa.Integer()),
     "doing": sa.bindparam("g_doing", type_=sa.Text()),
     "changed_at": moment(),
@@ -298,13 +298,13 @@ _end: dict[str, Any] = {
 _advance_run = (
     sa.update(run)
     .where(_is_ours)
-    .values(**_progress, status=RunStatus.RUNNING.value)
+    .values(**_progress, status=written([RunStatus.RUNNING])[0])
     .returning(run.c.revision, run.c.workspace_id)
 )
 _complete_run = (
     sa.update(run)
     .where(_is_ours, run.c.revision == sa.bindparam("g_revision"))
-    .values(**_progress, **_end, status=RunStatus.COMPLETED.value)
+    .values(**_progress, **_end, status=written([RunStatus.COMPLETED])[0])
     .returning(run.c.revision, run.c.workspace_id)
 )
 _plain_columns = ("id", "run_id", "step_id", "type", "outcome", "went_in", "output", "started_at")
