@@ -11,6 +11,14 @@ from bench.ground import Ground, ground
 
 SCENARIOS = {
     "w1": "w1_steps",
+    "w2": "w2_start",
+    "w3": "w3_fanout",
+    "w4": "w4_memory",
+    "w5": "w5_http",
+    "w6": "w6_calls",
+    "w7": "w7_growth",
+    "w9": "w9_watchers",
+    "w10": "w10_waiting",
 }
 DATABASES = {"postgresql": "", "sqlite": "_sqlite"}
 

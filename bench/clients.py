@@ -38,7 +38,7 @@ class Browser:
         return await self._ask("POST", path, body, {"Content-Type": "application/x-www-form-urlencoded"})
 
     async def start(self, draft_id: str) -> Answer:
-        """Press Start on the checked answers of a launch form: 302 to the run."""
+        """Press Start on the checked answers of a launch form: a redirect to the run."""
         return await self.post(f"/gallery/{SLUG}/launch/run", draft=draft_id)
 
     async def close(self) -> None:
@@ -97,7 +97,7 @@ class Browser:
 def run_of(answer: Answer) -> str | None:
     """Return the id of the run that pressing Start gave; None when it was refused."""
     place = answer.headers.get("location", "")
-    return place.rpartition("/")[2] if answer.status == 302 and "/runs/" in place else None
+    return place.rpartition("/")[2] if answer.status in (302, 303) and "/runs/" in place else None
 
 
 def together(*tasks: Any) -> list[Any]:

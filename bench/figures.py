@@ -86,6 +86,11 @@ def p95(name: str, values: Sequence[float], unit: str) -> Figure:
     )
 
 
+def middle(values: Sequence[float]) -> float:
+    """Return the median."""
+    return statistics.median(values)
+
+
 def percentile(values: Sequence[float], rank: float) -> float:
     """Return the value below which *rank* percent of the values lie (nearest rank)."""
     ordered = sorted(values)

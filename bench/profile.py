@@ -35,7 +35,9 @@ def main() -> None:
             runner.advance(place, run_id)
         took, used = time.perf_counter() - began, time.thread_time() - used
         steps = wanted.runs // 2 * 10
-        print(f"{1e6 * took / steps:.0f} µs a step, {1e6 * used / steps:.0f} µs of processor time in this process")
+        print(
+            f"{1e6 * took / steps:.0f} µs a step, {1e6 * used / steps:.0f} µs of processor time in this process"
+        )
         print(f"{counted.count / (wanted.runs // 2):.1f} statements a run")
         profile = cProfile.Profile()
         profile.enable()

@@ -1,6 +1,7 @@
 """What scenarios stand on: people with open sessions, a template and its workflow, forms ready to start, runs."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -105,11 +106,31 @@ class Team:
         return made
 
     def wait_ended(self, limit_s: float = 120.0) -> None:
-        """Wait until no run is open."""
-        self.house.until(lambda: self.open_runs() == 0, "the runs did not end", limit_s=limit_s)
+        """Wait until no run of the workflow is open."""
+        still = "SELECT count(*) FROM run WHERE finished_at IS NULL AND workflow_id = :id"
+        self.house.until(
+            lambda: self.house.scalar(still, id=self.workflow_id) == 0, "the end of the runs", limit_s=limit_s
+        )
 
-    def open_runs(self) -> int:
-        return int(self.house.scalar("SELECT count(*) FROM run WHERE finished_at IS NULL"))
+    def last_end(self) -> float:
+        """Return when the workflow's last run ended, in seconds since 1970."""
+        with self.house.engine.connect() as connection:
+            last = sa.select(sa.func.max(Run.finished_at)).where(Run.workflow_id == self.workflow_id)
+            at: datetime = connection.execute(last).scalar_one()
+        return at.timestamp()
+
+    def took_ms(self) -> list[float]:
+        """Return how long each run took from its start to its end, in the order of their starts."""
+        with self.house.engine.connect() as connection:
+            rows = connection.execute(sa.select(Run.created_at, Run.finished_at).order_by(Run.number)).all()
+        return [1000 * (finished - created).total_seconds() for created, finished in rows]
+
+    def check_exist(self, run_ids: list[str]) -> None:
+        """Raise unless every one of these runs is there."""
+        with self.house.engine.connect() as connection:
+            there = set(connection.execute(sa.select(Run.id)).scalars())
+        if missing := set(run_ids) - there:
+            raise RuntimeError(f"{len(missing)} accepted starts are missing")
 
     def check_completed(self, count: int) -> None:
         """Raise unless all of the workspace's *count* runs completed."""
@@ -127,7 +148,7 @@ def team(house: House, steps: list[dict[str, Any]], *, people: int = 1) -> Team:
         made = []
         for number in range(people):
             user = accounts.create_user(
-                session, email=f"person{number}@greenlight.example", name=f"Person {number}", password="",
+                session, email=f"person{number}@{workspace.id}.example", name=f"Person {number}", password="",
                 workspace_id=workspace.id, role=Role.OWNER, check_password=False, password_hash="none",
             )  # fmt: skip
             opened = accounts.sign_in(session, user)
@@ -149,6 +170,3 @@ def team(house: House, steps: list[dict[str, Any]], *, people: int = 1) -> Team:
 def hint(run_ids: list[str]) -> None:
     """Hint runs in one go."""
     jobs.hint_runs(run_ids)
-
-
-__all__ = ["Run", "Team", "chain", "fan", "team"]

@@ -32,7 +32,7 @@ def steps_per_s(team: Team, runs: int) -> float:
     began = time.time()
     seed.hint(made)
     team.wait_ended()
-    return runs * STEPS / (_last_end(team.house) - began)
+    return runs * STEPS / (team.last_end() - began)
 
 
 def commits_per_run(ground: Ground) -> float:
@@ -67,12 +67,3 @@ def _settled_commits(house: House) -> int:
     house.engine.dispose()
     time.sleep(0.5)
     return counting.commits(house)
-
-
-def _last_end(house: House) -> float:
-    ended = house.scalar(
-        "SELECT extract(epoch FROM max(finished_at)) FROM run"
-        if house.kind == "postgresql"
-        else "SELECT (julianday(max(finished_at)) - 2440587.5) * 86400.0 FROM run"
-    )
-    return float(ended)

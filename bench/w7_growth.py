@@ -1,0 +1,119 @@
+"""w7: w1, pages and polls with 1,000 and with 100,000 finished runs in the database; bytes a run.
+
+Pages are asked for within this process, so times are the server's own; the same pages are asked for at both sizes.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from app.core.db import db
+from app.engine.models import Run
+from bench import bulk, counting, figures, seed
+from bench.figures import Figure
+from bench.ground import Ground, House
+from bench.seed import Team
+from bench.w1_steps import RUNS, STEPS, steps_per_s
+
+SMALL, LARGE = 1_000, 100_000
+ROUNDS, ASKED = 5, 15
+
+
+@dataclass
+class Page:
+    """One page at one size: its times and its statements."""
+
+    took_ms: list[float] = field(default_factory=list)
+    statements: int = 0
+
+
+def measure(ground: Ground, kind: str) -> Iterator[Figure]:
+    with ground.house(kind, workers=2, clock=True) as house:
+        team = seed.team(house, seed.chain(STEPS))
+        steps_per_s(team, RUNS // 4)
+        yield figures.of("w7_bytes_per_run", [_bytes_per_run(team)], "bytes")
+        bulk.add_finished(team, SMALL)
+        before = [steps_per_s(team, RUNS) for _ in range(ROUNDS)]
+        small = _pages(team)
+        bulk.add_finished(team, LARGE)
+        large = _pages(team)
+        after = [steps_per_s(team, RUNS) for _ in range(ROUNDS)]
+    yield figures.of("w7_w1_ratio", [figures.middle(after) / figures.middle(before)], "×")
+    for name, page in large.items():
+        yield figures.of(f"w7_{name}_ms", page.took_ms, "ms")
+    ratios = [
+        figures.middle(page.took_ms) / figures.middle(small[name].took_ms) for name, page in large.items()
+    ]
+    yield figures.Figure(
+        "w7_pages_ratio", max(ratios), "×", len(ratios), min(ratios), max(ratios), figures.middle(ratios)
+    )
+    more = [large[name].statements - small[name].statements for name in large]
+    yield figures.Figure(
+        "w7_queries_more", max(more), "statements", len(more), min(more), max(more), figures.middle(more)
+    )
+    slowest = max(figures.middle(page.took_ms) for name, page in large.items() if not name.startswith("poll"))
+    yield figures.of("w7_page_ms", [slowest], "ms")
+    polls = [figures.middle(page.took_ms) for name, page in large.items() if name.startswith("poll")]
+    yield figures.of("w7_poll_ms", [max(polls)], "ms")
+
+
+def _bytes_per_run(team: Team) -> float:
+    """Return what runs that were really done add to the database, indexes and all, dead rows taken away."""
+    bulk.take_stock(team.house)
+    before = counting.database_bytes(team.house)
+    steps_per_s(team, RUNS)
+    bulk.take_stock(team.house)
+    return (counting.database_bytes(team.house) - before) / RUNS
+
+
+def _pages(team: Team) -> dict[str, Page]:
+    house = team.house
+    with house.engine.connect() as connection:
+        run_id = connection.execute(sa.select(Run.id).order_by(Run.number.desc()).limit(1)).scalar_one()
+    client = house.app.test_client()
+    client.set_cookie("gl", team.people[0].token)
+    found = {}
+    for name, path in {
+        "home": "/", "run": f"/runs/{run_id}", "runs": "/runs", "runs_ready": "/runs?status=completed",
+        "search": "/runs?q=stock+77", "search_none": "/runs?q=nothing+like+it",
+    }.items():  # fmt: skip
+        found[name] = _ask(house, lambda path=path: client.get(path), {200})  # type: ignore[misc]
+    for name, path in {"poll_live": f"/runs/{run_id}/live", "poll_panel": "/runs/panel"}.items():
+        etag = client.get(path, headers={"HX-Request": "true"}).headers.get("ETag", "")
+        headers = {"HX-Request": "true", "If-None-Match": etag}
+        found[name] = _ask(
+            house,
+            lambda path=path, headers=headers: client.get(path, headers=headers),
+            {204, 286, 304},  # type: ignore[misc]
+        )
+    return found
+
+
+def _ask(house: House, ask: Callable[[], object], statuses: set[int]) -> Page:
+    page = Page()
+    with house.app.app_context():
+        engines = list(db.engines.values())
+
+    def count(*_: object) -> None:
+        page.statements += 1
+
+    ask()
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", count)
+    _expect(ask(), statuses)
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", count)
+    for _ in range(ASKED):
+        began = time.perf_counter()
+        ask()
+        page.took_ms.append(1000 * (time.perf_counter() - began))
+    return page
+
+
+def _expect(response: object, statuses: set[int]) -> None:
+    status = getattr(response, "status_code", 0)
+    if status not in statuses:
+        raise RuntimeError(f"a page answered {status}, expected {sorted(statuses)}")

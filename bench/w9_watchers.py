@@ -1,0 +1,104 @@
+"""w9: 5 and 50 browsers poll the pages of running runs every 2 s while w1 runs; what they cost, and what they hold.
+
+A watcher asks for the live parts of an open run with the ETag it has, as the page does, and goes on to another when
+it ends.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from app.engine.enums import RUN_OPEN
+from app.engine.models import Run
+from bench import figures, seed
+from bench.clients import Browser
+from bench.figures import Figure
+from bench.ground import Ground, House
+from bench.seed import Team
+from bench.w1_steps import steps_per_s
+
+RUNS, ROUNDS, EVERY_S = 1_500, 3, 2.0
+FEW, MANY = 5, 50
+
+
+def measure(ground: Ground, kind: str) -> Iterator[Figure]:
+    with ground.house(kind, web=True, workers=2, clock=True) as house:
+        team = seed.team(house, seed.chain(10), people=MANY)
+        steps_per_s(team, RUNS // 4)
+        alone: list[float] = []
+        watched: dict[int, list[float]] = {FEW: [], MANY: []}
+        polls: list[float] = []
+        held: list[int] = []
+        for _ in range(ROUNDS):  # in turn, so that all see the same machine
+            alone.append(steps_per_s(team, RUNS))
+            for count, rates in watched.items():
+                before = _connections(house)
+                with _Watchers(team, count) as watchers:
+                    rates.append(steps_per_s(team, RUNS))
+                    held.append(_connections(house) - before)
+                if count == MANY:
+                    polls += watchers.took_ms
+    for count, rates in watched.items():
+        ratios = [with_them / without for with_them, without in zip(rates, alone, strict=True)]
+        yield figures.of("w9_w1_ratio" if count == MANY else f"w9_w1_ratio_{count}", ratios, "×")
+    yield figures.p95("w9_poll_p95_ms", polls, "ms")
+    yield figures.of("w9_connections_more", [max(held)], "connections")
+
+
+def _connections(house: House) -> int:
+    if house.kind != "postgresql":
+        return 0
+    return int(house.scalar("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"))
+
+
+class _Watchers:
+    """So many browsers, in a thread of their own, as long as the block lasts."""
+
+    def __init__(self, team: Team, count: int) -> None:
+        self.took_ms: list[float] = []
+        self._team = team
+        self._count = count
+        self._is_over = threading.Event()
+        self._open: list[str] = []
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._watch()), daemon=True)
+
+    def __enter__(self) -> "_Watchers":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    async def _watch(self) -> None:
+        await asyncio.gather(self._look(), *(self._poll(number) for number in range(self._count)))
+
+    async def _look(self) -> None:
+        wanted = (
+            sa.select(Run.id).where(Run.status.in_(sorted(RUN_OPEN))).order_by(Run.number.desc()).limit(MANY)
+        )
+        while not self._is_over.is_set():
+            with self._team.house.engine.connect() as connection:
+                self._open = list(connection.execute(wanted).scalars())
+            await asyncio.sleep(0.5)
+
+    async def _poll(self, number: int) -> None:
+        browser = Browser(self._team.house.port, self._team.people[number])
+        await asyncio.sleep(EVERY_S * number / self._count)
+        run_id, etag = "", ""
+        while not self._is_over.is_set():
+            if not run_id and self._open:
+                run_id, etag = self._open[number % len(self._open)], ""
+            if run_id:
+                headers = {"HX-Request": "true", **({"If-None-Match": etag} if etag else {})}
+                answer = await browser.get(f"/runs/{run_id}/live", **headers)
+                if answer.status >= 400:
+                    raise RuntimeError(f"a poll answered {answer.status}")
+                self.took_ms.append(1000 * answer.took_s)
+                run_id, etag = (
+                    ("", "") if answer.status == 286 else (run_id, answer.headers.get("etag", etag))
+                )
+            await asyncio.sleep(EVERY_S)
+        await browser.close()
