@@ -8,8 +8,8 @@ from app.core import clock
 if TYPE_CHECKING:
     from app.features.accounts.models import User, Workspace
     from app.features.approvals.models import Approval, Approver
+    from app.features.gallery.figures import CardFacts
     from app.features.gallery.models import Template
-    from app.features.gallery.queries import CardFacts
     from app.features.workflows.models import Workflow
 
 

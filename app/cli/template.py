@@ -22,11 +22,11 @@ def command() -> None:
 @json_option
 def list_(search: str | None, category: str | None, workspace: str | None, as_json: bool) -> None:
     """List the templates."""
-    from app.features.gallery import queries
+    from app.features.gallery import figures, queries
 
     with open_desk(workspace, reading=True) as desk:
         found = queries.templates(desk.session, desk.workspace.id, text=search, category=category)
-        facts = queries.facts(desk.session, desk.workspace.id, [one.slug for one in found])
+        facts = figures.facts(desk.session, desk.workspace.id, [one.slug for one in found])
         if as_json:
             output.show_list([resources.template(one, facts.get(one.slug)) for one in found])
             return
@@ -40,11 +40,11 @@ def list_(search: str | None, category: str | None, workspace: str | None, as_js
 @json_option
 def show(slug: str, workspace: str | None, as_json: bool) -> None:
     """Show one template and its questions."""
-    from app.features.gallery import queries
+    from app.features.gallery import figures, queries
 
     with open_desk(workspace, reading=True) as desk:
         found = queries.template(desk.session, desk.workspace.id, slug)
-        facts = queries.facts(desk.session, desk.workspace.id, [slug]).get(slug)
+        facts = figures.facts(desk.session, desk.workspace.id, [slug]).get(slug)
         if as_json:
             output.show_json(resources.template(found, facts, whole=True))
             return

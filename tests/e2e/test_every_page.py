@@ -160,7 +160,13 @@ PAGES: dict[str, Pages | str] = {
         empty=_bare("/documents/{document}/edit"), one="/documents/{document}/edit",
         full="/documents/{document}/edit", error=f"/documents/{NOWHERE}/edit",
     ),
-    "/gallery": Pages("/gallery", "/gallery", "/gallery", ["/gallery?q=submarines", "/gallery?category=no-such"]),
+    "/gallery": Pages(
+        "/gallery", "/gallery", ["/gallery", "/gallery?view=list"], ["/gallery?q=submarines", "/gallery?category=no-such"]
+    ),
+    "/gallery/compare": Pages(
+        empty="/gallery/compare", one=f"/gallery/compare?t={SLUG}",
+        full=f"/gallery/compare?t={SLUG}&t=email-campaign&t=service-recall-outreach", error="/gallery/compare?t=no-such",
+    ),
     "/gallery/<slug>": Pages(
         empty=f"/gallery/{SLUG}", one=f"/gallery/{SLUG}", full=Visit(f"/gallery/{SLUG}?document=7", act=_open_all),
         error="/gallery/no-such-template",

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Model
 from app.core.ids import new_id
+from app.features.gallery.enums import Whose
 
 
 class Template(Model):
@@ -44,6 +45,11 @@ class Template(Model):
         ),
         sa.UniqueConstraint("workspace_id", "slug"),
     )
+
+    @property
+    def whose(self) -> Whose:
+        """Who made it."""
+        return Whose.OURS if self.workspace_id is None else Whose.OWN
 
 
 class LaunchDraft(Model):

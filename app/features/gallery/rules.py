@@ -1,9 +1,8 @@
-"""Rules of the gallery: what a search finds, when figures are real, which questions take a file, what is asked when."""
+"""Rules of the gallery: when figures are real, which questions take a file, what is asked when."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from app.definition.schema import Definition, Input, InputType
 
@@ -20,42 +19,6 @@ FILE_CHARS = 10_000
 """A long text that may hold so many characters can also be filled from a file."""
 
 _SHORT = (InputType.DATE, InputType.DATETIME, InputType.INTEGER, InputType.NUMBER, InputType.MONEY)
-_WORD = re.compile(r"[a-z0-9]+")
-_SMALL = frozenset("a an and for from in of on or our the to with my your me us some make write new".split())
-
-
-class Searched(Protocol):
-    """What a search looks at."""
-
-    name: str
-    summary: str
-    tags: list[Any]
-    gets: list[Any]
-
-
-def match(template: Searched, text: str) -> int:
-    """Tell how well a template answers a search; 0 when a word that matters is nowhere in it.
-
-    A word counts by where it stands: the name, a tag, the summary, what one gets. Plurals and
-    beginnings of words match.
-    """
-    words = _words(text)
-    meant = [word for word in words if word not in _SMALL] or words
-    places = (
-        (8, _words(template.name)),
-        (5, _words(" ".join(map(str, template.tags)))),
-        (3, _words(template.summary)),
-        (1, _words(" ".join(map(str, template.gets)))),
-    )
-    total = 0
-    for word in meant:
-        best = max(
-            (weight for weight, known in places if any(_same(word, other) for other in known)), default=0
-        )
-        if not best:
-            return 0
-        total += best
-    return total
 
 
 def seconds_covered(spans: Iterable[tuple[datetime, datetime]]) -> float:
@@ -117,18 +80,3 @@ def rows(questions: Sequence[Input]) -> list[tuple[Input, ...]]:
         else:
             found.append((question,))
     return found
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower().replace("’", "").replace("e-mail", "email"))
-
-
-def _same(word: str, other: str) -> bool:
-    return _stem(word) == _stem(other) or (len(word) >= 3 and other.startswith(word))
-
-
-def _stem(word: str) -> str:
-    for ending in ("ies", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word

@@ -1,7 +1,7 @@
 """Pages of the gallery: the cards, a template with its sample, and the launch form."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request, url_for
 from app.core.db import db
 from app.core.errors import FieldError, Invalid
 from app.definition import lanes
-from app.definition.schema import Definition, InputType
+from app.definition.schema import Definition, Input, InputType
 from app.engine import catalog
 from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
@@ -19,9 +19,11 @@ from app.features.accounts.guards import requires, who
 from app.features.accounts.queries import Who
 from app.features.files import queries as files
 from app.features.files.service import read_upload
-from app.features.gallery import forms, queries, quote, rules, service
+from app.features.gallery import figures, forms, queries, quote, rules, samples, service, shelf
 from app.features.gallery.asking import Asking
-from app.features.gallery.enums import Category, Sort
+from app.features.gallery.enums import Category, Sort, View, Whose
+from app.features.gallery.figures import CardFacts
+from app.features.gallery.models import Template
 from app.features.runs import queries as run_queries
 from app.features.runs import service as runs
 from app.web import htmx
@@ -30,34 +32,54 @@ from app.web.forms import Form
 blueprint = Blueprint("gallery", __name__)
 
 CHECK = "check"
+MOST_COMPARED = 3
 MAX_FILE_BYTES = 2 * 1024 * 1024  # more than may be used: the reader says that it is too large
 
 
 @blueprint.get("/gallery")
 @requires(Permission.SEE)
 def index() -> Response:
-    """Show the templates that fit the search and the category of the address."""
+    """Show the templates that fit the search and the filters of the address, as cards or as a list."""
     workspace_id, session = who().workspace_id, db.session()
-    text = request.args.get("q", "").strip()[:200]
-    category = _one_of(Category, request.args.get("category"))
-    sort = _one_of(Sort, request.args.get("sort")) or Sort.USED
-    listed = queries.templates(session, workspace_id, text=text, category=category, sort=sort)
-    slugs = [template.slug for template in listed]
-    facts = queries.facts(session, workspace_id, slugs)
-    if sort is Sort.USED and not text:
-        listed.sort(key=lambda template: -facts[template.slug].used)
+    wanted = _wanted()
+    listed, known = queries.listed(session, workspace_id), figures.read(session, workspace_id)
+    arranged = shelf.arrange(listed, known, wanted)
+    slugs = [template.slug for template in shelf.page(arranged, wanted.page)]
+    templates = queries.chosen(session, workspace_id, slugs)
     return htmx.page(
         "gallery/index.html",
         fragment="gallery/_cards.html",
-        templates=listed,
-        facts=facts,
-        samples=queries.samples(session, workspace_id, slugs),
-        counts=queries.category_counts(session, workspace_id),
-        text=text,
-        category=category,
-        sort=sort,
+        templates=templates,
+        facts={one.slug: figures.facts_of(one, known.get(one.slug, figures.NONE)) for one in templates},
+        covers=samples.covers(session, workspace_id, slugs),
+        counts=shelf.counts(listed, wanted.whose),
+        has_own=any(template.whose is Whose.OWN for template in listed),
+        total=len(arranged),
+        pages=shelf.pages(arranged),
+        wanted=wanted,
+        view=_one_of(View, request.args.get("view")) or View.GRID,
+        address=_address(wanted),
         sorts=list(Sort),
         may_launch=who().may(Permission.LAUNCH),
+        may_build=who().may(Permission.BUILD),
+    )
+
+
+@blueprint.get("/gallery/compare")
+@requires(Permission.SEE)
+def compare() -> Response:
+    """Show two or three templates side by side: what each gives, asks, takes and costs."""
+    me, session = who(), db.session()
+    slugs = list(dict.fromkeys(request.args.getlist("t")))[:MOST_COMPARED]
+    chosen = queries.chosen(session, me.workspace_id, slugs)
+    facts = figures.facts(session, me.workspace_id, slugs)
+    return htmx.page(
+        "gallery/compare.html",
+        columns=[_column(template, facts[template.slug]) for template in chosen],
+        covers=samples.covers(session, me.workspace_id, slugs),
+        others=[one for one in queries.listed(session, me.workspace_id) if one.slug not in slugs],
+        most=MOST_COMPARED,
+        may_launch=me.may(Permission.LAUNCH),
     )
 
 
@@ -68,7 +90,7 @@ def show(slug: str) -> Response:
     me, session = who(), db.session()
     template = queries.template(session, me.workspace_id, slug)
     definition = Definition.model_validate(template.definition)
-    sample = queries.samples(session, me.workspace_id, [slug]).get(slug)
+    sample = samples.sample(session, me.workspace_id, slug)
     shown = _place(request.args.get("document"), len(sample.documents) if sample else 0)
     return htmx.page(
         "gallery/show.html",
@@ -78,7 +100,7 @@ def show(slug: str) -> Response:
         definition=definition,
         places=lanes.layout(definition),
         types=catalog.step_types(),
-        facts=queries.facts(session, me.workspace_id, [slug])[slug],
+        facts=figures.facts(session, me.workspace_id, [slug])[slug],
         sample=sample,
         shown=shown,
         made=quote.made(definition, template.sample_inputs),
@@ -87,6 +109,7 @@ def show(slug: str) -> Response:
         mails=quote.mails(definition, {}),
         nothing_else=quote.sends_nothing_else(definition),
         may_launch=me.may(Permission.LAUNCH),
+        may_build=me.may(Permission.BUILD),
     )
 
 
@@ -192,6 +215,60 @@ def start(slug: str) -> Response:
     return htmx.redirect(url_for("runs.show", run_id=run_id))
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One template of a comparison."""
+
+    template: Template
+    facts: CardFacts
+    at_hand: list[Input]
+    reviews: list[quote.Asked]
+    mails: list[quote.Mail]
+    nothing_else: bool
+
+
+def _column(template: Template, facts: CardFacts) -> Column:
+    definition = Definition.model_validate(template.definition)
+    return Column(
+        template,
+        facts,
+        quote.at_hand(definition),
+        quote.asked(definition, {}),
+        quote.mails(definition, {}),
+        quote.sends_nothing_else(definition),
+    )
+
+
+def _wanted() -> shelf.Wanted:
+    """Return what the address asks for; what it says wrongly counts as not said."""
+    page = request.args.get("page", "")
+    return shelf.Wanted(
+        text=request.args.get("q", "").strip()[:200],
+        category=_one_of(Category, request.args.get("category")),
+        whose=_one_of(Whose, request.args.get("from")),
+        sort=_one_of(Sort, request.args.get("sort")) or Sort.USED,
+        page=int(page) if page.isdecimal() and len(page) < 4 else 1,
+    )
+
+
+def _address(wanted: shelf.Wanted) -> Callable[..., str]:
+    """Return a function that makes the gallery's address with some of its filters changed, from page 1."""
+    view = _one_of(View, request.args.get("view")) or View.GRID
+    now: dict[str, Any] = {
+        "q": wanted.text,
+        "category": wanted.category,
+        "from": wanted.whose,
+        "sort": wanted.sort if wanted.sort is not Sort.USED else "",
+        "view": view if view is not View.GRID else "",
+    }
+
+    def address(**changed: Any) -> str:
+        asked: dict[str, Any] = {key: str(value) for key, value in {**now, **changed}.items() if value}
+        return url_for("gallery.index", **asked)
+
+    return address
+
+
 def _asking(slug: str) -> Asking:
     me, session = who(), db.session()
     template = queries.template(session, me.workspace_id, slug)
@@ -281,7 +358,7 @@ def _check(asking: Asking) -> Response:
         reviews=quote.asked(asking.definition, scope),
         mails=quote.mails(asking.definition, scope),
         nothing_else=quote.sends_nothing_else(asking.definition),
-        facts=queries.facts(session, me.workspace_id, [asking.template.slug])[asking.template.slug],
+        facts=figures.facts(session, me.workspace_id, [asking.template.slug])[asking.template.slug],
         limit_usd=asking.definition.limits.cost_usd,
         me=me,
     )

@@ -12,7 +12,7 @@ from app.core import clock
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.models import Run
 from app.features.files import service as files
-from app.features.gallery import library, queries, service
+from app.features.gallery import figures, library, queries, samples, service, shelf
 from app.features.gallery.enums import Category, Sort
 from app.features.runs.service import Actor
 from tests.cast import Cast
@@ -62,13 +62,13 @@ def _names() -> dict[str, str]:
     return {file.slug: file.name for file in library.ours()}
 
 
-def _facts(session: Session, cast: Cast) -> queries.CardFacts:
-    return queries.facts(session, cast.alice.workspace_id, [FACEBOOK])[FACEBOOK]
+def _facts(session: Session, cast: Cast) -> figures.CardFacts:
+    return figures.facts(session, cast.alice.workspace_id, [FACEBOOK])[FACEBOOK]
 
 
 def test_facts_are_the_templates_own_sample_before_anything_ran(cast: Cast, session: Session) -> None:
     facts = _facts(session, cast)
-    assert facts == queries.CardFacts(
+    assert facts == figures.CardFacts(
         steps=6, approvals=1, minutes=4, cost_microusd=230_000, used=0, finished_share=None, is_sample=True
     )
 
@@ -98,7 +98,7 @@ def test_waiting_for_people_is_no_work(cast: Cast, session: Session) -> None:
 def test_another_workspaces_runs_do_not_count(cast: Cast, session: Session) -> None:
     for _ in range(5):
         _ended(session, cast)
-    facts = queries.facts(session, cast.charlie.workspace_id, [FACEBOOK])[FACEBOOK]
+    facts = figures.facts(session, cast.charlie.workspace_id, [FACEBOOK])[FACEBOOK]
     assert (facts.used, facts.is_sample) == (0, True)
 
 
@@ -113,16 +113,19 @@ def test_the_sample_is_a_seeded_run_before_any_other_with_its_documents_and_pict
     _ended(session, cast)
     _ended(session, cast, RunStatus.FAILED)
 
-    samples = queries.samples(session, cast.alice.workspace_id, SLUGS)
+    sample = samples.sample(session, cast.alice.workspace_id, FACEBOOK)
 
-    assert list(samples) == [FACEBOOK]
-    sample = samples[FACEBOOK]
+    assert sample is not None
     assert (sample.run_id, sample.image_ids) == (seeded.run.id, (image.id,))
     assert [(document.title, document.image_id) for document in sample.documents] == [
         ("Two", image.id),
         ("One", None),
     ]
-    assert queries.samples(session, cast.charlie.workspace_id, SLUGS) == {}
+    assert dict(samples.covers(session, cast.alice.workspace_id, SLUGS)) == {
+        FACEBOOK: samples.Cover("One", "One. First ad.", (image.id,))
+    }
+    assert samples.covers(session, cast.charlie.workspace_id, SLUGS) == {}
+    assert samples.sample(session, cast.charlie.workspace_id, FACEBOOK) is None
 
 
 def test_templates_are_found_by_words_and_category_and_stand_in_order(cast: Cast, session: Session) -> None:
@@ -130,7 +133,7 @@ def test_templates_are_found_by_words_and_category_and_stand_in_order(cast: Cast
         return [template.slug for template in queries.templates(session, cast.alice.workspace_id, **options)]
 
     assert found() == sorted(SLUGS, key=lambda slug: _names()[slug].lower())
-    assert found(text="new car arrived") == [FACEBOOK, "used-vehicle-listing-copy"]
+    assert found(text="new car arrived") == ["used-vehicle-listing-copy", FACEBOOK]
     assert found(text="boat") == []
     assert found(category="sell-this-car") == [
         "aged-inventory-price-move",
@@ -143,7 +146,8 @@ def test_templates_are_found_by_words_and_category_and_stand_in_order(cast: Cast
     newest.updated_at = clock.now() + timedelta(hours=1)
     session.flush()
     assert found(sort=Sort.NEWEST)[0] == SLUGS[1]
-    assert queries.category_counts(session, cast.alice.workspace_id) == {
+    listed = queries.listed(session, cast.alice.workspace_id)
+    assert shelf.counts(listed, None) == {
         Category.SELL: 4,
         Category.SERVICE: 1,
         Category.ADS: 3,
@@ -154,7 +158,7 @@ def test_templates_are_found_by_words_and_category_and_stand_in_order(cast: Cast
     }
 
 
-def test_facts_and_samples_take_the_same_statements_for_one_template_and_for_all(
+def test_facts_and_covers_take_the_same_statements_for_one_template_and_for_all(
     cast: Cast, session: Session, statements: Callable[[], int]
 ) -> None:
     for _ in range(3):
@@ -163,8 +167,8 @@ def test_facts_and_samples_take_the_same_statements_for_one_template_and_for_all
     counted = []
     for slugs in ([FACEBOOK], SLUGS):
         before = statements()
-        queries.facts(session, cast.alice.workspace_id, slugs)
-        queries.samples(session, cast.alice.workspace_id, slugs)
+        figures.facts(session, cast.alice.workspace_id, slugs)
+        samples.covers(session, cast.alice.workspace_id, slugs)
         counted.append(statements() - before)
-    assert counted[0] == counted[1] <= 7
+    assert counted[0] == counted[1] == 6
     assert session.scalar(sa.select(sa.func.count()).select_from(Run)) == 3

@@ -1,43 +1,9 @@
-"""Search, pages of questions, and what counts as work."""
+"""Pages of questions, and what counts as work."""
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-
-import pytest
 
 from app.definition.schema import Definition
 from app.features.gallery import rules
-
-RECALL = SimpleNamespace(
-    name="Service-recall outreach",
-    summary="Letters, mails and a call list",
-    tags=["recall", "letter"],
-    gets=["A call list"],
-)
-ADS = SimpleNamespace(
-    name="Facebook Ads Campaign", summary="Ten ads", tags=["meta", "new car arrived"], gets=["10 ads"]
-)
-
-
-@pytest.mark.parametrize(
-    "text", ["recall letter", "a letter for the recall", "Recalls", "letters", "lett", "CALL list"]
-)
-def test_a_search_finds_by_words_plurals_and_beginnings(text: str) -> None:
-    assert rules.match(RECALL, text) > 0
-
-
-@pytest.mark.parametrize("text", ["recall facebook", "boat", "etter"])
-def test_a_search_misses_when_a_word_is_nowhere(text: str) -> None:
-    assert rules.match(RECALL, text) == 0
-
-
-def test_a_word_in_the_name_counts_more_than_one_in_a_tag() -> None:
-    assert rules.match(ADS, "facebook") > rules.match(ADS, "meta") > rules.match(ADS, "ten") > 0
-
-
-def test_words_that_say_nothing_are_not_needed() -> None:
-    assert rules.match(ADS, "write some ads for my facebook") > 0
-    assert rules.match(ADS, "the") == 0
 
 
 def test_waits_that_overlap_are_counted_once() -> None:

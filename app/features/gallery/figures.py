@@ -1,0 +1,183 @@
+"""What a workspace's own runs say of its templates: how often used, how long, how dear, how often finished."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.engine.enums import RUN_ENDS, RunStatus
+from app.engine.models import Run, WaitRow
+from app.features.gallery import queries, rules
+from app.features.gallery.models import Template
+from app.features.workflows.models import Workflow
+
+RECENT = 200
+_ENDS = [status.value for status in RUN_ENDS]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One template's real runs: tests and seeded samples are left out. The medians are None before one completed.
+
+    *minutes* is work, *waited_minutes* what completed runs waited for people and moments besides.
+    """
+
+    used: int = 0
+    ended: int = 0
+    completed: int = 0
+    minutes: float | None = None
+    waited_minutes: float | None = None
+    cost_microusd: int | None = None
+
+    @property
+    def is_real(self) -> bool:
+        """Whether enough runs ended to speak of them."""
+        return self.ended >= rules.REAL_RUNS and self.minutes is not None
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What a card says: from real runs once there are five that ended, else the template's own sample figures.
+
+    *minutes* is work without waiting for people; *waited_minutes* that waiting, None before there are real runs;
+    *finished_share* is 0 to 1, None before anything ended.
+    """
+
+    steps: int
+    approvals: int
+    minutes: float
+    cost_microusd: int
+    used: int
+    finished_share: float | None
+    is_sample: bool
+    waited_minutes: float | None = None
+
+
+NONE = Figures()
+
+
+def facts(session: Session, workspace_id: str, slugs: Sequence[str]) -> dict[str, CardFacts]:
+    """Return what the cards of these templates say. Three statements, however many templates."""
+    known = read(session, workspace_id)
+    chosen = queries.chosen(session, workspace_id, slugs)
+    return {template.slug: facts_of(template, known.get(template.slug, NONE)) for template in chosen}
+
+
+def read(session: Session, workspace_id: str) -> Mapping[str, Figures]:
+    """Return the figures of every template that was ever used here, by slug. Two statements."""
+    working = _working(session, workspace_id)
+    return {
+        slug: Figures(count.used, count.ended, count.completed, *_medians(working[slug]))
+        for slug, count in _counted(session, workspace_id).items()
+    }
+
+
+def facts_of(template: Template, known: Figures) -> CardFacts:
+    """Return what a template's card says; the template must have been read whole."""
+    steps = template.definition.get("steps", [])
+    return CardFacts(
+        steps=len(steps),
+        approvals=rules.approvals_usual(steps),
+        minutes=minutes_of(template, known),
+        cost_microusd=(known.cost_microusd if known.is_real else 0) or int(template.estimate.get("cost_microusd", 0)),
+        used=known.used,
+        finished_share=known.completed / known.ended if known.ended else None,
+        is_sample=not known.is_real,
+        waited_minutes=known.waited_minutes if known.is_real else None,
+    )
+
+
+def minutes_of(template: Template, known: Figures) -> float:
+    """Return how long a run works: really, or by the template's own sample figure."""
+    return float(known.minutes if known.is_real and known.minutes is not None else template.estimate.get("minutes", 1))
+
+
+@dataclass(slots=True)
+class _Count:
+    used: int = 0
+    ended: int = 0
+    completed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One completed run: minutes of work, minutes waited, cost."""
+
+    minutes: float
+    waited_minutes: float
+    cost_microusd: int
+
+
+def _medians(runs: Sequence[_Work]) -> tuple[float | None, float | None, int | None]:
+    if not runs:
+        return None, None, None
+    return (
+        median(run.minutes for run in runs),
+        median(run.waited_minutes for run in runs),
+        int(median(run.cost_microusd for run in runs)),
+    )
+
+
+def _real(workspace_id: str) -> sa.ColumnElement[bool]:
+    """Keep to runs that somebody wanted: neither tests nor the seeded samples."""
+    return sa.and_(
+        Run.workspace_id == workspace_id,
+        Run.test.is_(False),
+        Run.trigger_kind != rules.SEED,
+        Workflow.template_slug.is_not(None),
+    )
+
+
+def _counted(session: Session, workspace_id: str) -> dict[str, _Count]:
+    rows = session.execute(
+        sa.select(Workflow.template_slug, Run.status, sa.func.count())
+        .join(Workflow, Workflow.id == Run.workflow_id)
+        .where(_real(workspace_id))
+        .group_by(Workflow.template_slug, Run.status)
+    )
+    found: dict[str, _Count] = defaultdict(_Count)
+    for slug, status, count in rows:
+        one = found[str(slug)]
+        one.used += count
+        one.ended += count if status in _ENDS else 0
+        one.completed += count if status == RunStatus.COMPLETED else 0
+    return found
+
+
+def _working(session: Session, workspace_id: str) -> dict[str, list[_Work]]:
+    """Return the work of the last completed runs, by template."""
+    waited = (
+        sa.select(WaitRow.run_id, WaitRow.created_at, WaitRow.decided_at)
+        .where(WaitRow.workspace_id == workspace_id, WaitRow.decided_at.is_not(None))
+        .subquery()
+    )
+    recent = (
+        sa.select(Run.id, Workflow.template_slug, Run.started_at, Run.finished_at, Run.cost_microusd)
+        .join(Workflow, Workflow.id == Run.workflow_id)
+        .where(_real(workspace_id), Run.status == RunStatus.COMPLETED, Run.started_at.is_not(None))
+        .order_by(Run.created_at.desc())
+        .limit(RECENT)
+        .subquery()
+    )
+    rows = session.execute(
+        sa.select(recent, waited.c.created_at, waited.c.decided_at).outerjoin(waited, waited.c.run_id == recent.c.id)
+    ).all()
+    runs: dict[str, tuple[str, datetime, datetime, int]] = {}
+    waits: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for run_id, slug, started_at, finished_at, cost, from_, until in rows:
+        runs[run_id] = (slug, started_at, finished_at, cost)
+        if from_ is not None:
+            waits[run_id].append((from_, until))
+    found: dict[str, list[_Work]] = defaultdict(list)
+    for run_id, (slug, started_at, finished_at, cost) in runs.items():
+        found[slug].append(_work(started_at, finished_at, waits[run_id], cost))
+    return found
+
+
+def _work(start: datetime, end: datetime, waits: Iterable[tuple[datetime, datetime]], cost: int) -> _Work:
+    waited_s = rules.seconds_covered(waits)
+    return _Work(max((end - start).total_seconds() - waited_s, 0.0) / 60, waited_s / 60, cost)

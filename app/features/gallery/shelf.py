@@ -1,0 +1,60 @@
+"""The gallery's shelf: which templates stand on it, in which order, a page at a time. Pure functions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.features.gallery import figures, search
+from app.features.gallery.enums import Category, Sort, Whose
+from app.features.gallery.figures import Figures
+from app.features.gallery.models import Template
+
+PAGE = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an address asks for; *page* counts from 1."""
+
+    text: str = ""
+    category: Category | None = None
+    whose: Whose | None = None
+    sort: Sort = Sort.USED
+    page: int = 1
+
+
+def arrange(listed: Sequence[Template], known: Mapping[str, Figures], wanted: Wanted) -> list[Template]:
+    """Return the templates that fit, in order; a search stands best first, whatever the order otherwise."""
+    fitting = [template for template in listed if _fits(template, wanted)]
+    if wanted.text:
+        return search.ranked(fitting, wanted.text)
+    if wanted.sort is Sort.USED:
+        return sorted(fitting, key=lambda template: -known.get(template.slug, figures.NONE).used)
+    if wanted.sort is Sort.FASTEST:
+        return sorted(fitting, key=lambda t: figures.minutes_of(t, known.get(t.slug, figures.NONE)))
+    if wanted.sort is Sort.NEWEST:
+        return sorted(fitting, key=lambda template: (template.updated_at, template.id), reverse=True)
+    return fitting
+
+
+def counts(listed: Sequence[Template], whose: Whose | None) -> dict[Category, int]:
+    """Count the templates of every category that has one, in the categories' own order."""
+    found = [template.category for template in listed if whose is None or template.whose is whose]
+    return {category: found.count(category.value) for category in Category if category.value in found}
+
+
+def page(arranged: Sequence[Template], number: int) -> Sequence[Template]:
+    """Return one page; the last for a number beyond it."""
+    last = max(pages(arranged), 1)
+    first = (min(max(number, 1), last) - 1) * PAGE
+    return arranged[first : first + PAGE]
+
+
+def pages(arranged: Sequence[Template]) -> int:
+    """Count the pages."""
+    return -(-len(arranged) // PAGE)
+
+
+def _fits(template: Template, wanted: Wanted) -> bool:
+    return (wanted.category is None or template.category == wanted.category) and (
+        wanted.whose is None or template.whose is wanted.whose
+    )

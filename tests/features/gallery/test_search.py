@@ -1,0 +1,89 @@
+"""A search finds the right template first: by name, plural, another word for it, or with the letters mixed up."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core import yaml
+from app.features.gallery import library, search
+
+OURS = [SimpleNamespace(**yaml.load(path.read_text("utf-8"))) for path in sorted(library.FOLDER.glob("*.yaml"))]
+
+
+def _found(text: str) -> list[str]:
+    return [str(template.slug) for template in search.ranked(OURS, text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "slug"),
+    [
+        ("recal leter", "service-recall-outreach"),
+        ("recall letter", "service-recall-outreach"),
+        ("facebok", "facebook-ads-campaign"),
+        ("fb ad", "facebook-ads-campaign"),
+        ("cars for sale", "used-vehicle-listing-copy"),
+        ("sell a used truck", "used-vehicle-listing-copy"),
+        ("newsletter", "email-campaign"),
+        ("news letter", "email-campaign"),
+        ("e-mail", "email-campaign"),
+        ("emial campagin", "email-campaign"),
+        ("5 star", "review-response"),
+        ("5-star review", "review-response"),
+        ("answer a bad google reveiw", "review-response"),
+        ("insta", "instagram-carousel"),
+        ("instgram post", "instagram-carousel"),
+        ("landing", "landing-page-hero"),
+        ("headlins for my website", "landing-page-hero"),
+        ("trade in", "trade-in-offer-follow-up"),
+        ("cash offer", "trade-in-offer-follow-up"),
+        ("coop claim", "oem-co-op-approval"),
+        ("co-op", "oem-co-op-approval"),
+        ("price drop", "aged-inventory-price-move"),
+        ("aged inventroy", "aged-inventory-price-move"),
+        ("internet leads", "new-lead-follow-up"),
+        ("blog artcle", "blog-with-social"),
+    ],
+)
+def test_the_right_template_stands_first(text: str, slug: str) -> None:
+    assert _found(text)[:1] == [slug]
+
+
+@pytest.mark.parametrize("text", ["submarines", "xyzzy", "boat", "zz"])
+def test_what_nothing_is_about_finds_nothing(text: str) -> None:
+    assert _found(text) == []
+
+
+def test_without_words_everything_stands_as_it_was() -> None:
+    assert _found("") == _found("  ?! ") == [template.slug for template in OURS]
+
+
+def test_one_word_that_nobody_knows_does_not_hide_the_rest() -> None:
+    assert _found("facebook xyzzy")[:1] == ["facebook-ads-campaign"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "wrong"),
+    [("recal", "recall", 1), ("leter", "letter", 1), ("emial", "email", 1), ("abc", "abc", 0), ("abcd", "wxyz", 3)],
+)
+def test_letters_wrong_missing_and_swapped_are_counted(one: str, other: str, wrong: int) -> None:
+    assert search.distance(one, other, 2) == wrong
+
+
+def test_two_templates_for_the_same_words_are_both_found() -> None:
+    assert _found("new car arrived") == ["used-vehicle-listing-copy", "facebook-ads-campaign"]
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=30)
+def test_no_search_fails_and_none_invents_a_template(text: str) -> None:
+    assert set(_found(text)) <= {str(template.slug) for template in OURS}
+
+
+def test_five_hundred_templates_are_searched_in_a_moment() -> None:
+    many = [SimpleNamespace(**vars(one) | {"name": f"{one.name} {n}"}) for n in range(42) for one in OURS]
+    began = time.process_time()
+    assert len(search.ranked(many, "recal leter")) == 42
+    assert time.process_time() - began < 0.1
