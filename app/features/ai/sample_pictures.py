@@ -5,6 +5,7 @@ twice its size and scaled down, so that edges are smooth. About 20 KB and 100 ms
 """
 
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -115,9 +116,11 @@ Scene = Callable[[_Sheet], None]
 def draw(request: ImageRequest) -> bytes:
     """Return the PNG of a sample picture: a scene, and below it "Sample 3 of 5" with the prompt's words."""
     width, height = SIZES.get(request.size, SIZES["square"])
-    sheet = _Sheet(width * FINE, height * FINE, request.number)
+    # A picture that stands alone takes any place of the row, so that not all of them look the same.
+    number = request.number + (zlib.crc32(request.prompt.encode()) % 30 if request.count == 1 else 0)
+    sheet = _Sheet(width * FINE, height * FINE, number)
     scenes = _scenes(request.prompt)
-    scenes[(request.number - 1) % len(scenes)](sheet)
+    scenes[(number - 1) % len(scenes)](sheet)
     image = sheet.image.reduce(FINE)
     if request.watermark:
         image = _stamped(image, request.watermark)
