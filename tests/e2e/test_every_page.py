@@ -161,11 +161,13 @@ PAGES: dict[str, Pages | str] = {
         full="/documents/{document}/edit", error=f"/documents/{NOWHERE}/edit",
     ),
     "/gallery": Pages(
-        "/gallery", "/gallery", ["/gallery", "/gallery?view=list"], ["/gallery?q=submarines", "/gallery?category=no-such"]
+        empty="/gallery", one="/gallery", full=["/gallery", "/gallery?view=list"],
+        error=["/gallery?q=submarines", "/gallery?category=no-such"],
     ),
     "/gallery/compare": Pages(
         empty="/gallery/compare", one=f"/gallery/compare?t={SLUG}",
-        full=f"/gallery/compare?t={SLUG}&t=email-campaign&t=service-recall-outreach", error="/gallery/compare?t=no-such",
+        full=f"/gallery/compare?t={SLUG}&t=email-campaign&t=service-recall-outreach",
+        error="/gallery/compare?t=no-such",
     ),
     "/gallery/<slug>": Pages(
         empty=f"/gallery/{SLUG}", one=f"/gallery/{SLUG}", full=Visit(f"/gallery/{SLUG}?document=7", act=_open_all),
