@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from app.engine.enums import RunStatus
 from app.engine.models import Run, WaitRow
-from app.features.runs import queries, story, trace
+from app.features.runs import pace, queries, story, trace
 from app.features.runs.trace import Chip
 from app.features.runs.words import clipped, moment
+from app.features.workflows import queries as workflows
 from app.web.filters import duration
 
 
@@ -68,13 +69,30 @@ def rows(
     people = trace.called(queries.names_by_email(session, workspace_id, trace.people_of(waits.values())), me)
     errors = queries.first_errors(session, [run.id for run in runs if run.status == RunStatus.FAILED])
     answers = queries.last_answers(session, [run.id for run in runs if run.status == RunStatus.COMPLETED])
+    left = _left(session, [run for run in runs if run.status == RunStatus.RUNNING], now)
     return [
         _row(
             run, names.get(run.workflow_id, ""), waits.get(run.id), people, errors.get(run.id, ""),
-            answers.get(run.id, ""), zone, now,
+            answers.get(run.id, ""), left.get(run.id, ""), zone, now,
         )
         for run in runs
     ]  # fmt: skip
+
+
+def _left(session: Session, running: Sequence[Run], now: datetime) -> dict[str, str]:
+    """Say what is left of runs, by run id: at most two statements beside the definitions, which are kept."""
+    if not running:
+        return {}
+    paces = pace.paces(session, {run.workflow_id for run in running})
+    states = pace.states_of(session, [run.id for run in running if run.workflow_id in paces])
+    found = {}
+    for run in running:
+        definition = workflows.load_definition(session, run.version_id)
+        left = pace.estimate(definition, states.get(run.id, {}), paces.get(run.workflow_id), now)
+        if left is not None:
+            stop = next((f", then “{step.name}”" for step in definition.steps if step.id == left.stop), "")
+            found[run.id] = f" {left.late.said}." if left.late else f" {left.left} left{stop}."
+    return found
 
 
 def _row(
@@ -84,11 +102,12 @@ def _row(
     people: dict[str, str],
     error: str,
     answer: str,
+    left: str,
     zone: str,
     now: datetime,
 ) -> Row:
     chip = story.chip_of(run, answer)
-    sentence = _sentence(run, error, now)
+    sentence = _sentence(run, error, now) + left
     if wait is not None:
         kind, word = trace.wait_words(wait, people, zone, now)
         chip = Chip(kind.kind, kind.icon, word)

@@ -19,7 +19,7 @@ from app.engine.enums import RUN_OPEN, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.accounts.models import Membership, User, Workspace
 from app.features.files.models import Document, Image
-from app.features.runs import search
+from app.features.runs import pace, search
 from app.features.runs.arriving import ArrivedDocument, ArrivedPicture
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
@@ -274,7 +274,8 @@ def as_json(session: Session, run: Run) -> dict[str, Any]:
     """Return the run as the contract's resource: what the API answers and ``--json`` prints."""
     definition = workflows.load_definition(session, run.version_id)
     facts = version_facts(session, run)
-    by_step = _by_step(step_runs(session, run.id))
+    rows = step_runs(session, run.id)
+    by_step = _by_step(rows)
     steps = [_step_json(step, by_step.get(step.id, {})) for step in definition.steps]
     return {
         "id": run.id,
@@ -283,7 +284,7 @@ def as_json(session: Session, run: Run) -> dict[str, Any]:
         "test": run.test,
         "status": run.status,
         "progress": round(run.progress, 4),
-        "eta_s": None,
+        "eta_s": _eta_s(session, run, definition, rows),
         "workflow": {"id": facts.workflow_id, "name": facts.name, "version": facts.number},
         "inputs": run.inputs,
         "steps": steps,
@@ -305,6 +306,16 @@ def _midnight(session: Session, workspace_id: str) -> datetime:
     zone = session.execute(sa.select(Workspace.timezone).where(Workspace.id == workspace_id)).scalar_one_or_none()
     local = clock.now().astimezone(ZoneInfo(zone or "UTC"))
     return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _eta_s(session: Session, run: Run, definition: Definition, rows: Sequence[StepRun]) -> int | None:
+    """Return how many seconds of work are left, people's answers not counted; None where nobody can tell."""
+    if not run.is_open:
+        return None
+    states = {row.step_id: pace.State(StepStatus(row.status), row.started_at) for row in rows if row.item < 0}
+    usual = pace.paces(session, [run.workflow_id]).get(run.workflow_id)
+    left = pace.estimate(definition, states, usual, clock.now())
+    return round(left.work_s) if left else None
 
 
 def _by_step(rows: Iterable[StepRun]) -> dict[str, dict[int, StepRun]]:

@@ -9,12 +9,14 @@ from sqlalchemy.orm import Session
 
 from app.core import outbox
 from app.definition.lanes import Layout
+from app.definition.schema import Definition
 from app.engine.enums import Effect, RunStatus, StepStatus
 from app.engine.models import Call, Run, StepRun, WaitRow
-from app.features.runs import arriving, diagram, failure, queries, trace
+from app.features.runs import arriving, diagram, failure, pace, queries, trace
 from app.features.runs.arriving import Arriving
 from app.features.runs.diagram import Diagram
 from app.features.runs.failure import Failure
+from app.features.runs.pace import Estimate
 from app.features.runs.queries import VersionFacts
 from app.features.runs.trace import Chip, Entry
 from app.features.runs.words import listed, moment
@@ -46,6 +48,7 @@ class Now:
     can_stop: bool
     sent: str
     is_glad: bool
+    late: str = ""
     asks: tuple[WaitRow, ...] = ()
     undoable: tuple[WaitRow, ...] = ()  # decided, not in effect yet
     since: datetime | None = None
@@ -65,6 +68,7 @@ class Story:
     diagram: Diagram
     entries: Sequence[Entry]
     poll_s: int
+    say_again_at: datetime | None = None  # when what it says is old though nothing has changed
 
 
 def etag(changed_at: datetime, status: str) -> str:
@@ -95,19 +99,31 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         is_ready=run.status == RunStatus.COMPLETED,
     )
     sent = _sent(rows, calls, queries.outbox_counts(session, run.id))
+    left = _left(session, run, definition, entries, now)
     failed = failure.failure(entries, arrived.things, sent.sentence) if run.status == RunStatus.FAILED else None
     return Story(
         run=run,
         etag=etag(run.changed_at, run.status),
         version=queries.version_facts(session, run),
         starter=str((run.facts.get("started_by") or {}).get("name") or "Greenlight"),
-        now=_now(run, entries, arrived, sent, zone, now),
+        now=_now(run, entries, arrived, sent, left, zone, now),
         failure=failed,
         arriving=arrived,
         diagram=diagram.diagram(definition, run.version_id, entries),
         entries=entries,
         poll_s=0 if not run.is_open else 2 if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else 5,
+        say_again_at=left.say_again_at if left and run.status == RunStatus.RUNNING else None,
     )
+
+
+def _left(
+    session: Session, run: Run, definition: Definition, entries: Sequence[Entry], now: datetime
+) -> Estimate | None:
+    if not run.is_open:
+        return None
+    states = {entry.id: pace.State(entry.status, entry.started_at) for entry in entries if entry.step_run_id}
+    usual = pace.paces(session, [run.workflow_id]).get(run.workflow_id)
+    return pace.estimate(definition, states, usual, now)
 
 
 def chip_of(run: Run, answer: str = "") -> Chip:
@@ -161,7 +177,13 @@ def _sent(
 
 
 def _now(
-    run: Run, entries: Sequence[Entry], arrived: Arriving, sent: _Sent, zone: str, now: datetime
+    run: Run,
+    entries: Sequence[Entry],
+    arrived: Arriving,
+    sent: _Sent,
+    left: Estimate | None,
+    zone: str,
+    now: datetime,
 ) -> Now:
     status = RunStatus(run.status)
     asks = tuple(
@@ -172,7 +194,7 @@ def _now(
         and entry.status is StepStatus.WAITING
         and entry.wait.kind == "approval"
     )
-    chip, sentence, more = _said(run, status, entries, arrived, zone, now)
+    chip, sentence, more = _said(run, status, entries, arrived, left, zone, now)
     began = run.started_at or run.created_at
     worked = duration(((run.finished_at or now) - began).total_seconds()) if run.started_at else "Not yet"
     took = ("it took in all" if not run.is_open else "so far") if run.started_at else "begun"
@@ -193,6 +215,7 @@ def _now(
             (money(run.cost_microusd), limit),
             (bold, rest if run.is_open else rest.removesuffix(" yet")),
         ),
+        late=_late(left, entries) if status is RunStatus.RUNNING else "",
         can_pause=status in _PAUSES,
         can_resume=status in _RESUMES,
         can_stop=status in _STOPS,
@@ -240,18 +263,24 @@ _NOES = {
 
 
 def _said(
-    run: Run, status: RunStatus, entries: Sequence[Entry], arrived: Arriving, zone: str, now: datetime
+    run: Run,
+    status: RunStatus,
+    entries: Sequence[Entry],
+    arrived: Arriving,
+    left: Estimate | None,
+    zone: str,
+    now: datetime,
 ) -> tuple[Chip, str, str]:
     """Return the chip, the sentence and the line below it."""
     chip = _CHIPS[status]
     made = f"There {'is' if arrived.is_one else 'are'} {listed(arrived.things)}." if arrived.things else ""
     match status:
         case RunStatus.QUEUED:
-            return chip, "In line. It starts as soon as a worker is free.", "You can close this page meanwhile."
+            return chip, "In line. It starts as soon as a worker is free.", _next(entries, left)
         case RunStatus.RUNNING:
-            return _running(chip, entries)
+            return _running(chip, entries, left)
         case RunStatus.WAITING:
-            return _waiting(entries, zone, now)
+            return _waiting(entries, left, zone, now)
         case RunStatus.NEEDS_ATTENTION:
             asking = [entry for entry in entries if entry.status is StepStatus.NEEDS_ATTENTION]
             first = asking[0] if asking else None
@@ -278,13 +307,13 @@ def _said(
             return chip, "This run failed.", made
 
 
-def _running(chip: Chip, entries: Sequence[Entry]) -> tuple[Chip, str, str]:
+def _running(chip: Chip, entries: Sequence[Entry], left: Estimate | None) -> tuple[Chip, str, str]:
     """Say what is being done, or what keeps it from being done."""
     held = next((entry for entry in entries if entry.note == trace.HELD_NOTE), None)
     if held is not None and not any(entry.is_under_way for entry in entries):
         said = f"{trace.HELD}: {trace.HELD_NOTE}."
         return held.chip, said, "It goes on by itself when an owner switches sending on again."
-    return chip, _working(entries), _next(entries)
+    return chip, _working(entries), _next(entries, left)
 
 
 def _working(entries: Sequence[Entry]) -> str:
@@ -302,14 +331,28 @@ def _working(entries: Sequence[Entry]) -> str:
     return f"Working on {listed(names[:3])}."
 
 
-def _next(entries: Sequence[Entry]) -> str:
-    """Say whom it will ask next."""
+def _next(entries: Sequence[Entry], left: Estimate | None) -> str:
+    """Say how much work is left, and whom it will ask then; without an estimate, only whom."""
+    if left is not None:
+        name = next((entry.name for entry in entries if entry.id == left.stop), "")
+        usually = f" (usually answered in {pace.rough(left.stop_wait_s)})" if left.stop_wait_s else ""
+        return f"{left.left} of work left{f', then “{name}”{usually}' if name else ''}."
     ahead = (entry for entry in entries if entry.type == "review" and entry.step_run_id is None)
     review = next(ahead, None)
-    return f"Then “{review.name}”: a person decides." if review else ""
+    return f"Then “{review.name}”: a person decides." if review else "You can close this page meanwhile."
 
 
-def _waiting(entries: Sequence[Entry], zone: str, now: datetime) -> tuple[Chip, str, str]:
+def _late(left: Estimate | None, entries: Sequence[Entry]) -> str:
+    if left is None or left.late is None:
+        return ""
+    late = left.late
+    name = next((entry.name for entry in entries if entry.id == late.step_id), "")
+    return f"“{name}”: {late.said[0].lower()}{late.said[1:]}."
+
+
+def _waiting(
+    entries: Sequence[Entry], left: Estimate | None, zone: str, now: datetime
+) -> tuple[Chip, str, str]:
     waiting = [entry for entry in entries if entry.status is StepStatus.WAITING]
     first = next((e for e in waiting if e.wait and e.wait.kind == "approval"), waiting[0] if waiting else None)
     if first is None or first.wait is None:
@@ -327,6 +370,8 @@ def _waiting(entries: Sequence[Entry], zone: str, now: datetime) -> tuple[Chip, 
     more = f"Asked {_since(wait.created_at, zone, now)}."
     if wait.until:
         more += f" The answer is due {moment(wait.until, zone, now)}."
+    if left and left.stop == first.id and left.stop_wait_s:
+        more += f" Usually answered in {pace.rough(left.stop_wait_s)}."
     verb = "decide" if who == trace.YOU else "decides"
     return Chip("wait", first.chip.icon, first.word), f"{who[:1].upper()}{who[1:]} {verb}: “{title}”.", more
 

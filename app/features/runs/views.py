@@ -69,11 +69,14 @@ def show(run_id: str) -> Response:
 @blueprint.get("/runs/<run_id>/live")
 @requires(Permission.SEE)
 def live(run_id: str) -> Response:
-    """Give the parts of the page that change; unchanged: 204 after one read by key. The last answer ends the poll."""
-    me = who()
+    """Give the parts of the page that change; unchanged: 204 after one read by key. The last answer ends the poll.
+
+    ``?again=`` is the second from which the page's estimate is old although nothing has changed.
+    """
+    me, again = who(), request.args.get("again", type=int)
     seen = queries.seen(db.session(), me.workspace_id, run_id)
     same = htmx.unchanged(story.etag(seen.changed_at, seen.status))
-    if same is not None:
+    if same is not None and (again is None or clock.now().timestamp() < again):
         return same if RunStatus(seen.status).is_open else htmx.stop_polling()
     run = queries.run(db.session(), me.workspace_id, run_id)
     told = story.tell(db.session(), run, zone=me.timezone, now=clock.now(), me=me.email)
