@@ -4,11 +4,13 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import GreenlightError
 
+MOST_MICROUSD = 10**15  # a billion dollars
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -63,7 +65,7 @@ class Settings:
     ai_text_model: str = _setting("gpt-5-mini", "Model that writes texts.")
     ai_image_model: str = _setting("gpt-image-2.5-flare", "Model that makes pictures.")
     ai_daily_budget_usd: str = _setting(
-        "", "Most that AI may cost in a day. Reserved: nothing reads it yet; a workflow's `cost_usd` limits a run."
+        "", "Most that AI may cost a workspace in one of its days, such as `20`. A workspace may set less for itself."
     )
     smtp_url: str = _setting(
         "",
@@ -117,6 +119,11 @@ class Settings:
         return bool(self.openai_api_key or self.openai_base_url)
 
     @property
+    def ai_daily_budget_microusd(self) -> int | None:
+        """What AI may cost a workspace a day, in micro-dollars; None: no limit."""
+        return _microusd("AI_DAILY_BUDGET_USD", self.ai_daily_budget_usd)
+
+    @property
     def public_url(self) -> str:
         """The address for links in mail, without a slash at its end."""
         return (self.base_url or f"http://localhost:{self.port}").rstrip("/")
@@ -146,6 +153,7 @@ class Settings:
             )
         if self.serve not in ("all", "web"):
             raise SettingsInvalid(f"SERVE is {self.serve!r}: use all or web.")
+        _microusd("AI_DAILY_BUDGET_USD", self.ai_daily_budget_usd)
         if self.secret_key:
             return self
         if self.is_production:
@@ -181,6 +189,18 @@ def _read(name: str, default: Any, raw: str) -> Any:
         except ValueError:
             raise SettingsInvalid(f"{name.upper()} is {raw!r}: it must be a number.") from None
     return raw
+
+
+def _microusd(name: str, raw: str) -> int | None:
+    if not raw:
+        return None
+    try:
+        microusd = int(Decimal(raw.removeprefix("$")) * 1_000_000)
+    except (ArithmeticError, ValueError):
+        microusd = -1
+    if not 0 <= microusd <= MOST_MICROUSD:
+        raise SettingsInvalid(f"{name} is {raw!r}: it must be dollars, such as 20 or 7.50.")
+    return microusd
 
 
 def _development_secret(folder: Path) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.core.db import changed, moment, table
 from app.core.errors import Conflict, NotFound
-from app.engine import catalog, store
+from app.engine import catalog, money, store
 from app.engine.attempt import WHEN_UNCLEAR, YES
 from app.engine.calls import UNSURE_CODE
 from app.engine.enums import CallStatus, Category, StepStatus
@@ -28,6 +28,7 @@ class Reply(StrEnum):
     YES = "yes"
     NO = "no"
     AGAIN = "again"  # do the step once more
+    ADD_MONEY = "add_money"  # raise the run's limit, then do the step once more
     FAIL = "fail"
 
 
@@ -39,6 +40,8 @@ def choices(step_type: str, error: Mapping[str, Any] | None) -> tuple[Reply, ...
         return (Reply.SENT, Reply.SEND_AGAIN, Reply.FAIL)
     if code == WHEN_UNCLEAR or (category == Category.CONDITION and _has_ways(step_type)):
         return (Reply.YES, Reply.NO, Reply.FAIL)
+    if code == money.RUN_CODE:
+        return (Reply.ADD_MONEY, Reply.FAIL)
     return (Reply.AGAIN, Reply.FAIL)
 
 
@@ -64,6 +67,8 @@ def answer(session: Session, run_id: str, step_run_id: str, reply: Reply, *, by:
     if changed(result) != 1:
         raise Conflict("This was answered before.")
     store.log(session, store.held_row(row), "answered", f"{by} answered: {SAID[reply]}.")
+    if reply is Reply.ADD_MONEY:
+        money.add(session, run_id)
     if not store.wake_run(session, run_id, freed_microusd=freed):
         raise Conflict("The run has ended.")
 
@@ -74,6 +79,7 @@ SAID = {
     Reply.YES: "yes",
     Reply.NO: "no",
     Reply.AGAIN: "try it again",
+    Reply.ADD_MONEY: f"add ${money.MORE_USD} and continue",
     Reply.FAIL: "let it fail",
 }
 

@@ -13,7 +13,7 @@ from app.core.ids import new_code
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Step
 from app.definition.values import ValueProblem, evaluate
-from app.engine import catalog, offline
+from app.engine import catalog, money, offline
 from app.engine.context import RunContext
 from app.engine.contract import Category, Done, RunFacts, StepError, StepType, Wait
 from app.engine.enums import StepStatus
@@ -150,7 +150,8 @@ def our_fault(claim: HeldStep, error: Exception) -> StepError:
 
 def failed(error: StepError, went_in: Any) -> Tried:
     """Return a try that ended by *error*: failed, or waiting for a person's answer."""
-    if error.category in (Category.CONDITION, Category.UNSURE):
+    asks = error.category in (Category.CONDITION, Category.UNSURE)
+    if asks or error.code in (money.RUN_CODE, money.DAY_CODE):
         return Tried(StepStatus.NEEDS_ATTENTION, went_in=went_in, error=error)
     return Tried(StepStatus.FAILED, "failed", went_in=went_in, error=error)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.core import clock, crash
 from app.core.db import changed, insist, moment, table, transaction
 from app.core.ids import new_id
-from app.engine import store
+from app.engine import money, store
 from app.engine.contract import Answer, StepError
 from app.engine.enums import CallStatus, Category, Effect
 from app.engine.models import Call
@@ -32,12 +33,14 @@ class Recorded:
     status: CallStatus
     answer: Any
     reserved_microusd: int
+    started_at: datetime
 
 
 class Ledger:
     """The calls of one try of one step run. Not shared between threads."""
 
-    def __init__(self, engine: Engine, step: HeldStep, effect: Effect) -> None:
+    def __init__(self, engine: Engine, step: HeldStep, effect: Effect, zone: str = "UTC") -> None:
+        self._zone = zone
         self._engine = engine
         self._step = step
         self._effect = effect
@@ -98,6 +101,7 @@ class Ledger:
                         CallStatus(row.status),
                         row.answer,
                         row.estimate_microusd,
+                        row.started_at,
                     )
                     for row in session.execute(statement)
                 }
@@ -120,9 +124,11 @@ class Ledger:
         with transaction(self._engine) as session:
             store.note_step(session, step, doing=about)
             if known is None:
-                row = Recorded(new_id(), name, _key(step, name, 0), 0, CallStatus.INTENDED, None, estimate)
+                row = Recorded(
+                    new_id(), name, _key(step, name, 0), 0, CallStatus.INTENDED, None, estimate, clock.now()
+                )
                 session.execute(sa.insert(call), self._intent_values(row, about))
-                self._reserve(session, estimate)
+                self._reserve(session, row)
             else:
                 refused = known.status is CallStatus.REFUSED
                 generation = known.generation + (1 if refused else 0)
@@ -134,10 +140,11 @@ class Ledger:
                     CallStatus.INTENDED,
                     None,
                     estimate,
+                    clock.now() if refused else known.started_at,  # the day that its money is counted in
                 )
                 self._take_over(session, row)
                 if refused:
-                    self._reserve(session, estimate)
+                    self._reserve(session, row)
         self._known_now()[name] = row
         return row
 
@@ -162,7 +169,7 @@ class Ledger:
             "tokens_in": 0,
             "tokens_out": 0,
             "model": "",
-            "started_at": clock.now(),
+            "started_at": row.started_at,
         }
 
     def _take_over(self, session: Session, row: Recorded) -> None:
@@ -177,29 +184,17 @@ class Ledger:
                 tries=call.c.tries + 1,
                 error=None,
                 estimate_microusd=row.reserved_microusd,
+                started_at=row.started_at,
                 finished_at=None,
             )
         )
 
-    def _reserve(self, session: Session, estimate: int) -> None:
-        """Add the estimate to what is reserved, if it still fits the run's budget: one locked statement."""
-        run = store.run
-        fits = sa.or_(
-            run.c.budget_microusd.is_(None),
-            run.c.cost_microusd + run.c.reserved_microusd + estimate <= run.c.budget_microusd,
-        )
-        result = session.execute(
-            sa.update(run)
-            .where(run.c.id == self._step.run_id, fits)
-            .values(reserved_microusd=run.c.reserved_microusd + estimate, changed_at=moment())
-        )
-        if changed(result) != 1:
-            raise StepError(
-                Category.BUDGET,
-                "The run's money limit is reached.",
-                code="budget",
-                fix="Raise the limit in the workflow, then start over.",
-            )
+    def _reserve(self, session: Session, row: Recorded) -> None:
+        step = self._step
+        money.reserve(session, step.run_id, step.workspace_id, self._day(row), row.reserved_microusd)
+
+    def _day(self, row: Recorded) -> date:
+        return money.day_of(row.started_at, self._zone)
 
     def _record_answer(
         self, row: Recorded, answer: Answer, value: Any, keep: Callable[[Session, Any], Any] | None
@@ -220,9 +215,7 @@ class Ledger:
         except Fenced:
             self._record_late(row, answer)
             raise
-        self._known_now()[row.name] = Recorded(
-            row.id, row.name, row.key, row.generation, CallStatus.ANSWERED, kept, row.reserved_microusd
-        )
+        self._known_now()[row.name] = replace(row, status=CallStatus.ANSWERED, answer=kept)
         return kept
 
     def _record_late(self, row: Recorded, answer: Answer) -> None:
@@ -238,7 +231,7 @@ class Ledger:
             .where(call.c.id == row.id, call.c.fence == self._step.fence, call.c.status == CallStatus.INTENDED)
             .values(status=status.value, answer=kept, finished_at=moment(), error=None)
         )
-        self._charge_run(session, answer, freed=0 if status is CallStatus.LATE else row.reserved_microusd)
+        self._charge_run(session, row, answer, freed=0 if status is CallStatus.LATE else row.reserved_microusd)
 
     def _charge(self, session: Session, row: Recorded, spent: Answer) -> None:
         """Add what was spent to the call, and to the step run, whoever holds it now."""
@@ -255,8 +248,10 @@ class Ledger:
             )
         session.execute(sa.update(call).where(call.c.id == row.id).values(model=spent.model))
 
-    def _charge_run(self, session: Session, spent: Answer | None, *, freed: int) -> None:
-        """Add what was spent to the run and free the estimate: last, since the run's row is locked last."""
+    def _charge_run(self, session: Session, row: Recorded, spent: Answer | None, *, freed: int) -> None:
+        """Add what was spent to the day and the run, free the estimate: last, since the run's row is locked last."""
+        cost = spent.cost_microusd if spent else 0
+        money.charge(session, self._step.workspace_id, self._day(row), spent=cost, freed=freed)
         run = store.run
         values: dict[str, Any] = {
             "reserved_microusd": sa.case(
@@ -288,10 +283,8 @@ class Ledger:
                 self._charge(session, row, error.spent)
             # what a newer holder has reserved is not ours to free
             is_freed = error.definite and changed(closed) == 1
-            self._charge_run(session, error.spent, freed=row.reserved_microusd if is_freed else 0)
-        self._known_now()[row.name] = Recorded(
-            row.id, row.name, row.key, row.generation, status, None, row.reserved_microusd
-        )
+            self._charge_run(session, row, error.spent, freed=row.reserved_microusd if is_freed else 0)
+        self._known_now()[row.name] = replace(row, status=status)
 
 
 def _key(step: HeldStep, name: str, generation: int) -> str:

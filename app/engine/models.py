@@ -1,6 +1,6 @@
 """Tables of the engine: a run is planned under its lease and epoch, a step run is done under its lease and fence."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -215,6 +215,34 @@ class RunLog(Model):
     at: Mapped[datetime]
 
     __table_args__ = (sa.Index("ix_run_log_run_id_at", "run_id", "at", "id"),)
+
+
+class Allowance(Model):
+    """What a workspace may do at once and a day, and how long it keeps runs; None: as the house has it."""
+
+    __tablename__ = "allowance"
+
+    workspace_id: Mapped[str] = mapped_column(
+        sa.ForeignKey("workspace.id", ondelete="CASCADE"), primary_key=True
+    )
+    ai_daily_microusd: Mapped[int | None] = mapped_column(sa.BigInteger)
+    steps_at_once: Mapped[int | None]
+    ai_at_once: Mapped[int | None]
+    keep_runs_days: Mapped[int | None]
+    keep_documents: Mapped[bool] = mapped_column(default=True)
+
+
+class Spending(Model):
+    """What a workspace spent on AI in one of its days, and what is reserved for calls under way."""
+
+    __tablename__ = "spending"
+
+    workspace_id: Mapped[str] = mapped_column(
+        sa.ForeignKey("workspace.id", ondelete="CASCADE"), primary_key=True
+    )
+    day: Mapped[date] = mapped_column(primary_key=True)
+    cost_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    reserved_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
 
 
 class Beat(Model):

@@ -399,10 +399,15 @@ def insert_steps(bind: Bind, rows: list[dict[str, Any]]) -> None:
     """Insert step runs that are not there yet; those that are stay as they are."""
     if not rows:
         return
-    maker = insert_postgresql if _dialect(bind) == "postgresql" else insert_sqlite
-    statement = maker(step_run).on_conflict_do_nothing(index_elements=["run_id", "step_id", "item"])
+    statement = insert_new(bind, step_run, ["run_id", "step_id", "item"])
     defaults = {**_fast_defaults, "attempts": 0, "fence": 0, "created_at": clock.now()}
     bind.execute(statement, [{**defaults, **row} for row in rows])
+
+
+def insert_new(bind: Bind, into: sa.Table, unique: list[str]) -> sa.Insert:
+    """Return an insert that leaves rows alone which are there already, by the columns *unique*."""
+    maker = insert_postgresql if _dialect(bind) == "postgresql" else insert_sqlite
+    return maker(into).on_conflict_do_nothing(index_elements=unique)
 
 
 _hint_again = (

@@ -11,7 +11,7 @@ from app.core import clock, crash, events
 from app.core.db import insist, moment, statement, transaction
 from app.core.ids import new_id
 from app.definition.schema import Definition, Step
-from app.engine import catalog, definitions, each, results, store
+from app.engine import catalog, definitions, each, money, results, store
 from app.engine.attempt import Tried, try_step
 from app.engine.contract import Effect
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
@@ -207,6 +207,8 @@ def _release(
             _end_wait(session, held, recorded, ended.step, ended.item)
         if todo.cancel:
             _cancel(session, held, recorded, todo)
+        if todo.is_end and todo.status is not RunStatus.COMPLETED:
+            money.free(session, held)
         changed = bool(todo.end_waits)
         released = store.release_run(
             session,

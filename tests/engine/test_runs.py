@@ -285,14 +285,6 @@ def test_errors_are_retried_as_often_as_their_kind_allows(house: House, sink: Si
     assert house.run(run_id).error["category"] == "outside"
 
 
-def test_budget_is_kept_before_the_money_is_spent(house: House, sink: Sink) -> None:
-    run_id = house.start([spend("one", sink, 5)], budget=2500)
-    house.work(run_id)
-    assert len(sink.log) == 2
-    assert house.run(run_id).error["category"] == "budget"
-    assert house.run(run_id).cost_microusd == 2000
-
-
 def test_dead_doers_answers_are_reused_and_its_late_result_is_refused(house: House, sink: Sink) -> None:
     run_id = house.start([spend("one", sink, 3)])
     dead = house.seat(owner="dead:1:a", lease_s=0.01)

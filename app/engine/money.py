@@ -1,0 +1,140 @@
+"""Money: what runs spend is reserved before it is spent, against the run's limit and the workspace's for a day.
+
+A reservation adds the estimate in one guarded statement, so that twenty calls at once cannot each see the last dollar.
+Days are the workspace's own. Locks: the day's row before the run's, which is the last of all.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.db import changed, moment, table
+from app.core.settings import Settings
+from app.engine import store
+from app.engine.contract import StepError
+from app.engine.enums import Category
+from app.engine.models import Allowance, Spending
+
+RUN_CODE, DAY_CODE = "budget", "budget_day"
+MORE_USD = 5  # what one press of "Add $5 and continue" adds
+
+spending = table(Spending)
+allowance = table(Allowance)
+_most_a_day: int | None = None
+
+
+def configure(settings: Settings) -> None:
+    """Set what every workspace may spend a day at most, in micro-dollars; its own limit may be lower."""
+    global _most_a_day
+    _most_a_day = settings.ai_daily_budget_microusd
+
+
+def most_a_day() -> int | None:
+    """Return what every workspace may spend a day at most, in micro-dollars; None: no limit."""
+    return _most_a_day
+
+
+def day_of(at: datetime, zone: str) -> date:
+    """Return the day that a moment belongs to in a workspace's zone."""
+    try:
+        return at.astimezone(ZoneInfo(zone)).date()
+    except (ZoneInfoNotFoundError, ValueError):
+        return at.date()
+
+
+def zone_of(facts: Mapping[str, Any]) -> str:
+    """Return the zone of the workspace that a run's facts name."""
+    return str((facts.get("workspace") or {}).get("timezone") or "UTC")
+
+
+def reserve(session: Session, run_id: str, workspace_id: str, day: date, microusd: int) -> None:
+    """Reserve an estimate; raises :class:`StepError` (``budget``) where it does not fit, and nothing is reserved."""
+    if microusd and not _reserve_day(session, workspace_id, day, microusd):
+        raise StepError(
+            Category.BUDGET,
+            "What this workspace may spend on AI in a day is used up.",
+            code=DAY_CODE,
+            fix="Go on tomorrow, or let an owner raise the limit under Settings, AI and budget.",
+        )
+    run = store.run
+    fits = sa.or_(
+        run.c.budget_microusd.is_(None),
+        run.c.cost_microusd + run.c.reserved_microusd + microusd <= run.c.budget_microusd,
+    )
+    result = session.execute(
+        sa.update(run)
+        .where(run.c.id == run_id, fits)
+        .values(reserved_microusd=run.c.reserved_microusd + microusd, changed_at=moment())
+    )
+    if changed(result) != 1:
+        raise StepError(
+            Category.BUDGET,
+            "The run's money limit is reached.",
+            code=RUN_CODE,
+            fix=f"Add ${MORE_USD} and continue, or let it fail. What is finished is kept.",
+        )
+
+
+def charge(session: Session, workspace_id: str, day: date, *, spent: int, freed: int) -> None:
+    """Add what was spent to the day, in micro-dollars, and free what was reserved for it."""
+    if not spent and not freed:
+        return
+    if spent:
+        _begin_day(session, workspace_id, day)
+    rest = spending.c.reserved_microusd - freed
+    session.execute(
+        _of(sa.update(spending), workspace_id, day).values(
+            cost_microusd=spending.c.cost_microusd + spent, reserved_microusd=sa.case((rest > 0, rest), else_=0)
+        )
+    )
+
+
+def free(session: Session, held: store.HeldRun) -> None:
+    """Free what a run that ends too early has still reserved; its row is the caller's to end, after this."""
+    reserved = session.scalar(sa.select(store.run.c.reserved_microusd).where(store.run.c.id == held.id))
+    day = day_of(held.now, zone_of(held.facts))
+    charge(session, held.workspace_id, day, spent=0, freed=reserved or 0)
+
+
+def add(session: Session, run_id: str) -> None:
+    """Raise the run's limit by what a person adds at one press."""
+    run = store.run
+    session.execute(
+        sa.update(run)
+        .where(run.c.id == run_id, run.c.budget_microusd.is_not(None))
+        .values(budget_microusd=run.c.budget_microusd + MORE_USD * 1_000_000)
+    )
+
+
+def _reserve_day(session: Session, workspace_id: str, day: date, microusd: int) -> bool:
+    total = spending.c.cost_microusd + spending.c.reserved_microusd + microusd
+    own = (
+        sa.select(allowance.c.ai_daily_microusd)
+        .where(allowance.c.workspace_id == workspace_id)
+        .scalar_subquery()
+    )
+    fits = [sa.or_(own.is_(None), total <= own)]
+    if _most_a_day is not None:
+        fits.append(total <= _most_a_day)
+    statement = (
+        _of(sa.update(spending), workspace_id, day)
+        .where(*fits)
+        .values(reserved_microusd=spending.c.reserved_microusd + microusd)
+    )
+    if changed(session.execute(statement)) == 1:
+        return True
+    _begin_day(session, workspace_id, day)  # somebody else's first call of the day may have written it meanwhile
+    return changed(session.execute(statement)) == 1
+
+
+def _begin_day(session: Session, workspace_id: str, day: date) -> None:
+    row = {"workspace_id": workspace_id, "day": day, "cost_microusd": 0, "reserved_microusd": 0}
+    session.execute(store.insert_new(session, spending, ["workspace_id", "day"]), row)
+
+
+def _of(statement: sa.Update, workspace_id: str, day: date) -> sa.Update:
+    return statement.where(spending.c.workspace_id == workspace_id, spending.c.day == day)

@@ -1,0 +1,199 @@
+"""Money: the run's limit and the day's hold under parallel calls, and a person can add some and go on."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.core import clock
+from app.core.db import transaction
+from app.core.settings import Settings, SettingsInvalid
+from app.engine import control, money, runner, store
+from app.engine.answers import Reply, answer, choices
+from app.engine.calls import Ledger
+from app.engine.contract import Answer, Effect, StepError
+from app.engine.models import Allowance, Call, Spending
+from tests.engine.rig import House
+from tests.engine.sink import Sink
+
+AT_ONCE = 20
+
+
+def spend(step: str, sink: Sink, count: int = 1) -> dict[str, Any]:
+    return {"id": step, "type": "spend", "after": [], "config": {"url": sink.url, "count": count}}
+
+
+def allow(house: House, microusd: int) -> None:
+    with house.session() as session:
+        session.merge(Allowance(workspace_id=house.workspace_id, ai_daily_microusd=microusd))
+
+
+def day(house: House) -> tuple[int, int]:
+    """Return what was spent today, and what is reserved."""
+    with house.session() as session:
+        return tuple(session.execute(sa.select(Spending.cost_microusd, Spending.reserved_microusd)).one())
+
+
+@pytest.fixture
+def no_limit() -> Iterator[None]:
+    """Take the limit of the whole house away again."""
+    yield
+    money.configure(Settings(environment="test", secret_key="-"))
+
+
+def claims(house: House, sink: Sink, count: int, *, budget: int | None = None) -> list[store.HeldStep]:
+    """Bring *count* runs of one step to the point where the step is claimed."""
+    held = []
+    for _ in range(count):
+        run_id = house.start([spend("one", sink)], budget=budget)
+        runner.advance(house.seat(), run_id)
+        with house.session() as session:
+            step_run_id = session.scalar(sa.select(store.step_run.c.id).where(store.step_run.c.run_id == run_id))
+            claim = store.claim_step(session, str(step_run_id), "test:1:a", 60.0)
+        assert claim is not None
+        held.append(claim)
+    house.line.clear()
+    return held
+
+
+def at_once(house: House, steps: list[store.HeldStep]) -> list[str]:
+    """Make one call of 100 a step, all at the same time; return what became of each: "made" or the refusal's code."""
+    gate, said = threading.Barrier(len(steps)), []
+
+    def call(step: store.HeldStep, name: str) -> None:
+        def do(key: str, timeout_s: float) -> Answer:
+            return Answer("yes", cost_microusd=100)
+
+        gate.wait()
+        try:
+            Ledger(house.engine, step, Effect.SPENDS).call(
+                name, do, 5, about="", estimate_microusd=100, keep=None, keyed=False
+            )
+            said.append("made")
+        except StepError as refused:
+            said.append(refused.code)
+
+    threads = [threading.Thread(target=call, args=(step, f"call {n}")) for n, step in enumerate(steps)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return said
+
+
+def test_twenty_calls_of_a_run_cannot_each_see_the_last_dollar(house: House, sink: Sink) -> None:
+    (step,) = claims(house, sink, 1, budget=700)
+    said = at_once(house, [step] * AT_ONCE)
+    assert (said.count("made"), said.count("budget")) == (7, 13)
+    run = house.run(step.run_id)
+    assert (run.cost_microusd, run.reserved_microusd) == (700, 0)
+    assert len(house.calls(step.run_id)) == 7
+
+
+def test_twenty_runs_of_a_day_cannot_each_see_the_last_dollar(house: House, sink: Sink) -> None:
+    allow(house, 700)
+    said = at_once(house, claims(house, sink, AT_ONCE))
+    assert (said.count("made"), said.count("budget_day")) == (7, 13)
+    assert day(house) == (700, 0)
+    with house.session() as session:
+        assert session.scalar(sa.select(sa.func.sum(store.run.c.reserved_microusd))) == 0
+
+
+def test_the_limit_of_the_house_holds_for_every_workspace(house: House, sink: Sink, no_limit: None) -> None:
+    money.configure(Settings(environment="test", secret_key="-", ai_daily_budget_usd="0.0003"))
+    said = at_once(house, claims(house, sink, 5))
+    assert sorted(said) == ["budget_day"] * 2 + ["made"] * 3
+    other = House(house.engine)
+    assert at_once(other, claims(other, sink, 1)) == ["made"]
+
+
+@pytest.mark.parametrize(("given", "microusd"), [("", None), ("20", 20_000_000), ("$7.50", 7_500_000), ("0", 0)])
+def test_the_setting_is_dollars(given: str, microusd: int | None) -> None:
+    assert Settings(ai_daily_budget_usd=given).ai_daily_budget_microusd == microusd
+
+
+@pytest.mark.parametrize("bad", ["ten", "-1", "NaN", "Infinity", "1e999999"])
+def test_a_setting_that_is_no_money_stops_the_start(bad: str) -> None:
+    with pytest.raises(SettingsInvalid, match="AI_DAILY_BUDGET_USD"):
+        Settings.from_env({"SECRET_KEY": "-", "AI_DAILY_BUDGET_USD": bad})
+
+
+def test_a_run_that_is_out_of_money_asks_and_goes_on_with_more(house: House, sink: Sink) -> None:
+    run_id = house.start([spend("one", sink, 5)], budget=2500)
+    house.work(run_id)
+    step = house.steps(run_id)["one"]
+    assert (house.run(run_id).status, step.status, len(sink.log)) == ("needs_attention", "needs_attention", 2)
+    assert (step.error["category"], step.error["code"]) == ("budget", "budget")
+    assert choices(step.type, step.error) == (Reply.ADD_MONEY, Reply.FAIL)
+    with house.session() as session:
+        answer(session, run_id, step.id, Reply.ADD_MONEY, by="Alice")
+    house.work()
+    run = house.run(run_id)
+    assert (run.status, run.budget_microusd, run.cost_microusd) == ("completed", 5_002_500, 5000)
+    assert len(sink.log) == 5  # what was paid for is not paid for again
+
+
+def test_a_day_that_is_out_of_money_asks_and_goes_on_when_there_is_more(house: House, sink: Sink) -> None:
+    allow(house, 2500)
+    run_id = house.start([spend("one", sink, 5)])
+    house.work(run_id)
+    step = house.steps(run_id)["one"]
+    assert (step.status, step.error["code"], day(house)) == ("needs_attention", "budget_day", (2000, 0))
+    assert choices(step.type, step.error) == (Reply.AGAIN, Reply.FAIL)
+    allow(house, 1_000_000)
+    with house.session() as session:
+        answer(session, run_id, step.id, Reply.AGAIN, by="Alice")
+    house.work()
+    assert (house.run(run_id).status, day(house)) == ("completed", (5000, 0))
+
+
+def test_yesterdays_money_is_not_todays(house: House, sink: Sink) -> None:
+    allow(house, 1000)
+    house.work(house.start([spend("one", sink)]))
+    with transaction(house.engine) as session:
+        session.execute(sa.update(Spending).values(day=datetime(2025, 1, 1, tzinfo=UTC).date()))
+    run_id = house.start([spend("one", sink)])
+    house.work(run_id)
+    assert house.run(run_id).status == "completed"
+
+
+def test_a_day_begins_where_the_workspace_is() -> None:
+    late = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+    assert [str(money.day_of(late, zone)) for zone in ("America/New_York", "Europe/Berlin", "Nowhere/At all")] == [
+        "2026-02-28", "2026-03-01", "2026-03-01",
+    ]  # fmt: skip
+
+
+def test_a_stopped_run_gives_back_what_it_had_reserved(house: House, sink: Sink) -> None:
+    (step,) = claims(house, sink, 1)
+
+    def do(key: str, timeout_s: float) -> Answer:
+        assert day(house) == (0, 100)
+        with house.session() as session:
+            control.stop(session, step.run_id)
+        house.work(step.run_id)
+        assert day(house) == (0, 0)
+        return Answer("late", cost_microusd=90)
+
+    with pytest.raises(store.Fenced):
+        Ledger(house.engine, step, Effect.SPENDS).call(
+            "call", do, 5, about="", estimate_microusd=100, keep=None, keyed=False
+        )
+    assert day(house) == (90, 0)  # the money is gone, and the ledger says so
+    assert house.calls(step.run_id)[0].status == "late"
+
+
+def test_a_refused_call_is_counted_in_the_day_of_its_new_try(house: House, sink: Sink) -> None:
+    sink.script = [(500, {})]
+    run_id = house.start([spend("one", sink)])
+    runner.advance(house.seat(), run_id)
+    house.work()
+    with house.session() as session:
+        session.execute(sa.update(Call).values(started_at=clock.now().replace(year=2025)))
+    house.make_due(run_id, step="one", not_before=True)
+    house.work()
+    assert house.run(run_id).status == "completed"
+    assert day(house) == (1000, 0)
