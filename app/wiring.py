@@ -8,8 +8,11 @@ from flask import Blueprint
 from app.core import events, outbox
 from app.core.settings import Settings
 
-FEATURES = ("accounts", "ai", "files", "limits", "notifications", "workflows", "runs", "gallery", "approvals", "home")
-WITH_PAGES = ("accounts", "files", "limits", "notifications", "workflows", "runs", "gallery", "approvals", "home")
+FEATURES = (
+    "accounts", "ai", "files", "limits", "notifications", "workflows", "runs", "lifecycle", "gallery", "approvals",
+    "home",
+)  # fmt: skip
+WITH_PAGES = tuple(feature for feature in FEATURES if feature != "ai")
 WITH_LISTENERS = ("approvals",)
 
 

@@ -4,6 +4,7 @@
 of each as usual; ``full`` has more than a page of each, and long words; ``error`` is where things went wrong.
 """
 
+import copy
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -34,9 +35,13 @@ from app.features.approvals.models import Approval, Approver
 from app.features.files import service as files
 from app.features.files.models import Document, Image
 from app.features.gallery import service as gallery
+from app.features.lifecycle import exchange
+from app.features.lifecycle import service as lifecycle
+from app.features.lifecycle.enums import FileKind, OpenRuns
 from app.features.limits import service as limits
 from app.features.notifications import service as notifications
 from app.features.runs.service import Actor
+from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow
 from tests import factories
 from tests.servers import free_port
@@ -108,7 +113,11 @@ def all_scenes() -> dict[str, Scene]:
     """Write every state but the one before set-up."""
     session = db.session()
     gallery.seed_templates(session)
-    return {name: fill(session) for name, fill in _FILLS.items()}
+    scenes = {name: fill(session) for name, fill in _FILLS.items()}
+    for name, scene in scenes.items():
+        if name != "empty":
+            _changed(session, scene, count=99 if name == "error" else 5)
+    return scenes
 
 
 def before_setup() -> dict[str, Scene]:
@@ -250,6 +259,32 @@ def _scene(session: Session, state: str, *, name: str = "Alice Ames", email: str
     ]  # fmt: skip
     opened = accounts.sign_in(session, session.get_one(User, users[0].id))
     return Scene(home, users[0].id, email, name, opened.token)
+
+
+def _changed(session: Session, scene: Scene, *, count: int) -> None:
+    """Have a workflow whose draft is ahead of its version, one from a file, a deleted one, a test of one step."""
+    flow = factories.workflow(session, scene.workspace_id, name="Autumn ads")
+    data = copy.deepcopy(factories.ADS)
+    data["steps"][0]["config"]["count"] = count
+    if count > 50:
+        test = factories.queued_run(session, flow, starter=scene.actor, test=True)
+    else:
+        test = lifecycle.start_sample(session, flow, "ads", actor=scene.actor)
+    workflows.save_draft(session, flow, data, base_revision=0, actor_id=scene.user_id)
+    sent = {**factories.ADS, "steps": [*factories.ADS["steps"], _OUTSIDE]}
+    text = exchange.text_of({"name": "From a file", "definition": sent}, FileKind.YAML)
+    brought = lifecycle.bring_in(
+        session, text, workspace_id=scene.workspace_id, name="", actor=scene.actor, source="a.yaml"
+    )
+    gone = factories.workflow(session, scene.workspace_id, name="An old one")
+    lifecycle.delete(session, gone, open_runs=OpenRuns.FINISH, actor=scene.actor)
+    scene.refs |= {"changed": flow.id, "brought": brought.id, "test": test.id}
+
+
+_OUTSIDE = {
+    "id": "far", "type": "notify", "name": "Tell the agency",
+    "config": {"to": ["ann@agency.example"], "subject": "Ads"},
+}  # fmt: skip
 
 
 def _launched(session: Session, scene: Scene) -> None:

@@ -81,6 +81,12 @@ def _guest(path: str, scene: str, act: Act | None = None) -> Visit:
     return Visit(path, f"guest of {scene}", act)
 
 
+def _bad_import(page: Page) -> None:
+    page.get_by_label("Or paste it here").fill("schema: 1\nsteps:\n  - {id: a, type: glue}\n  - {id: a, type: merge}\n")
+    page.get_by_role("button", name="Import").click()
+    page.get_by_role("alert").wait_for()
+
+
 def _wrong_password(page: Page) -> None:
     page.get_by_label("E-mail").fill("alice@one.example")
     page.get_by_label("Password").fill("not this one")
@@ -198,6 +204,10 @@ PAGES: dict[str, Pages | str] = {
             Visit("/runs/{puzzled}", act=_open_all), f"/runs/{NOWHERE}",
         ],
     ),
+    "/runs/<run_id>/would-have": Pages(
+        empty=_bare("/runs/{test}/would-have"), one="/runs/{test}/would-have", full="/runs/{run}/would-have",
+        error=["/runs/{test}/would-have", f"/runs/{NOWHERE}/would-have"],
+    ),
     "/runs/<run_id>/log": Pages(
         empty=_bare("/runs/{run}/log"), one="/runs/{run}/log", full=Visit("/runs/{run}/log", act=_open_all),
         error=[Visit("/runs/{run}/log?level=error", act=_open_all), f"/runs/{NOWHERE}/log"],
@@ -218,6 +228,54 @@ PAGES: dict[str, Pages | str] = {
         empty=_guest("/sign-in", "empty"), one=_guest("/sign-in?next=/runs", "one"), full=_guest("/sign-in", "full"),
         error=_guest("/sign-in", "error", _wrong_password),
     ),
+    "/workflows/<workflow_id>/checklist": Pages(
+        empty=_bare("/workflows/{changed}/checklist"),
+        one="/workflows/{brought}/checklist",
+        full="/workflows/{brought}/checklist",
+        error=["/workflows/{brought}/checklist", f"/workflows/{NOWHERE}/checklist"],
+    ),
+    "/workflows/<workflow_id>/deactivation": Pages(
+        empty=_bare("/workflows/{changed}/deactivation"),
+        one="/workflows/{changed}/deactivation",
+        full="/workflows/{changed}/deactivation",
+        error=["/workflows/{changed}/deactivation", f"/workflows/{NOWHERE}/deactivation"],
+    ),
+    "/workflows/<workflow_id>/deletion": Pages(
+        empty=_bare("/workflows/{changed}/deletion"),
+        one="/workflows/{changed}/deletion",
+        full="/workflows/{changed}/deletion",
+        error=["/workflows/{changed}/deletion", f"/workflows/{NOWHERE}/deletion"],
+    ),
+    "/workflows/<workflow_id>/publish": Pages(
+        empty=_bare("/workflows/{changed}/publish"),
+        one="/workflows/{changed}/publish",
+        full="/workflows/{changed}/publish",
+        error=["/workflows/{changed}/publish", f"/workflows/{NOWHERE}/publish"],
+    ),
+    "/workflows/<workflow_id>/test": Pages(
+        empty=_bare("/workflows/{changed}/test"), one="/workflows/{changed}/test", full="/workflows/{changed}/test",
+        error=["/workflows/{changed}/test", f"/workflows/{NOWHERE}/test"],
+    ),
+    "/workflows/<workflow_id>/versions": Pages(
+        empty=_bare("/workflows/{changed}/versions"),
+        one="/workflows/{changed}/versions",
+        full="/workflows/{changed}/versions",
+        error=["/workflows/{changed}/versions", f"/workflows/{NOWHERE}/versions"],
+    ),
+    "/workflows/<workflow_id>/versions/compare": Pages(
+        empty=_bare("/workflows/{changed}/versions/compare?from=1&to=1"),
+        one="/workflows/{changed}/versions/compare?from=1&to=1",
+        full="/workflows/{changed}/versions/compare?from=1&to=1",
+        error="/workflows/{changed}/versions/compare?from=1&to=9",
+    ),
+    "/workflows/<workflow_id>/samples/<run_id>": Pages(
+        empty=_bare("/workflows/{changed}/samples/{test}"),
+        one="/workflows/{changed}/samples/{test}",
+        full="/workflows/{changed}/samples/{test}",
+        error=["/workflows/{changed}/samples/{test}", "/workflows/{changed}/samples/nothing"],
+    ),
+    "/workflows/deleted": Pages(*["/workflows/deleted"] * 4),
+    "/workflows/import": Pages(*["/workflows/import"] * 3, Visit("/workflows/import", act=_bad_import)),
     "/workflows": Pages("/workflows", "/workflows", "/workflows", "/workflows"),
     "/workflows/<workflow_id>": Pages(
         empty=_bare("/workflows/{workflow}"), one="/workflows/{workflow}", full="/workflows/{workflow}",
@@ -240,6 +298,7 @@ PAGES: dict[str, Pages | str] = {
     "/runs/panel": "a part of the home page",
     "/settings/outbox/<row_id>/html": "the mail itself, shown in a frame of its page",
     "/static/<path:filename>": "a file",
+    "/workflows/<workflow_id>/export": "a file",
 }  # fmt: skip
 
 STATES = [each.name for each in fields(Pages)]

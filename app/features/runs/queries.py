@@ -285,7 +285,7 @@ def as_json(session: Session, run: Run) -> dict[str, Any]:
         "status": run.status,
         "progress": round(run.progress, 4),
         "eta_s": _eta_s(session, run, definition, rows),
-        "workflow": {"id": facts.workflow_id, "name": facts.name, "version": facts.number},
+        "workflow": {"id": facts.workflow_id, "name": facts.name, "version": max(facts.number, 0)},
         "inputs": run.inputs,
         "steps": steps,
         "documents": _documents_json(session, run),

@@ -63,7 +63,7 @@ def start(
     so this may be called twice. Raises Invalid with a problem for every wrong answer, Conflict when the workflow is
     switched off, NotFound when nothing is published.
     """
-    if not workflow.is_enabled:
+    if not workflow.is_enabled and not test:
         raise Conflict(f"“{workflow.name}” is switched off.", fix="Switch it on, then start again.")
     version = version or workflows.current_version(session, workflow)
     definition = workflows.load_definition(session, version.id)
@@ -173,7 +173,7 @@ def _facts(run: Run, workspace: Workspace, workflow: Workflow, version: Version,
         "created_at": clock.iso(run.created_at),
         "workspace": {"name": workspace.name, "timezone": workspace.timezone},
         "workflow": {"id": workflow.id, "name": workflow.name},
-        "version": version.number,
+        "version": max(version.number, 0),  # 0: a draft under test
         "trigger": {"kind": run.trigger_kind, "id": run.trigger_id},
     }
 

@@ -86,8 +86,9 @@ def for_template(session: Session, workspace_id: str, slug: str) -> Workflow | N
 
 
 def versions(session: Session, workflow: Workflow) -> Sequence[Version]:
-    """Return a workflow's versions, the newest first."""
-    newest = sa.select(Version).where(Version.workflow_id == workflow.id).order_by(Version.number.desc())
+    """Return a workflow's published versions, the newest first."""
+    mine = sa.select(Version).where(Version.workflow_id == workflow.id, Version.number > 0)
+    newest = mine.order_by(Version.number.desc())
     return session.execute(newest).scalars().all()
 
 

@@ -167,6 +167,24 @@ def publish(
     return _publish(session, workflow, validated(definition), actor_id=actor_id, note=note)
 
 
+def keep_for_test(session: Session, workflow: Workflow, definition: Definition | dict[str, Any]) -> Version:
+    """Keep *definition* so that a test can run it; the caller commits. It is published to nobody. Raises Invalid."""
+    data = validated(definition)
+    session.refresh(workflow, with_for_update=True)
+    least = session.scalar(sa.select(sa.func.min(Version.number)).where(Version.workflow_id == workflow.id))
+    version = Version(
+        id=new_id(),
+        workspace_id=workflow.workspace_id,
+        workflow_id=workflow.id,
+        number=min(least or 0, 0) - 1,
+        definition=data,
+        published_at=clock.now(),
+    )
+    session.add(version)
+    session.flush()
+    return version
+
+
 def validated(definition: Definition | dict[str, Any]) -> dict[str, Any]:
     """Return *definition* as JSON data after all checks. Raises Invalid with every problem, in reading order."""
     data = schema.dump(definition) if isinstance(definition, Definition) else definition

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, request
 
 from app.core.db import db
 from app.definition import lanes
+from app.definition.schema import Definition
 from app.engine import catalog
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
@@ -30,8 +31,8 @@ def show(workflow_id: str) -> Response:
     versions = queries.versions(session, workflow)
     written = request.args.get("version", "")
     chosen = next((version for version in versions if str(version.number) == written), None)
-    shown = chosen or queries.current_version(session, workflow)
-    definition = queries.load_definition(session, shown.id)
+    shown = chosen or (versions[0] if versions else None)
+    definition = queries.load_definition(session, shown.id) if shown else Definition()
     return htmx.page(
         "workflows/show.html",
         workflow=workflow,

@@ -1,0 +1,65 @@
+"""Workflows as files: written without secrets, read with every fault named."""
+
+import json
+from typing import Any
+
+from app.core import yaml
+from app.core.errors import FieldError, Invalid
+from app.definition.schema import Definition
+from app.features.lifecycle.enums import FileKind
+from app.features.lifecycle.rules import without_secrets
+from app.features.workflows.models import Workflow
+
+MOST_CHARACTERS = 1_000_000
+_ABOUT = ("name", "description", "category", "tags", "icon")
+
+
+def data_of(workflow: Workflow, definition: dict[str, Any]) -> dict[str, Any]:
+    """Return what a workflow's file holds: its name and the definition, short (what is usual is left out)."""
+    about = {key: getattr(workflow, key) for key in _ABOUT}
+    short = Definition.model_validate(definition).model_dump(
+        mode="json", by_alias=True, exclude_defaults=True
+    )
+    kept = {key: value for key, value in about.items() if value}
+    return {**kept, "definition": {"schema": 1, **without_secrets(short)}}
+
+
+def text_of(data: dict[str, Any], kind: FileKind) -> str:
+    """Write what :func:`data_of` gave; :func:`read` gives the same data again."""
+    if kind is FileKind.JSON:
+        return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    return yaml.dump(data)
+
+
+def read(text: str, source: str = "The file") -> dict[str, Any]:
+    """Read YAML, of which JSON is a part; dates stay text. Raises Invalid with the line."""
+    if len(text) > MOST_CHARACTERS:
+        raise Invalid(f"{source} is larger than {MOST_CHARACTERS:,} characters.")
+    try:
+        data = yaml.load(text)
+    except yaml.YamlInvalid as error:
+        where = f"line {error.line}, column {error.column}" if error.line else "somewhere"
+        fault = FieldError("", "bad_value", f"At {where}: {error.why}.", "Mend the file there.")
+        raise Invalid(f"{source} is not YAML.", [fault]) from None
+    if not isinstance(data, dict):
+        fault = FieldError("", "wrong_type", "It is not a mapping.", "Begin with “schema: 1” and “steps:”.")
+        raise Invalid(f"{source} holds no workflow.", [fault])
+    return data
+
+
+def parts(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a file says about its workflow, and the definition, which may have faults."""
+    if "definition" not in data:
+        return {}, data
+    definition = data["definition"]
+    if not isinstance(definition, dict):
+        fault = FieldError(
+            "/definition", "wrong_type", "The definition holds no keys and values.", "Begin with “steps:”."
+        )
+        raise Invalid("The file holds no workflow.", [fault])
+    about = {key: str(data.get(key) or "") for key in ("name", "description", "category", "icon")}
+    tags = data.get("tags")
+    return {
+        **about,
+        "tags": [str(tag)[:40] for tag in tags][:20] if isinstance(tags, list) else [],
+    }, definition

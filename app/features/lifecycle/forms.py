@@ -1,0 +1,106 @@
+"""Forms of a workflow's life."""
+
+import json
+from typing import Any
+
+from wtforms import (
+    BooleanField,
+    FileField,
+    IntegerField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.widgets import HiddenInput
+
+from app.definition.parts import Input, InputType
+from app.definition.schema import Definition
+from app.features.lifecycle.enums import OpenRuns
+from app.features.lifecycle.exchange import MOST_CHARACTERS
+from app.features.lifecycle.service import NOTE_CHARS
+from app.web.forms import Form
+
+_LISTS = (InputType.MULTI_CHOICE, InputType.DOCUMENTS, InputType.IMAGES, InputType.PEOPLE)
+_LONG = (InputType.LONG_TEXT, InputType.CSV, InputType.JSON)
+
+
+class PublishForm(Form):
+    """What is said about a new version; *revision* is the draft as its publisher saw it."""
+
+    revision = IntegerField(widget=HiddenInput(), validators=[InputRequired(), NumberRange(min=0)])
+    note = TextAreaField(
+        "What is new, in your words", [Optional(), Length(max=NOTE_CHARS)], description="It stands in the history."
+    )
+
+
+class VersionForm(Form):
+    """A version to go back to."""
+
+    version = IntegerField(validators=[InputRequired(), NumberRange(min=1)])
+
+
+class EndForm(Form):
+    """What becomes of the runs that are going."""
+
+    open_runs = RadioField(
+        "Runs under way",
+        choices=[
+            SelectChoice(OpenRuns.FINISH.value, "Let them finish"),
+            SelectChoice(OpenRuns.PAUSE.value, "Pause them"),
+            SelectChoice(OpenRuns.STOP.value, "Stop them for good"),
+        ],
+        default=OpenRuns.FINISH.value,
+        validators=[InputRequired("Say what happens to them.")],
+    )
+
+    @property
+    def chosen(self) -> OpenRuns:
+        """Return the answer."""
+        return OpenRuns(self.text("open_runs") or OpenRuns.FINISH.value)
+
+
+class ImportForm(Form):
+    """A workflow from a file or from what was pasted."""
+
+    name = StringField("Name", [Optional(), Length(max=200)], description="Empty: the one in the file.")
+    file = FileField("File", description="YAML or JSON, as Export writes it.")
+    content = TextAreaField("Or paste it here", [Optional(), Length(max=MOST_CHARACTERS)])
+
+
+class ChecklistForm(Form):
+    """What somebody has looked at."""
+
+    needs = SelectMultipleField("Looked at", choices=[])
+
+
+def test_form(definition: Definition, answers: dict[str, Any]) -> type[Form]:
+    """Return a form with a plain field for every question, filled with *answers*; the definition checks them."""
+    fields = {f"q_{question.key}": _field(question, answers.get(question.key)) for question in definition.inputs}
+    return type("TestForm", (Form,), fields)
+
+
+def given(form: Form, definition: Definition) -> dict[str, Any]:
+    """Return the answers of a :func:`test_form` by key, as they were typed."""
+    return {question.key: form[f"q_{question.key}"].data for question in definition.inputs}
+
+
+def _field(question: Input, value: Any) -> Any:
+    common: dict[str, Any] = {"label": question.label, "description": question.help}
+    rules = [InputRequired("This needs an answer.")] if question.required else [Optional()]
+    if question.type is InputType.BOOLEAN:
+        return BooleanField(default=bool(value), **common)
+    if question.type is InputType.CHOICE:
+        choices = [SelectChoice("", "–"), *(SelectChoice(one, one) for one in question.choices)]
+        return SelectField(choices=choices, default=value, validators=rules, **common)
+    if question.type is InputType.MULTI_CHOICE:
+        choices = [SelectChoice(one, one) for one in question.choices]
+        return SelectMultipleField(choices=choices, default=value or [], validators=rules, **common)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else value
+    if question.type is InputType.JSON and not isinstance(text, str):
+        text = json.dumps(text, ensure_ascii=False)
+    kind = TextAreaField if question.type in _LONG else StringField
+    return kind(default=str(text), validators=rules, **common)

@@ -1,0 +1,264 @@
+"""Writes of a workflow's life. Nothing here commits; where runs are named in the answer, hint them after the commit."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.core.errors import Conflict, Invalid
+from app.definition.schema import Definition
+from app.engine import catalog
+from app.engine.models import Run
+from app.features.accounts import service as accounts
+from app.features.lifecycle import exchange, queries, samples
+from app.features.lifecycle.enums import KEPT_DAYS, OpenRuns
+from app.features.runs import service as runs
+from app.features.runs.service import Actor
+from app.features.workflows import queries as workflows
+from app.features.workflows import service
+from app.features.workflows.models import DraftRevision, Version, Workflow
+from app.features.workflows.service import DraftConflict
+
+NOTE_CHARS = 500
+
+
+# --- versions ---
+
+
+def publish_draft(session: Session, workflow: Workflow, *, revision: int, actor: Actor, note: str = "") -> Version:
+    """Publish the draft as its *revision* left it. Runs under way keep their version.
+
+    Of two who publish the same at once one gets the version, the other a Conflict that names it. Raises DraftConflict
+    when somebody changed the draft meanwhile, Conflict when there is nothing to publish, Invalid with every problem.
+    """
+    session.refresh(workflow, with_for_update=True)
+    draft = workflows.draft_of(session, workflow)
+    if draft.revision != revision:
+        raise DraftConflict(draft)
+    if workflow.published_number:
+        current = workflows.current_version(session, workflow)
+        if draft.definition == current.definition:
+            who = workflows.publishers(session, [current]).get(current.published_by or "", "Somebody")
+            raise Conflict(
+                f"Nothing is new: {who} published version {current.number}, and nothing was changed since.",
+                code="nothing_new",
+            )
+    _check_note(note)
+    return service.publish(session, workflow, draft.definition, actor_id=actor.user_id, note=note.strip())
+
+
+def roll_back(session: Session, workflow: Workflow, *, number: int, actor: Actor) -> Version:
+    """Publish what version *number* was as a new version. Runs under way keep theirs; the draft stays one undo away.
+
+    Raises NotFound for an unknown number, Conflict for the current one, Invalid where a step type is gone.
+    """
+    old = queries.version(session, workflow, number)
+    if number == workflow.published_number:
+        raise Conflict(f"Version {number} is the current one already.")
+    note = f"Back to version {number}"
+    return service.publish(session, workflow, old.definition, actor_id=actor.user_id, note=note)
+
+
+def _check_note(note: str) -> None:
+    if len(note) > NOTE_CHARS:
+        raise Invalid(f"The note is longer than {NOTE_CHARS} characters.", fix="Make it shorter.")
+
+
+# --- tests ---
+
+
+def start_test(session: Session, workflow: Workflow, *, inputs: Mapping[str, Any], actor: Actor) -> Run:
+    """Start a test run of the draft: nothing is sent, nothing is spent. Raises Invalid with every problem."""
+    draft = workflows.draft_of(session, workflow)
+    is_current = bool(workflow.published_number) and not draft.has_changes
+    version = (
+        workflows.current_version(session, workflow)
+        if is_current
+        else service.keep_for_test(session, workflow, draft.definition)
+    )
+    return runs.start(
+        session,
+        workspace_id=workflow.workspace_id,
+        workflow=workflow,
+        version=version,
+        inputs=inputs,
+        actor=actor,
+        label=f"Test of {workflow.name}",
+        test=True,
+    )
+
+
+def start_sample(session: Session, workflow: Workflow, step_id: str, *, actor: Actor) -> Run:
+    """Start a test that does one step of the draft alone, with the last run's values or with samples.
+
+    Raises Conflict when the draft has no such step any more, Invalid with the step's problems.
+    """
+    data = workflows.draft_of(session, workflow).definition
+    try:
+        draft = Definition.model_validate(data)
+        step = draft.step(step_id)
+    except KeyError:
+        raise Conflict("This step is not in the workflow any more.", fix="Load the page again.") from None
+    except ValueError:
+        service.validated(data)  # says what is wrong
+        raise
+    alone = samples.alone(draft, step_id, catalog.facts(), queries.last_outputs(session, workflow))
+    answers = samples.answers(alone, queries.last_answers(session, workflow), tester=actor.email)
+    questions = [one.model_copy(update={"required": False}) for one in alone.inputs]
+    version = service.keep_for_test(session, workflow, alone.model_copy(update={"inputs": questions}))
+    return runs.start(
+        session,
+        workspace_id=workflow.workspace_id,
+        workflow=workflow,
+        version=version,
+        inputs=answers,
+        actor=actor,
+        label=f"Sample of {step.name}",
+        trigger_kind=queries.SAMPLE,
+        test=True,
+    )
+
+
+# --- on, off, gone ---
+
+
+def switch_off(session: Session, workflow: Workflow, *, open_runs: OpenRuns, actor: Actor) -> list[str]:
+    """Let nobody start it; runs under way finish, pause or stop. Twice is once. Returns the runs to hint."""
+    if workflow.is_enabled:
+        workflow.is_enabled = False
+        workflow.updated_at = clock.now()
+        _audit(session, workflow, actor, "workflow.disabled", open_runs=open_runs.value)
+    return _end_runs(session, workflow, open_runs, actor)
+
+
+def switch_on(session: Session, workflow: Workflow, *, actor: Actor) -> None:
+    """Let it be started. Twice is once.
+
+    Raises Conflict while something imported is unchecked, and while nothing is published.
+    """
+    if left := queries.needs(session, workflow):
+        raise Conflict(
+            f"{len(left)} {'thing' if len(left) == 1 else 'things'} of “{workflow.name}” must be looked at first.",
+            fix="Tick what you have looked at.",
+            code="unchecked",
+        )
+    if not workflow.published_number:
+        raise Conflict(f"“{workflow.name}” has not been published yet.", fix="Publish it; that switches it on.")
+    if not workflow.is_enabled:
+        workflow.is_enabled = True
+        workflow.updated_at = clock.now()
+        _audit(session, workflow, actor, "workflow.enabled")
+
+
+def check_off(session: Session, workflow: Workflow, keys: Sequence[str], *, actor: Actor) -> None:
+    """Note that somebody has looked at these needs of an imported workflow."""
+    left = [key for key in workflow.unchecked if key not in keys]
+    if left != workflow.unchecked:
+        _audit(session, workflow, actor, "workflow.checked", checked=len(workflow.unchecked) - len(left))
+        workflow.unchecked = left
+
+
+def copy(session: Session, workflow: Workflow, *, actor: Actor) -> Workflow:
+    """Make a workflow of its own from the draft; it is published when somebody says so."""
+    draft = workflows.draft_of(session, workflow)
+    made = service.create_draft(
+        session,
+        workspace_id=workflow.workspace_id,
+        name=f"Copy of {workflow.name}"[:200],
+        actor_id=actor.user_id,
+        definition=draft.definition,
+        category=workflow.category,
+        description=workflow.description,
+        summary=f"Copied from {workflow.name}",
+    )
+    made.tags, made.icon = list(workflow.tags), workflow.icon
+    made.unchecked = list(workflow.unchecked)
+    made.is_enabled = not made.unchecked
+    session.flush()
+    return made
+
+
+def delete(session: Session, workflow: Workflow, *, open_runs: OpenRuns, actor: Actor) -> list[str]:
+    """Delete a workflow; for 30 days it can be brought back. Its runs stay. Returns the runs to hint."""
+    workflow.deleted_at = clock.now()
+    _audit(session, workflow, actor, "workflow.deleted", open_runs=open_runs.value)
+    return _end_runs(session, workflow, open_runs, actor)
+
+
+def bring_back(session: Session, workflow: Workflow, *, actor: Actor) -> None:
+    """Undo a deletion: all is as it was. Twice is once."""
+    if workflow.deleted_at is not None:
+        workflow.deleted_at = None
+        workflow.updated_at = clock.now()
+        _audit(session, workflow, actor, "workflow.restored")
+
+
+def remove_old(session: Session, *, most: int = 100) -> int:
+    """Remove for good what was deleted 30 days ago, in all workspaces; may run twice. Returns how many workflows.
+
+    What has runs keeps its name and its versions, which those runs need.
+    """
+    before = clock.now() - timedelta(days=KEPT_DAYS)
+    old = sa.select(Workflow.id).where(Workflow.deleted_at < before)
+    with_drafts = sa.exists().where(DraftRevision.workflow_id == Workflow.id)
+    has_runs = sa.exists().where(Run.workflow_id == Workflow.id)
+    ids = session.scalars(old.where(sa.or_(with_drafts, ~has_runs)).limit(most)).all()
+    session.execute(sa.delete(DraftRevision).where(DraftRevision.workflow_id.in_(ids)))
+    session.execute(sa.delete(Workflow).where(Workflow.id.in_(ids), ~has_runs))
+    return len(ids)
+
+
+# --- files ---
+
+
+def bring_in(session: Session, text: str, *, workspace_id: str, name: str, actor: Actor, source: str) -> Workflow:
+    """Make a workflow from a file's text. Where something must be looked at first, it is switched off until then.
+
+    Raises Invalid with everything that is wrong with it; nothing is kept then.
+    """
+    about, definition = exchange.parts(exchange.read(text, source))
+    made = service.create(
+        session,
+        workspace_id=workspace_id,
+        name=name or about.get("name") or source.rpartition(".")[0].replace("-", " ").replace("_", " ").capitalize(),
+        definition=definition,
+        actor_id=actor.user_id,
+        category=str(about.get("category") or "")[:40],
+        description=str(about.get("description") or "")[:2000],
+    )
+    made.tags, made.icon = about.get("tags") or [], str(about.get("icon") or "")[:40]
+    made.unchecked = [need.key for need in queries.all_needs(session, made)]
+    made.is_enabled = not made.unchecked
+    session.flush()
+    return made
+
+
+def _end_runs(session: Session, workflow: Workflow, open_runs: OpenRuns, actor: Actor) -> list[str]:
+    if open_runs is OpenRuns.FINISH:
+        return []
+    end = runs.pause if open_runs is OpenRuns.PAUSE else runs.stop
+    ended = []
+    for run in queries.going_runs(session, workflow):
+        try:
+            end(session, run, actor=actor)
+        except Conflict:
+            continue  # it ended, or was paused, before we came
+        ended.append(run.id)
+    return ended
+
+
+def _audit(session: Session, workflow: Workflow, actor: Actor, action: str, **detail: Any) -> None:
+    accounts.audit(
+        session,
+        workspace_id=workflow.workspace_id,
+        actor=actor.name,
+        actor_id=actor.user_id,
+        action=action,
+        subject_kind="workflow",
+        subject_id=workflow.id,
+        name=workflow.name,
+        **detail,
+    )
