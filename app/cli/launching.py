@@ -65,7 +65,8 @@ def begin(desk: "Desk", run: "Run", *, watching: bool, as_json: bool) -> int:
     if as_json:
         show_run(desk, run)
     elif not watching:
-        click.echo(f"Run {run.number} started: {run.label}\n{run.facts.get('url', run.id)}")
+        verb = "started" if run.revision == 1 else "goes on"
+        click.echo(f"Run {run.number} {verb}: {run.label}\n{run.facts.get('url', run.id)}")
     return code
 
 

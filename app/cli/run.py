@@ -1,6 +1,7 @@
 """``greenlight run``: looking at runs and steering them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -156,6 +157,74 @@ pause = _control(
 resume = _control("resume", "goes on", "Let a paused run go on.")
 stop = _control("stop", "stops", "Stop a run for good.")
 command.add_command(alias(command.commands["stop"]), "cancel")
+
+
+@command.command("retry")
+@click.argument("run")
+@click.option(
+    "--mode",
+    type=click.Choice(["step", "changed", "start"]),
+    default="step",
+    show_default=True,
+    help="Take it up where it failed; continue with changed answers; or start over with the same ones.",
+)
+@click.option("--step", help="With changed answers: the step (its id) to continue from.")
+@launching.launch_options
+@workspace_option
+@json_option
+def retry(
+    run: str,
+    mode: str,
+    step: str | None,
+    answers: tuple[str, ...],
+    answers_file: Path | None,
+    email: str | None,
+    watch: bool,
+    workspace: str | None,
+    as_json: bool,
+) -> int:
+    """Take up a failed run, or start a new one that keeps what this one finished."""
+    from app.features.runs import service
+
+    with open_desk(workspace) as desk:
+        found, actor = desk.run(run), desk.actor(email)
+        if mode == "step":
+            service.try_again(desk.session, found, actor=actor)
+        elif mode == "start":
+            found = service.start_over(desk.session, found, actor=actor)
+        elif step is None:
+            raise click.UsageError("Name the step to continue from: --step ID (run show lists them).")
+        else:
+            inputs = {**found.inputs, **launching.read_answers(answers, answers_file)}
+            found = service.continue_from(desk.session, found, step, inputs, actor=actor)
+        return launching.begin(desk, found, watching=watch, as_json=as_json)
+
+
+@command.command("answer")
+@click.argument("run")
+@click.argument("step")
+@click.argument("reply", type=click.Choice(["sent", "send_again", "yes", "no", "again", "fail"]))
+@click.option("--item", type=int, help="Which item, from 0, of a step that is done for every item.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@workspace_option
+@json_option
+def answer(
+    run: str, step: str, reply: str, item: int | None, email: str | None, workspace: str | None, as_json: bool
+) -> None:
+    """Answer a step that asks: its id, and what to do."""
+    from app.engine.answers import Reply
+    from app.features.runs import queries, service
+
+    with open_desk(workspace) as desk:
+        found = desk.run(run)
+        row_id = queries.step_run_id(desk.session, found.id, step, -1 if item is None else item)
+        service.answer(desk.session, found, row_id, Reply(reply), actor=desk.actor(email))
+        desk.session.commit()
+        service.hint(found.id)
+        if as_json:
+            launching.show_run(desk, found)
+        else:
+            click.echo(f"Run {found.number} goes on.")
 
 
 def _show(facts: dict[str, Any], doing: str) -> None:

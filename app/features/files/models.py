@@ -19,7 +19,7 @@ class Document(Model):
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
     workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
     run_id: Mapped[str | None] = mapped_column(sa.ForeignKey("run.id", ondelete="SET NULL"), index=True)
-    step_run_id: Mapped[str | None] = mapped_column(sa.String(36))
+    step_run_id: Mapped[str | None] = mapped_column(sa.String(36), index=True)
     position: Mapped[int] = mapped_column(default=1)
     title: Mapped[str] = mapped_column(sa.String(300))
     body: Mapped[str]
@@ -57,7 +57,7 @@ class Image(Model):
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
     workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
     run_id: Mapped[str | None] = mapped_column(sa.ForeignKey("run.id", ondelete="SET NULL"), index=True)
-    step_run_id: Mapped[str | None] = mapped_column(sa.String(36))
+    step_run_id: Mapped[str | None] = mapped_column(sa.String(36), index=True)
     position: Mapped[int] = mapped_column(default=1)
     prompt: Mapped[str] = mapped_column(default="")
     alt: Mapped[str] = mapped_column(default="")

@@ -1,6 +1,6 @@
 """Reads of documents and pictures, always within one workspace: a stranger's id looks like one that never existed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
 from app.core.errors import NotFound
+from app.engine.models import StepRun
 from app.features.files.models import Attachment, Document, DocumentRevision, Image, ImageBlob
 
 Variant = Literal["original", "small"]
@@ -39,9 +40,10 @@ def documents(
     if status:
         statement = statement.where(Document.status == status)
     if run_id:
+        of_run = made_in(Document, run_id, taken_over(session, run_id))
         in_order = (Document.created_at, Document.position, Document.id)
         return list(
-            session.scalars(statement.where(Document.run_id == run_id).order_by(*in_order).limit(limit))
+            session.scalars(statement.where(of_run).order_by(*in_order).limit(limit))
         )
     if before:
         last = document(session, workspace_id, before)
@@ -49,6 +51,22 @@ def documents(
         statement = statement.where(place < sa.tuple_(sa.literal(last.created_at), sa.literal(last.id)))
     newest = (Document.created_at.desc(), Document.id.desc())
     return list(session.scalars(statement.order_by(*newest).limit(limit)))
+
+
+def taken_over(session: Session, run_id: str) -> dict[str, str]:
+    """Return the run's own step runs by those of an earlier run whose results they took over."""
+    rows = session.execute(
+        sa.select(StepRun.reused_from, StepRun.id).where(StepRun.run_id == run_id, StepRun.reused_from.is_not(None))
+    )
+    return {str(reused): own for reused, own in rows}
+
+
+def made_in(
+    model: type[Document] | type[Image], run_id: str, taken: Mapping[str, str]
+) -> sa.ColumnElement[bool]:
+    """Return what selects a run's documents or pictures: made in it, or taken over (see :func:`taken_over`)."""
+    made_here = model.run_id == run_id
+    return sa.or_(made_here, model.step_run_id.in_(list(taken))) if taken else made_here
 
 
 def document(session: Session, workspace_id: str, document_id: str) -> Document:
@@ -100,8 +118,9 @@ def images(
     """Return pictures, newest first; those of one run in the order they were made. *before* is the last id seen."""
     statement = sa.select(Image).where(Image.workspace_id == workspace_id)
     if run_id:
+        of_run = made_in(Image, run_id, taken_over(session, run_id))
         in_order = (Image.created_at, Image.position, Image.id)
-        return list(session.scalars(statement.where(Image.run_id == run_id).order_by(*in_order).limit(limit)))
+        return list(session.scalars(statement.where(of_run).order_by(*in_order).limit(limit)))
     if before:
         last = image(session, workspace_id, before)
         place = sa.tuple_(Image.created_at, Image.id)

@@ -18,6 +18,7 @@ from app.definition.schema import Definition, Step
 from app.engine.enums import RUN_OPEN, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.accounts.models import Membership, User, Workspace
+from app.features.files import queries as files
 from app.features.files.models import Document, Image
 from app.features.runs import pace, search
 from app.features.runs.arriving import ArrivedDocument, ArrivedPicture
@@ -235,8 +236,19 @@ def names_by_email(session: Session, workspace_id: str, emails: Iterable[str]) -
     return {email: name for email, name in rows if name}
 
 
+def step_run_id(session: Session, run_id: str, step_id: str, item: int = -1) -> str:
+    """Return the id of a step run. Raises NotFound while the step has not begun."""
+    found = session.scalar(
+        sa.select(StepRun.id).where(StepRun.run_id == run_id, StepRun.step_id == step_id, StepRun.item == item)
+    )
+    if found is None:
+        raise NotFound("This step has not begun in this run.")
+    return found
+
+
 def arrived_documents(session: Session, run: Run) -> list[ArrivedDocument]:
-    """Return what a list needs of the run's documents: of each text its beginning."""
+    """Return what a list needs of the run's documents, those taken over too: of each text its beginning."""
+    taken = files.taken_over(session, run.id) if run.continues_run_id else {}
     rows = session.execute(
         sa.select(
             Document.id,
@@ -245,19 +257,20 @@ def arrived_documents(session: Session, run: Run) -> list[ArrivedDocument]:
             Document.title,
             sa.func.substr(Document.body, 1, 400),
             Document.status,
-        ).where(Document.run_id == run.id, Document.workspace_id == run.workspace_id)
+        ).where(files.made_in(Document, run.id, taken), Document.workspace_id == run.workspace_id)
     )
-    return [ArrivedDocument(*row) for row in rows]
+    return [ArrivedDocument(row[0], taken.get(row[1] or "", row[1]), *row[2:]) for row in rows]
 
 
 def arrived_pictures(session: Session, run: Run) -> list[ArrivedPicture]:
-    """Return what a list needs of the run's pictures."""
+    """Return what a list needs of the run's pictures, those taken over too."""
+    taken = files.taken_over(session, run.id) if run.continues_run_id else {}
     rows = session.execute(
         sa.select(Image.id, Image.step_run_id, Image.position, Image.alt, Image.width, Image.height).where(
-            Image.run_id == run.id, Image.workspace_id == run.workspace_id
+            files.made_in(Image, run.id, taken), Image.workspace_id == run.workspace_id
         )
     )
-    return [ArrivedPicture(*row) for row in rows]
+    return [ArrivedPicture(row[0], taken.get(row[1] or "", row[1]), *row[2:]) for row in rows]
 
 
 def outbox_counts(session: Session, run_id: str) -> list[tuple[str | None, str, int]]:
@@ -370,9 +383,10 @@ def _milliseconds(row: StepRun) -> int | None:
 
 
 def _documents_json(session: Session, run: Run) -> list[dict[str, Any]]:
+    taken = files.taken_over(session, run.id) if run.continues_run_id else {}
     wanted = (
         sa.select(Document.id, Document.title, Document.status)
-        .where(Document.run_id == run.id, Document.workspace_id == run.workspace_id)
+        .where(files.made_in(Document, run.id, taken), Document.workspace_id == run.workspace_id)
         .order_by(Document.step_run_id, Document.position, Document.id)
     )
     return [dict(row._mapping) for row in session.execute(wanted)]

@@ -9,18 +9,19 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
-from app.core.errors import Conflict, FieldError, Invalid
+from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id
 from app.definition.inputs import clean_inputs
 from app.definition.problems import InputsInvalid
 from app.definition.schema import Definition
 from app.definition.values import MissingValue, UnusableValue, as_text, evaluate
-from app.engine import control, jobs
+from app.engine import answers, control, jobs
+from app.engine.answers import Reply
 from app.engine.enums import RunStatus
 from app.engine.models import Run
 from app.features.accounts import service as accounts
 from app.features.accounts.models import Workspace
-from app.features.runs import search
+from app.features.runs import reuse, search
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
@@ -115,6 +116,70 @@ def stop(session: Session, run: Run, *, actor: Actor) -> None:
     """Stop the run for good: what has not started is cancelled, results that come late are refused. Raises Conflict."""
     control.stop(session, run.id)
     _audit(session, run, actor, "run.stopped", number=run.number)
+
+
+def answer(session: Session, run: Run, step_run_id: str, reply: Reply, *, actor: Actor) -> None:
+    """Take a person's answer to a step that asks. Raises NotFound, and Conflict when it was answered before."""
+    answers.answer(session, run.id, step_run_id, reply, by=actor.name)
+    _audit(session, run, actor, "run.answered", number=run.number, reply=reply.value)
+
+
+def try_again(session: Session, run: Run, *, actor: Actor) -> None:
+    """Take up a failed run where it failed; what was finished and paid for stays. Raises Conflict."""
+    control.try_again(session, run.id)
+    _audit(session, run, actor, "run.tried_again", number=run.number)
+
+
+def continue_from(
+    session: Session, run: Run, step_id: str, inputs: Mapping[str, Any], *, actor: Actor, dedupe_key: str | None = None
+) -> Run:
+    """Start a run that takes over what *run* finished and goes on at *step_id* with other answers; see :mod:`reuse`.
+
+    It is of the same version. Raises Invalid for wrong answers, NotFound for an unknown step, Conflict while *run*
+    is still under way.
+    """
+    definition = workflows.load_definition(session, run.version_id)
+    if not definition.has_step(step_id):
+        raise NotFound("This step does not exist.")
+    if run.is_open:
+        raise Conflict(f"Run {run.number} is still under way.", fix="Stop it first.")
+    following = _start_like(session, run, inputs, actor=actor, dedupe_key=dedupe_key)
+    if following.continues_run_id is None:
+        planned = reuse.plan(
+            definition, reuse.finished(session, run), step_id, reuse.changed(run.inputs, following.inputs)
+        )
+        following.continues_run_id = run.id
+        reuse.take_over(session, run, following, planned.kept)
+    return following
+
+
+def start_over(session: Session, run: Run, *, actor: Actor, dedupe_key: str | None = None) -> Run:
+    """Start a run with the answers of *run*, of the version published now; all is done again. Raises as start."""
+    following = _start_like(session, run, run.inputs, actor=actor, dedupe_key=dedupe_key, newest=True)
+    following.continues_run_id = run.id
+    return following
+
+
+def _start_like(
+    session: Session,
+    run: Run,
+    inputs: Mapping[str, Any],
+    *,
+    actor: Actor,
+    dedupe_key: str | None,
+    newest: bool = False,
+) -> Run:
+    return start(
+        session,
+        workspace_id=run.workspace_id,
+        workflow=workflows.workflow(session, run.workspace_id, run.workflow_id),
+        inputs=inputs,
+        actor=actor,
+        version=None if newest else session.get_one(Version, run.version_id),
+        label=run.label,
+        dedupe_key=dedupe_key,
+        test=run.test,
+    )
 
 
 def hint(run_id: str) -> None:

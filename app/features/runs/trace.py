@@ -22,7 +22,9 @@ from app.definition.values import (
     parse_value,
     resolve,
 )
-from app.engine import catalog, retry
+from app.engine import answers, catalog, retry
+from app.engine.answers import Reply
+from app.engine.attempt import WHEN_UNCLEAR
 from app.engine.enums import Category, Effect, StepStatus
 from app.engine.models import Call, StepRun, WaitRow
 from app.features.runs.words import clipped, listed, moment
@@ -93,6 +95,8 @@ class Entry:
     done: int = 0
     total: int = 0
     doing: str = ""
+    asks: tuple[tuple[str, str], ...] = ()  # what may be answered: the reply, and the words on its button
+    is_reused: bool = False  # taken over from the run that this one continues
 
     @property
     def is_under_way(self) -> bool:
@@ -153,6 +157,23 @@ def wait_words(
         until = f" until {moment(wait.until, zone, now)}" if wait.until else ""
         return Chip("wait", "calendar-time", "Waits"), f"Waits{until}"
     return Chip("wait", "plug-connected", "Waiting"), "Waiting for another system"
+
+
+_REPLIES = {
+    Reply.SENT: "It was sent",
+    Reply.SEND_AGAIN: "Send again",
+    Reply.YES: "Take yes",
+    Reply.NO: "Take no",
+    Reply.AGAIN: "Try again",
+    Reply.FAIL: "Let it fail",
+}
+_TO_DO = {Reply.YES: "Do this step", Reply.NO: "Skip it"}
+
+
+def _asks(row: StepRun) -> tuple[tuple[str, str], ...]:
+    """Return the answers that a step takes, with the words on their buttons."""
+    words = {**_REPLIES, **_TO_DO} if (row.error or {}).get("code") == WHEN_UNCLEAR else _REPLIES
+    return tuple((reply.value, words[reply]) for reply in answers.choices(row.type, row.error))
 
 
 def _names(wait: WaitRow | None, people: Mapping[str, str]) -> str:
@@ -232,6 +253,8 @@ class _Reading:
             done=row.done,
             total=row.total,
             doing=row.doing,
+            asks=_asks(row) if status is StepStatus.NEEDS_ATTENTION else (),
+            is_reused=row.reused_from is not None,
         )
 
     def _words(
@@ -243,6 +266,8 @@ class _Reading:
         match status:
             case StepStatus.COMPLETED:
                 said = _outcome_words(row.outcome) or word
+                if row.reused_from is not None:
+                    return Chip(kind, icon, word), f"{said} · reused", "reused, $0"
                 return Chip(kind, icon, word), f"{said} · {duration(seconds)}" if seconds is not None else said, ""
             case StepStatus.RUNNING:
                 part = f"{row.done} of {row.total}" if row.total else ""

@@ -8,6 +8,8 @@ from flask import Blueprint, Response, flash, render_template, request, url_for
 
 from app.core import clock
 from app.core.db import db
+from app.core.errors import Invalid
+from app.engine.answers import Reply
 from app.engine.enums import RunStatus
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
@@ -130,6 +132,33 @@ def stop(run_id: str) -> Response:
     run = queries.run(db.session(), who().workspace_id, run_id)
     service.stop(db.session(), run, actor=_me())
     return _done(run_id, f"Run {run.number} is being stopped. What was finished is kept.")
+
+
+@blueprint.post("/runs/<run_id>/steps/<step_run_id>/answer")
+@requires(Permission.LAUNCH)
+def answer(run_id: str, step_run_id: str) -> Response:
+    """Take a person's answer to a step that asks."""
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    try:
+        reply = Reply(request.form.get("reply", ""))
+    except ValueError:
+        raise Invalid("Choose one of the answers.") from None
+    service.answer(db.session(), run, step_run_id, reply, actor=_me())
+    return _done(run_id, f"Run {run.number} goes on with your answer.")
+
+
+@blueprint.post("/runs/<run_id>/retry")
+@requires(Permission.LAUNCH)
+def retry(run_id: str) -> Response:
+    """Take the run up where it failed, or start over with the same answers (``mode`` *start*)."""
+    session = db.session()
+    run = queries.run(session, who().workspace_id, run_id)
+    if request.form.get("mode") != "start":
+        service.try_again(session, run, actor=_me())
+        return _done(run_id, f"Run {run.number} is taken up where it failed.")
+    key = request.form.get("once", "")[:36]
+    following = service.start_over(session, run, actor=_me(), dedupe_key=f"over-{run.id}-{key}" if key else None)
+    return _done(following.id, f"Run {following.number} starts over with the answers of run {run.number}.")
 
 
 def _me() -> Actor:
