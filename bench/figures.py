@@ -55,6 +55,9 @@ GOALS = {
     "w10_idle_cpu_percent": Goal(1.0),
     "w10_redis_bytes_more": Goal(0),
     "w10_late_s": Goal(1.0),
+    "pictures_idle_pss_mb": Goal(240, 220),
+    "pictures_peak_pss_mb": Goal(300, 270),
+    "pictures_page_p95_ms": Goal(200),
     "durability_missing_steps": Goal(0),
     "durability_unfinished_runs": Goal(0),
 }

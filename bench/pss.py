@@ -32,6 +32,12 @@ def pss_by_process(pid: int) -> dict[int, int]:
     return {one: _pss(one) for one in pids_of_tree(pid)}
 
 
+def told(sizes: dict[int, int]) -> str:
+    """Say the sum and each process's part in MB, the largest first, by its pid."""
+    parts = sorted(sizes.items(), key=lambda one: -one[1])
+    return f"{sum(sizes.values()) / 1e6:.0f} MB: " + ", ".join(f"{size / 1e6:.0f} ({pid})" for pid, size in parts)
+
+
 class Peak:
     """Looks at a tree of processes every *every_s* seconds from a thread of its own, while it is a ``with`` block.
 
@@ -72,7 +78,4 @@ def _pss(pid: int) -> int:
 
 
 if __name__ == "__main__":
-    sizes = pss_by_process(int(sys.argv[1]))
-    for one, size in sizes.items():
-        print(f"{one:>8} {size / 1e6:8.1f} MB")
-    print(f"     all {sum(sizes.values()) / 1e6:8.1f} MB")
+    print(told(pss_by_process(int(sys.argv[1]))))

@@ -33,6 +33,7 @@ NAMING = {
 }
 BUSY_S = 5.0
 PING_AFTER_S = 1.0  # a connection that was idle for longer is asked whether it lives before it is given out
+SWOLLEN = "is_swollen"
 CACHE_KB = 512  # pages kept by each SQLite connection; the system's own cache has the rest
 
 T = TypeVar("T")
@@ -205,11 +206,24 @@ def make_engine(
         pool_size=pool,
         max_overflow=0,
         pool_timeout=wait_s,
+        pool_use_lifo=True,
         connect_args={"options": settings},
         **options,
     )
     _ping_idle(engine)
+    event.listen(engine, "checkin", _close_swollen)
     return engine
+
+
+def close_after_use(session: Session) -> None:
+    """Have *session*'s connection closed instead of kept: libpq's buffer stays as large as the largest row it sent."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().info[SWOLLEN] = True
+
+
+def _close_swollen(_connection: Any, record: Any) -> None:
+    if record.info.pop(SWOLLEN, False):
+        record.invalidate()
 
 
 def _ping_idle(engine: Engine) -> None:

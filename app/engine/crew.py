@@ -1,4 +1,5 @@
-"""A crew of daemon threads that take tasks from one line; a thread is started only when none is free.
+"""A crew of daemon threads that take tasks from one line; a thread is started only when none is free, and ends when
+it had nothing to do for half a minute: its stack is memory.
 
 Not a ThreadPoolExecutor: its atexit hook would hold up the exit of a worker that has been told to go.
 """
@@ -11,6 +12,7 @@ import structlog
 
 _log = structlog.get_logger(__name__)
 Task = Callable[[], None]
+IDLE_S = 30.0
 
 
 class Crew:
@@ -66,7 +68,12 @@ class Crew:
 
     def _work(self) -> None:
         while True:
-            task = self._line.get()
+            try:
+                task = self._line.get(timeout=IDLE_S)
+            except queue.Empty:
+                if self._may_leave():
+                    return
+                continue
             try:
                 task()
             except Exception:  # noqa: BLE001 (a thread's edge: the clock repeats it)
@@ -75,3 +82,11 @@ class Crew:
                 with self._lock:
                     self._open -= 1
                     self._lock.notify_all()
+
+    def _may_leave(self) -> bool:
+        """Leave the crew, unless the tasks under way and in line need every thread there is."""
+        with self._lock:
+            if self._open >= self._threads:
+                return False
+            self._threads -= 1
+            return True

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
+from app.core.db import close_after_use
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import new_id
 from app.engine.contract import Category, DocumentFacts, StepError
@@ -222,6 +223,7 @@ def store_image(
     session.execute(
         sa.insert(ImageBlob), [{"image_id": image.id, **original}, {"image_id": image.id, **small}]
     )
+    close_after_use(session)
     return image
 
 

@@ -1,0 +1,38 @@
+"""A crew has as many threads as it needs, and lets go of those that have nothing to do."""
+
+import threading
+
+import pytest
+
+from app.engine import crew
+from app.engine.crew import Crew
+from tests.servers import wait_until
+
+
+def test_an_idle_thread_leaves_and_the_next_task_gets_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "IDLE_S", 0.05)
+    small = Crew("leaving", 3)
+    gate, names = threading.Event(), list[str]()
+
+    def work() -> None:
+        names.append(threading.current_thread().name)
+        gate.wait(5)
+
+    for _ in range(3):
+        small.submit(work)
+    wait_until(lambda: len(names) == 3)
+    assert not small.offer(work)
+    gate.set()
+    wait_until(lambda: not [one for one in threading.enumerate() if one.name.startswith("leaving-")])
+    assert small.offer(work)
+    assert small.wait_idle(5)
+    assert len(names) == 4
+
+
+def test_no_task_is_left_in_line_when_threads_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "IDLE_S", 0.0005)
+    small, done = Crew("hasty", 2), list[int]()
+    for number in range(2000):
+        small.submit(lambda number=number: done.append(number))  # type: ignore[misc]
+    assert small.wait_idle(10)
+    assert sorted(done) == list(range(2000))
