@@ -1,29 +1,42 @@
-"""Crash points: where a test may kill this process as a power cut would. Dead letters outside the test setting."""
+"""Crash points: where a test may kill this process as a power cut would, or freeze it. Dead letters elsewhere."""
 
-import os
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 POINTS = frozenset(
-    {"after_claim", "after_intent", "after_effect", "after_commit", "before_release", "in_sweep"}
+    "after_claim after_intent after_effect after_answer after_commit before_release in_join in_sweep".split()
 )
 _armed: dict[str, int] = {}
+_signal = signal.SIGKILL
+quiet: Callable[[], AbstractContextManager[object]] = nullcontext  # what must not be under way when it happens
 _lock = threading.Lock()
 
 
 def arm(environment: str, spec: str) -> None:
-    """Arm a point such as ``after_effect`` or ``after_effect:5`` (the fifth time); only in the test environment."""
+    """Arm a point; only in the test environment.
+
+    ``after_effect`` kills this process there, ``after_effect:5`` the fifth time, ``after_effect:5:stop`` freezes it.
+    """
+    global _signal
     _armed.clear()
     if environment != "test" or not spec:
         return
-    name, _, count = spec.partition(":")
+    name, count, how = [*spec.split(":"), "", ""][:3]
     if name not in POINTS:
         raise ValueError(f"no such crash point: {name}")
+    _signal = signal.SIGSTOP if how == "stop" else signal.SIGKILL
     _armed[name] = int(count or 1)
 
 
+def is_armed(name: str) -> bool:
+    """Tell whether a test waits at this point, where finding out whether it is reached costs something."""
+    return name in _armed
+
+
 def point(name: str) -> None:
-    """Die here if this point is armed and its count has come."""
+    """Die, or freeze, here if this point is armed and its count has come."""
     if not _armed:
         return
     with _lock:
@@ -31,4 +44,5 @@ def point(name: str) -> None:
             return
         _armed[name] -= 1
         if _armed[name] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            with quiet():
+                signal.pthread_kill(threading.get_ident(), _signal)  # to this thread: it comes no further

@@ -215,6 +215,7 @@ class Ledger:
         except Fenced:
             self._record_late(row, answer)
             raise
+        crash.point("after_answer")
         self._known_now()[row.name] = replace(row, status=CallStatus.ANSWERED, answer=kept)
         return kept
 

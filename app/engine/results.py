@@ -1,7 +1,7 @@
 """Results: what a try brought, written once, in one transaction, the run's row last."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -69,8 +69,8 @@ def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | Non
     return delay_s
 
 
-def delay(step: Step, tried: Tried) -> dict[str, Any]:
-    """Return the columns that make a failed pure step a retry, where its error asks for one."""
+def delay(step: Step, tried: Tried, now: datetime) -> dict[str, Any]:
+    """Return the columns that make a failed pure step a retry, where its error asks for one; *now*: the database's."""
     delay_s = retry.next_delay_s(step, tried.error, 1) if tried.error else None
     if delay_s is None:
         return {}
@@ -78,7 +78,7 @@ def delay(step: Step, tried: Tried) -> dict[str, Any]:
         "status": StepStatus.RETRYING.value,
         "outcome": None,
         "finished_at": None,
-        "not_before": clock.now() + timedelta(seconds=delay_s),
+        "not_before": now + timedelta(seconds=delay_s),
     }
 
 

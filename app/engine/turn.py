@@ -169,7 +169,7 @@ def _record_under_run(
     with transaction(seat.engine) as session:
         ended = {"finished_at": clock.now() if tried.status.is_settled else None}
         revision = store.record_pure(
-            session, held, {**row, **ended, **results.delay(step, tried)}, steps_done=done
+            session, held, {**row, **ended, **results.delay(step, tried, held.now)}, steps_done=done
         )
         if revision is None:
             return None
@@ -201,6 +201,8 @@ def _release(
 
     def write(session: Session) -> None:
         store.insert_steps(session, fresh)
+        if crash.is_armed("in_join") and any(len(definition.step(row["step_id"]).after) > 1 for row in fresh):
+            crash.point("in_join")
         store.insert_steps(session, _skip_rows(definition, held, todo))
         store.hinted(session, again)
         for ended in todo.end_waits:
@@ -268,7 +270,7 @@ def _pending_row(definition: Definition, held: HeldRun, do: Do) -> dict[str, Any
     effect = step_type.effect if step_type else Effect.NONE
     return {
         "id": new_id(), "workspace_id": held.workspace_id, "run_id": held.id, "step_id": step.id, "item": do.item,
-        "type": step.type, "effect": effect.value, "status": StepStatus.PENDING.value, "hinted_at": clock.now(),
+        "type": step.type, "effect": effect.value, "status": StepStatus.PENDING.value, "hinted_at": held.now,
     }  # fmt: skip
 
 

@@ -154,3 +154,11 @@ class Fleet:
         """Kill all that lives."""
         for process in self.processes:
             process.kill()
+
+
+def is_frozen(pid: int) -> bool:
+    """Tell whether a process's time stands still."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except FileNotFoundError:
+        return False

@@ -221,9 +221,10 @@ def _application(house: House) -> Flask:
     from app import create_app
 
     settings = jobs._settings
+    url = house.engine.url.render_as_string(hide_password=False).replace("sqlite+serial", "sqlite")
     app = create_app(
         Settings(
-            environment="test", database_url=house.engine.url.render_as_string(hide_password=False), secret_key=SECRET,
+            environment="test", database_url=url, secret_key=SECRET,
             base_url="http://localhost", redis_url=settings.redis_url if settings else "",
         )
     )  # fmt: skip

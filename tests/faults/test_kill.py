@@ -84,6 +84,7 @@ def test_f12_flushed_and_dead_queue_costs_seconds_not_runs(house: House, fleet: 
     check(house, fleet.sink)
 
 
+@pytest.mark.faults
 def test_f06_told_to_end_the_worker_gives_its_work_back_uncounted(house: House, fleet: Fleet) -> None:
     fleet.sink.hold = True
     run_id = house.start([{"id": "b", "type": "spend", "config": {"url": fleet.sink.url, "count": 1}}])

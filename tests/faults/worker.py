@@ -1,8 +1,11 @@
 """A worker or clock process with the engine's test step types: ``python -m tests.faults.worker worker|clock``."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from app.core import logging, outbox
+from app.core import crash, logging, outbox
+from app.core.db import _SerialSQLite
 from app.core.settings import Settings
 from app.engine import catalog, clock_process, jobs, worker_process
 from tests.engine import rig
@@ -22,8 +25,20 @@ def be(role: str, *, without: str = "") -> int:
     jobs.configure(settings)
     if without:
         catalog._types.pop(without)  # an older version: the type was never there
+    if settings.is_sqlite and settings.crash_at.endswith(":stop"):
+        crash.quiet = between_transactions
     process = clock_process if role == "clock" else worker_process
     return process.run(settings, worker_process.default_owner(role))
+
+
+@contextmanager
+def between_transactions() -> Iterator[None]:
+    """Freeze while no thread has SQLite's write lock: with it, nobody could write until this process wakes."""
+    assert _SerialSQLite._turns.take(30)
+    try:
+        yield
+    finally:
+        _SerialSQLite._turns.give_back()
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ def _post(config: Config, key: str, number: int, timeout_s: float) -> Answer:
                 Category.BUSY, "The sink is busy.", retry_after_s=float(error.headers.get("Retry-After", 0))
             ) from None
         raise StepError(Category.OUTSIDE, f"The sink answered {error.code}.") from None
+    except OSError:
+        raise StepError(Category.NETWORK, "The sink's reply was lost.", definite=False) from None
 
 
 def summary(config: Mapping[str, Any]) -> str:
