@@ -101,20 +101,24 @@ class RedisServer:
     *options* go to its command line: ``RedisServer("--maxmemory", "3mb")``.
     """
 
-    def __init__(self, *options: str, folder: Path | None = None) -> None:
+    def __init__(self, *options: str, folder: Path | None = None, program: str = "") -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._options = options
+        self._program = program
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
     def start(self) -> None:
         """Start it and wait until it accepts connections; its data is what its folder holds, else nothing."""
-        command = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--logfile", ""]
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--logfile", ""]
         command += ["--dir", str(self._folder), "--appendonly", "yes"] if self._folder else ["--appendonly", "no"]
         command += self._options
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._process = subprocess.Popen(
+            command, executable=self._program or redis_binary(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True,
+        )  # fmt: skip
         assert self._process.stdout is not None
         said = []
         for line in self._process.stdout:

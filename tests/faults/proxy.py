@@ -1,0 +1,81 @@
+"""A proxy in front of PostgreSQL that can cut a connection after it has let a COMMIT through and before its answer."""
+
+import contextlib
+import select
+import socket
+import threading
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+COMMIT = b"COMMIT"
+
+
+@dataclass
+class Proxy:
+    """Listens on a port of 127.0.0.1 and hands everything on to the server behind *server_url*.
+
+    ``drop_after(words)``: the next transaction in which the client has said *words* loses the answer to its COMMIT.
+    """
+
+    server_url: str
+    dropped: int = 0
+    _words: bytes = b""
+    _armed: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """The server's address by way of this proxy."""
+        parts = urlsplit(self.server_url)
+        port = self._listener.getsockname()[1]
+        return f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?sslmode=disable"
+
+    def drop_after(self, words: str) -> None:
+        """Cut the next connection whose transaction said *words*, when its COMMIT has gone through."""
+        self._words = words.encode()
+        self._armed.set()
+
+    def stop(self) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        server = self._connect()
+        said = b""
+        with client, server, contextlib.suppress(OSError):
+            while True:
+                ready, _, _ = select.select([client, server], [], [])
+                if server in ready:
+                    if not (answer := server.recv(65536)):
+                        return
+                    client.sendall(answer)
+                if client in ready:
+                    if not (words := client.recv(65536)):
+                        return
+                    said += words
+                    server.sendall(words)
+                    if COMMIT in words:
+                        if self._armed.is_set() and self._words in said:
+                            self._armed.clear()
+                            server.recv(65536)  # it is done; nobody hears of it
+                            self.dropped += 1
+                            return
+                        said = b""
+
+    def _connect(self) -> socket.socket:
+        parts = urlsplit(self.server_url)
+        folder = parse_qs(parts.query).get("host", [""])[0]
+        if folder.startswith("/"):
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(f"{folder}/.s.PGSQL.{parts.port or 5432}")
+            return server
+        return socket.create_connection((parts.hostname, parts.port or 5432))
