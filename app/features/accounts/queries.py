@@ -55,29 +55,33 @@ class Member:
     is_active: bool
 
 
+_who = (
+    sa.select(
+        User.id.label("user_id"), User.name, User.email, Membership.role, Workspace.id.label("workspace_id"),
+        Workspace.name.label("workspace_name"), Workspace.timezone, User.theme, SignIn.csrf, SignIn.seen_at,
+        is_held(Workspace.id).label("is_sending_held"),
+    )
+    .select_from(SignIn)
+    .join(User, User.id == SignIn.user_id)
+    .join(Workspace, Workspace.id == SignIn.workspace_id)
+    .join(Membership, (Membership.user_id == User.id) & (Membership.workspace_id == Workspace.id))
+    .where(
+        SignIn.token_hash == sa.bindparam("b_hash"),
+        SignIn.seen_at > sa.bindparam("b_idle"),
+        SignIn.created_at > sa.bindparam("b_absolute"),
+        User.is_active,
+    )
+)  # fmt: skip
+
+
 def who(session: Session, token: str) -> Who | None:
     """Return whose session *token* opens; None when it is unknown, idle or old for too long, or the person has left."""
     moment, digest = now(), token_hash(token)
-    row = session.execute(
-        sa.select(SignIn, User, Workspace, Membership.role, is_held(Workspace.id))
-        .join(User, User.id == SignIn.user_id)
-        .join(Workspace, Workspace.id == SignIn.workspace_id)
-        .join(Membership, (Membership.user_id == User.id) & (Membership.workspace_id == Workspace.id))
-        .where(
-            SignIn.token_hash == digest,
-            SignIn.seen_at > moment - rules.IDLE,
-            SignIn.created_at > moment - rules.ABSOLUTE,
-            User.is_active,
-        )
-    ).one_or_none()
+    values = {"b_hash": digest, "b_idle": moment - rules.IDLE, "b_absolute": moment - rules.ABSOLUTE}
+    row = session.execute(_who, values).one_or_none()
     if row is None:
         return None
-    opened, user, workspace, role, is_sending_held = row
-    return Who(
-        user_id=user.id, name=user.name, email=user.email, role=Role(role), workspace_id=workspace.id,
-        workspace_name=workspace.name, timezone=workspace.timezone, theme=user.theme, csrf=opened.csrf,
-        seen_at=opened.seen_at, token_hash=digest, is_sending_held=is_sending_held,
-    )  # fmt: skip
+    return Who(**{**row._mapping, "role": Role(row.role)}, token_hash=digest)
 
 
 def user_by_email(session: Session, email: str) -> User | None:

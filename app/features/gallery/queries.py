@@ -76,16 +76,6 @@ def draft(session: Session, workspace_id: str, user_id: str, slug: str) -> Launc
     return session.execute(newest.limit(1)).scalars().first()
 
 
-def draft_to_start(
-    session: Session, workspace_id: str, user_id: str, slug: str, draft_id: str
-) -> LaunchDraft | None:
-    """Return one half-filled form, locked: a second press of Start waits for the first. None when it is gone."""
-    if not is_id(draft_id):
-        return None
-    wanted = _drafts(workspace_id, user_id, slug).where(LaunchDraft.id == draft_id).with_for_update()
-    return session.execute(wanted).scalar_one_or_none()
-
-
 def run_of_draft(session: Session, workspace_id: str, user_id: str, draft_id: str) -> Run | None:
     """Return the run that these answers have already started; None when they have not."""
     if not is_id(draft_id):

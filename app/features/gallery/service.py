@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
+from app.core.db import table
 from app.core.errors import NotFound
-from app.core.ids import new_id
+from app.core.ids import is_id, new_id
 from app.engine.models import Run
 from app.features.gallery import library, queries
 from app.features.gallery.models import LaunchDraft, Template
@@ -58,18 +59,8 @@ def launch(
     Raises NotFound, and Invalid with every wrong answer.
     """
     template = queries.template(session, workspace_id, slug)
-    workflow = _workflow_for(session, workspace_id, template, actor_id=actor.user_id)
-    return runs.start(
-        session,
-        workspace_id=workspace_id,
-        workflow=workflow,
-        inputs=dict(raw_inputs),
-        actor=actor,
-        label=template.label,
-        trigger_kind=trigger_kind,
-        dedupe_key=dedupe_key,
-        test=test,
-    )
+    options = {"dedupe_key": dedupe_key, "trigger_kind": trigger_kind, "test": test}
+    return _start(session, workspace_id, template, raw_inputs, actor, **options)
 
 
 def keep_answers(
@@ -98,33 +89,63 @@ def start_draft(session: Session, *, workspace_id: str, slug: str, draft_id: str
 
     The caller commits and hints. Raises NotFound for a stranger's draft and Invalid with every wrong answer.
     """
-    draft = queries.draft_to_start(session, workspace_id, str(actor.user_id), slug, draft_id)
-    if draft is None:
+    answers = _take_draft(session, workspace_id, str(actor.user_id), slug, draft_id)
+    if answers is None:
         started = queries.run_of_draft(session, workspace_id, str(actor.user_id), draft_id)
         if started is None:
             raise NotFound("These answers are no longer kept.", fix="Fill in the form again.")
         return started
-    asked = {
-        question["key"] for question in queries.template(session, workspace_id, slug).definition["inputs"]
-    }
-    answers = {key: value for key, value in draft.answers.items() if key in asked}
-    run = launch(
-        session,
-        workspace_id=workspace_id,
-        slug=slug,
-        raw_inputs=answers,
-        actor=actor,
-        dedupe_key=draft.id,
-    )
-    session.delete(draft)
-    session.flush()
-    return run
+    template = queries.template(session, workspace_id, slug)
+    asked = {question["key"] for question in template.definition["inputs"]}
+    raw_inputs = {key: value for key, value in answers.items() if key in asked}
+    return _start(session, workspace_id, template, raw_inputs, actor, dedupe_key=draft_id)
 
 
 def forget_answers(session: Session, draft: LaunchDraft) -> None:
     """Throw half-filled answers away; the caller commits."""
     session.delete(draft)
     session.flush()
+
+
+_draft = table(LaunchDraft)
+_take = (
+    sa.delete(_draft)
+    .where(
+        _draft.c.id == sa.bindparam("b_id"),
+        _draft.c.workspace_id == sa.bindparam("b_workspace_id"),
+        _draft.c.user_id == sa.bindparam("b_user_id"),
+        _draft.c.template_slug == sa.bindparam("b_slug"),
+    )
+    .returning(_draft.c.answers)
+)
+
+
+def _take_draft(
+    session: Session, workspace_id: str, user_id: str, slug: str, draft_id: str
+) -> dict[str, Any] | None:
+    """Take a filled form away and return its answers; None when it is gone. A second press waits for the first."""
+    wanted = {"b_id": draft_id, "b_workspace_id": workspace_id, "b_user_id": user_id, "b_slug": slug}
+    return session.execute(_take, wanted).scalar_one_or_none() if is_id(draft_id) else None
+
+
+def _start(
+    session: Session,
+    workspace_id: str,
+    template: Template,
+    raw_inputs: Mapping[str, Any],
+    actor: runs.Actor,
+    **options: Any,
+) -> Run:
+    workflow = _workflow_for(session, workspace_id, template, actor_id=actor.user_id)
+    return runs.start(
+        session,
+        workspace_id=workspace_id,
+        workflow=workflow,
+        inputs=dict(raw_inputs),
+        actor=actor,
+        label=template.label,
+        **options,
+    )
 
 
 def _workflow_for(

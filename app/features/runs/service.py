@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
+from app.core.db import table
 from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id
 from app.definition.inputs import clean_inputs
@@ -69,13 +70,14 @@ def start(
     version = version or workflows.current_version(session, workflow)
     definition = workflows.load_definition(session, version.id)
     answers = _answers(definition, inputs)
-    workspace = session.get_one(Workspace, workspace_id, with_for_update=True)
+    home = _take_number(session, workspace_id)
     if dedupe_key is not None and (found := _same(session, workspace_id, dedupe_key)):
+        _give_number_back(session, workspace_id)
         return found
     run = Run(
         id=new_id(),
         workspace_id=workspace_id,
-        number=_next_number(session, workspace_id),
+        number=home.number,
         workflow_id=workflow.id,
         version_id=version.id,
         test=test,
@@ -92,11 +94,11 @@ def start(
     )
     run.label = _label(label, run) or workflow.name
     run.due_at = run.changed_at = run.created_at
-    run.facts = _facts(run, workspace, workflow, version, actor)
+    run.facts = _facts(run, home, workflow, version, actor)
     session.add(run)
+    _audit(session, run, actor, "run.started", number=run.number, label=run.label, trigger=trigger_kind, test=test)
     session.flush()
     search.keep(session, run, search.words_of(run.label, definition, answers))
-    _audit(session, run, actor, "run.started", number=run.number, label=run.label, trigger=trigger_kind, test=test)
     return run
 
 
@@ -202,15 +204,36 @@ def _same(session: Session, workspace_id: str, dedupe_key: str) -> Run | None:
     return session.execute(wanted).scalar_one_or_none()
 
 
-def _next_number(session: Session, workspace_id: str) -> int:
-    taken = (
-        sa.update(Workspace)
-        .where(Workspace.id == workspace_id)
-        .values(next_run_number=Workspace.next_run_number + 1)
-        .returning(Workspace.next_run_number)
-        .execution_options(synchronize_session=False)
-    )
-    return session.execute(taken).scalar_one() - 1
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """What a run needs of its workspace: the number that is now its own, and what its texts may name."""
+
+    number: int
+    name: str
+    timezone: str
+
+
+_workspace = table(Workspace)
+_take = (
+    sa.update(_workspace)
+    .where(_workspace.c.id == sa.bindparam("b_id"))
+    .values(next_run_number=_workspace.c.next_run_number + 1)
+    .returning(_workspace.c.next_run_number - 1, _workspace.c.name, _workspace.c.timezone)
+)
+_give_back = (
+    sa.update(_workspace)
+    .where(_workspace.c.id == sa.bindparam("b_id"))
+    .values(next_run_number=_workspace.c.next_run_number - 1)
+)
+
+
+def _take_number(session: Session, workspace_id: str) -> _Home:
+    """Take the next number; the workspace's row is locked until the caller commits, so nobody starts in between."""
+    return _Home(*session.execute(_take, {"b_id": workspace_id}).one())
+
+
+def _give_number_back(session: Session, workspace_id: str) -> None:
+    session.execute(_give_back, {"b_id": workspace_id})
 
 
 def _microusd(dollars: Decimal | None) -> int | None:
@@ -227,7 +250,7 @@ def _label(label: str, run: Run) -> str:
     return text if len(text) <= LABEL_CHARS else text[: LABEL_CHARS - 1].rstrip() + "…"
 
 
-def _facts(run: Run, workspace: Workspace, workflow: Workflow, version: Version, actor: Actor) -> dict[str, Any]:
+def _facts(run: Run, workspace: _Home, workflow: Workflow, version: Version, actor: Actor) -> dict[str, Any]:
     return {
         "id": run.id,
         "number": run.number,

@@ -104,6 +104,7 @@ def current_version(session: Session, workflow: Workflow) -> Version:
     wanted = sa.select(Version).where(
         Version.workflow_id == workflow.id, Version.number == workflow.published_number
     )
+    wanted = wanted.options(sa.orm.defer(Version.definition))  # large, and mostly known already
     found = session.execute(wanted).scalar_one_or_none()
     if found is None:
         raise NotFound("This workflow has not been published yet.")
