@@ -1,6 +1,7 @@
 """YAML 1.2 as people write definitions: plain data, dates as text; no aliases, no doubled keys, no objects."""
 
 import re
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
@@ -8,6 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 MAX_DEPTH = 64
 
@@ -78,3 +80,33 @@ def dump(data: Any) -> str:
     text = StringIO()
     writer.dump(data, text)
     return text.getvalue()
+
+
+def line_of(text: str, path: str) -> int:
+    """Return the line (from 1) of *text* where the place that a JSON pointer names begins, or the nearest above it.
+
+    *text* is one that :func:`load` can read; JSON is YAML too.
+    """
+    return lines_of(text, [path])[0]
+
+
+def lines_of(text: str, paths: Sequence[str]) -> list[int]:
+    """Return :func:`line_of` each of *paths*, reading *text* once."""
+    root: Node | None = _yaml().compose(text)
+    return [_line(root, path.split("/")[1:]) for path in paths]
+
+
+def _line(node: Node | None, parts: Sequence[str]) -> int:
+    line = node.start_mark.line if node is not None else 0
+    for part in parts:
+        wanted = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == wanted), None)
+        elif isinstance(node, SequenceNode) and wanted.isdecimal() and int(wanted) < len(node.value):
+            found = (node.value[int(wanted)],) * 2
+        else:
+            found = None
+        if found is None:
+            break
+        line, node = found[0].start_mark.line, found[1]
+    return line + 1

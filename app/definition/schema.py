@@ -57,6 +57,7 @@ __all__ = [
     "TypeFacts",
     "check",
     "check_config",
+    "compact",
     "dump",
     "parse",
 ]
@@ -73,6 +74,38 @@ def parse(data: object, types: Mapping[str, TypeFacts]) -> Definition:
 def dump(definition: Definition) -> dict[str, Any]:
     """Write a definition as JSON data: every key present, in one order, so equal definitions give equal JSON."""
     return definition.model_dump(mode="json", by_alias=True)
+
+
+def compact(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return definition data without what holds anyway: as people write it. Reading it gives the same definition."""
+    new = {key: value for key, value in data.items() if key != "limits"}
+    new["inputs"] = [_without_usual(each, Input) for each in _listed(data, "inputs")]
+    new["steps"] = [_without_usual(each, Step) for each in _listed(data, "steps")]
+    limits = _without_usual(data.get("limits", {}), Limits)
+    if limits != {}:
+        new["limits"] = limits
+    if not new["inputs"]:
+        del new["inputs"]
+    return new
+
+
+def _listed(data: Mapping[str, Any], key: str) -> list[Any]:
+    found = data.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _without_usual(part: Any, model: type[BaseModel]) -> Any:
+    if not isinstance(part, dict):
+        return part
+    usual = {key: field.get_default() for key, field in model.model_fields.items() if not field.is_required()}
+    return {
+        key: _without_usual(value, _PARTS[key]) if key in _PARTS else value
+        for key, value in part.items()
+        if key not in usual or value != usual[key] or type(value) is not type(usual[key])
+    }
+
+
+_PARTS: Mapping[str, type[BaseModel]] = {"retry": Retry, "for_each": ForEach}
 
 
 def check(data: object, types: Mapping[str, TypeFacts]) -> list[Problem]:

@@ -1,10 +1,11 @@
 """Forms: WTForms with our token; a pydantic model becomes a form; a service's problems come back to their fields."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from flask_wtf import FlaskForm
 from pydantic import BaseModel
@@ -25,6 +26,7 @@ from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer t
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from app.core.errors import FieldError, Invalid
+from app.web import setting_fields as settings
 from app.web.csrf import FIELD, token
 
 LONG = 200  # characters from which a text gets several lines
@@ -95,6 +97,73 @@ def form_for(model: type[BaseModel], *, only: Iterable[str] | None = None) -> ty
     )
 
 
+Offered = Callable[[str, Mapping[str, Any]], Sequence[tuple[str, str]] | None]
+
+
+def settings_of(model: type[BaseModel], *, prefix: str, offered: Offered) -> dict[str, Any]:
+    """Return a field for every setting of a pydantic model, by the names that a form gives them (*prefix* and key).
+
+    Titles, descriptions, units, defaults and the widget come from the model; *offered* lists what may be chosen for a
+    widget of a setting (steps, people, pictures), None where it has no choices. What no other field can show is JSON.
+    """
+    return {
+        f"{prefix}{info.alias or name}": _setting(info.alias or name, info, offered)
+        for name, info in model.model_fields.items()
+    }
+
+
+def _setting(key: str, info: FieldInfo, offered: Offered) -> Any:
+    kind, is_nullable = _kind(info.annotation)
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, Mapping) else {}
+    widget = str(extra.get("widget", ""))
+    choices = offered(key, extra)
+    longest = next((rule.max_length for rule in info.metadata if hasattr(rule, "max_length")), None) or 0
+    is_list = get_origin(kind) is list
+    texts = _allows(info.annotation, str)
+    common: dict[str, Any] = {
+        "label": info.title or key.replace("_", " ").capitalize(),
+        "description": info.description or "",
+        "usual": settings.ABSENT if info.is_required() else _plain(info.get_default(call_default_factory=True)),
+        "unit": str(extra.get("unit", "")),
+        "required": info.is_required(),
+        "render_kw": {"widget": widget},
+    }
+    if widget == "condition":
+        return settings.Condition(**common)
+    if choices is not None and widget in ("step", "images"):
+        return settings.Many(choices=choices, is_one_text=texts and not is_list, **common)
+    if (literal := _choices(kind)) is not None:
+        named = [(str(each.value), str(each.label)) for each in literal]
+        return settings.Choice(choices=named, is_row=widget == "segments", **common)
+    if choices is not None and kind is str:
+        return settings.Choice(choices=choices, **common)
+    if kind is bool:
+        return settings.YesNo(**common)
+    if kind in (int, float) or (isinstance(kind, type) and issubclass(kind, Decimal)):
+        return settings.Number(is_nullable=is_nullable, **common)
+    if is_list and (inner := _inner(get_args(kind)[0])) in (str, int, float):
+        return settings.Rows(is_number=inner is not str, choices=choices or (), **common)
+    if get_origin(kind) is dict:
+        return settings.PairRows(is_text=_inner(get_args(kind)[1]) is str, **common)
+    if texts:
+        rows = 5 if widget in ("long_text", "prompt", "documents_or_text") else 2 if longest > 300 else 1
+        return settings.Text(rows=rows, is_list_too=kind is None, **common)
+    return settings.Json(**common)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def _inner(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _allows(annotation: Any, kind: type) -> bool:
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return any(_inner(part) is kind for part in parts)
+
+
 def _field(name: str, info: FieldInfo) -> Any:
     kind, is_optional = _kind(info.annotation)
     bounds = {type(rule).__name__: rule for rule in info.metadata}
@@ -132,7 +201,7 @@ def _field(name: str, info: FieldInfo) -> Any:
 def _kind(annotation: Any) -> tuple[Any, bool]:
     if get_origin(annotation) in (Union, UnionType):
         parts = [part for part in get_args(annotation) if part is not NoneType]
-        return (parts[0] if len(parts) == 1 else None), len(parts) < len(get_args(annotation))
+        return (_inner(parts[0]) if len(parts) == 1 else None), len(parts) < len(get_args(annotation))
     return annotation, False
 
 

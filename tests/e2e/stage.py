@@ -149,7 +149,8 @@ def _bare(session: Session) -> Scene:
     told.now(RunStatus.WAITING)
     token = _ask(session, scene, told.wait(step), [], text="")[0]
     document = told.documents(step, ["Short."])[0]
-    scene.refs |= {"run": run.id, "workflow": flow.id, "document": document.id, "token": token}
+    blank = workflows.create_draft(session, workspace_id=scene.workspace_id, name="Blank", actor_id=scene.user_id)
+    scene.refs |= {"run": run.id, "workflow": flow.id, "document": document.id, "token": token, "blank": blank.id}
     scene.refs["mail"] = _mail(session, scene, "kept", subject="Hello")
     scene.refs["approval"] = _approval(session, empty_handed.id)
     scene.refs["wait"] = _wait(session, empty_handed.id)
@@ -191,6 +192,7 @@ def _full(session: Session) -> Scene:
     for number in range(55):
         _mail(session, scene, "sent", subject=f"{LONG_LABEL}, mail {number}")
     scene.refs |= {"run": finished.id, "running": running.id, "waiting": waiting.id, "workflow": flow.id}
+    scene.refs["draft"] = _draft(session, scene, _thirty_steps())
     scene.refs |= {"token": tokens[0], "mail": _newest_mail(session, scene), **_first_things(session, finished)}
     scene.refs["approval"] = _approval(session, waiting.id)
     scene.refs["wait"] = _wait(session, waiting.id)
@@ -223,6 +225,7 @@ def _error(session: Session) -> Scene:
     open_run = factories.waiting_run(session, flow, starter=scene.actor)
     scene.refs["open"] = _ask_for(session, scene, open_run)[0]
     scene.refs |= {"run": failed.id, "workflow": flow.id, "used": used, "over": over, "paused": paused.id}
+    scene.refs["draft"] = _draft(session, scene, BROKEN)
     scene.refs |= {"stopped": stopped.id, "puzzled": puzzled.id, "open_approval": _approval(session, open_run.id)}
     scene.refs |= {"approval": _approval(session, rejected.id), "expired": _approval(session, late.id)}
     scene.refs |= {**_first_things(session, failed), "document": _first_things(session, rejected)["document"]}
@@ -303,6 +306,46 @@ def _launched(session: Session, scene: Scene) -> None:
         told.step(step_id, StepStatus.COMPLETED, outcome="approved" if step_id == "check" else "done")
     told.step("tell_rejected", StepStatus.SKIPPED, reason="“The approver decides” left by “approved”")
     told.now(RunStatus.COMPLETED, done=6, cost_microusd=230_000)
+
+
+def _draft(session: Session, scene: Scene, definition: dict[str, Any]) -> str:
+    """Have a workflow of which nothing is published."""
+    made = workflows.create_draft(
+        session, workspace_id=scene.workspace_id, name=LONG_LABEL, actor_id=scene.user_id, definition=definition
+    )
+    return made.id
+
+
+def _thirty_steps() -> dict[str, Any]:
+    """Return thirty steps with long names, side ways and conditions in groups."""
+    types = ("generate_copy", "condition", "review", "parallel", "notify")
+    ways = {"condition": ":yes", "review": ":approved"}
+    deep = {"all": [{"value": "{{ inputs.price }}", "op": "gt", "than": 30000},
+                    {"not": {"any": [{"value": "{{ inputs.price }}", "op": "in", "than": ["a", "b"]}]}}]}  # fmt: skip
+    config: dict[str, dict[str, Any]] = {
+        "condition": {"if": deep},
+        "review": {"approvers": [LONG_MAIL] * 3, "text": "Look."},
+        "notify": {"to": [LONG_MAIL], "subject": LONG_LABEL},
+        "generate_copy": {"prompt": f"{LONG_LABEL} " * 40},
+    }
+    steps = []
+    for number in range(30):
+        kind = types[number % 5]
+        after = [f"s{number - 1}{ways.get(types[(number - 1) % 5], '')}"] if number else []
+        steps.append({"id": f"s{number}", "type": kind, "name": f"{number} {LONG_LABEL}", "after": after,
+                      "when": deep, "config": config.get(kind, {})})  # fmt: skip
+    price = {"key": "price", "label": f"What does {LONG_WORD} cost?", "type": "money", "group": LONG_LABEL}
+    return {"inputs": [{**price, "help": LONG_LABEL}], "steps": steps}
+
+
+BROKEN: dict[str, Any] = {
+    "inputs": [{"key": "offer", "type": "choice"}],
+    "steps": [
+        {"id": "ads", "type": "generate_copy", "config": {"count": "many"}, "when": {"op": "eq"}, "timeout_s": 0},
+        {"id": "check", "type": "review", "after": ["ads", "gone"], "config": {"documents": "gone"}},
+        {"id": "glue", "type": "glue", "after": ["check:approved"], "config": {"odd": 1}},
+    ],
+}
 
 
 def _left(session: Session, scene: Scene, flow: Workflow, status: RunStatus) -> Run:

@@ -131,6 +131,24 @@ def _open_all(page: Page) -> None:
     page.evaluate("document.querySelectorAll('main details').forEach(details => { details.open = true })")
 
 
+def _press_main(page: Page) -> None:
+    page.get_by_role("button", name="Start building").click()
+    page.locator(".err, [role=alert]").first.wait_for()
+
+
+def _no_name(page: Page) -> None:
+    page.get_by_label("Name", exact=True).fill("")
+    page.get_by_role("button", name="Save").click()
+    page.locator(".err").first.wait_for()
+
+
+def _bad_text(page: Page) -> None:
+    text = "steps:\n  - {id: a, type: glue, after: [b]}\n  - {id: a, type: merge, when: 3}\n"
+    page.get_by_label("Text", exact=True).fill(text)
+    page.get_by_role("button", name="Use this text").click()
+    page.get_by_role("alert").wait_for()
+
+
 PAGES: dict[str, Pages | str] = {
     "/": Pages("/", "/", "/", "/"),
     "/a/<token>": Pages(
@@ -276,6 +294,41 @@ PAGES: dict[str, Pages | str] = {
     ),
     "/workflows/deleted": Pages(*["/workflows/deleted"] * 4),
     "/workflows/import": Pages(*["/workflows/import"] * 3, Visit("/workflows/import", act=_bad_import)),
+    "/workflows/new": Pages(*["/workflows/new"] * 3, Visit("/workflows/new", act=_press_main)),
+    "/workflows/<workflow_id>/edit": Pages(
+        _bare("/workflows/{blank}/edit"), "/workflows/{workflow}/edit", "/workflows/{draft}/edit",
+        ["/workflows/{draft}/edit", f"/workflows/{NOWHERE}/edit"],
+    ),
+    "/workflows/<workflow_id>/edit/steps/<step_id>": Pages(
+        _bare("/workflows/{workflow}/edit/steps/attach"),
+        [f"/workflows/{{workflow}}/edit/steps/{step}" for step in ("ads", "check", "tell")],
+        ["/workflows/{draft}/edit/steps/s1", "/workflows/{draft}/edit/steps/s2"],
+        [*(f"/workflows/{{draft}}/edit/steps/{step}" for step in ("ads", "check", "glue")),
+         Visit("/workflows/{draft}/edit/steps/ads", act=_open_all), "/workflows/{draft}/edit/steps/gone"],
+    ),
+    "/workflows/<workflow_id>/edit/add": Pages(
+        _bare("/workflows/{blank}/edit/add"), "/workflows/{workflow}/edit/add?after=ads&before=attach",
+        "/workflows/{draft}/edit/add?after=s2:rejected&after=s2:expired", "/workflows/{draft}/edit/add?after=gone",
+    ),
+    "/workflows/<workflow_id>/edit/questions": Pages(
+        _bare("/workflows/{blank}/edit/questions"), "/workflows/{workflow}/edit/questions",
+        "/workflows/{draft}/edit/questions", "/workflows/{draft}/edit/questions",
+    ),
+    "/workflows/<workflow_id>/edit/questions/<key>": Pages(
+        _bare("/workflows/{workflow}/edit/questions/offer"), "/workflows/{workflow}/edit/questions/offer",
+        "/workflows/{draft}/edit/questions/price",
+        ["/workflows/{draft}/edit/questions/offer", "/workflows/{draft}/edit/questions/gone"],
+    ),
+    "/workflows/<workflow_id>/edit/details": Pages(
+        _bare("/workflows/{blank}/edit/details"), "/workflows/{workflow}/edit/details",
+        "/workflows/{draft}/edit/details",
+        Visit("/workflows/{draft}/edit/details", act=_no_name),
+    ),
+    "/workflows/<workflow_id>/edit/text": Pages(
+        _bare("/workflows/{blank}/edit/text"), "/workflows/{workflow}/edit/text?as=json",
+        "/workflows/{draft}/edit/text",
+        Visit("/workflows/{draft}/edit/text", act=_bad_text),
+    ),
     "/workflows": Pages("/workflows", "/workflows", "/workflows", "/workflows"),
     "/workflows/<workflow_id>": Pages(
         empty=_bare("/workflows/{workflow}"), one="/workflows/{workflow}", full="/workflows/{workflow}",

@@ -1,6 +1,6 @@
 """Writes of workflows: making them, working on their drafts, and publishing versions that never change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -128,6 +128,49 @@ def save_draft(
         _add_revision(session, workflow, data, now, actor_id=actor_id, summary=summary)
         _prune(session, workflow)
     return queries.draft_of(session, workflow)
+
+
+def edit_draft(
+    session: Session,
+    workflow: Workflow,
+    change: Callable[[Draft], tuple[dict[str, Any], str]],
+    *,
+    actor_id: str | None,
+) -> Draft:
+    """Save what *change* makes of the newest draft; the caller commits. For changes that fit whatever it now is.
+
+    *change* returns the definition and what changed in words. What it raises goes through, and nothing is saved then.
+    Raises Invalid like :func:`save_draft`.
+    """
+    session.refresh(workflow, with_for_update=True)
+    new, summary = change(queries.draft_of(session, workflow))
+    return save_draft(
+        session, workflow, new, base_revision=workflow.draft_number, actor_id=actor_id, summary=summary
+    )
+
+
+def describe(
+    session: Session,
+    workflow: Workflow,
+    *,
+    name: str,
+    description: str,
+    category: str,
+    tags: Sequence[str],
+    icon: str,
+) -> None:
+    """Say what a workflow is called and about; the caller commits. Raises Invalid when a word is too long."""
+    words = {"name": (name.strip(), 200), "description": (description.strip(), 2000)}
+    words["category"] = (category.strip(), 40)
+    for field, (text, most) in words.items():
+        if len(text) > most or text_fault(text.replace("\n", " ")) or (field == "name" and not text):
+            fix = f"Write 1 to {most} characters." if field == "name" else f"Write at most {most} characters."
+            raise Invalid(fix, [FieldError(f"/{field}", "bad_value", f"The {field} does not fit.", fix)])
+    kept = list(dict.fromkeys(tag.strip()[:40] for tag in tags if tag.strip()))[:20]
+    workflow.name, workflow.description, workflow.category = (text for text, _ in words.values())
+    workflow.tags, workflow.icon = kept, icon[:40]
+    workflow.updated_at = clock.now()
+    session.flush()
 
 
 def undo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:

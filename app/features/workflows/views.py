@@ -8,10 +8,11 @@ from app.definition.schema import Definition
 from app.engine import catalog
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.workflows import queries
+from app.features.workflows import builder, queries
 from app.web import htmx
 
 blueprint = Blueprint("workflows", __name__)
+blueprint.register_blueprint(builder.blueprint)
 
 
 @blueprint.get("/workflows")

@@ -1,0 +1,255 @@
+"""All that the builder shows of a draft at one moment: its diagram, its steps in words, its problems."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.definition import edit, graph, lanes, schema
+from app.definition.parts import Definition, TypeFacts
+from app.definition.problems import Problem, listed
+from app.definition.sketch import sketch
+from app.definition.text_width import cut_to_fit
+from app.engine import catalog
+from app.engine.contract import Effect, StepType
+from app.features.workflows import queries
+from app.features.workflows.forms import TYPE_WORDS, entry_words, field_name
+from app.features.workflows.models import Workflow
+from app.features.workflows.queries import Draft
+
+EFFECTS = {Effect.SPENDS: "spends money", Effect.SENDS: "sends"}
+_SUMMARY_PX = 178
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One step as the builder shows it: *sentence* has ``**`` around its values, *short* fits the diagram."""
+
+    id: str
+    number: int
+    name: str
+    icon: str
+    label: str
+    sentence: str
+    short: str
+    effect: str
+    after: list[str]
+    problems: list[Problem]
+    trouble: str
+    has_up: bool
+    has_down: bool
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A workflow's draft on the desk. *chosen* is the id of the step whose form is open, or ""."""
+
+    workflow: Workflow
+    draft: Draft
+    chosen: str = ""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The draft's definition."""
+        return self.draft.definition
+
+    @cached_property
+    def types(self) -> Mapping[str, TypeFacts]:
+        """What the checks know of step types."""
+        return catalog.facts()
+
+    @cached_property
+    def kinds(self) -> Mapping[str, StepType]:
+        """The step types."""
+        return catalog.step_types()
+
+    @cached_property
+    def drawn(self) -> Definition:
+        """The steps, as far as they can be read."""
+        return sketch(self.data)
+
+    @cached_property
+    def problems(self) -> list[Problem]:
+        """Everything that is wrong, in reading order."""
+        return schema.check(self.data, self.types)
+
+    @cached_property
+    def places(self) -> lanes.Layout:
+        """Where everything stands in the diagram."""
+        outcomes = {
+            step.id: self.types[step.type].outcomes if step.type in self.types else ("done",)
+            for step in self.drawn.steps
+        }
+        return lanes.layout(self.drawn, lanes.BUILDER, outcomes=outcomes)
+
+    @cached_property
+    def place_of(self) -> dict[str, int]:
+        """The place of every step in the list, by id."""
+        return {step.id: step.place for step in reversed(graph.outline(self.data)) if step.id}
+
+    @cached_property
+    def cards(self) -> dict[str, Card]:
+        """Every step, in the order in which they run."""
+        found: dict[int, list[Problem]] = defaultdict(list)
+        for problem in self.problems:
+            parts = problem.path.split("/")
+            if len(parts) > 2 and parts[1] == "steps" and parts[2].isdecimal():
+                found[int(parts[2])].append(problem)
+        followed = {graph.split(each)[0] for step in self.drawn.steps for each in step.after}
+        order = graph.topological_order(self.drawn)
+        steps = {step.id: step for step in self.drawn.steps}
+        return {
+            step_id: self._card(
+                number,
+                step_id,
+                found.get(self.place_of.get(step_id, -1), []),
+                steps[step_id].after,
+                step_id in followed,
+            )
+            for number, step_id in enumerate(order, 1)
+        }  # fmt: skip
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of the steps by id."""
+        return {step.id: step.name for step in self.drawn.steps}
+
+    @property
+    def has_steps(self) -> bool:
+        """Tell whether there is a step at all."""
+        return bool(self.drawn.steps)
+
+    def step(self, step_id: str) -> dict[str, Any] | None:
+        """Return one step as it is written; None when there is none of that id."""
+        place = self.place_of.get(step_id)
+        return None if place is None else self.data["steps"][place]
+
+    @property
+    def first_steps(self) -> list[str]:
+        """The ids of the steps that start at once."""
+        return [step.id for step in self.drawn.steps if not step.after]
+
+    @property
+    def questions(self) -> list[dict[str, Any]]:
+        """The questions as far as they can be read, with their kind in words and what the empty field shows."""
+        inputs = self.data.get("inputs")
+        found = []
+        for each in inputs if isinstance(inputs, list) else []:
+            if isinstance(each, dict) and isinstance(each.get("key"), str):
+                kind = str(each.get("type") or "text")
+                shown = each.get("default") or each.get("placeholder") or (each.get("choices") or [""])[0]
+                texts = {key: str(each.get(key) or "") for key in ("label", "help", "group")}
+                found.append({**texts, "key": each["key"], "type": kind, "kind": TYPE_WORDS.get(kind, kind),
+                              "required": each.get("required") is True, "shown": str(shown)[:200]})  # fmt: skip
+        return found
+
+    def entries(self, source: str, outcomes: Sequence[str]) -> list[str]:
+        """Return entries of ``after`` for outcomes of a step."""
+        return [edit.entry(source, each) for each in outcomes]
+
+    def ways_on(self, step_id: str) -> list[tuple[tuple[list[str], list[str]], str]]:
+        """Return where a step may be added after one: entries and next steps, and the outcome's word ("" for done)."""
+        facts = self.types.get(self.drawn.step(step_id).type)
+        found = []
+        for outcome in facts.outcomes if facts else ("done",):
+            after = [edit.entry(step_id, outcome)]
+            before = edit.followers(self.data, step_id, outcome)
+            found.append(((after, before), "" if outcome == "done" else outcome))
+        return found
+
+    def place_words(self, after: Sequence[str], before: Sequence[str]) -> str:
+        """Say where a step is about to be added."""
+        above = listed([entry_words(each, self.drawn) for each in after])
+        below = listed([self.names.get(each, each) for each in before])
+        if after and before:
+            return f"Between {above} and {below}"
+        return f"After {above}" if after else f"Before {below}" if before else "At the beginning"
+
+    def field_of(self, problem: Problem) -> str:
+        """Return the name of the field of a step's form that a problem is about."""
+        return field_name("/" + "/".join(problem.path.split("/")[3:]))
+
+    def target_of(self, problem: Problem) -> tuple[str, str]:
+        """Return where a problem is mended: ``("step", "ads")``, ``("question", "offer")``, ``("details", "")``."""
+        parts = problem.path.split("/")[1:]
+        if len(parts) > 1 and parts[0] == "steps" and parts[1].isdecimal():
+            ids = {place: step_id for step_id, place in self.place_of.items()}
+            return "step", ids.get(int(parts[1]), "")
+        if parts[:1] == ["inputs"]:
+            return "question", _key_of(self.data, parts[1]) if len(parts) > 1 else ""
+        return ("details", "") if parts[:1] == ["limits"] else ("", "")
+
+    def _card(
+        self, number: int, step_id: str, problems: list[Problem], after: list[str], is_followed: bool
+    ) -> Card:
+        step = self.drawn.step(step_id)
+        kind = self.kinds.get(step.type)
+        sentence = _sentence(kind, step.config)
+        return Card(
+            id=step_id,
+            number=number,
+            name=step.name,
+            icon=kind.icon if kind else "help",
+            label=kind.label if kind else step.type,
+            sentence=sentence,
+            short=cut_to_fit(_short(sentence, step.name), _SUMMARY_PX + 4, 12.5),
+            effect=EFFECTS.get(kind.effect, "") if kind else "",
+            after=[entry_words(each, self.drawn) for each in after],
+            problems=problems,
+            trouble=cut_to_fit(problems[0].message, _SUMMARY_PX - 15, 12.5) if problems else "",
+            has_up=bool(after),
+            has_down=is_followed,
+        )
+
+
+def lay(session: Session, workflow: Workflow, *, chosen: str = "") -> Desk:
+    """Put a workflow's draft on the desk."""
+    return Desk(workflow, queries.draft_of(session, workflow), chosen)
+
+
+def new_step(desk: Desk, type_name: str, after: list[str]) -> dict[str, Any]:
+    """Return a step of a type as it is when added: named, and fed by what comes before it."""
+    kind = desk.kinds[type_name]
+    step: dict[str, Any] = {
+        "id": edit.free_id(desk.data, kind.label), "type": type_name, "name": kind.label, "after": after, "config": {},
+    }  # fmt: skip
+    before = {graph.split(each)[0] for each in after}
+    reach = graph.predecessors(desk.drawn)
+    near = [*before, *(step_id for each in before for step_id in reach.get(each, ()))]
+    ordered = [step_id for step_id in reversed(graph.topological_order(desk.drawn)) if step_id in near]
+    for field in kind.step_refs:
+        maker = next((step_id for step_id in ordered if _makes(desk, step_id, field)), None)
+        if maker:
+            step["config"][field] = maker
+    return step
+
+
+def _makes(desk: Desk, step_id: str, field: str) -> bool:
+    facts = desk.types.get(desk.drawn.step(step_id).type)
+    return bool(facts and facts.output_fields and field in facts.output_fields)
+
+
+def _sentence(kind: StepType | None, config: Mapping[str, Any]) -> str:
+    if kind is None:
+        return "This kind of step is not known here"
+    try:
+        return kind.summary(config)
+    except Exception:  # noqa: BLE001 (a package's own words, made from settings that may be anything)
+        return kind.label
+
+
+def _short(sentence: str, name: str) -> str:
+    """Return the sentence without marks, and without the words that the name has said already."""
+    plain = sentence.replace("**", "")
+    return plain.partition(": ")[2] or plain if plain.lower().startswith(name.lower()) else plain
+
+
+def _key_of(data: Mapping[str, Any], place: str) -> str:
+    inputs = data.get("inputs")
+    if isinstance(inputs, list) and place.isdecimal() and int(place) < len(inputs):
+        question = inputs[int(place)]
+        return str(question.get("key", "")) if isinstance(question, dict) else ""
+    return ""

@@ -1,0 +1,86 @@
+"""What can be put into a step's settings: answers, results of steps before it, facts of the run."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.definition import graph
+from app.definition.parts import Definition, TypeFacts, in_words
+from app.definition.problems import shorten
+
+_FACTS = (
+    ("{{ run.started_by.email }}", "e-mail of who started it"),
+    ("{{ run.started_by.name }}", "name of who started it"),
+    ("{{ run.number }}", "run number"),
+    ("{{ run.label }}", "run name"),
+    ("{{ run.started_at | date }}", "date of the run"),
+    ("{{ run.url }}", "address of the run"),
+)
+_LISTS = ("documents", "images", "texts", "titles", "to")
+_LIST_ANSWERS = ("multi_choice", "documents", "images", "people", "csv")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A value by its words: *text* is what is stored, *kind* is ``answer``, ``result`` or ``fact``."""
+
+    text: str
+    label: str
+    kind: str
+    is_list: bool = False
+
+
+def offers(
+    data: Mapping[str, Any],
+    drawn: Definition,
+    step_id: str,
+    types: Mapping[str, TypeFacts],
+    *,
+    has_item: bool = False,
+) -> list[Offer]:
+    """Return what a step may use: every answer, then what the steps before it make, nearest first, then the run."""
+    found = list(_answers(data))
+    if has_item:
+        found.insert(0, Offer("{{ item }}", "the item", "answer"))
+    before = graph.predecessors(drawn).get(step_id, frozenset())
+    for step in reversed(drawn.steps):
+        if step.id in before:
+            found += [
+                Offer(f"{{{{ steps.{step.id}.{field} }}}}", f"{shorten(step.name, 40)}: {in_words(field).lower()}",
+                      "result", field in _LISTS)
+                for field in outputs(step.type, step.config, types)
+            ]  # fmt: skip
+    return [*found, *(Offer(text, label, "fact") for text, label in _FACTS)]
+
+
+def outputs(type_name: str, config: Mapping[str, Any], types: Mapping[str, TypeFacts]) -> list[str]:
+    """Return the names of what a step makes, by alphabet; nothing where they are not known."""
+    facts = types.get(type_name)
+    if facts is None:
+        return []
+    try:
+        known = facts.outputs_of(config) if facts.outputs_of else facts.output_fields
+    except (TypeError, ValueError, KeyError, AttributeError):  # settings that are not right yet
+        known = None
+    return sorted(known or ())
+
+
+def makers(
+    drawn: Definition, step_id: str, field: str, types: Mapping[str, TypeFacts]
+) -> list[tuple[str, str]]:
+    """Return id and name of the steps before *step_id* that make *field* (``documents``, ``images``), nearest first."""
+    before = graph.predecessors(drawn).get(step_id, frozenset())
+    return [
+        (step.id, step.name)
+        for step in reversed(drawn.steps)
+        if step.id in before and field in outputs(step.type, step.config, types)
+    ]
+
+
+def _answers(data: Mapping[str, Any]) -> Iterator[Offer]:
+    inputs = data.get("inputs")
+    for question in inputs if isinstance(inputs, list) else []:
+        if isinstance(question, dict) and isinstance(key := question.get("key"), str):
+            label = question.get("label")
+            words = shorten(label if isinstance(label, str) and label else in_words(key), 50)
+            yield Offer(f"{{{{ inputs.{key} }}}}", words, "answer", question.get("type") in _LIST_ANSWERS)

@@ -1,0 +1,516 @@
+"""Fields for settings that are JSON: each shows any value it may hold, right or wrong, and gives it back unchanged.
+
+A field knows the pairs of names and texts that a browser posts for it (:meth:`Setting.pairs`). A setting whose posted
+pairs are those of the stored value keeps the stored value, so that a form never changes what nobody touched.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from werkzeug.datastructures import MultiDict
+from wtforms import Field
+from wtforms.utils import unset_value
+
+from app.web import written
+
+Pairs = list[tuple[str, str]]
+Posted = MultiDict[str, str]
+
+MEMBER_OPS = ("in", "not_in")
+EMPTY_OPS = ("is_empty", "is_not_empty")
+ORDER_OPS = ("gt", "gte", "lt", "lte")
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Any = _Absent()
+"""Stands for a setting that is not written down, so that its default holds."""
+
+
+class Setting(Field):
+    """One setting. *data* is its JSON value or :data:`ABSENT`, when *usual* holds; *notes* say what is wrong."""
+
+    look: ClassVar[str] = "text"
+
+    def __init__(
+        self,
+        label: str,
+        validators: Any = None,
+        *,
+        usual: Any = ABSENT,
+        unit: str = "",
+        required: bool = False,
+        choices: Sequence[tuple[str, str]] = (),
+        **options: Any,
+    ) -> None:
+        super().__init__(label, validators, **options)
+        self.usual = usual
+        self.unit = unit
+        self.required = required
+        self.choices = list(choices)
+        self.notes: list[str] = []
+        self.stored: Any = ABSENT
+        self.posted: Pairs = []
+
+    def process(self, formdata: Any, data: Any = ABSENT, extra_filters: Any = None) -> None:
+        """Take the stored value, then what was posted; a setting whose pairs were not changed keeps what is stored."""
+        self.stored = ABSENT if data is unset_value else data
+        self.data = self.stored
+        if formdata:
+            self.posted = self._posted(formdata)
+            if self._is_pressed(formdata) or _plain(self.posted) != _plain(self.pairs()):
+                self.data = self.take(formdata)
+
+    def _is_pressed(self, posted: Posted) -> bool:
+        act = posted.get("act", "")
+        return act.startswith((f"{self.name}:", f"{self.name}.", f"{self.name}-"))
+
+    def _posted(self, posted: Posted) -> Pairs:
+        """Return what was posted for this setting, as its pairs."""
+        own = (self.name, f"{self.name}-", f"{self.name}.", f"{self.name}~")
+        mine = [name for name in posted if name == own[0] or name.startswith(own[1:])]
+        return [(name, text) for name in mine for text in posted.getlist(name)]
+
+    @property
+    def shown(self) -> Any:
+        """The value to show: what is stored, or what holds without it."""
+        return self.usual if self.data is ABSENT else self.data
+
+    @property
+    def is_optional(self) -> bool:
+        """Tell whether it may be left empty, and is unless somebody writes something."""
+        return not self.required and self.usual in (ABSENT, None, "", [])
+
+    @property
+    def is_changed(self) -> bool:
+        """Tell whether somebody changed it."""
+        return self.data is not self.stored
+
+    def pairs(self) -> Pairs:
+        """Return names and texts as a browser posts them for the present value."""
+        return [(self.name, self.text)]
+
+    @property
+    def text(self) -> str:
+        """The value as one text."""
+        value = self.shown
+        if value is ABSENT or value is None:
+            return ""
+        return value if isinstance(value, str) else written.write(value)
+
+    def take(self, posted: Posted) -> Any:
+        """Return the value that was posted."""
+        return _one_end(posted.get(self.name, ""))
+
+
+class Text(Setting):
+    """A text of one line, or of several *rows*; values ``{{ … }}`` may stand in it.
+
+    *is_list_too*: a list in brackets is read as one.
+    """
+
+    def __init__(
+        self, label: str, *, rows: int = 1, is_list_too: bool = False, **options: Any
+    ) -> None:
+        super().__init__(label, **options)
+        self.rows = rows
+        self.is_list_too = is_list_too
+
+    @property
+    def is_area(self) -> bool:
+        """Tell whether it needs several lines: a field of one line would lose the ends of lines."""
+        return self.rows > 1 or "\n" in self.text
+
+    def take(self, posted: Posted) -> Any:
+        """Return the text; nothing written where nothing is usual stays absent."""
+        text = super().take(posted)
+        if self.is_list_too and text.lstrip().startswith("["):
+            return written.read(text)
+        if text or self.required or isinstance(self.usual, str):
+            return text
+        return self.usual
+
+
+class Number(Setting):
+    """A whole number or not; a value ``{{ … }}`` may stand for it, and what is no number stays as it was written."""
+
+    look = "number"
+
+    def take(self, posted: Posted) -> Any:
+        """Return the number; an empty field asks for the usual one, or for none where there may be none."""
+        text = posted.get(self.name, "").strip()
+        if not text:
+            return None if self.usual is not ABSENT and self.is_nullable else ABSENT
+        found = written.read_amount(text)
+        return text if isinstance(found, bool | list | dict) or found is None else found
+
+    def __init__(self, label: str, *, is_nullable: bool = False, **options: Any) -> None:
+        super().__init__(label, **options)
+        self.is_nullable = is_nullable
+
+
+class Choice(Setting):
+    """One of several; *is_row* shows them side by side. A value of no choice (``{{ … }}``) is offered too."""
+
+    look = "choice"
+
+    def __init__(self, label: str, *, is_row: bool = False, **options: Any) -> None:
+        super().__init__(label, **options)
+        self.is_row = is_row
+
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        """The choices with what is stored, which may be none of them."""
+        known = list(self.choices)
+        if self.text not in [value for value, _ in known]:
+            known.insert(0, (self.text, self.text or "Choose"))
+        return known
+
+    def take(self, posted: Posted) -> Any:
+        """Return what was chosen."""
+        text = posted.get(self.name, "")
+        return text or ABSENT
+
+
+class YesNo(Choice):
+    """Yes or no."""
+
+    def __init__(self, label: str, **options: Any) -> None:
+        super().__init__(label, is_row=True, **{**options, "choices": [("true", "Yes"), ("false", "No")]})
+
+    def take(self, posted: Posted) -> Any:
+        """Return what was chosen."""
+        text = posted.get(self.name, "")
+        return ABSENT if not text else written.read(text)
+
+
+class Many(Setting):
+    """Any number of choices, as ticks; *is_one_text* writes a single one without a list."""
+
+    look = "many"
+
+    def __init__(self, label: str, *, is_one_text: bool = False, **options: Any) -> None:
+        super().__init__(label, **options)
+        self.is_one_text = is_one_text
+
+    @property
+    def chosen(self) -> list[str]:
+        """What is ticked, in its order."""
+        value = self.shown
+        if value is ABSENT or value in ("", None):
+            return []
+        items = value if isinstance(value, list) else [value]
+        return [item if isinstance(item, str) else written.write(item) for item in items]
+
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        """The choices with what is stored, which may be none of them."""
+        known = [value for value, _ in self.choices]
+        extra = dict.fromkeys(each for each in self.chosen if each not in known)
+        return [*self.choices, *((value, value) for value in extra)]
+
+    def pairs(self) -> Pairs:
+        """Return what is ticked, in the order of the choices."""
+        chosen = self.chosen
+        return [(self.name, value) for value, _ in self.options if value in chosen]
+
+    def take(self, posted: Posted) -> Any:
+        """Return what was ticked."""
+        values = list(dict.fromkeys(posted.getlist(self.name)))
+        if not values:
+            return ABSENT if self.usual in (ABSENT, "", None, []) else []
+        return values[0] if self.is_one_text and len(values) == 1 else values
+
+
+class Rows(Setting):
+    """A list of short texts or numbers, one a row, with an empty row to add one; an emptied row goes away."""
+
+    look = "rows"
+
+    def __init__(self, label: str, *, is_number: bool = False, **options: Any) -> None:
+        super().__init__(label, **options)
+        self.is_number = is_number
+
+    @property
+    def rows(self) -> list[str]:
+        """The texts of the rows."""
+        value = self.shown
+        if value is ABSENT or value is None:
+            return []
+        items = value if isinstance(value, list) else [value]
+        texts = [item if isinstance(item, str) else written.write(item) for item in items]
+        return [text for text in texts if text.strip()]
+
+    def pairs(self) -> Pairs:
+        """Return a pair a row."""
+        return [(f"{self.name}-{number}", text) for number, text in enumerate(self.rows)]
+
+    def take(self, posted: Posted) -> Any:
+        """Return the rows that are not empty; the button of a row takes it away."""
+        gone = posted.get("act", "")
+        texts = [
+            _one_end(text)
+            for name, text in _numbered(posted, self.name)
+            if text.strip() and gone != f"{name}:remove"
+        ]
+        if not texts and self.usual in (ABSENT, "", []):
+            return ABSENT
+        return [written.read(text) if self.is_number else text.strip() for text in texts]
+
+
+class PairRows(Setting):
+    """A mapping, one name and value a row; *is_text* says that values are texts, else any JSON."""
+
+    look = "pairs"
+
+    def __init__(self, label: str, *, is_text: bool = False, **options: Any) -> None:
+        super().__init__(label, **options)
+        self.is_text = is_text
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """Name and text of each row."""
+        value = self.shown
+        if not isinstance(value, dict):
+            return []
+        return [(str(name), self._write(item)) for name, item in value.items()]
+
+    def pairs(self) -> Pairs:
+        """Return two pairs a row."""
+        found: Pairs = []
+        for number, (name, text) in enumerate(self.rows):
+            found += [(f"{self.name}-{number}.name", name), (f"{self.name}-{number}.value", text)]
+        return found
+
+    def take(self, posted: Posted) -> Any:
+        """Return the mapping; a second value of one name gets a name of its own, so that nothing is lost."""
+        found: dict[str, Any] = {}
+        gone = posted.get("act", "")
+        for name, key in _numbered(posted, self.name, ".name"):
+            row = name.removesuffix(".name")
+            text = _one_end(posted.get(f"{row}.value", ""))
+            key = key.strip()
+            if gone == f"{row}:remove" or not (key or text.strip()):
+                continue
+            while key in found:
+                key += "_2"
+            found[key] = text if self.is_text else written.read(text)
+        return ABSENT if not found and not isinstance(self.shown, dict) else found
+
+    def _write(self, item: Any) -> str:
+        return item if self.is_text and isinstance(item, str) else written.write(item)
+
+
+class Json(Setting):
+    """Anything else, as JSON."""
+
+    look = "json"
+
+    @property
+    def text(self) -> str:
+        """The value as JSON."""
+        value = self.shown
+        return "" if value is ABSENT or value is None else written.write(value)
+
+    def take(self, posted: Posted) -> Any:
+        """Return what was written."""
+        text = posted.get(self.name, "").strip()
+        return written.read(text) if text else ABSENT
+
+
+# --- conditions ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One line of a condition's form: *kind* is ``all``, ``any``, ``none``, ``not``, ``compare`` or ``raw``.
+
+    *at* is its JSON pointer within the condition; *children* stand under groups.
+    """
+
+    path: str
+    at: str
+    kind: str
+    value: str = ""
+    op: str = ""
+    than: str = ""
+    children: "tuple[Node, ...]" = ()
+
+
+class Condition(Setting):
+    """A tree of comparisons in groups. Buttons (``act``) add and take away rows, with or without script."""
+
+    look = "condition"
+
+    @property
+    def root(self) -> Node | None:
+        """The condition as lines; None where there is none."""
+        value = self.shown
+        return None if value is ABSENT or value is None else _node(value, self.name, "")
+
+    def pairs(self) -> Pairs:
+        """Return the pairs of every line."""
+        return list(_node_pairs(self.root)) if self.root else []
+
+    def take(self, posted: Posted) -> Any:
+        """Return the tree that was posted, changed as the pressed button says."""
+        tree = _read_node(posted, self.name) if f"{self.name}~kind" in posted else ABSENT
+        path, _, action = posted.get("act", "").rpartition(":")
+        if path == self.name or path.startswith(f"{self.name}."):
+            tree = _act(tree, path.removeprefix(self.name), action)
+        if tree is not ABSENT:
+            return tree
+        return None if self.usual is None and self.stored is not ABSENT else ABSENT
+
+
+BLANK: dict[str, Any] = {"op": "eq"}
+
+
+def _node(tree: Any, path: str, at: str) -> Node:
+    if isinstance(tree, dict):
+        if len(tree) == 1:
+            for kind in ("all", "any"):
+                if isinstance(tree.get(kind), list):
+                    return Node(path, at, kind, children=_children(tree[kind], path, f"{at}/{kind}"))
+            if "not" in tree:
+                inner = tree["not"]
+                if isinstance(inner, dict) and len(inner) == 1 and isinstance(inner.get("any"), list):
+                    return Node(path, at, "none", children=_children(inner["any"], path, f"{at}/not/any"))
+                return Node(path, at, "not", children=(_node(inner, f"{path}.0", f"{at}/not"),))
+        if tree.keys() <= {"value", "op", "than"} and isinstance(tree.get("op", ""), str):
+            op = tree.get("op", "")
+            value = written.write(tree["value"]) if "value" in tree else ""
+            return Node(path, at, "compare", value, op, _write_than(op, tree))
+    return Node(path, at, "raw", value=written.write(tree))
+
+
+def _children(parts: list[Any], path: str, at: str) -> tuple[Node, ...]:
+    return tuple(_node(part, f"{path}.{number}", f"{at}/{number}") for number, part in enumerate(parts))
+
+
+def _write_than(op: str, tree: Mapping[str, Any]) -> str:
+    if "than" not in tree:
+        return ""
+    if op in MEMBER_OPS:
+        return written.write_list(tree["than"])
+    return written.write_amount(tree["than"]) if op in ORDER_OPS else written.write(tree["than"])
+
+
+def _node_pairs(node: Node) -> Iterator[tuple[str, str]]:
+    yield f"{node.path}~kind", node.kind
+    if node.kind == "compare":
+        yield from ((f"{node.path}~{part}", getattr(node, part)) for part in ("value", "op", "than"))
+    if node.kind == "raw":
+        yield f"{node.path}~value", node.value
+    for child in node.children:
+        yield from _node_pairs(child)
+
+
+def _read_node(posted: Posted, path: str) -> Any:
+    kind = posted.get(f"{path}~kind", "")
+    if kind == "compare":
+        return _read_comparison(posted, path)
+    if kind == "raw":
+        return written.read(posted.get(f"{path}~value", ""))
+    children: list[Any] = []
+    while f"{path}.{len(children)}~kind" in posted and len(children) < 200 and path.count(".") < 25:
+        children.append(_read_node(posted, f"{path}.{len(children)}"))
+    if kind == "not":
+        return {"not": children[0] if len(children) == 1 else {"all": children}}
+    return {"not": {"any": children}} if kind == "none" else {"any" if kind == "any" else "all": children}
+
+
+def _read_comparison(posted: Posted, path: str) -> dict[str, Any]:
+    value, op, than = (
+        posted.get(f"{path}~{part}", "").replace("\r\n", "\n") for part in ("value", "op", "than")
+    )
+    tree: dict[str, Any] = {"value": written.read(value)} if value.strip() else {}
+    if op:
+        tree["op"] = op
+    if than.strip() and op not in EMPTY_OPS:
+        read = (
+            written.read_list
+            if op in MEMBER_OPS
+            else written.read_amount
+            if op in ORDER_OPS
+            else written.read
+        )
+        tree["than"] = read(than)
+    return tree
+
+
+def _act(tree: Any, path: str, action: str) -> Any:
+    """Change a tree at ``.0.1`` (numbers of children): ``set``, ``clear``, ``add``, ``group``, ``remove``."""
+    if action == "clear" and not path:
+        return ABSENT
+    if action == "set" and tree is ABSENT:
+        return dict(BLANK)
+    places = [int(part) for part in path.split(".")[1:] if part.isdecimal() and len(part) < 4]
+    if action == "remove":
+        return _without(tree, places)
+    new: Any = {"any": [dict(BLANK), dict(BLANK)]} if action == "group" else dict(BLANK)
+    return _with(tree, places, new) if action in ("add", "group") else tree
+
+
+def _without(tree: Any, places: Sequence[int]) -> Any:
+    """Take a part away; a group of which nothing is left goes too."""
+    if not places:
+        return ABSENT
+    kind, parts = _parts(tree)
+    if kind is None or places[0] >= len(parts):
+        return tree
+    left = _without(parts[places[0]], places[1:])
+    parts[places[0] : places[0] + 1] = [] if left is ABSENT else [left]
+    return _grouped(kind, parts) if parts else ABSENT
+
+
+def _with(tree: Any, places: Sequence[int], new: Any) -> Any:
+    """Add a part to a group; beside a comparison, a group of both is made."""
+    kind, parts = _parts(tree)
+    if kind is None or kind == "not":
+        return {"all": [new] if tree is ABSENT else [tree, new]}
+    if not places:
+        return _grouped(kind, [*parts, new])
+    if places[0] < len(parts):
+        parts[places[0]] = _with(parts[places[0]], places[1:], new)
+    return _grouped(kind, parts)
+
+
+def _parts(tree: Any) -> tuple[str | None, list[Any]]:
+    node = _node(tree, "", "") if isinstance(tree, dict) else None
+    if node is None or node.kind in ("compare", "raw"):
+        return None, []
+    if node.kind == "none":
+        return "none", list(tree["not"]["any"])
+    return node.kind, [tree["not"]] if node.kind == "not" else list(tree[node.kind])
+
+
+def _grouped(kind: str, parts: list[Any]) -> Any:
+    if kind == "not":
+        return {"not": parts[0]}
+    return {"not": {"any": parts}} if kind == "none" else {kind: parts}
+
+
+# --- parts ---------------------------------------------------------------------------------------------------------
+
+
+def _plain(pairs: Pairs) -> Pairs:
+    """Return pairs so that they can be compared: ends of lines are one kind, what is empty does not count."""
+    return sorted((name, _one_end(text)) for name, text in pairs if text)
+
+
+def _one_end(text: str) -> str:
+    """Write every end of a line in one way: browsers post two characters for it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _numbered(posted: Posted, name: str, end: str = "") -> list[tuple[str, str]]:
+    """Return the posted rows ``name-0``, ``name-1`` … in order."""
+    pattern = re.compile(rf"{re.escape(name)}-(\d{{1,3}}){re.escape(end)}")
+    found = [(int(match[1]), key) for key in posted if (match := pattern.fullmatch(key))]
+    return [(key, posted.get(key, "")) for _, key in sorted(found)]

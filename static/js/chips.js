@@ -1,0 +1,167 @@
+// Shows values in a text as chips, and puts them in from a list: {{ … }} is what is stored, nobody types it.
+// The field stays what is posted; beside it stands what is edited. Without script the field itself is edited.
+(() => {
+  const VALUE = /\{\{[\s\S]*?\}\}/g;
+
+  const known = (field) => [...(field.closest(".panel")?.querySelectorAll("[data-value]") ?? [])];
+  const words = (text) => text.replace(/^\{\{\s*|\s*\}\}$/g, "").replace(/^(inputs|steps|run)\./, "").replaceAll(/[._]/g, " ");
+
+  const chip = (field, text) => {
+    const found = known(field).find((each) => each.dataset.value === text);
+    const element = document.createElement("span");
+    element.className = `chipv${found?.dataset.kind === "result" || /^\{\{\s*steps/.test(text) ? " prev" : ""}`;
+    element.contentEditable = "false";
+    element.dataset.text = text;
+    element.title = text;
+    element.textContent = found ? found.querySelector(".chipv").textContent : words(text);
+    return element;
+  };
+
+  const draw = (field, editor) => {
+    const parts = [];
+    let last = 0;
+    for (const match of field.value.matchAll(VALUE)) {
+      parts.push(document.createTextNode(field.value.slice(last, match.index)), chip(field, match[0]));
+      last = match.index + match[0].length;
+    }
+    parts.push(document.createTextNode(field.value.slice(last)));
+    editor.replaceChildren(...parts.filter((part) => part.nodeType !== 3 || part.data));
+  };
+
+  const read = (node) => {
+    let text = "";
+    for (const child of node.childNodes) {
+      if (child.nodeType === 3) text += child.data;
+      else if (child.dataset?.text) text += child.dataset.text;
+      else if (child.nodeName === "BR") text += "\n";
+      else text += (text && /^(DIV|P)$/.test(child.nodeName) ? "\n" : "") + read(child);
+    }
+    return text;
+  };
+
+  const put = (editor, text) => {
+    const selection = getSelection();
+    const range = selection.rangeCount && editor.contains(selection.anchorNode) ? selection.getRangeAt(0) : null;
+    const element = chip(editor.field, text);
+    if (range) {
+      range.deleteContents();
+      range.insertNode(element);
+    } else editor.append(element);
+    editor.focus();
+    selection.collapse(element.parentNode, [...element.parentNode.childNodes].indexOf(element) + 1);
+    editor.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  const menu = (editor, button) => {
+    const list = document.createElement("div");
+    list.className = "menu-values";
+    list.setAttribute("role", "group");
+    list.setAttribute("aria-label", "Values");
+    for (const each of known(editor.field)) {
+      const line = document.createElement("button");
+      line.type = "button";
+      line.append(each.querySelector(".chipv").cloneNode(true));
+      line.addEventListener("click", () => {
+        close();
+        put(editor, each.dataset.value);
+        save(editor);
+      });
+      list.append(line);
+    }
+    const close = () => {
+      list.remove();
+      button.setAttribute("aria-expanded", "false");
+    };
+    list.addEventListener("keydown", (event) => {
+      const lines = [...list.children];
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (step) {
+        event.preventDefault();
+        lines[(lines.indexOf(document.activeElement) + step + lines.length) % lines.length].focus();
+      }
+      if (event.key === "Escape") {
+        close();
+        button.focus();
+      }
+    });
+    list.addEventListener("focusout", (event) => {
+      if (!list.contains(event.relatedTarget) && event.relatedTarget !== button) close();
+    });
+    button.after(list);
+    button.setAttribute("aria-expanded", "true");
+    list.firstElementChild?.focus();
+  };
+
+  const save = (editor) => {
+    if (editor.field.value === editor.saved) return;
+    editor.saved = editor.field.value;
+    editor.field.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+
+  const enhance = (field) => {
+    if (field.dataset.chipped || !known(field).length) return;
+    field.dataset.chipped = "1";
+    const editor = document.createElement("div");
+    editor.field = field;
+    editor.saved = field.value;
+    const isLong = field.nodeName === "TEXTAREA";
+    editor.className = `editor${field.rows > 2 ? " tall" : ""}`;
+    editor.id = `${field.id}-editor`;
+    editor.contentEditable = "plaintext-only";
+    if (editor.contentEditable !== "plaintext-only") editor.contentEditable = "true";
+    editor.setAttribute("role", "textbox");
+    if (isLong) editor.setAttribute("aria-multiline", "true");
+    const label = document.getElementById(`${field.name}-label`);
+    if (field.getAttribute("aria-label")) editor.setAttribute("aria-label", field.getAttribute("aria-label"));
+    else if (label) editor.setAttribute("aria-labelledby", label.id);
+    if (field.getAttribute("aria-describedby")) editor.setAttribute("aria-describedby", field.getAttribute("aria-describedby"));
+    editor.tabIndex = 0;
+    draw(field, editor);
+    editor.addEventListener("input", () => {
+      field.value = read(editor);
+    });
+    editor.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      if (isLong) {
+        event.preventDefault();
+        document.execCommand("insertText", false, "\n");
+      } else {
+        event.preventDefault();
+        save(editor);
+      }
+    });
+    editor.addEventListener("blur", () => {
+      if (VALUE.test(read(editor))) draw(field, editor);
+      VALUE.lastIndex = 0;
+      save(editor);
+    });
+    label?.addEventListener("click", (event) => {
+      event.preventDefault();
+      editor.focus();
+    });
+    field.hidden = true;
+    field.after(editor);
+    const bar = document.createElement("div");
+    bar.className = "editor-bar";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "btn btn-sm";
+    button.textContent = "Insert a value";
+    button.setAttribute("aria-expanded", "false");
+    button.addEventListener("click", () => {
+      const open = bar.querySelector(".menu-values");
+      if (open) open.remove();
+      else menu(editor, button);
+    });
+    bar.append(button);
+    if (isLong) editor.after(bar);
+    else editor.addEventListener("focus", () => editor.after(bar), { once: true });
+    if (field.hasAttribute("data-focus")) editor.focus();
+  };
+
+  const enhanceAll = (root) => {
+    for (const field of root.querySelectorAll?.("[data-chips]") ?? []) enhance(field);
+  };
+  document.addEventListener("DOMContentLoaded", () => enhanceAll(document));
+  document.addEventListener("htmx:load", (event) => enhanceAll(event.detail.elt.closest?.(".panel") ?? event.detail.elt));
+})();

@@ -1,0 +1,231 @@
+"""The builder's pages of steps: seeing, adding, changing, moving, copying, deleting, undoing; with htmx and without."""
+
+from typing import Any
+
+import pytest
+
+from tests.cast import Cast
+from tests.features.workflows.builder.conftest import HTMX, Bench, controls
+from tests.page import Page
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def test_the_page_shows_every_step_with_a_link_and_a_plus(bench: Bench) -> None:
+    html = bench.browser.get(bench.url).text
+    page = Page(html)
+    assert page.faults == []
+    boxes = [attrs["data-step"] for attrs in page.attributes("a") if "data-step" in attrs]
+    assert sorted(boxes) == sorted(bench.steps)
+    pluses = [attrs["aria-label"] for attrs in page.attributes("a") if attrs.get("class") == "plus"]
+    assert "Add a step between Write the ads and Give each ad a picture" in pluses
+    assert "Add a step after Mail the finished ads" in pluses
+    assert "Everything is in order." in page.text
+
+
+def test_every_part_is_a_page_and_a_fragment_without_faults(bench: Bench) -> None:
+    for path in ("", "/steps/ads", "/steps/check", "/add", "/add?after=ads&before=attach", "/questions",
+                 "/questions/offer", "/details", "/text", "/text?as=json"):  # fmt: skip
+        whole = bench.browser.get(bench.url + path)
+        assert (whole.status_code, Page(whole.text).faults) == (200, []), path
+        part = bench.browser.get(bench.url + path, headers=HTMX)
+        assert part.status_code == 200
+        assert Page(part.text).faults == [], path
+        assert "<html" not in part.text
+
+
+def test_saving_what_was_not_touched_changes_nothing(bench: Bench) -> None:
+    before = bench.draft
+    for step_id in bench.steps:
+        bench.post(f"/steps/{step_id}", bench.form(f"/steps/{step_id}"))
+        assert bench.draft.definition == before.definition
+    assert bench.draft.revision == before.revision
+
+
+def test_a_setting_is_saved_and_told(bench: Bench) -> None:
+    form = bench.form("/steps/ads") | {"c-count": "7", "c-prompt": "Write {{ inputs.offer }}\r\nnow"}
+    answer = bench.post("/steps/ads", form, htmx=True)
+    assert bench.steps["ads"]["config"] == {
+        **bench.steps["ads"]["config"], "count": 7, "prompt": "Write {{ inputs.offer }}\nnow"
+    }  # fmt: skip
+    assert bench.draft.author == "Alice Ames"
+    assert "how many" in bench.draft.summary
+    assert 'id="builder-diagram" hx-swap-oob="true"' in answer.text
+    assert f'value="{bench.draft.revision}" id="revision"' in answer.text
+
+
+def test_what_is_wrong_stands_at_its_field_and_on_its_step_and_is_kept(bench: Bench) -> None:
+    answer = bench.post("/steps/ads", bench.form("/steps/ads") | {"c-count": "many", "c-prompt": ""}, htmx=True)
+    assert bench.steps["ads"]["config"]["count"] == "many"
+    assert "2 things to fix before you can publish." in Page(answer.text).text.replace("\xa0", " ")
+    page = bench.browser.get(f"{bench.url}/steps/ads").text
+    assert 'value="many"' in page
+    assert "must be a whole number" in page
+    assert Page(page).faults == []
+    assert "Fix this" in page
+
+
+def test_a_step_is_added_between_beside_and_after(bench: Bench) -> None:
+    place = {"after": "ads", "before": "attach", "type": "delay"}
+    answer = bench.post("/steps", place)
+    assert answer.headers["Location"].endswith("/steps/wait")
+    assert bench.steps["wait"]["after"] == ["ads"]
+    assert bench.steps["attach"]["after"] == ["wait", "pictures"]
+    bench.post("/steps", place | {"where": "beside"}, htmx=True)
+    assert bench.steps["wait_2"]["after"] == ["ads"]
+    assert bench.steps["attach"]["after"] == ["wait", "pictures"]
+    bench.post("/steps", {"after": "check:approved", "type": "review"})
+    assert bench.steps["ask_for_approval"]["config"] == {"documents": "attach"}
+    bench.post("/steps", {"type": "glue"}, htmx=True, status=422)
+
+
+def test_a_step_is_moved_copied_and_deleted_and_undo_brings_it_back(bench: Bench) -> None:
+    before = bench.draft.definition
+    bench.post("/steps/check/move", {"way": "up"})
+    assert bench.steps["attach"]["after"] == ["check:approved"]
+    bench.post("/steps/check/copy", {})
+    assert bench.steps["check_2"]["after"] == ["check:approved"]
+    answer = bench.post("/steps/attach/removal", {}, htmx=True)
+    assert "Deleted “Give each ad a picture”. Undo brings it back." in Page(answer.text).text
+    assert "attach" not in bench.steps
+    for _ in range(3):
+        bench.post("/undo", {"revision": str(bench.draft.revision)})
+    assert bench.draft.definition == before
+    bench.post("/redo", {"revision": str(bench.draft.revision)}, htmx=True)
+    assert bench.steps["attach"]["after"] == ["check:approved"]
+    stale = bench.post("/undo", {"revision": "1"}, htmx=True, status=422)
+    assert "Alice Ames saved this workflow" in stale.text
+
+
+def test_dragging_is_a_move_and_a_ring_is_refused_in_words(bench: Bench) -> None:
+    bench.post("/steps/tell/move", {"after": "ads", "before": "attach"}, htmx=True)
+    assert bench.steps["attach"]["after"] == ["tell", "pictures"]
+    before = bench.draft.revision
+    answer = bench.post("/steps/check/move", {"after": "tell_rejected"}, htmx=True, status=422)
+    assert "would wait for each other" in answer.text
+    assert answer.headers["HX-Reswap"] == "none"
+    page = bench.browser.post(f"{bench.url}/steps/check/move", data={"after": "tell_rejected"})
+    assert (page.status_code, "would wait for each other" in page.text) == (422, True)
+    assert bench.draft.revision == before
+
+
+def test_runs_after_and_short_name_are_fields(bench: Bench) -> None:
+    form = bench.form("/steps/tell") | {"s-after": ["check:approved", "ads"], "s-join": "any"}
+    bench.post("/steps/tell", form)
+    assert (bench.steps["tell"]["after"], bench.steps["tell"]["join"]) == (["check:approved", "ads"], "any")
+    answer = bench.post("/steps/ads", bench.form("/steps/ads") | {"s-id": "copy"})
+    assert answer.headers["Location"].endswith("/steps/copy")
+    assert bench.steps["attach"]["config"]["documents"] == "copy"
+    refused = bench.post("/steps/copy", bench.form("/steps/copy") | {"s-id": "tell"}, htmx=True, status=422)
+    assert "Another step has the id “tell”." in refused.text
+
+
+def test_a_condition_is_built_by_buttons(bench: Bench) -> None:
+    path = "/steps/tell"
+    bench.post(path, bench.form(path) | {"act": "s-when:set"})
+    assert bench.steps["tell"]["when"] == {"op": "eq"}
+    form = bench.form(path) | {"s-when~value": "{{ inputs.offer }}", "s-when~op": "contains", "s-when~than": "Honda"}
+    bench.post(path, form | {"act": "s-when:add"})
+    bench.post(path, bench.form(path) | {"act": "s-when:group"}, htmx=True)
+    form = bench.form(path) | {
+        "s-when.1~value": "{{ inputs.offer | length }}", "s-when.1~op": "gt", "s-when.1~than": "$1,000",
+        "s-when.2~kind": "none", "s-when.2.0~value": "{{ run.number }}", "s-when.2.0~op": "in",
+        "s-when.2.0~than": "1, 2", "act": "s-when.2.1:remove",
+    }  # fmt: skip
+    bench.post(path, form)
+    assert bench.steps["tell"]["when"] == {
+        "all": [
+            {"value": "{{ inputs.offer }}", "op": "contains", "than": "Honda"},
+            {"value": "{{ inputs.offer | length }}", "op": "gt", "than": 1000},
+            {"not": {"any": [{"value": "{{ run.number }}", "op": "in", "than": [1, 2]}]}},
+        ]
+    }
+    assert Page(bench.browser.get(bench.url + path).text).faults == []
+    bench.post(path, bench.form(path) | {"act": "s-when:clear"})
+    assert bench.steps["tell"]["when"] is None
+
+
+def test_two_people_change_different_things_and_both_stay(bench: Bench) -> None:
+    hers, his = bench.form("/steps/ads"), bench.form("/steps/ads")
+    bench.post("/steps/ads", hers | {"c-count": "3"})
+    bench.post("/steps/ads", his | {"c-max_chars": "90"})
+    assert bench.steps["ads"]["config"]["count"] == 3
+    assert bench.steps["ads"]["config"]["max_chars"] == 90
+
+
+def test_the_second_save_of_the_same_setting_says_who_and_offers_both(bench: Bench) -> None:
+    hers, his = bench.form("/steps/ads"), bench.form("/steps/ads") | {"c-voice": "<loud>\r\n\r\n"}
+    bench.post("/steps/ads", hers | {"c-count": "3"})
+    answer = bench.post("/steps/ads", his | {"c-count": "4"}, htmx=True, status=409)
+    assert answer.headers["HX-Retarget"] == "#panel"
+    assert "Alice Ames saved this step while you were at it." in Page(answer.text).text
+    assert "How many 3 4" in Page(answer.text).text
+    assert bench.steps["ads"]["config"]["count"] == 3
+    page = bench.browser.post(f"{bench.url}/steps/ads", data=his | {"c-count": "4"}).text
+    assert Page(page).faults == []
+    again = controls(page, f'<form method="post" action="/workflows/{bench.workflow_id}/edit/steps/ads"')
+    bench.post("/steps/ads", again)
+    assert bench.steps["ads"]["config"]["count"] == 4
+    assert bench.steps["ads"]["config"]["voice"] == "<loud>\n\n"
+
+
+def test_a_step_that_somebody_deleted_is_told_when_saved(bench: Bench) -> None:
+    form = bench.form("/steps/tell")
+    bench.post("/steps/tell/removal", {})
+    answer = bench.post("/steps/tell", form | {"c-subject": "Hello"}, htmx=True, status=422)
+    assert "Somebody deleted this step" in answer.text
+    assert bench.browser.get(f"{bench.url}/steps/tell").status_code == 404
+
+
+def test_deleting_what_others_use_is_told_in_words(bench: Bench) -> None:
+    bench.post("/steps/pictures/removal", {})
+    page = Page(bench.browser.get(f"{bench.url}/steps/attach").text)
+    assert "uses “pictures”, which is not a step." in page.text
+
+
+def test_hostile_words_and_long_ones_are_shown_as_they_are(bench: Bench) -> None:
+    name, prompt = '"><script>alert(1)</script> {{ 7*7 }}', "x" * 10_000
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"s-name": name, "c-prompt": prompt})
+    assert bench.steps["ads"]["name"] == name
+    html = bench.browser.get(f"{bench.url}/steps/ads").text
+    assert "<script>alert" not in html
+    assert Page(html).faults == []
+    assert bench.form("/steps/ads")["c-prompt"] == prompt
+
+
+def test_an_empty_workflow_asks_for_its_first_step(cast: Cast) -> None:
+    browser = cast.browser(cast.alice)
+    page = browser.get("/workflows/new")
+    assert Page(page.text).faults == []
+    made = browser.post("/workflows", data={"name": " Price check "})
+    assert made.status_code == 303
+    first = browser.get(made.headers["Location"])
+    assert Page(first.text).faults == []
+    assert "No steps yet" in first.text
+    answer = browser.post(made.headers["Location"] + "/steps", data={"type": "condition"})
+    assert answer.headers["Location"].endswith("/steps/choose_a_way")
+    bad = browser.post("/workflows", data={"name": " "})
+    assert (bad.status_code, "The name is missing" in bad.text) == (422, True)
+
+
+ROUTES: list[tuple[str, str, dict[str, Any]]] = [
+    ("get", "/edit", {}), ("get", "/edit/steps/ads", {}), ("post", "/edit/steps/ads", {}), ("get", "/edit/add", {}),
+    ("post", "/edit/steps", {"type": "delay"}), ("post", "/edit/steps/ads/copy", {}),
+    ("post", "/edit/steps/ads/removal", {}), ("post", "/edit/steps/ads/move", {"way": "down"}),
+    ("post", "/edit/undo", {}), ("post", "/edit/redo", {}), ("get", "/edit/questions", {}),
+    ("post", "/edit/questions", {"act": ":add"}),
+    ("get", "/edit/questions/offer", {}), ("post", "/edit/questions/offer", {}), ("get", "/edit/details", {}),
+    ("post", "/edit/details", {"name": "x"}), ("get", "/edit/text", {}), ("post", "/edit/text", {"text": "steps: []"}),
+]  # fmt: skip
+
+
+def test_strangers_find_nothing_and_approvers_may_not(bench: Bench) -> None:
+    before = bench.draft
+    charlie, bob = bench.cast.browser(bench.cast.charlie), bench.cast.browser(bench.cast.bob)
+    for method, path, data in ROUTES:
+        address = f"/workflows/{bench.workflow_id}{path}"
+        for browser, status in ((charlie, 404), (bob, 403)):
+            assert getattr(browser, method)(address, data=data).status_code == status, (method, path)
+    assert bob.get("/workflows/new").status_code == 403
+    assert bob.post("/workflows", data={"name": "x"}).status_code == 403
+    assert bench.draft == before
