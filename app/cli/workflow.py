@@ -10,15 +10,26 @@ from app.cli import output, resources
 from app.cli.desk import application, open_desk
 from app.cli.launching import begin, launch_options, read_answers
 from app.cli.options import alias, json_option, workspace_option
-from app.core.errors import FieldError, Invalid, NotFound
+from app.core.errors import Invalid, NotFound
 
 FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
-MOST_BYTES = 1_000_000
+
+
+def open_runs_option(function: Any) -> Any:
+    """Add ``--runs finish|pause|stop`` to a command that ends a workflow."""
+    return click.option(
+        "--runs",
+        "open_runs",
+        type=click.Choice(["finish", "pause", "stop"]),
+        default="finish",
+        show_default=True,
+        help="What becomes of its runs under way.",
+    )(function)
 
 
 @click.group("workflow")
 def command() -> None:
-    """Workflows: list, show, import, export, validate, run."""
+    """Workflows: list, show, create, publish, run, switch on and off, delete, in and out of files."""
 
 
 @command.command("list")
@@ -47,16 +58,146 @@ def show(workflow: str, workspace: str | None, as_json: bool) -> None:
 
     with open_desk(workspace, reading=True) as desk:
         found = _find(desk.session, desk.workspace.id, workflow)
-        definition = queries.current_version(desk.session, found).definition
+        is_published = found.published_number > 0
+        draft = queries.draft_of(desk.session, found)
+        definition = (
+            queries.current_version(desk.session, found).definition if is_published else draft.definition
+        )
         if as_json:
             output.show_json(resources.workflow(found, definition))
             return
-        click.echo(f"{found.name}, version {found.published_number}\n{found.id}\n")
+        said = f"version {found.published_number}" if is_published else "not published"
+        said += ", changed since" if is_published and draft.has_changes else ""
+        said += "" if found.is_enabled else ", switched off"
+        click.echo(f"{found.name}, {said}\n{found.id}\n")
         rows = [
             (step["id"], step["type"], step.get("name", ""), ", ".join(step.get("after") or ()))
-            for step in definition["steps"]
+            for step in definition.get("steps") or ()
         ]
         output.show_table(("Step", "Type", "Name", "After"), rows, empty="It has no step.")
+
+
+@command.command("create")
+@click.argument("name")
+@click.option(
+    "--file", type=FILE, help="Begin with the definition of this YAML or JSON file; it may have problems."
+)
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@workspace_option
+@json_option
+def create(name: str, file: Path | None, email: str | None, workspace: str | None, as_json: bool) -> None:
+    """Make a workflow of that name of which nothing is published yet."""
+    from app.features.lifecycle import exchange
+    from app.features.workflows import queries, service
+
+    definition = None if file is None else exchange.parts(_read(file))[1]
+    with open_desk(workspace) as desk:
+        made = service.create_draft(
+            desk.session,
+            workspace_id=desk.workspace.id,
+            name=name,
+            actor_id=desk.actor(email).user_id,
+            definition=definition,
+        )
+        desk.session.commit()
+        if as_json:
+            output.show_json(resources.workflow(made, queries.draft_of(desk.session, made).definition))
+        else:
+            click.echo(f"{made.name}, not published: {made.id}")
+
+
+@command.command("publish")
+@click.argument("workflow")
+@click.option("--file", type=FILE, help="Publish this YAML or JSON file instead of the draft.")
+@click.option("--note", default="", help="What is new, in your words; it stands in the history.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@workspace_option
+@json_option
+def publish(
+    workflow: str, file: Path | None, note: str, email: str | None, workspace: str | None, as_json: bool
+) -> None:
+    """Publish a workflow's draft (its id or name) as the next version, and say what it changes."""
+    from app.features.lifecycle import exchange, queries
+    from app.features.lifecycle import service as lifecycle
+    from app.features.workflows import service
+
+    with open_desk(workspace) as desk:
+        found, actor = _find(desk.session, desk.workspace.id, workflow), desk.actor(email)
+        number = found.published_number
+        before = queries.version(desk.session, found, number) if number else None
+        if file is None:
+            version = lifecycle.publish_draft(
+                desk.session, found, revision=found.draft_number, actor=actor, note=note
+            )
+        else:
+            definition = exchange.parts(_read(file))[1]
+            version = service.publish(desk.session, found, definition, actor_id=actor.user_id, note=note)
+        desk.session.commit()
+        if as_json:
+            output.show_json(resources.workflow(found, version.definition))
+            return
+        click.echo(f"{found.name}, version {version.number}. The next run uses it.")
+        for change in queries.compare(before, version) if before else ():
+            click.echo(f"  {change.sentence}")
+
+
+@command.command("enable")
+@click.argument("workflow")
+@workspace_option
+@json_option
+def enable(workflow: str, workspace: str | None, as_json: bool) -> None:
+    """Switch a workflow (its id or name) on."""
+    from app.features.lifecycle import service
+
+    with open_desk(workspace) as desk:
+        found = _find(desk.session, desk.workspace.id, workflow)
+        service.switch_on(desk.session, found, actor=desk.actor())
+        desk.session.commit()
+        _show_state(found, f"{found.name} is switched on.", as_json)
+
+
+@command.command("disable")
+@click.argument("workflow")
+@open_runs_option
+@workspace_option
+@json_option
+def disable(workflow: str, open_runs: str, workspace: str | None, as_json: bool) -> None:
+    """Switch a workflow (its id or name) off: nobody can start it."""
+    from app.engine import jobs
+    from app.features.lifecycle import service
+    from app.features.lifecycle.enums import OpenRuns
+
+    with open_desk(workspace) as desk:
+        found = _find(desk.session, desk.workspace.id, workflow)
+        ended = service.switch_off(desk.session, found, open_runs=OpenRuns(open_runs), actor=desk.actor())
+        desk.session.commit()
+        jobs.hint_runs(ended)
+        _show_state(found, f"{found.name} is switched off.", as_json)
+
+
+@command.command("delete")
+@click.argument("workflow")
+@open_runs_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@workspace_option
+@json_option
+def delete(workflow: str, open_runs: str, yes: bool, workspace: str | None, as_json: bool) -> None:
+    """Delete a workflow (its id or name). For 30 days it can be brought back under Workflows, Deleted."""
+    from app.engine import jobs
+    from app.features.lifecycle import queries, service
+    from app.features.lifecycle.enums import OpenRuns
+
+    with open_desk(workspace) as desk:
+        found = _find(desk.session, desk.workspace.id, workflow)
+        if not yes:
+            going = queries.going(desk.session, found)
+            name = found.name
+            desk.session.commit()  # nobody stands in line while we wait for the answer
+            click.confirm(f"Delete {name}? {going} of its runs are going.", abort=True, err=True)
+        ended = service.delete(desk.session, found, open_runs=OpenRuns(open_runs), actor=desk.actor())
+        desk.session.commit()
+        jobs.hint_runs(ended)
+        _show_state(found, f"{found.name} is deleted. For 30 days it can be brought back.", as_json)
 
 
 @command.command("import")
@@ -65,43 +206,57 @@ def show(workflow: str, workspace: str | None, as_json: bool) -> None:
 @click.option(
     "--into", metavar="WORKFLOW", help="Publish it as the next version of this workflow (its id or name)."
 )
+@click.option("--off", is_flag=True, help="Leave it off until everything of the checklist was looked at.")
 @click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
 @workspace_option
 @json_option
 def import_(
-    file: Path, name: str | None, into: str | None, email: str | None, workspace: str | None, as_json: bool
+    file: Path,
+    name: str | None,
+    into: str | None,
+    off: bool,
+    email: str | None,
+    workspace: str | None,
+    as_json: bool,
 ) -> None:
-    """Make a workflow from a YAML or JSON file; every problem of it is listed (exit 2)."""
-    from app.features.workflows import queries, service
+    """Make a workflow from a YAML or JSON file; every problem of it is listed (exit 2).
 
-    data = _read(file)
-    about = data if "definition" in data else {}
-    definition = data.get("definition", data)
+    People, places and secrets of the file that are new here are listed beside it. A secret or a connection that is
+    missing keeps it switched off.
+    """
+    from app.features.lifecycle import exchange, queries
+    from app.features.lifecycle import service as lifecycle
+    from app.features.workflows import queries as workflows
+    from app.features.workflows import service
+
+    text = _text(file)
     with open_desk(workspace) as desk:
         actor = desk.actor(email)
         if into is not None:
             found = _find(desk.session, desk.workspace.id, into)
-            service.publish(
-                desk.session, found, definition, actor_id=actor.user_id, note=f"Imported from {file.name}"
-            )
+            definition = exchange.parts(exchange.read(text, str(file)))[1]
+            note = f"Imported from {file.name}"
+            service.publish(desk.session, found, definition, actor_id=actor.user_id, note=note)
         else:
-            found = service.create(
+            found = lifecycle.bring_in(
                 desk.session,
+                text,
                 workspace_id=desk.workspace.id,
-                name=name
-                or str(about.get("name") or "")
-                or file.stem.replace("-", " ").replace("_", " ").capitalize(),
-                definition=definition,
-                actor_id=actor.user_id,
-                category=str(about.get("category") or ""),
-                description=str(about.get("description") or ""),
+                name=name or "",
+                actor=actor,
+                source=str(file),
             )
+            for need in queries.needs(desk.session, found):
+                output.say(f"Look at: {need.what} ({need.kind}), in {', '.join(need.steps)}")
+            if not off:
+                lifecycle.take_over(desk.session, found, actor=actor)
         desk.session.commit()
         if as_json:
-            version = queries.current_version(desk.session, found)
+            version = workflows.current_version(desk.session, found)
             output.show_json(resources.workflow(found, version.definition))
         else:
-            click.echo(f"{found.name}, version {found.published_number}: {found.id}")
+            state = "" if found.is_enabled else ", switched off"
+            click.echo(f"{found.name}, version {found.published_number}: {found.id}{state}")
 
 
 @command.command("validate")
@@ -109,11 +264,12 @@ def import_(
 @json_option
 def validate(file: Path, as_json: bool) -> None:
     """Check a YAML or JSON file without keeping it; every problem is listed (exit 2)."""
+    from app.features.lifecycle import exchange
     from app.features.workflows import service
 
     data = _read(file)
     with application():
-        definition = service.validated(data.get("definition", data))
+        definition = service.validated(exchange.parts(data)[1])
     if as_json:
         output.show_json({"valid": True, "problems": []})
     else:
@@ -128,24 +284,14 @@ def validate(file: Path, as_json: bool) -> None:
 @json_option
 def export(workflow: str, target: Path | None, workspace: str | None, as_json: bool) -> None:
     """Write a workflow (its id or name) as YAML that `workflow import` reads; --json writes JSON."""
-    import json
-
-    from app.core import yaml
+    from app.features.lifecycle import exchange
+    from app.features.lifecycle.enums import FileKind
     from app.features.workflows import queries
 
     with open_desk(workspace, reading=True) as desk:
         found = _find(desk.session, desk.workspace.id, workflow)
         definition = queries.current_version(desk.session, found).definition
-        about = {"name": found.name, "description": found.description, "category": found.category}
-        data: dict[str, Any] = {
-            **{key: value for key, value in about.items() if value},
-            "definition": definition,
-        }
-    text = (
-        json.dumps(data, ensure_ascii=False, indent=2) + "\n"
-        if as_json
-        else yaml.dump(data)
-    )
+        text = exchange.written(found, definition, FileKind.JSON if as_json else FileKind.YAML)
     if target is None or str(target) == "-":
         click.echo(text, nl=False)
         return
@@ -214,25 +360,24 @@ def _find(session: Any, workspace_id: str, reference: str) -> Any:
     return named[0]
 
 
+def _show_state(found: Any, sentence: str, as_json: bool) -> None:
+    if as_json:
+        output.show_json(resources.workflow(found))
+    else:
+        click.echo(sentence)
+
+
 def _read(file: Path) -> dict[str, Any]:
     """Read YAML, of which JSON is a part; dates stay text. Raises Invalid."""
-    from app.core import yaml
+    from app.features.lifecycle import exchange
 
+    return exchange.read(_text(file), str(file))
+
+
+def _text(file: Path) -> str:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
     except OSError as error:
         raise Invalid(f"{file} cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
         raise Invalid(f"{file} is not text in UTF-8.") from None
-    if len(text) > MOST_BYTES:
-        raise Invalid(f"{file} is larger than {MOST_BYTES:,} characters.")
-    try:
-        data = yaml.load(text)
-    except yaml.YamlInvalid as error:
-        where = f"line {error.line}, column {error.column}" if error.line else "somewhere"
-        fault = FieldError("", "bad_value", f"At {where}: {error.why}.", "Mend the file there.")
-        raise Invalid(f"{file} is not YAML.", [fault]) from None
-    if not isinstance(data, dict):
-        fault = FieldError("", "wrong_type", "It is not a mapping.", "Begin with “schema: 1” and “steps:”.")
-        raise Invalid(f"{file} holds no workflow.", [fault])
-    return data

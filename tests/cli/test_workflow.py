@@ -123,3 +123,47 @@ def test_an_unknown_workflow_and_wrong_answers_end_with_2(greenlight: Greenlight
     ]
     greenlight("workflow", "import", str(definition), "--name", "Twice")
     assert "2 workflows are called Twice." in greenlight("workflow", "show", "Twice").err
+
+
+def test_a_workflow_is_created_published_switched_off_and_deleted(
+    greenlight: Greenlight, definition: Path, tmp_path: Path
+) -> None:
+    made = greenlight("workflow", "create", "Step by step", "--file", str(definition), "--json")
+    assert (made.code, made.json["version"], made.json["name"]) == (0, 0, "Step by step")
+    wanted = made.json["id"]
+    assert greenlight("workflow", "run", wanted, "--input", "words=x").code == 2
+    assert "not published" in greenlight("workflow", "show", wanted).out
+    assert greenlight("workflow", "publish", wanted, "--note", "At last", "--json").json["version"] == 1
+    again = greenlight("workflow", "publish", wanted)
+    assert (again.code, "Nothing is new" in again.err) == (1, True)
+
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(definition.read_text() + "limits: {minutes: 5}\n")
+    published = greenlight("workflow", "publish", wanted, "--file", str(changed))
+    assert "version 2. The next run uses it." in published.out
+    assert "A run may now work 5 minutes at most; before there was no limit." in published.out
+
+    assert greenlight("workflow", "disable", wanted, "--runs", "stop", "--json").json["enabled"] is False
+    off = greenlight("workflow", "run", wanted, "--input", "words=x")
+    assert (off.code, "switched off" in off.err) == (1, True)
+    assert greenlight("workflow", "enable", wanted, "--json").json["enabled"] is True
+    assert greenlight("workflow", "disable", wanted, "--runs", "burn").code == 2
+
+    kept = greenlight("workflow", "delete", wanted)  # nobody answers
+    assert kept.code != 0
+    assert greenlight("workflow", "show", wanted).code == 0
+    assert greenlight("workflow", "delete", wanted, "--yes").code == 0
+    assert greenlight("workflow", "show", wanted).code == 2
+
+
+def test_an_import_names_what_must_be_looked_at(greenlight: Greenlight, tmp_path: Path) -> None:
+    file = tmp_path / "far.yaml"
+    step = "{id: a, type: notify, name: Tell Ann, config: {to: [ann@agency.example], subject: Hello}}"
+    file.write_text(f"name: Far\ndefinition:\n  schema: 1\n  steps:\n    - {step}\n")
+    made = greenlight("workflow", "import", str(file), "--json")
+    assert (made.code, made.json["enabled"]) == (0, True)
+    assert "Look at: ann@agency.example (person), in Tell Ann" in made.err
+    off = greenlight("workflow", "import", str(file), "--name", "Far, off", "--off", "--json")
+    assert off.json["enabled"] is False
+    refused = greenlight("workflow", "enable", "Far, off")
+    assert (refused.code, "must be looked at first" in refused.err) == (1, True)

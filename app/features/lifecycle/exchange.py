@@ -14,18 +14,17 @@ MOST_CHARACTERS = 1_000_000
 _ABOUT = ("name", "description", "category", "tags", "icon")
 
 
-def data_of(workflow: Workflow, definition: dict[str, Any]) -> dict[str, Any]:
-    """Return what a workflow's file holds: its name and the definition, short (what is usual is left out)."""
+def written(workflow: Workflow, definition: dict[str, Any], kind: FileKind) -> str:
+    """Write a workflow's file, without secrets. YAML is for people: what is usual is left out of it."""
     about = {key: getattr(workflow, key) for key in _ABOUT}
-    short = Definition.model_validate(definition).model_dump(
-        mode="json", by_alias=True, exclude_defaults=True
-    )
+    read = Definition.model_validate(definition)
+    whole = read.model_dump(mode="json", by_alias=True, exclude_defaults=kind is FileKind.YAML)
     kept = {key: value for key, value in about.items() if value}
-    return {**kept, "definition": {"schema": 1, **without_secrets(short)}}
+    return text_of({**kept, "definition": {"schema": 1, **without_secrets(whole)}}, kind)
 
 
 def text_of(data: dict[str, Any], kind: FileKind) -> str:
-    """Write what :func:`data_of` gave; :func:`read` gives the same data again."""
+    """Write plain data; :func:`read` gives the same again."""
     if kind is FileKind.JSON:
         return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
     return yaml.dump(data)

@@ -15,6 +15,7 @@ from app.engine.models import Run
 from app.features.accounts import service as accounts
 from app.features.lifecycle import exchange, queries, samples
 from app.features.lifecycle.enums import KEPT_DAYS, OpenRuns
+from app.features.lifecycle.rules import Need
 from app.features.runs import service as runs
 from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
@@ -153,6 +154,19 @@ def switch_on(session: Session, workflow: Workflow, *, actor: Actor) -> None:
         _audit(session, workflow, actor, "workflow.enabled")
 
 
+def take_over(session: Session, workflow: Workflow, *, actor: Actor) -> list[Need]:
+    """Check off people and places for somebody who has the file at hand, and switch on what lacks nothing else.
+
+    Returns what is left: secrets and connections, without which it cannot run.
+    """
+    found = queries.needs(session, workflow)
+    check_off(session, workflow, [need.key for need in found if need.kind in ("person", "address")], actor=actor)
+    left = queries.needs(session, workflow)
+    if not left and not workflow.is_enabled:
+        switch_on(session, workflow, actor=actor)
+    return left
+
+
 def check_off(session: Session, workflow: Workflow, keys: Sequence[str], *, actor: Actor) -> None:
     """Note that somebody has looked at these needs of an imported workflow."""
     left = [key for key in workflow.unchecked if key not in keys]
@@ -223,7 +237,7 @@ def bring_in(session: Session, text: str, *, workspace_id: str, name: str, actor
     made = service.create(
         session,
         workspace_id=workspace_id,
-        name=name or about.get("name") or source.rpartition(".")[0].replace("-", " ").replace("_", " ").capitalize(),
+        name=name or str(about.get("name") or "") or _named(source),
         definition=definition,
         actor_id=actor.user_id,
         category=str(about.get("category") or "")[:40],
@@ -234,6 +248,12 @@ def bring_in(session: Session, text: str, *, workspace_id: str, name: str, actor
     made.is_enabled = not made.unchecked
     session.flush()
     return made
+
+
+def _named(source: str) -> str:
+    """Make a name of a file's."""
+    name = source.rpartition("/")[2].rpartition(".")[0] or source
+    return name.replace("-", " ").replace("_", " ").strip().capitalize()[:200] or "Imported workflow"
 
 
 def _end_runs(session: Session, workflow: Workflow, open_runs: OpenRuns, actor: Actor) -> list[str]:

@@ -253,7 +253,7 @@ def export(workflow_id: str) -> Response:
     workflow = _workflow(workflow_id)
     kind = FileKind.JSON if request.args.get("kind") == FileKind.JSON else FileKind.YAML
     version = workflows.current_version(db.session(), workflow)
-    response = make_response(exchange.text_of(exchange.data_of(workflow, version.definition), kind))
+    response = make_response(exchange.written(workflow, version.definition, kind))
     response.mimetype = "application/json" if kind is FileKind.JSON else "application/yaml"
     name = re.sub(r"[^a-z0-9]+", "-", workflow.name.lower()).strip("-")[:80] or "workflow"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind.value}"'

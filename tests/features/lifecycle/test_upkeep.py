@@ -1,0 +1,304 @@
+"""Switching off and on, copies, deletion with its undo, and files in and out."""
+
+import copy
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.core.db import db
+from app.core.errors import Conflict, Invalid, NotFound
+from app.definition import schema
+from app.definition.schema import Definition
+from app.engine.enums import RunStatus
+from app.engine.models import Run
+from app.features.accounts.models import AuditEntry
+from app.features.lifecycle import exchange, queries, rules, service
+from app.features.lifecycle.enums import FileKind, OpenRuns
+from app.features.runs import service as runs
+from app.features.runs.service import Actor
+from app.features.workflows import queries as workflows
+from app.features.workflows import service as drafts
+from app.features.workflows.models import DraftRevision, Version, Workflow
+from tests import factories
+from tests.cast import Cast
+from tests.factories import ADS
+from tests.page import Page
+
+FAR: dict[str, Any] = {
+    **ADS,
+    "steps": [
+        *ADS["steps"],
+        {"id": "far", "type": "notify", "name": "Tell the agency", "after": ["check:approved"],
+         "config": {"to": ["ann@agency.example", "alice@north.example"], "subject": "Ads",
+                    "body": "See https://ann:pw@agency.example/x?token=abc&page=2"}},
+    ],
+}  # fmt: skip
+
+
+def _actor(cast: Cast) -> Actor:
+    return Actor(cast.alice.user_id, cast.alice.name, cast.alice.email)
+
+
+def _status(session: Session, run: Run) -> str:
+    session.flush()
+    session.expire_all()
+    return session.get_one(Run, run.id).status
+
+
+@pytest.mark.parametrize(
+    ("choice", "status"),
+    [(OpenRuns.FINISH, "queued"), (OpenRuns.PAUSE, "pausing"), (OpenRuns.STOP, "stopping")],
+)
+def test_switching_off_lets_runs_finish_pauses_or_stops_them(
+    cast: Cast, session: Session, choice: OpenRuns, status: str
+) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    run = factories.queued_run(session, workflow)
+    other = factories.queued_run(session, factories.workflow(session, cast.alice.workspace_id, name="Other"))
+    ended = service.switch_off(session, workflow, open_runs=choice, actor=_actor(cast))
+    assert ended == ([] if choice is OpenRuns.FINISH else [run.id])
+    assert (_status(session, run), _status(session, other)) == (status, "queued")
+    workflow = session.get_one(Workflow, workflow.id)
+    with pytest.raises(Conflict, match="switched off"):
+        factories.queued_run(session, workflow)
+    service.switch_on(session, workflow, actor=_actor(cast))
+    service.switch_on(session, workflow, actor=_actor(cast))
+    assert factories.queued_run(session, workflow).status == RunStatus.QUEUED
+    actions = session.scalars(sa.select(AuditEntry.action).where(AuditEntry.subject_id == workflow.id))
+    assert sorted(actions) == ["workflow.disabled", "workflow.enabled", "workflow.published"]
+
+
+def test_a_run_that_ended_meanwhile_does_not_keep_it_on(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    run = factories.queued_run(session, workflow)
+    runs.stop(session, run, actor=_actor(cast))
+    assert service.switch_off(session, workflow, open_runs=OpenRuns.PAUSE, actor=_actor(cast)) == []
+    assert not workflow.is_enabled
+
+
+def test_what_is_switched_off_can_still_be_tested(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    service.switch_off(session, workflow, open_runs=OpenRuns.FINISH, actor=_actor(cast))
+    run = service.start_test(session, workflow, inputs={"offer": "A car"}, actor=_actor(cast))
+    assert (run.test, session.get_one(Version, run.version_id).number) == (True, 1)
+
+
+def test_a_copy_has_the_draft_and_nothing_published(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    made = service.copy(session, workflow, actor=_actor(cast))
+    assert (made.name, made.published_number) == (f"Copy of {workflow.name}", 0)
+    assert workflows.draft_of(session, made).definition == workflows.draft_of(session, workflow).definition
+    drafts.save_draft(
+        session, made, {**ADS, "limits": {}}, base_revision=made.draft_number, actor_id=None
+    )
+    assert workflows.draft_of(session, workflow).definition["limits"] == {"cost_usd": "5.00", "minutes": 60}
+
+
+def test_deleting_hides_it_and_bringing_back_undoes_that(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    run = factories.queued_run(session, workflow)
+    service.delete(session, workflow, open_runs=OpenRuns.STOP, actor=_actor(cast))
+    assert _status(session, run) == "stopping"
+    with pytest.raises(NotFound):
+        workflows.workflow(session, cast.alice.workspace_id, workflow.id)
+    assert [one.workflow.id for one in queries.deleted(session, cast.alice.workspace_id)] == [workflow.id]
+    assert queries.deleted(session, cast.charlie.workspace_id) == []
+    service.bring_back(session, workflow, actor=_actor(cast))
+    assert workflows.workflow(session, cast.alice.workspace_id, workflow.id).is_enabled
+    assert queries.deleted(session, cast.alice.workspace_id) == []
+
+
+def test_after_30_days_it_is_gone_for_good_but_its_runs_stay(cast: Cast, session: Session) -> None:
+    used, unused, fresh = (factories.workflow(session, cast.alice.workspace_id, name=name) for name in "abc")
+    run = factories.queued_run(session, used)
+    drafts.save_draft(session, used, {**ADS, "limits": {}}, base_revision=0, actor_id=None)
+    for one in (used, unused, fresh):
+        service.delete(session, one, open_runs=OpenRuns.FINISH, actor=_actor(cast))
+    used.deleted_at = unused.deleted_at = clock.now() - timedelta(days=31)
+    session.flush()
+    assert service.remove_old(session) == 2
+    assert service.remove_old(session) == 0
+    session.expire_all()
+    assert session.scalars(sa.select(Workflow.name).order_by(Workflow.name)).all() == ["a", "c"]
+    assert session.scalar(sa.select(sa.func.count()).select_from(DraftRevision)) == 0
+    assert workflows.load_definition(session, session.get_one(Run, run.id).version_id).steps
+    assert [one.workflow.name for one in queries.deleted(session, cast.alice.workspace_id)] == ["c"]
+    with pytest.raises(NotFound):
+        queries.deleted_workflow(session, cast.alice.workspace_id, used.id)
+
+
+# --- files ---
+
+
+@pytest.mark.parametrize("kind", list(FileKind))
+def test_a_file_brings_the_same_definition_without_secrets(cast: Cast, session: Session, kind: FileKind) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id, definition=FAR)
+    workflow.tags, workflow.description = ["spring"], "Ten ads"
+    text = exchange.written(workflow, workflows.current_version(session, workflow).definition, kind)
+    assert "ann:pw" not in text
+    assert "abc" not in text
+    made = service.bring_in(
+        session, text, workspace_id=cast.alice.workspace_id, name="", actor=_actor(cast), source="x.yaml"
+    )
+    expected = copy.deepcopy(FAR)
+    expected["steps"][-1]["config"]["body"] = "See https://agency.example/x?token=%28left+out%29&page=2"
+    assert workflows.current_version(session, made).definition == schema.dump(Definition.model_validate(expected))
+    assert (made.name, made.tags, made.description) == (workflow.name, ["spring"], "Ten ads")
+
+
+def test_secrets_are_left_out_by_their_names_and_values_worked_out_stay() -> None:
+    config = {
+        "headers": {"Authorization": "Bearer 123", "X-Api-Key": "{{ inputs.key }}", "Accept": "text/plain"},
+        "json": [{"client_secret": "abc", "name": "Ann"}],
+        "url": "https://api.example/v1?api_key=1&q=a b",
+    }
+    assert rules.without_secrets(config) == {
+        "headers": {"Authorization": "(left out)", "X-Api-Key": "{{ inputs.key }}", "Accept": "text/plain"},
+        "json": [{"client_secret": "(left out)", "name": "Ann"}],
+        "url": "https://api.example/v1?api_key=%28left+out%29&q=a b",
+    }
+
+
+def test_an_import_stays_off_until_everything_was_looked_at(cast: Cast, session: Session) -> None:
+    text = exchange.text_of({"name": "Far", "definition": FAR}, FileKind.YAML)
+    made = service.bring_in(
+        session, text, workspace_id=cast.alice.workspace_id, name="", actor=_actor(cast), source="x.yaml"
+    )
+    assert [(need.kind, need.what, need.steps) for need in queries.needs(session, made)] == [
+        ("person", "ann@agency.example", ("Tell the agency",)),
+        ("address", "agency.example", ("Tell the agency",)),
+    ]
+    assert not made.is_enabled
+    with pytest.raises(Conflict, match="2 things"):
+        service.switch_on(session, made, actor=_actor(cast))
+    service.check_off(session, made, ["person:ann@agency.example"], actor=_actor(cast))
+    assert [need.kind for need in queries.needs(session, made)] == ["address"]
+    # what the draft no longer has counts no more
+    drafts.save_draft(session, made, ADS, base_revision=made.draft_number, actor_id=None)
+    assert queries.needs(session, made) == []
+    service.switch_on(session, made, actor=_actor(cast))
+    assert made.is_enabled
+
+
+TWELVE = """
+schema: 2
+inputs: [{key: offer, type: txt}, {key: offer}]
+steps:
+  - {id: a, type: generate_copi, config: {}}
+  - {id: b, type: generate_copy, config: {prompt: "{{ inputs.ofer }}", count: 99, creativity: wild}}
+  - {id: c, type: notify, after: [zzz], config: {to: [], subject: ""}}
+  - {id: c, type: merge, after: [a], timeout_s: 0}
+  - {id: d, type: review, after: [d], config: {approvers: ["{{ steps.nothing.x }}"], policy: most}}
+limits: {minutes: -1}
+"""
+
+
+def test_twelve_faults_give_twelve_problems_and_nothing_is_kept(cast: Cast, session: Session) -> None:
+    with pytest.raises(Invalid) as caught:
+        service.bring_in(
+            session, TWELVE, workspace_id=cast.alice.workspace_id, name="", actor=_actor(cast), source="x.yaml"
+        )
+    paths = {problem.path for problem in caught.value.problems}
+    assert len(paths) >= 12
+    assert all(problem.message and problem.fix for problem in caught.value.problems)
+    assert workflows.workflows(session, cast.alice.workspace_id) == []
+
+
+# --- pages ---
+
+
+def _made(cast: Cast) -> str:
+    with cast.app.app_context():
+        workflow_id = factories.workflow(db.session(), cast.alice.workspace_id, name="Ads & more").id
+        db.session.commit()
+    return workflow_id
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_pages_of_the_end(cast: Cast) -> None:
+    workflow_id, browser = _made(cast), cast.browser(cast.alice)
+    with cast.app.app_context():
+        factories.queued_run(db.session(), db.session.get_one(Workflow, workflow_id))
+        db.session.commit()
+    for part in ("deactivation", "deletion"):
+        page = Page(browser.get(f"/workflows/{workflow_id}/{part}").text)
+        assert page.faults == []
+        assert "1 run is going." in page.text
+        assert "Let them finish" in page.text
+        assert browser.post(f"/workflows/{workflow_id}/{part}", data={"open_runs": "burn"}).status_code == 422
+
+    answer = browser.post(f"/workflows/{workflow_id}/deactivation", data={"open_runs": "pause"})
+    assert (answer.status_code, answer.location) == (303, f"/workflows/{workflow_id}")
+    assert "It is switched off" in Page(browser.get(answer.location).text).text
+    assert browser.post(f"/workflows/{workflow_id}/activation").status_code == 303
+    assert browser.delete(f"/workflows/{workflow_id}/activation").status_code == 303
+    copied = browser.post(f"/workflows/{workflow_id}/copy")
+    page = Page(browser.get(copied.location).text)
+    assert (page.faults, "Nothing is published yet" in page.text) == ([], True)
+
+    gone = browser.post(f"/workflows/{workflow_id}/deletion", data={"open_runs": "stop"})
+    assert gone.location == "/workflows/deleted"
+    page = Page(browser.get("/workflows/deleted").text)
+    assert (page.faults, "Ads & more" in page.text) == ([], True)
+    assert browser.get(f"/workflows/{workflow_id}").status_code == 404
+    assert browser.post(f"/workflows/{workflow_id}/restoration").status_code == 303
+    assert browser.get(f"/workflows/{workflow_id}").status_code == 200
+    assert browser.post(f"/workflows/{workflow_id}/restoration").status_code == 404
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_pages_of_files(cast: Cast) -> None:
+    workflow_id, browser = _made(cast), cast.browser(cast.alice)
+    yaml = browser.get(f"/workflows/{workflow_id}/export")
+    assert yaml.headers["Content-Disposition"] == 'attachment; filename="ads-more.yaml"'
+    json = browser.get(f"/workflows/{workflow_id}/export?kind=json")
+    assert json.json["definition"] == schema.dump(Definition.model_validate(ADS))
+
+    page = Page(browser.get("/workflows/import").text)
+    assert page.faults == []
+    for data in ({}, {"content": "steps: ["}, {"content": TWELVE}, {"file": (io.BytesIO(b"\xff\xfe\xff"), "a.yaml")}):
+        wrong = browser.post("/workflows/import", data=data, content_type="multipart/form-data")
+        assert (wrong.status_code, Page(wrong.text).faults) == (422, [])
+    assert "At line 1" in browser.post("/workflows/import", data={"content": "steps: ["}).text
+
+    far = exchange.text_of({"name": "Far", "definition": FAR}, FileKind.YAML)
+    came = browser.post(
+        "/workflows/import", data={"file": (io.BytesIO(far.encode()), "far.yaml")}, content_type="multipart/form-data"
+    )
+    assert came.location.endswith("/checklist")
+    page = Page(browser.get(came.location).text)
+    assert (page.faults, "ann@agency.example" in page.text, "2 things to look at" in page.text) == ([], True, True)
+    ticked = {"needs": ["person:ann@agency.example"]}
+    assert browser.post(came.location, data=ticked).location == came.location
+    assert "1 thing to look at" in Page(browser.get(came.location).text).text
+    done = browser.post(came.location, data={"needs": ["address:agency.example"]})
+    assert "is switched on" in Page(browser.get(done.location).text).text
+    plain = browser.post("/workflows/import", data={"content": yaml.text, "name": "Again"})
+    assert "“Again” is here, as version 1." in Page(browser.get(plain.location).text).text
+
+
+GETS = ("deactivation", "deletion", "checklist", "export", "test")
+POSTS = ("activation", "deactivation", "deletion", "copy", "checklist", "restoration", "test-runs",
+         "draft/steps/ads/sample")  # fmt: skip
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_may(cast: Cast) -> None:
+    workflow_id = _made(cast)
+    stranger, lesser = cast.browser(cast.charlie), cast.browser(cast.bob)
+    for part in GETS:
+        assert stranger.get(f"/workflows/{workflow_id}/{part}").status_code == 404
+        assert lesser.get(f"/workflows/{workflow_id}/{part}").status_code == (200 if part == "export" else 403)
+    for part in POSTS:
+        data = {"open_runs": "finish"}
+        assert stranger.post(f"/workflows/{workflow_id}/{part}", data=data).status_code == 404
+        assert lesser.post(f"/workflows/{workflow_id}/{part}", data=data).status_code == 403
+    for address in ("/workflows/deleted", "/workflows/import"):
+        assert lesser.get(address).status_code == 403
+    assert lesser.post("/workflows/import", data={"content": "x"}).status_code == 403
+    assert cast.browser(None).get(f"/workflows/{workflow_id}/test").status_code == 303
