@@ -1,8 +1,9 @@
 """``greenlight run``: looking at runs and steering them."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,11 @@ from app.cli import launching, output
 from app.cli.desk import open_desk
 from app.cli.options import alias, json_option, workspace_option
 from app.core import clock
+
+if TYPE_CHECKING:
+    from app.cli.desk import Desk
+    from app.engine.models import Run
+    from app.features.runs.log import Asked, Line
 
 
 @click.group("run")
@@ -102,31 +108,63 @@ def watch(run: str, workspace: str | None, as_json: bool) -> int:
 @click.option(
     "--level", type=click.Choice(["debug", "info", "warning", "error"]), help="Only lines of this level."
 )
-@click.option("--limit", type=click.IntRange(1, 5000), default=500, show_default=True)
+@click.option("--step", default="", help="Only lines of this step.")
+@click.option("--search", metavar="WORDS", default="", help="Only lines with these words.")
+@click.option("--limit", type=click.IntRange(1, 5000), default=500, show_default=True, help="The last lines.")
+@click.option("--follow", is_flag=True, help="Stay, and print new lines until the run ends or a person must act.")
 @workspace_option
 @json_option
-def logs(run: str, level: str | None, limit: int, workspace: str | None, as_json: bool) -> None:
-    """Print the log of a run, the oldest line first."""
-    from app.features.runs import queries
+def logs(
+    run: str, level: str | None, step: str, search: str, limit: int, follow: bool, workspace: str | None, as_json: bool
+) -> None:
+    """Print the log of a run, the oldest line first: what was noted, what each step did, requests and answers."""
+    from app.features.runs import log
 
+    if follow and as_json:
+        raise click.UsageError("--follow prints lines as they come; --json prints one answer. Leave one of them out.")
+    wanted = log.asked({"level": level or "", "step": step, "q": search})
     with open_desk(workspace, reading=True) as desk:
-        lines = queries.log_lines(desk.session, desk.run(run).id, limit=limit, level=level)
+        found = desk.run(run)
+        lines = [line for line in log.read(desk.session, found) if wanted.keeps(line, "", clock.now())][-limit:]
         if as_json:
-            output.show_list(
-                [
-                    {
-                        "at": clock.iso(line.at),
-                        "level": line.level,
-                        "event": line.event,
-                        "step": line.step_id,
-                        "message": line.message,
-                    }
-                    for line in lines
-                ]
-            )
+            output.show_list([_line_json(line) for line in lines])
             return
-        rows = [(clock.iso(line.at), line.level, line.step_id or "", line.message) for line in lines]
+        rows = [(clock.iso(line.at), line.level, line.step_id, line.message) for line in lines]
         output.show_table(("When", "Level", "Step", "What"), rows, empty="It has logged nothing yet.")
+        if follow:
+            _follow(desk, found, wanted, lines[-1].key if lines else "")
+
+
+def _line_json(line: "Line") -> dict[str, Any]:
+    return {
+        "at": clock.iso(line.at),
+        "level": line.level,
+        "event": line.event,
+        "step": line.step_id or None,
+        "item": line.item if line.item >= 0 else None,
+        "message": line.message,
+        "code": line.facts.get("code"),
+    }
+
+
+def _follow(desk: "Desk", run: "Run", wanted: "Asked", last: str) -> None:
+    """Print lines as they come; a read by key tells whether there are any."""
+    from app.features.runs import log, queries
+
+    seen = None
+    while True:
+        desk.session.rollback()
+        now = queries.seen(desk.session, run.workspace_id, run.id)
+        if now != seen:
+            seen = now
+            desk.session.refresh(run)
+            for line in log.read(desk.session, run):
+                if line.key > last and wanted.keeps(line, "", clock.now()):
+                    click.echo(f"{clock.iso(line.at)}  {line.level:<8} {line.step_id:<16} {line.message}")
+                    last = line.key
+        if launching.exit_code(desk.session, run) is not None:
+            return
+        time.sleep(launching.POLL_S)
 
 
 def _control(name: str, verb: str, sentence: str) -> Callable[..., None]:

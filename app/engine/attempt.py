@@ -1,5 +1,6 @@
 """One try of one step: evaluate its values, check its config, run it. Whatever it raises becomes part of the answer."""
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from app.engine.seat import Seat
 from app.engine.store import Fenced, HeldRun, HeldStep
 
 MAX_OUTPUT_BYTES = 256 * 1024
+MOST_TRACE = 8000  # characters, from the end: where it happened
 YES = "yes"  # a person said that the step shall be done although its condition could not be told
 WHEN_UNCLEAR = "when_unclear"
 SEED = "seed"  # what started a template's own sample run
@@ -140,12 +142,14 @@ def our_fault(claim: HeldStep, error: Exception) -> StepError:
         error=repr(error),
         exc_info=error,
     )
-    return StepError(
+    fault = StepError(
         Category.INTERNAL,
         "Something went wrong on our side.",
         code=code,
         fix=f"Quote {code} when you ask for help.",
     )
+    fault.trace = "".join(traceback.format_exception(error))[-MOST_TRACE:]
+    return fault
 
 
 def failed(error: StepError, went_in: Any) -> Tried:

@@ -63,6 +63,7 @@ class StepError(Exception):
         self.retry_after_s = retry_after_s
         self.definite = definite  # False: the far side may have acted (reply lost)
         self.spent: Answer | None = None  # what an unusable answer cost all the same; its value is None
+        self.trace = ""  # of a fault of ours: where it happened, for owners
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from app.core.ids import new_id
 from app.definition.parts import MAX_ITEMS
 from app.definition.schema import Definition, Step
 from app.definition.values import ValueProblem, evaluate
-from app.engine import catalog, store
+from app.engine import catalog, results, store
 from app.engine.attempt import MAX_OUTPUT_BYTES, Tried, failed, unmet, value_missing
 from app.engine.contract import Category, Effect, StepError
 from app.engine.enums import StepStatus
@@ -75,8 +75,8 @@ def _open(seat: Seat, held: HeldRun, step: Step, recorded: Recorded, todo: Plan)
         if _is_there(session, held, step.id):  # an earlier commit whose answer was lost
             return
         settled = todo.settled + (1 if tried.status.is_settled else 0)
-        if store.record_pure(session, held, row, steps_done=settled) is not None and tried.error is not None:
-            store.log(session, claim, "failed", tried.error.message, level="error")
+        if store.record_pure(session, held, row, steps_done=settled) is not None:
+            results.log_failure(session, claim, tried)
 
     insist(seat.engine, write)
 

@@ -61,8 +61,6 @@ def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | Non
         else:
             store.end_step(session, claim, **tried.row(), **tried.ended_at())
             write_rest(session, claim, tried)
-            if tried.error is not None:
-                store.log(session, claim, "failed", tried.error.message, level="error")
         store.wake_run(session, claim.run_id)
 
     insist(seat.engine, write)
@@ -82,10 +80,20 @@ def delay(step: Step, tried: Tried, now: datetime) -> dict[str, Any]:
     }
 
 
+def log_failure(session: Session, claim: HeldStep, tried: Tried) -> None:
+    """Add to the run's log why the step failed, if it did; of a fault of ours also where, for owners."""
+    error = tried.error
+    if error is not None:
+        detail = {"code": error.code, "category": error.category.value, "trace": error.trace}
+        kept = {key: value for key, value in detail.items() if value}
+        store.log(session, claim, "failed", error.message, level="error", detail=kept)
+
+
 def write_rest(session: Session, claim: HeldStep, tried: Tried) -> None:
-    """Write what belongs to the result: the step's staged writes, then its wait."""
+    """Write what belongs to the result: the step's staged writes, why it failed, its wait."""
     for write in tried.writes:
         write(session)
+    log_failure(session, claim, tried)
     if tried.wait is None:
         return
     wait = tried.wait

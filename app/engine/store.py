@@ -700,8 +700,16 @@ def cancel_steps(bind: Bind, run_id: str, reason: str) -> None:
     bind.execute(statement)
 
 
-def log(bind: Bind, held: HeldRun | HeldStep, event: str, message: str, *, level: str = "info") -> None:
-    """Add a line to the run's log."""
+def log(
+    bind: Bind,
+    held: HeldRun | HeldStep,
+    event: str,
+    message: str,
+    *,
+    level: str = "info",
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Add a line to the run's log; of *detail*, a fault's ``trace`` is shown to owners alone."""
     bind.execute(
         sa.insert(run_log),
         {
@@ -712,6 +720,7 @@ def log(bind: Bind, held: HeldRun | HeldStep, event: str, message: str, *, level
             "level": level,
             "event": event,
             "message": message[:2000],
+            "detail": dict(detail) if detail else None,
             "at": clock.now(),
         },
     )

@@ -69,6 +69,7 @@ SECTIONS = {
     "files.images": "files",
     "limits": "accounts",
     "notifications": "accounts",
+    "runs.problems.index": "accounts",
 }
 
 

@@ -40,6 +40,8 @@ from app.features.lifecycle import service as lifecycle
 from app.features.lifecycle.enums import FileKind, OpenRuns
 from app.features.limits import service as limits
 from app.features.notifications import service as notifications
+from app.features.runs import problems
+from app.features.runs.problems import About
 from app.features.runs.service import Actor
 from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow
@@ -153,6 +155,7 @@ def _bare(session: Session) -> Scene:
     scene.refs |= {"run": run.id, "workflow": flow.id, "document": document.id, "token": token, "blank": blank.id}
     scene.refs["mail"] = _mail(session, scene, "kept", subject="Hello")
     scene.refs["approval"] = _approval(session, empty_handed.id)
+    scene.refs |= {"asking": empty_handed.id, "step_run": step.id}
     scene.refs["wait"] = _wait(session, empty_handed.id)
     return scene
 
@@ -212,6 +215,7 @@ def _error(session: Session) -> Scene:
     scene = _scene(session, "error")
     flow = factories.workflow(session, scene.workspace_id)
     failed = factories.failed_run(session, flow, starter=scene.actor)
+    _report(session, scene, failed)
     paused = _left(session, scene, flow, RunStatus.PAUSED)
     stopped = _left(session, scene, flow, RunStatus.STOPPED)
     puzzled = _needs_attention(session, scene, flow)
@@ -348,6 +352,15 @@ BROKEN: dict[str, Any] = {
 }
 
 
+def _report(session: Session, scene: Scene, run: Run) -> None:
+    """Have two problems reported, one of them closed with an answer."""
+    said = "The picture service would not draw two pictures."
+    about = About("GL-7F3K9Q", "AI refused or unreadable", said, "pictures")
+    problems.report(session, run, message=f"The logo was not in my answer. {LONG_WORD}", about=about, actor=scene.actor)
+    closed = problems.report(session, run, message="And it took long.", about=About(), actor=scene.actor)
+    problems.close(session, closed, answer="It does that on Mondays.", actor=scene.actor)
+
+
 def _left(session: Session, scene: Scene, flow: Workflow, status: RunStatus) -> Run:
     """Leave a run paused or stopped with its texts written."""
     run = factories.running_run(session, flow, starter=scene.actor)
@@ -423,7 +436,8 @@ def _first_things(session: Session, run: Run) -> dict[str, str]:
     """Return the run's first document and picture."""
     document = session.scalars(sa.select(Document.id).where(Document.run_id == run.id).order_by(Document.position))
     image = session.scalars(sa.select(Image.id).where(Image.run_id == run.id).order_by(Image.position))
-    return {"document": str(document.first()), "image": str(image.first())}
+    step = session.scalars(sa.select(StepRun.id).where(StepRun.run_id == run.id).order_by(StepRun.created_at))
+    return {"document": str(document.first()), "image": str(image.first()), "step_run": str(step.first())}
 
 
 def _newest_mail(session: Session, scene: Scene) -> str:

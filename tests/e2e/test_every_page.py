@@ -228,9 +228,24 @@ PAGES: dict[str, Pages | str] = {
     ),
     "/runs/<run_id>/log": Pages(
         empty=_bare("/runs/{run}/log"), one="/runs/{run}/log", full=Visit("/runs/{run}/log", act=_open_all),
-        error=[Visit("/runs/{run}/log?level=error", act=_open_all), f"/runs/{NOWHERE}/log"],
+        error=[
+            Visit("/runs/{run}/log?level=error", act=_open_all), "/runs/{run}/log?q=submarines",
+            f"/runs/{NOWHERE}/log",
+        ],
+    ),
+    "/runs/<run_id>/problems/new": Pages(
+        empty=_bare("/runs/{run}/problems/new"), one="/runs/{run}/problems/new", full="/runs/{run}/problems/new",
+        error=["/runs/{run}/problems/new", f"/runs/{NOWHERE}/problems/new"],
+    ),
+    "/runs/<run_id>/steps/<step_run_id>": Pages(
+        empty=_bare("/runs/{asking}/steps/{step_run}"), one="/runs/{run}/steps/{step_run}",
+        full="/runs/{run}/steps/{step_run}", error=["/runs/{run}/steps/{step_run}", f"/runs/{{run}}/steps/{NOWHERE}"],
     ),
     "/settings": Pages("/settings", "/settings", "/settings", Visit("/settings", act=_empty_password)),
+    "/settings/problems": Pages(
+        "/settings/problems", "/settings/problems", "/settings/problems",
+        ["/settings/problems", "/settings/problems?show=closed"],
+    ),
     "/settings/outbox": Pages("/settings/outbox", "/settings/outbox", "/settings/outbox", "/settings/outbox"),
     "/settings/outbox/<row_id>": Pages(
         empty=_bare("/settings/outbox/{mail}"), one="/settings/outbox/{mail}", full="/settings/outbox/{mail}",
@@ -347,6 +362,7 @@ PAGES: dict[str, Pages | str] = {
     "/images/<image_id>/<any(original, small):variant>": "a picture",
     "/readyz": "JSON",
     "/runs.<any(csv, json):kind>": "a file",
+    "/runs/<run_id>/log/tail": "lines of the log",
     "/runs/<run_id>/live": "parts of the run's page",
     "/runs/panel": "a part of the home page",
     "/settings/outbox/<row_id>/html": "the mail itself, shown in a frame of its page",

@@ -1,8 +1,10 @@
 """What happens to a run while a step of it is being done, and results that cannot be kept."""
 
 import pytest
+import sqlalchemy as sa
 
 from app.engine import control, runner
+from app.engine.models import RunLog
 from tests.engine.rig import House
 from tests.engine.sink import Sink
 from tests.engine.steps import meanwhile
@@ -50,6 +52,12 @@ def test_a_result_that_cannot_be_kept_fails_its_step(house: House, write: str, b
         "The picture is gone." if write == "missing" else "Something went wrong on our side."
     )
     assert run.lease_owner is None
+    with house.session() as session:
+        line = session.execute(sa.select(RunLog).where(RunLog.run_id == run_id, RunLog.event == "failed")).scalar_one()
+    kept = line.detail or {}
+    assert (line.step_id, kept["code"]) == ("b", error["code"])
+    assert ("Traceback" in kept.get("trace", "")) == (write == "fault")
+    assert "trace" not in error
 
 
 def test_a_thread_for_pure_steps_leaves_outward_calls_to_others(house: House, sink: Sink) -> None:

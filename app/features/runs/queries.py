@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from app.core import clock
 from app.core.errors import NotFound
@@ -145,6 +145,33 @@ def step_runs(session: Session, run_id: str) -> Sequence[StepRun]:
 def calls(session: Session, run_id: str) -> Sequence[Call]:
     """Return the outward requests of a run, in the order they were made."""
     wanted = sa.select(Call).where(Call.run_id == run_id).order_by(Call.started_at, Call.id)
+    return session.execute(wanted).scalars().all()
+
+
+def step_facts(session: Session, run_id: str) -> Sequence[StepRun]:
+    """Return the step runs without what went in and came out, which may be large."""
+    light = (defer(StepRun.went_in, raiseload=True), defer(StepRun.output, raiseload=True))
+    return session.execute(sa.select(StepRun).where(StepRun.run_id == run_id).options(*light)).scalars().all()
+
+
+def call_facts(session: Session, run_id: str) -> Sequence[Call]:
+    """Return the outward requests of a run without their answers, which may be large."""
+    light = sa.select(Call).where(Call.run_id == run_id).options(defer(Call.answer, raiseload=True))
+    return session.execute(light).scalars().all()
+
+
+def step_run(session: Session, run: Run, step_run_id: str) -> StepRun:
+    """Return one step run of a run. Raises NotFound."""
+    wanted = sa.select(StepRun).where(StepRun.id == step_run_id, StepRun.run_id == run.id)
+    found = session.execute(wanted).scalar_one_or_none() if is_id(step_run_id) else None
+    if found is None:
+        raise NotFound("This step does not exist, or has not begun.", fix="Look at the run’s log.")
+    return found
+
+
+def calls_of(session: Session, step_run_id: str) -> Sequence[Call]:
+    """Return the outward requests of one step run, in the order they were made."""
+    wanted = sa.select(Call).where(Call.step_run_id == step_run_id).order_by(Call.started_at, Call.id)
     return session.execute(wanted).scalars().all()
 
 

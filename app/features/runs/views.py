@@ -1,6 +1,5 @@
 """Pages of runs: the list, one run with its live parts, its log; pausing, resuming and stopping."""
 
-import json
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -13,13 +12,23 @@ from app.engine.answers import Reply
 from app.engine.enums import RunStatus
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.runs import history, history_pages, listing, queries, service, story
+from app.features.runs import (
+    history,
+    history_pages,
+    listing,
+    log_pages,
+    problem_pages,
+    queries,
+    service,
+    story,
+)
 from app.features.runs.service import Actor
-from app.features.workflows import queries as workflows
 from app.web import htmx
 
 blueprint = Blueprint("runs", __name__)
 blueprint.register_blueprint(history_pages.blueprint)
+blueprint.register_blueprint(log_pages.blueprint)
+blueprint.register_blueprint(problem_pages.blueprint)
 
 PANEL = 6
 
@@ -28,12 +37,6 @@ PANEL = 6
 def clock_time(at: datetime | None) -> str:
     """Write the time of a day to the second, in the reader's zone: "09:31:06"."""
     return f"{at.astimezone(ZoneInfo(who().timezone)):%H:%M:%S}" if at else ""
-
-
-@blueprint.app_template_filter()
-def json_text(value: object) -> str:
-    """Write JSON for reading."""
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 @blueprint.get("/runs")
@@ -86,24 +89,6 @@ def live(run_id: str) -> Response:
     response = htmx.stop_polling(body) if not run.is_open else Response(body)
     response.set_etag(told.etag, weak=True)
     return response
-
-
-@blueprint.get("/runs/<run_id>/log")
-@requires(Permission.SEE)
-def log(run_id: str) -> Response:
-    """Show the run's log and the technical details of every step."""
-    me, level = who(), request.args.get("level", "")
-    run = queries.run(db.session(), me.workspace_id, run_id)
-    return htmx.page(
-        "runs/log.html",
-        run=run,
-        level=level if level in ("info", "warning", "error") else "",
-        lines=queries.log_lines(db.session(), run.id, level=level if level in ("info", "warning", "error") else None),
-        steps=queries.step_runs(db.session(), run.id),
-        calls=queries.calls(db.session(), run.id),
-        names={step.id: step.name for step in workflows.load_definition(db.session(), run.version_id).steps},
-        version=queries.version_facts(db.session(), run),
-    )
 
 
 @blueprint.post("/runs/<run_id>/pause")

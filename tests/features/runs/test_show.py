@@ -173,20 +173,6 @@ def test_show_reads_as_often_for_a_run_with_much_as_with_little(yard: Yard) -> N
     assert len(many) <= 16
 
 
-def test_log_shows_lines_calls_and_raw_details(yard: Yard) -> None:
-    run_id, = yard.make("finished")
-
-    answer = yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}/log")
-
-    page = Page(answer.text)
-    assert page.faults == []
-    assert "Text 6 was too long and was asked for again." in page.text
-    assert "Writing 10 texts answered sample 2452 $0.08" in page.text
-    assert '"decision": "approved"' in page.text
-    errors = yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}/log?level=error")
-    assert "Text 6 was too long" not in errors.text
-
-
 def test_progress_of_a_run_counts_the_parts_of_a_step(yard: Yard) -> None:
     run_id, = yard.make("running")
 

@@ -1,0 +1,205 @@
+"""A run's log: what was noted while it ran, and what its records say, as lines in the order of time."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.definition.schema import Definition
+from app.engine.enums import RunStatus, StepStatus
+from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
+from app.features.runs import queries
+from app.features.runs.words import listed
+from app.features.workflows import queries as workflows
+from app.web.filters import duration, money
+
+LEVELS = {"info": "Info", "warning": "Warning", "error": "Error"}
+LEAST = {"": "Everything", "warning": "Warnings and errors", "error": "Errors"}
+SPANS = {"": "Any time", "5": "Last 5 minutes", "60": "Last hour", "1440": "Last day"}
+PAGE = 200
+MOST_NOTED = 5000
+_SEVERITY = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+_KEY = re.compile(r"\d{10,11}\.\d{6}-[0-9a-z.-]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. *key* sorts as the lines do; *detail* is for whoever opens the line."""
+
+    at: datetime
+    id: str
+    level: str
+    event: str
+    message: str
+    step_id: str = ""
+    item: int = -1
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Where the line stands: later lines have greater keys."""
+        return f"{self.at.timestamp():017.6f}-{self.id}"
+
+    @property
+    def trace(self) -> str:
+        """Where a fault of ours happened; for owners alone."""
+        return str(self.detail.get("trace") or "")
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What else is known of it."""
+        return {key: str(value) for key, value in self.detail.items() if key != "trace" and value not in (None, "")}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which lines are wanted: from a level on, of a step, with these words, of the last *minutes*."""
+
+    level: str = ""
+    step: str = ""
+    q: str = ""
+    minutes: str = ""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """As it stands in the address."""
+        said = {"level": self.level, "step": self.step, "q": self.q, "minutes": self.minutes}
+        return {key: value for key, value in said.items() if value}
+
+    def keeps(self, line: Line, name: str, now: datetime) -> bool:
+        """Tell whether a line is wanted; *name* is its step's."""
+        if self.level and _SEVERITY.get(line.level, 1) < _SEVERITY[self.level]:
+            return False
+        if self.step and line.step_id != self.step:
+            return False
+        if self.minutes and line.at < now - timedelta(minutes=int(self.minutes)):
+            return False
+        said = f"{line.message} {name} {line.event} {' '.join(line.facts.values())}".casefold()
+        return all(word in said for word in self.q.casefold().split())
+
+
+def asked(args: Mapping[str, str]) -> Asked:
+    """Read which lines are wanted from the address; what is unknown there is left out."""
+    level, minutes = args.get("level", ""), args.get("minutes", "")
+    return Asked(
+        level=level if level in LEAST else "",
+        step=args.get("step", "")[:64],
+        q=" ".join(args.get("q", "").split())[:100],
+        minutes=minutes if minutes in SPANS else "",
+    )
+
+
+def key(args: Mapping[str, str], name: str) -> str:
+    """Return the place in the log that *name* says in the address; "" for none."""
+    said = args.get(name, "")
+    return said if _KEY.fullmatch(said) else ""
+
+
+def read(session: Session, run: Run) -> list[Line]:
+    """Return all lines of a run, the oldest first: five statements, and none of what steps took in or gave out."""
+    return lines(
+        run,
+        workflows.load_definition(session, run.version_id),
+        queries.log_lines(session, run.id, limit=MOST_NOTED),
+        queries.step_facts(session, run.id),
+        queries.waits(session, run.id),
+        queries.call_facts(session, run.id),
+    )
+
+
+def lines(
+    run: Run, definition: Definition, noted: Iterable[RunLog], steps: Sequence[StepRun], waits: Iterable[WaitRow],
+    calls: Iterable[Call],
+) -> list[Line]:  # fmt: skip
+    """Return all lines of a run, the oldest first."""
+    names = {step.id: step.name for step in definition.steps}
+    of_row = {row.id: row for row in steps}
+    found = [*_of_run(run), *(_noted(row) for row in noted)]
+    for row in steps:
+        found += _of_step(row, names.get(row.step_id, row.step_id))
+    for wait in waits:
+        found += _of_wait(wait, of_row.get(wait.step_run_id))
+    for call in calls:
+        found += _of_call(call, of_row.get(call.step_run_id))
+    return sorted(found, key=lambda line: line.key)
+
+
+def _noted(row: RunLog) -> Line:
+    return Line(row.at, row.id, row.level, row.event, row.message, row.step_id or "", detail=row.detail or {})
+
+
+def _of_run(run: Run) -> Iterator[Line]:
+    starter = str((run.facts.get("started_by") or {}).get("name") or "Greenlight")
+    yield Line(run.created_at, f"{run.id}.0", "info", "run.created", f"{starter} started the run.")
+    if run.started_at:
+        said = f"The first step began after {duration((run.started_at - run.created_at).total_seconds())}."
+        yield Line(run.started_at, f"{run.id}.1", "info", "run.begun", said)
+    if run.finished_at:
+        how = {RunStatus.COMPLETED: "is ready", RunStatus.FAILED: "failed"}.get(RunStatus(run.status), "was stopped")
+        level = "error" if run.status == RunStatus.FAILED else "info"
+        said = f"The run {how}. It cost {money(run.cost_microusd)}."
+        yield Line(run.finished_at, f"{run.id}.9", level, "run.ended", said)
+
+
+def _of_step(row: StepRun, name: str) -> Iterator[Line]:
+    of = f"“{name}”" + (f", item {row.item + 1}," if row.item >= 0 else "")
+    facts = {"step": row.step_id, "step run": row.id}
+    if row.started_at:
+        yield Line(row.started_at, f"{row.id}.1", "info", "step.begun", f"{of} began.", row.step_id, row.item, facts)
+    at = row.finished_at or (row.created_at if row.status in (StepStatus.SKIPPED, StepStatus.CANCELLED) else None)
+    if at is None:
+        return
+    took = f" after {duration((at - row.started_at).total_seconds())}" if row.started_at else ""
+    detail = dict(facts)
+    if row.attempts > 1:
+        detail["tries"] = str(row.attempts)
+    if row.cost_microusd:
+        detail["cost"] = money(row.cost_microusd)
+    match StepStatus(row.status):
+        case StepStatus.COMPLETED:
+            by = f" with “{row.outcome}”" if row.outcome not in (None, "done") else ""
+            said, level = f"{of} finished{by}{took}.", "info"
+        case StepStatus.SKIPPED:
+            said, level = f"{of} was skipped: {row.reason or 'not needed'}.", "info"
+        case StepStatus.CANCELLED:
+            said, level = f"{of} was cancelled{': ' + row.reason if row.reason else ''}.", "warning"
+        case StepStatus.FAILED:
+            said, level = f"{of} failed{took}.", "error"
+            detail |= {"code": (row.error or {}).get("code", "")}
+        case _:
+            return
+    yield Line(at, f"{row.id}.8", level, f"step.{row.status}", said, row.step_id, row.item, detail)
+
+
+def _of_wait(wait: WaitRow, row: StepRun | None) -> Iterator[Line]:
+    step_id = row.step_id if row else ""
+    people = listed(dict.fromkeys(str(email) for email in wait.detail.get("approvers") or ()))
+    asked_of = f"Asked {people}." if wait.kind == "approval" and people else "Waits."
+    detail = {"wait": wait.id, "until": wait.until or ""}
+    yield Line(wait.created_at, f"{wait.id}.2", "info", "wait.begun", asked_of, step_id, detail=detail)
+    if wait.decided_at:
+        output = wait.output if isinstance(wait.output, dict) else {}
+        by = f" by {output['by']}" if output.get("by") else ""
+        reason = f" “{output['reason']}”" if output.get("reason") else ""
+        said = f"Answered{by}: {wait.outcome or 'done'}.{reason}"
+        yield Line(wait.decided_at, f"{wait.id}.3", "info", "wait.decided", said, step_id, detail=detail)
+
+
+def _of_call(call: Call, row: StepRun | None) -> Iterator[Line]:
+    step_id, item = (row.step_id, row.item) if row else ("", -1)
+    detail = {"request": call.name, "key": call.key, "state": call.status, "model": call.model}
+    if call.tries > 1:
+        detail["tries"] = str(call.tries)
+    at = call.finished_at or call.started_at
+    took = f" in {duration((at - call.started_at).total_seconds())}" if call.finished_at else ""
+    what = call.about or call.name
+    if call.error:
+        said, level = f"{what}: {call.error.get('message') or 'refused'}", "warning"
+    elif call.finished_at:
+        said, level = f"{what}: answered{took}, {money(call.cost_microusd)}.", "info"
+    else:
+        said, level = f"{what}: asked, no answer yet.", "info"
+    yield Line(at, f"{call.id}.4", level, f"request.{call.status}", said, step_id, item, detail)

@@ -1,0 +1,93 @@
+"""A run's log, as it grows, and the technical details of its steps."""
+
+from flask import Blueprint, Response, make_response, render_template, request
+
+from app.core import clock
+from app.core.db import db
+from app.engine.models import Run
+from app.features.accounts.enums import Permission
+from app.features.accounts.guards import requires, who
+from app.features.runs import json_text, log, queries, story
+from app.features.runs.log import Asked, Line
+from app.features.workflows import queries as workflows
+from app.web import htmx
+
+blueprint = Blueprint("log", __name__)
+blueprint.add_app_template_filter(json_text.marked, "json_marked")
+
+
+@blueprint.get("/runs/<run_id>/log")
+@requires(Permission.SEE)
+def show(run_id: str) -> Response:
+    """Show the last lines of the run's log that are wanted, and, closed, the technical details of every step."""
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    wanted, before = log.asked(request.args), log.key(request.args, "before")
+    names = _names(run)
+    found = [line for line in _found(run, wanted, names) if not before or line.key < before]
+    return htmx.page(
+        "runs/log.html",
+        run=run,
+        wanted=wanted,
+        lines=found[-log.PAGE :],
+        earlier=found[-log.PAGE].key if len(found) > log.PAGE else "",
+        is_last=not before,
+        last=found[-1].key if found else "",
+        etag=story.etag(run.changed_at, run.status),
+        steps=queries.step_facts(db.session(), run.id),
+        names=names,
+        version=queries.version_facts(db.session(), run),
+        least=log.LEAST,
+        spans=log.SPANS,
+        words=log.LEVELS,
+    )
+
+
+@blueprint.get("/runs/<run_id>/log/tail")
+@requires(Permission.SEE)
+def tail(run_id: str) -> Response:
+    """Give the lines after ``?after=``; nothing new: 204 after one read by key. The last answer ends the poll."""
+    me = who()
+    seen = queries.seen(db.session(), me.workspace_id, run_id)
+    same = htmx.unchanged(story.etag(seen.changed_at, seen.status))
+    if same is not None:
+        return same
+    run = queries.run(db.session(), me.workspace_id, run_id)
+    wanted, after, names = log.asked(request.args), log.key(request.args, "after"), _names(run)
+    found = [line for line in _found(run, wanted, names) if line.key > after]
+    body = render_template(
+        "runs/log_tail.oob.html",
+        run=run,
+        wanted=wanted,
+        lines=found,
+        last=found[-1].key if found else after,
+        etag=story.etag(run.changed_at, run.status),
+        names=names,
+        words=log.LEVELS,
+    )
+    return make_response(body) if run.is_open else htmx.stop_polling(body)
+
+
+@blueprint.get("/runs/<run_id>/steps/<step_run_id>")
+@requires(Permission.SEE)
+def step(run_id: str, step_run_id: str) -> Response:
+    """Show what went into one step and came out as it is kept, with its requests."""
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    row = queries.step_run(db.session(), run, step_run_id)
+    name = _names(run).get(row.step_id, row.step_id)
+    return htmx.page(
+        "runs/step.html",
+        fragment="runs/_details.html",
+        run=run,
+        row=row,
+        name=f"{name}, item {row.item + 1}" if row.item >= 0 else name,
+        calls=queries.calls_of(db.session(), row.id),
+    )
+
+
+def _found(run: Run, wanted: Asked, names: dict[str, str]) -> list[Line]:
+    now = clock.now()
+    return [line for line in log.read(db.session(), run) if wanted.keeps(line, names.get(line.step_id, ""), now)]
+
+
+def _names(run: Run) -> dict[str, str]:
+    return {step.id: step.name for step in workflows.load_definition(db.session(), run.version_id).steps}

@@ -1,0 +1,166 @@
+"""The log of a run: lines from what was noted and recorded, filters, the tail, technical details, a fault's trace."""
+
+import html
+import re
+from datetime import timedelta
+from typing import Any
+
+from app.core import clock
+from app.core.db import db
+from app.core.ids import new_id
+from app.engine.enums import StepStatus
+from app.engine.models import Run, RunLog, StepRun
+from app.features.runs import json_text, log, queries
+from tests import factories
+from tests.cast import add_editor
+from tests.features.runs.conftest import Yard, statements
+from tests.page import Page
+
+TRACE = 'Traceback (most recent call last):\n  File "steps/tell.py", line 7, in run\nKeyError: \'price\''
+
+
+def _lines(yard: Yard, run_id: str, **wanted: str) -> list[log.Line]:
+    with yard.app.app_context():
+        run = queries.run(db.session(), yard.cast.alice.workspace_id, run_id)
+        asked = log.asked(wanted)
+        return [line for line in log.read(db.session(), run) if asked.keeps(line, "", clock.now())]
+
+
+def _note(yard: Yard, run_id: str, message: str, **columns: Any) -> None:
+    with yard.app.app_context():
+        run = db.session.get_one(Run, run_id)
+        values = {"level": "error", "event": "failed", "at": clock.now(), **columns}
+        db.session.add(RunLog(workspace_id=run.workspace_id, run_id=run_id, message=message, **values))
+        run.changed_at = clock.now()
+        db.session.commit()
+
+
+def test_lines_tell_the_run_in_the_order_of_time(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+
+    said = [line.message.replace("\u00a0", " ") for line in _lines(yard, run_id)]
+
+    assert said[0] == "Alice Ames started the run."
+    assert "“Write the ads” began." in said
+    assert "“Write the ads” finished after 14 s." in said
+    assert any(line.startswith("Writing 10 texts: answered") for line in said)
+    assert any(line.startswith("“Say why not” was skipped: “The sales manager decides” ended") for line in said)
+    assert "“The sales manager decides” finished with “approved” after 40 s." in said
+    assert "The run is ready. It cost $0.46." in said
+    keys = [line.key for line in _lines(yard, run_id)]
+    assert keys == sorted(keys)
+    assert len(set(keys)) == len(keys)
+
+
+def test_lines_are_kept_by_level_step_words_and_time(yard: Yard) -> None:
+    run_id, = yard.make("failed")
+    _note(yard, run_id, "Long ago", level="warning", at=clock.now() - timedelta(hours=2), step_id="ads")
+
+    assert {line.level for line in _lines(yard, run_id, level="error")} == {"error"}
+    assert {line.level for line in _lines(yard, run_id, level="warning")} == {"error", "warning"}
+    assert {line.step_id for line in _lines(yard, run_id, step="ads")} == {"ads"}
+    assert [line.message for line in _lines(yard, run_id, q="long AGO")] == ["Long ago"]
+    assert "Long ago" not in [line.message for line in _lines(yard, run_id, minutes="60")]
+    assert log.asked({"level": "odd", "minutes": "9", "q": "x" * 200}).query == {"q": "x" * 100}
+
+
+def test_items_have_lines_of_their_own(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    with yard.app.app_context():
+        told = factories.story(db.session(), db.session.get_one(Run, run_id))
+        told.step("attach", StepStatus.FAILED, item=2, error={"message": "no", "code": "GL-ABC234"})
+        db.session.commit()
+
+    line, = [line for line in _lines(yard, run_id) if line.event == "step.failed"]
+    assert line.message.replace("\u00a0", " ") == "“Give each ad a picture”, item 3, failed after 2 s."
+    assert line.item == 2
+    assert line.facts["code"] == "GL-ABC234"
+
+
+def test_page_pages_back_and_filters(yard: Yard, monkeypatch: Any) -> None:
+    monkeypatch.setattr(log, "PAGE", 5)
+    run_id, = yard.make("finished")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    page = Page(alice.get(f"/runs/{run_id}/log").text)
+    shown = [a["id"] for a in page.attributes("details") if a.get("class", "").startswith("logline")]
+    earlier, = (a["href"] for a in page.attributes("a") if "before=" in a.get("href", ""))
+    before = Page(alice.get(earlier).text)
+
+    assert page.faults == before.faults == []
+    assert len(shown) == 5
+    assert not set(shown) & {a.get("id") for a in before.attributes("details")}
+    assert "No lines fit" in alice.get(f"/runs/{run_id}/log?q=zebra").text
+    assert alice.get(f"/runs/{run_id}/log?before=nonsense&level=odd").status_code == 200
+
+
+def test_tail_brings_new_lines_only_and_costs_one_read_while_there_are_none(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    alice = yard.cast.browser(yard.cast.alice)
+    page = Page(alice.get(f"/runs/{run_id}/log?level=error").text)
+    address, = (a["hx-get"] for a in page.attributes("div") if a.get("id") == "log-tail")
+
+    with statements(yard.app) as seen:
+        assert alice.get(address).status_code == 204
+    assert len([each for each in seen if "sign_in" not in each]) == 1
+    _note(yard, run_id, "Something new")
+    answer = alice.get(address)
+    tail = Page(answer.text)
+
+    assert answer.status_code == 200
+    assert tail.faults == []
+    assert len([a for a in tail.attributes("details") if a.get("id", "").startswith("line-")]) == 1
+    assert "Something new" in tail.text
+    again, = (a["hx-get"] for a in tail.attributes("div") if a.get("id") == "log-tail")
+    assert alice.get(again).status_code == 204
+
+    yard.change(run_id, lambda run: [setattr(run, "status", "completed"), setattr(run, "finished_at", clock.now()),
+                                     setattr(run, "changed_at", clock.now())])  # fmt: skip
+    ended = alice.get(again)
+    assert ended.status_code == 286
+    assert "hx-get" not in ended.text.partition('id="log-tail"')[2]
+
+
+def test_a_trace_is_for_owners_alone(yard: Yard) -> None:
+    run_id, = yard.make("failed")
+    _note(yard, run_id, "Something went wrong on our side.", detail={"code": "GL-7F3K9Q", "trace": TRACE})
+    dana = add_editor(yard.cast)
+
+    owner = yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}/log").text
+    for person in (dana, yard.cast.bob):
+        lesser = yard.cast.browser(person).get(f"/runs/{run_id}/log").text
+        assert "GL-7F3K9Q" in lesser
+        assert "Traceback" not in lesser
+        assert "steps/tell.py" not in lesser
+    assert "steps/tell.py" in owner
+
+
+def test_details_of_a_step_are_a_page_and_its_fragment(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+    with yard.app.app_context():
+        row = db.session.query(StepRun).filter_by(run_id=run_id, step_id="ads").one()
+        address = f"/runs/{run_id}/steps/{row.id}"
+    alice = yard.cast.browser(yard.cast.alice)
+
+    page = alice.get(address).text
+    fragment = alice.get(address, headers={"HX-Request": "true"}).text
+
+    assert Page(page).faults == Page(fragment).faults == []
+    assert fragment.strip() in page
+    assert '<span class="j-name">&#34;max_chars&#34;</span>: <span class="j-number">125</span>' in fragment
+    assert "Writing 10 texts" in fragment
+    assert alice.get(f"/runs/{run_id}/steps/{new_id()}").status_code == 404
+    assert yard.cast.browser(yard.cast.charlie).get(address).status_code == 404
+    assert yard.cast.browser(yard.cast.charlie).get(f"/runs/{run_id}/log/tail").status_code == 404
+
+
+def test_json_is_marked_and_never_markup() -> None:
+    value = {"a<b>": ["</pre><script>", -1.5e3, True, None], "q": 'say "hi": \\'}
+
+    marked = json_text.marked(value)
+
+    assert "<script>" not in marked
+    assert '<span class="j-word">true</span>' in marked
+    assert '<span class="j-number">-1500.0</span>' in marked
+    assert html.unescape(re.sub(r"</?span[^>]*>", "", str(marked))) == json_text.plain(value)
+    assert "<span" not in json_text.marked("x" * 70_000)
