@@ -122,6 +122,14 @@ def _words(what: str) -> Callable[[str, str, str], Iterator[str]]:
     return say
 
 
+def _columns(label: str, was: list[str], now: list[str]) -> Iterator[str]:
+    yield f"The table for {label} must now have the columns {listed(now)}." if now else f"{label} takes any table."
+
+
+def _fixed(label: str, was: bool, now: bool) -> Iterator[str]:
+    yield f"{label} is no longer asked: its answer is always the same." if now else f"{label} is asked every time."
+
+
 _SAY: dict[str, Callable[[str, Any, Any], Iterator[str]]] = {
     "type": _type,
     "required": _required,
@@ -133,6 +141,8 @@ _SAY: dict[str, Callable[[str, Any, Any], Iterator[str]]] = {
     "min": _bound("least"),
     "max": _bound("most"),
     "choices": _choices,
+    "columns": _columns,
+    "fixed": _fixed,
 }
 
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from app.definition.parts import MAX_DEPTH, MAX_ITEMS, MAX_JSON_BYTES, Definition, Input, InputType
 from app.definition.problems import InputsInvalid, Problem, listed, pointer, shorten, suggest
+from app.definition import tables
 from app.definition.shape import check_shape, text_fault
 from app.definition.value_filters import moment_or_none, number_or_none
 
@@ -111,6 +112,15 @@ def _check_question(question: Input) -> list[Problem]:
                 "/choices", "duplicate", f"“{question.label}” has a choice twice.", "Remove one of the two."
             )
         )
+    if question.columns and question.type is not InputType.CSV:
+        message = f"“{question.label}” takes no columns."
+        problems.append(Problem("/columns", "bad_value", message, "Use the type csv, or remove them."))
+    if len({name.casefold() for name in question.columns}) < len(question.columns):
+        message = f"“{question.label}” has a column twice."
+        problems.append(Problem("/columns", "duplicate", message, "Remove one of the two."))
+    if question.fixed and question.default is None:
+        message = f"“{question.label}” is fixed but has no answer."
+        problems.append(Problem("/default", "required", message, "Give the answer that is always used."))
     for name, bound in (("min", question.min), ("max", question.max)):
         if bound is not None and _bound(question, bound) is None:
             fix = "Write it like 2026-11-30." if question.type in _DATES else "Write a number."
@@ -148,6 +158,8 @@ class _Refused(Exception):
 
 def _answer(question: Input, raw: object) -> Any:
     value = _clean(question, raw)
+    if question.fixed and value is not None and value != _clean(question, question.default):
+        raise _Refused("fixed", f"“{question.label}” is fixed here.", "Leave it out.")
     if value is None and question.default is not None:
         value = _clean(question, question.default)
     if value is None and question.required:
@@ -385,7 +397,24 @@ def _csv(question: Input, raw: object) -> str:
         )
     if len(raw.encode("utf-8")) > MAX_CSV_BYTES or (question.max_length and len(raw) > question.max_length):
         raise _Refused("too_large", f"“{question.label}” is larger than 1 MB allows.", "Split the file.")
-    return raw if raw.strip() else ""
+    if not raw.strip():
+        return ""
+    if question.columns:
+        _check_columns(question, raw)
+    return raw
+
+
+def _check_columns(question: Input, raw: str) -> None:
+    try:
+        table = tables.read(raw)
+    except tables.TableInvalid as invalid:
+        raise _Refused("bad_value", f"“{question.label}” is no table. {invalid}", "Choose another file.") from invalid
+    missing = [name for name in question.columns if name not in table.headings]
+    if missing:
+        message = f"“{question.label}” has no column {listed(missing)}."
+        raise _Refused("columns", message, f"Its columns are {listed(table.headings)}: say which is which.")
+    if not table.rows:
+        raise _Refused("bad_value", f"“{question.label}” has headings and no rows.", "Choose another file.")
 
 
 def _json(question: Input, raw: object) -> Any:

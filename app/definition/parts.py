@@ -53,7 +53,8 @@ class Input(_Part):
     """Ask one question at the start.
 
     *min* and *max* bound numbers, money, percents and dates by value, texts by characters, lists by count.
-    *max_length* is in characters. *default* is an answer as a person would give it.
+    *max_length* is in characters. *default* is an answer as a person would give it. *columns* names what a table (csv)
+    must have. A *fixed* question is never asked: its default is always the answer.
     """
 
     key: Name
@@ -68,6 +69,8 @@ class Input(_Part):
     min: int | float | Line | None = None
     max: int | float | Line | None = None
     choices: Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Field(max_length=200)] = []
+    columns: Annotated[list[Annotated[str, Field(min_length=1, max_length=80)]], Field(max_length=40)] = []
+    fixed: bool = Field(default=False, strict=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from math import isfinite
 from typing import Any
 
+from app.definition import tables
 from app.definition.problems import shorten
 
 MAX_TEXT = 256 * 1024
@@ -210,6 +211,17 @@ def _end(place: int) -> Callable[[object], Any]:
     return pick
 
 
+def _rows(value: object) -> list[dict[str, str]]:
+    if value is None or value == "":
+        return []
+    if not isinstance(value, str):
+        raise UnusableValue(f"“{_shown(value)}” is not a table")
+    try:
+        return tables.read(value).records()
+    except tables.TableInvalid as invalid:
+        raise UnusableValue(f"This is not a table. {invalid}") from invalid
+
+
 def _replace(value: object, old: str, new: str) -> str:
     text = as_text(value)
     if not old:
@@ -293,6 +305,7 @@ FILTERS: dict[str, Filter] = {
     "round": Filter(_round, 0, 1, "{{ inputs.price | round(2) }}", (int,)),
     "length": Filter(_length, 0, 0, "{{ steps.ads.texts | length }}"),
     "join": Filter(_join, 0, 1, '{{ steps.ads.texts | join(", ") }}', (str,)),
+    "rows": Filter(_rows, 0, 0, "{{ inputs.owners | rows }}"),
     "first": Filter(_end(0), 0, 0, "{{ steps.ads.texts | first }}"),
     "last": Filter(_end(-1), 0, 0, "{{ steps.ads.texts | last }}"),
     "replace": Filter(_replace, 2, 2, '{{ inputs.name | replace("a", "b") }}', (str, str)),
