@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from app.definition import tables
 from app.definition.parts import MAX_DEPTH, MAX_ITEMS, MAX_JSON_BYTES, Definition, Input, InputType
 from app.definition.problems import InputsInvalid, Problem, listed, pointer, shorten, suggest
-from app.definition import tables
 from app.definition.shape import check_shape, text_fault
 from app.definition.value_filters import moment_or_none, number_or_none
 

@@ -36,7 +36,7 @@ def read(text: str) -> Table:
         raise TableInvalid(f"It has more than {MAX_COLUMNS} columns.")
     if len({name.casefold() for name in headings if name}) < len([name for name in headings if name]):
         raise TableInvalid("Two columns have the same name.")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for cells in lines:
         if len(rows) == MAX_ROWS:
             raise TableInvalid(f"It has more than {MAX_ROWS:,} rows.")

@@ -27,7 +27,8 @@ def test_quotes_lines_in_cells_and_rows_of_other_lengths_are_taken() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "It is empty"), (" \n\n", "It is empty"), ("a,A\n1,2", "Two columns"), (",".join(map(str, range(201))), "200"),
+        ("", "It is empty"), (" \n\n", "It is empty"), ("a,A\n1,2", "Two columns"),
+        (",".join(map(str, range(201))), "200"),
         ("a\n" + "1\n" * 20_001, "20,000 rows"), ("a\n" + "x" * 140_000, "cannot be read"),
     ],
 )  # fmt: skip

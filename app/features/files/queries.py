@@ -1,6 +1,6 @@
 """Reads of documents and pictures, always within one workspace: a stranger's id looks like one that never existed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -126,6 +126,13 @@ def images(
         place = sa.tuple_(Image.created_at, Image.id)
         statement = statement.where(place < sa.tuple_(sa.literal(last.created_at), sa.literal(last.id)))
     return list(session.scalars(statement.order_by(Image.created_at.desc(), Image.id.desc()).limit(limit)))
+
+
+def known(session: Session, workspace_id: str, ids: Collection[str]) -> set[str]:
+    """Return which of these ids are documents or pictures of the workspace. One statement."""
+    documents = sa.select(Document.id).where(Document.workspace_id == workspace_id, Document.id.in_(ids))
+    pictures = sa.select(Image.id).where(Image.workspace_id == workspace_id, Image.id.in_(ids))
+    return set(session.scalars(sa.union_all(documents, pictures)))
 
 
 def image(session: Session, workspace_id: str, image_id: str) -> Image:

@@ -32,6 +32,8 @@ __all__ = [
     "edit_document",
     "prepare_image",
     "read_documents",
+    "read_picture",
+    "read_table",
     "read_upload",
     "set_primary",
     "set_status",
@@ -170,7 +172,20 @@ def read_upload(filename: str, stream: BinaryIO) -> str:
     return uploads.read(filename, stream)
 
 
+def read_table(filename: str, stream: BinaryIO) -> str:
+    """Return the text of a .csv or .tsv file of at most 1 MB. Raises Invalid."""
+    return uploads.read_table(filename, stream)
+
+
 # --- pictures ---
+
+
+def read_picture(filename: str, stream: BinaryIO) -> PreparedImage:
+    """Look at a picture that somebody hands in and scale it down; takes no session. Raises Invalid naming the file."""
+    try:
+        return images.prepare(stream.read(images.MAX_BYTES + 1))
+    except Invalid as invalid:
+        raise Invalid(f"“{filename[:80]}”: {invalid.message}", fix=invalid.fix, code=invalid.code) from invalid
 
 
 def prepare_image(picture: AnyPicture) -> PreparedImage:

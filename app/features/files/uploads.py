@@ -29,6 +29,14 @@ def read(filename: str, stream: BinaryIO) -> str:
     return text
 
 
+def read_table(filename: str, stream: BinaryIO) -> str:
+    """Return the text of a .csv or .tsv file. Raises Invalid when it is larger than 1 MB or no text."""
+    content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise Invalid(f"“{filename[:80]}” is larger than 1 MB.", code="too_large", fix="Split the file.")
+    return _plain(filename, content).replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _plain(filename: str, content: bytes) -> str:
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:

@@ -1,34 +1,65 @@
-"""One person filling the launch form of one template: its pages, the answers so far, and what is wrong with them."""
+"""One person filling a launch form, of a template or of a workflow: its pages, the answers so far, what is wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from flask import url_for
 
 from app.core.errors import FieldError
 from app.definition.inputs import clean_inputs
 from app.definition.problems import InputsInvalid
-from app.definition.schema import Definition, Input
-from app.features.gallery import forms, rules
-from app.features.gallery.models import LaunchDraft, Template
+from app.definition.schema import Definition, Input, InputType
+from app.features.gallery import columns, forms, rules
+from app.features.gallery.models import LaunchDraft
+from app.features.gallery.queries import Place
 from app.web.forms import Form
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is launched: its name, what it does, and where its pages are."""
+
+    place: Place
+    name: str
+    definition: Definition
+
+    @property
+    def is_template(self) -> bool:
+        """Whether it is a template; else it is a workflow."""
+        return bool(self.place.slug)
+
+    @property
+    def url(self) -> str:
+        """The address of its own page."""
+        if self.place.slug:
+            return url_for("gallery.show", slug=self.place.slug)
+        return url_for("workflows.show", workflow_id=self.place.workflow_id)
+
+    def launch_url(self, action: str = "launch", **values: Any) -> str:
+        """Return the address of a page or an action of its launch form."""
+        if self.place.slug:
+            return url_for(f"gallery.{action}", slug=self.place.slug, **values)
+        return url_for(f"gallery.{action}_workflow", workflow_id=self.place.workflow_id, **values)
 
 
 @dataclass(frozen=True)
 class Asking:
     """The state of a launch form between two requests. Pages count from 1; the last one is *check your answers*."""
 
-    template: Template
+    subject: Subject
     zone: ZoneInfo
     draft: LaunchDraft | None
     choices: forms.Choices = field(default_factory=dict)
 
     @property
     def definition(self) -> Definition:
-        """The template's definition."""
-        return Definition.model_validate(self.template.definition)
+        """What will be run."""
+        return self.subject.definition
 
-    @property
+    @cached_property
     def pages(self) -> list[tuple[str, tuple[Input, ...]]]:
         """The pages with questions: title and questions."""
         return rules.pages(self.definition)
@@ -36,9 +67,9 @@ class Asking:
     @property
     def kept(self) -> Mapping[str, Any]:
         """The answers so far, as they were typed, without those that this version no longer asks."""
-        known = {question.key for question in self.definition.inputs}
+        asked = {question.key for question in rules.asked(self.definition)}
         answers = self.draft.answers if self.draft else {}
-        return {key: value for key, value in answers.items() if key in known}
+        return {key: value for key, value in answers.items() if key in asked}
 
     def number(self, written: str | None) -> int:
         """Return the page that an address names; the first for anything else."""
@@ -65,6 +96,15 @@ class Asking:
         """Return the answers in a form that was sent."""
         return forms.answers(form, self.questions(number), self.zone)
 
+    def looks(self, number: int) -> dict[str, columns.Look]:
+        """Return what the page's questions see of the tables that were handed in, by key."""
+        found = {
+            question.key: columns.look(question, str(self.kept[question.key]))
+            for question in self.questions(number)
+            if question.type is InputType.CSV and self.kept.get(question.key)
+        }
+        return {key: look for key, look in found.items() if look is not None}
+
     def inputs(self) -> dict[str, Any]:
         """Return all answers, cleaned; empty when one of them is wrong."""
         try:
@@ -88,3 +128,7 @@ class Asking:
             if any(question.key == key for question in questions):
                 return number
         return 1
+
+    def first_page(self, problems: Sequence[FieldError]) -> int:
+        """Return the page of the first problem."""
+        return self.page_of(problems[0]) if problems else 1

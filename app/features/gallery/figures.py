@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -69,11 +70,20 @@ def facts(session: Session, workspace_id: str, slugs: Sequence[str]) -> dict[str
 
 def read(session: Session, workspace_id: str) -> Mapping[str, Figures]:
     """Return the figures of every template that was ever used here, by slug. Two statements."""
-    working = _working(session, workspace_id)
+    key, used = Workflow.template_slug, Workflow.template_slug.is_not(None)
+    working = _working(session, workspace_id, key, used)
     return {
         slug: Figures(count.used, count.ended, count.completed, *_medians(working[slug]))
-        for slug, count in _counted(session, workspace_id).items()
+        for slug, count in _counted(session, workspace_id, key, used).items()
     }
+
+
+def of_workflow(session: Session, workspace_id: str, workflow_id: str) -> Figures:
+    """Return the figures of one workflow's own runs. Two statements."""
+    its = Workflow.id == workflow_id
+    count = _counted(session, workspace_id, Workflow.id, its).get(workflow_id, _Count())
+    working = _working(session, workspace_id, Workflow.id, its)[workflow_id]
+    return Figures(count.used, count.ended, count.completed, *_medians(working))
 
 
 def facts_of(template: Template, known: Figures) -> CardFacts:
@@ -122,22 +132,22 @@ def _medians(runs: Sequence[_Work]) -> tuple[float | None, float | None, int | N
     )
 
 
-def _real(workspace_id: str) -> sa.ColumnElement[bool]:
+Key = sa.orm.InstrumentedAttribute[Any]
+
+
+def _real(workspace_id: str, those: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Keep to runs that somebody wanted: neither tests nor the seeded samples."""
-    return sa.and_(
-        Run.workspace_id == workspace_id,
-        Run.test.is_(False),
-        Run.trigger_kind != rules.SEED,
-        Workflow.template_slug.is_not(None),
-    )
+    return sa.and_(Run.workspace_id == workspace_id, Run.test.is_(False), Run.trigger_kind != rules.SEED, those)
 
 
-def _counted(session: Session, workspace_id: str) -> dict[str, _Count]:
+def _counted(
+    session: Session, workspace_id: str, key: Key, those: sa.ColumnElement[bool]
+) -> dict[str, _Count]:
     rows = session.execute(
-        sa.select(Workflow.template_slug, Run.status, sa.func.count())
+        sa.select(key, Run.status, sa.func.count())
         .join(Workflow, Workflow.id == Run.workflow_id)
-        .where(_real(workspace_id))
-        .group_by(Workflow.template_slug, Run.status)
+        .where(_real(workspace_id, those))
+        .group_by(key, Run.status)
     )
     found: dict[str, _Count] = defaultdict(_Count)
     for slug, status, count in rows:
@@ -148,17 +158,19 @@ def _counted(session: Session, workspace_id: str) -> dict[str, _Count]:
     return found
 
 
-def _working(session: Session, workspace_id: str) -> dict[str, list[_Work]]:
-    """Return the work of the last completed runs, by template."""
+def _working(
+    session: Session, workspace_id: str, key: Key, those: sa.ColumnElement[bool]
+) -> dict[str, list[_Work]]:
+    """Return the work of the last completed runs, by *key*."""
     waited = (
         sa.select(WaitRow.run_id, WaitRow.created_at, WaitRow.decided_at)
         .where(WaitRow.workspace_id == workspace_id, WaitRow.decided_at.is_not(None))
         .subquery()
     )
     recent = (
-        sa.select(Run.id, Workflow.template_slug, Run.started_at, Run.finished_at, Run.cost_microusd)
+        sa.select(Run.id, key, Run.started_at, Run.finished_at, Run.cost_microusd)
         .join(Workflow, Workflow.id == Run.workflow_id)
-        .where(_real(workspace_id), Run.status == RunStatus.COMPLETED, Run.started_at.is_not(None))
+        .where(_real(workspace_id, those), Run.status == RunStatus.COMPLETED, Run.started_at.is_not(None))
         .order_by(Run.created_at.desc())
         .limit(RECENT)
         .subquery()

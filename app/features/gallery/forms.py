@@ -1,5 +1,7 @@
 """The launch form: one field for every type of question, made from a definition; answers in and out of it."""
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +26,7 @@ from wtforms.widgets import CheckboxInput, DateInput, DateTimeLocalInput, ListWi
 from app.core.errors import FieldError
 from app.definition.schema import Input, InputType
 from app.features.gallery import rules
+from app.features.gallery.uploads import TAKES
 from app.web.forms import Form
 
 Choices = Mapping[str, Sequence[tuple[str, str]]]
@@ -35,18 +38,14 @@ _LOCAL = "%Y-%m-%dT%H:%M"
 def build(questions: Iterable[Input], choices: Choices | None = None) -> type[Form]:
     """Return a form class that asks *questions*; *choices* lists documents and images to choose from, by type.
 
-    Every field's name is ``q_`` and the question's key, so that no key can stand in the form's own way; a text that
+    Every field's name is ``q_`` and the question's key, so that no key can stand in the form's own way; a question that
     takes a file has a second field, ``f_`` and the key. Bounds are not the form's: the definition checks answers.
     """
     fields: dict[str, Field] = {}
     for question in questions:
         fields[name_of(question.key)] = _field(question, choices or {})
         if rules.takes_file(question):
-            fields[file_name_of(question.key)] = FileField(
-                "Or choose a file",
-                description=".txt, .md or .docx, at most 1 MB",
-                render_kw={"accept": ".txt,.md,.docx"},
-            )
+            fields[file_name_of(question.key)] = _file_field(question)
     return type("LaunchForm", (Form,), fields)
 
 
@@ -67,6 +66,10 @@ def answers(form: Form, questions: Iterable[Input], zone: ZoneInfo) -> dict[str,
         value = form[name_of(question.key)].data
         if question.type is InputType.DATETIME and isinstance(value, str):
             value = _with_zone(value.strip(), zone)
+        if question.type is InputType.PEOPLE:
+            value = [part for each in value or () for part in re.split(r"[,;\s]+", each) if part]
+        if question.type in _SEVERAL:
+            value = [each for each in value or () if each]
         found[question.key] = value
     return found
 
@@ -103,7 +106,7 @@ def _field(question: Input, choices: Choices) -> Field:
         case InputType.CHOICE | InputType.MULTI_CHOICE:
             listed = [(choice, choice[:1].upper() + choice[1:]) for choice in question.choices]
             return _choosing(question, listed, common)
-        case InputType.DOCUMENT | InputType.DOCUMENTS | InputType.IMAGE | InputType.IMAGES:
+        case InputType.DOCUMENT | InputType.DOCUMENTS | InputType.IMAGE | InputType.IMAGES | InputType.PEOPLE:
             return _choosing(question, list(choices.get(question.type.value.removesuffix("s"), ())), common)
         case _:
             return _typed(question, common)
@@ -120,6 +123,8 @@ def _choosing(question: Input, listed: list[tuple[str, str]], common: dict[str, 
             option_widget=CheckboxInput(),
             **common,
         )
+    if question.type is InputType.IMAGE:
+        return RadioField(choices=[SelectChoice("", "None"), *offered], validate_choice=False, **common)
     if len(offered) <= MOST_BUTTONS and question.default is not None:
         return RadioField(choices=offered, validate_choice=False, **common)
     return SelectField(choices=[SelectChoice("", "Choose"), *offered], validate_choice=False, **common)
@@ -143,7 +148,20 @@ def _typed(question: Input, common: dict[str, Any]) -> Field:
     return kind(render_kw=attributes, **common)
 
 
-_SEVERAL = (InputType.MULTI_CHOICE, InputType.DOCUMENTS, InputType.IMAGES)
+def _file_field(question: Input) -> Field:
+    """Return the second field of a question: a file of the kinds that it takes."""
+    takes = TAKES[question.type]
+    *before, last = takes.split(",")
+    several = question.type in (InputType.DOCUMENTS, InputType.IMAGES)
+    most = "10 MB" if question.type in (InputType.IMAGE, InputType.IMAGES) else "1 MB"
+    return FileField(
+        "Or hand in new ones" if several else "Or choose a file",
+        description=f"{', '.join(before)} or {last}, at most {most}{' together' if several else ''}",
+        render_kw={"accept": takes, **({"multiple": True} if several else {})},
+    )
+
+
+_SEVERAL = (InputType.MULTI_CHOICE, InputType.DOCUMENTS, InputType.IMAGES, InputType.PEOPLE)
 _QUIET = {"autocomplete": "off", "autocapitalize": "off"}
 _TYPED: dict[InputType, tuple[type[Field], dict[str, str]]] = {
     InputType.TEXT: (StringField, {}),
@@ -157,7 +175,6 @@ _TYPED: dict[InputType, tuple[type[Field], dict[str, str]]] = {
     InputType.DATE: (StringField, {}),
     InputType.DATETIME: (StringField, {}),
     InputType.EMAIL: (EmailField, {"list": "people", **_QUIET}),
-    InputType.PEOPLE: (StringField, {"placeholder": "name@dealership.com, other@dealership.com", **_QUIET}),
     InputType.PHONE: (TelField, {"autocomplete": "off"}),
     InputType.URL: (URLField, {"autocomplete": "off"}),
     InputType.VIN: (
@@ -181,10 +198,10 @@ def _shown(question: Input, value: Any, zone: ZoneInfo) -> Any:
         return _local(value, zone)
     if question.type is InputType.BOOLEAN:
         return value in (True, "true", "yes", "on", "1")
-    if question.type in (InputType.MULTI_CHOICE, InputType.DOCUMENTS, InputType.IMAGES):
+    if question.type in _SEVERAL:
         return list(value) if isinstance(value, list | tuple) else [value] if value else []
-    if question.type is InputType.PEOPLE and isinstance(value, list):
-        return ", ".join(map(str, value))
+    if question.type is InputType.JSON and value is not None and not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False, indent=2)
     return "" if value is None else str(value)
 
 

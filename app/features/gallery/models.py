@@ -53,15 +53,22 @@ class Template(Model):
 
 
 class LaunchDraft(Model):
-    """A half-filled launch form of one person for one template; also makes its Start safe to press twice."""
+    """A half-filled launch form of one person; also makes its Start safe to press twice.
+
+    It belongs to a template, by its slug, or to a workflow, by its id: exactly one of the two.
+    """
 
     __tablename__ = "launch_draft"
 
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
     workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
     user_id: Mapped[str] = mapped_column(sa.ForeignKey("user.id", ondelete="CASCADE"))
-    template_slug: Mapped[str] = mapped_column(sa.String(80))
+    template_slug: Mapped[str | None] = mapped_column(sa.String(80))
+    workflow_id: Mapped[str | None] = mapped_column(sa.ForeignKey("workflow.id", ondelete="CASCADE"))
     answers: Mapped[dict[str, Any]] = mapped_column(default=dict)
     updated_at: Mapped[datetime]
 
-    __table_args__ = (sa.Index("ix_launch_draft_user_id_template_slug", "user_id", "template_slug"),)
+    __table_args__ = (
+        sa.Index("ix_launch_draft_user_id_template_slug", "user_id", "template_slug"),
+        sa.Index("ix_launch_draft_user_id_workflow_id", "user_id", "workflow_id"),
+    )

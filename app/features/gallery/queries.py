@@ -1,6 +1,7 @@
 """Reads of the gallery: templates, and half-filled answers. What runs say of a template is read by ``figures``."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,14 @@ from app.features.gallery.models import LaunchDraft, Template
 from app.features.workflows.models import Workflow
 
 MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a launch form belongs to: a template by its slug, or a workflow by its id; one of the two."""
+
+    slug: str = ""
+    workflow_id: str = ""
 
 
 def templates(
@@ -51,8 +60,8 @@ def template(session: Session, workspace_id: str, slug: str) -> Template:
     raise NotFound("This template does not exist.", fix="Look for it in the gallery.")
 
 
-def last_inputs(session: Session, workspace_id: str, user_id: str, slug: str) -> Mapping[str, Any] | None:
-    """Return the answers that this person gave to this template the last time; None when there was none."""
+def last_inputs(session: Session, workspace_id: str, user_id: str, place: Place) -> Mapping[str, Any] | None:
+    """Return the answers that this person gave the last time; None when there was none."""
     wanted = (
         sa.select(Run.inputs)
         .join(Workflow, Workflow.id == Run.workflow_id)
@@ -60,7 +69,7 @@ def last_inputs(session: Session, workspace_id: str, user_id: str, slug: str) ->
             Run.workspace_id == workspace_id,
             Run.started_by == user_id,
             Run.trigger_kind != rules.SEED,
-            Workflow.template_slug == slug,
+            Workflow.template_slug == place.slug if place.slug else Workflow.id == place.workflow_id,
         )
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(1)
@@ -68,11 +77,9 @@ def last_inputs(session: Session, workspace_id: str, user_id: str, slug: str) ->
     return session.execute(wanted).scalar_one_or_none()
 
 
-def draft(session: Session, workspace_id: str, user_id: str, slug: str) -> LaunchDraft | None:
-    """Return this person's half-filled answers to a template, the newest; None when there are none."""
-    newest = _drafts(workspace_id, user_id, slug).order_by(
-        LaunchDraft.updated_at.desc(), LaunchDraft.id.desc()
-    )
+def draft(session: Session, workspace_id: str, user_id: str, place: Place) -> LaunchDraft | None:
+    """Return this person's half-filled answers, the newest; None when there are none."""
+    newest = _drafts(workspace_id, user_id, place).order_by(LaunchDraft.updated_at.desc(), LaunchDraft.id.desc())
     return session.execute(newest.limit(1)).scalars().first()
 
 
@@ -112,9 +119,9 @@ def _all(
     return list(by_slug.values())
 
 
-def _drafts(workspace_id: str, user_id: str, slug: str) -> sa.Select[LaunchDraft]:
+def _drafts(workspace_id: str, user_id: str, place: Place) -> sa.Select[LaunchDraft]:
     return sa.select(LaunchDraft).where(
         LaunchDraft.workspace_id == workspace_id,
         LaunchDraft.user_id == user_id,
-        LaunchDraft.template_slug == slug,
+        LaunchDraft.template_slug == place.slug if place.slug else LaunchDraft.workflow_id == place.workflow_id,
     )

@@ -18,6 +18,8 @@ ONE_PAGE = 7
 FILE_CHARS = 10_000
 """A long text that may hold so many characters can also be filled from a file."""
 
+HANDED = (InputType.DOCUMENT, InputType.DOCUMENTS, InputType.IMAGE, InputType.IMAGES)
+_NAMING = (InputType.TEXT, InputType.LONG_TEXT, InputType.VIN, InputType.CHOICE)
 _SHORT = (InputType.DATE, InputType.DATETIME, InputType.INTEGER, InputType.NUMBER, InputType.MONEY)
 
 
@@ -52,14 +54,29 @@ def _behind_condition(step: Mapping[str, Any], by_id: Mapping[str, Mapping[str, 
     return False
 
 
+def label(name: str, definition: Definition) -> str:
+    """Return a value text that names a run of a workflow: its name, and the answer that tells runs apart."""
+    naming = [question for question in asked(definition) if question.type in _NAMING]
+    first = next((question for question in naming if question.required), None)
+    safe = name.replace("{", "(").replace("}", ")")
+    return safe if first is None else f"{safe}: {{{{ inputs.{first.key} | truncate(60) }}}}"
+
+
 def takes_file(question: Input) -> bool:
-    """Tell whether a text document can be chosen instead of pasting."""
-    return question.type is InputType.LONG_TEXT and (question.max_length or 0) >= FILE_CHARS
+    """Tell whether a file can be handed in instead of choosing or pasting."""
+    if question.type is InputType.LONG_TEXT:
+        return (question.max_length or 0) >= FILE_CHARS
+    return question.type is InputType.CSV or question.type in HANDED
+
+
+def asked(definition: Definition) -> list[Input]:
+    """Return the questions that are asked: all but the fixed ones."""
+    return [question for question in definition.inputs if not question.fixed]
 
 
 def pages(definition: Definition) -> list[tuple[str, tuple[Input, ...]]]:
     """Return the pages of a launch form, each with its title: all on one, or a group a page when there are many."""
-    questions = definition.inputs
+    questions = asked(definition)
     if not questions:
         return []
     if len(questions) <= ONE_PAGE:

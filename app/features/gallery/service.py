@@ -8,11 +8,15 @@ from sqlalchemy.orm import Session
 
 from app.core import clock
 from app.core.db import table
-from app.core.errors import NotFound
+from app.core.errors import FieldError, Invalid, NotFound
 from app.core.ids import is_id, new_id
+from app.definition.schema import Input, InputType
 from app.engine.models import Run
-from app.features.gallery import library, queries
+from app.features.files import queries as files
+from app.features.files import service as file_service
+from app.features.gallery import library, queries, rules
 from app.features.gallery.models import LaunchDraft, Template
+from app.features.gallery.uploads import Upload
 from app.features.runs import service as runs
 from app.features.workflows import queries as workflow_queries
 from app.features.workflows import service as workflows
@@ -68,14 +72,23 @@ def keep_answers(
     *,
     workspace_id: str,
     user_id: str,
-    slug: str,
     answers: Mapping[str, Any],
     over: LaunchDraft | None,
+    slug: str = "",
+    workflow_id: str = "",
 ) -> LaunchDraft:
-    """Keep half-filled answers as they were typed, added to those of *over* where there is one; the caller commits."""
+    """Keep half-filled answers as they were typed, added to those of *over* where there is one; the caller commits.
+
+    They belong to a template (*slug*) or to a workflow (*workflow_id*).
+    """
     if over is None:
         over = LaunchDraft(
-            id=new_id(), workspace_id=workspace_id, user_id=user_id, template_slug=slug, answers={}
+            id=new_id(),
+            workspace_id=workspace_id,
+            user_id=user_id,
+            template_slug=slug or None,
+            workflow_id=workflow_id or None,
+            answers={},
         )
         session.add(over)
     over.answers = {**over.answers, **answers}
@@ -84,21 +97,93 @@ def keep_answers(
     return over
 
 
-def start_draft(session: Session, *, workspace_id: str, slug: str, draft_id: str, actor: runs.Actor) -> Run:
+def keep_uploads(
+    session: Session, handed: Sequence[Upload], *, question: Input, answer: Any, workspace_id: str, by: str
+) -> Any:
+    """Return the answer to a question with the files that were handed in for it; the caller commits.
+
+    Documents and pictures are kept in the workspace at once, so that a wrong answer elsewhere loses none of them.
+    """
+    if question.type is InputType.LONG_TEXT:
+        return "\n\n".join(part for part in (str(answer or "").strip(), *(each.text for each in handed)) if part)
+    if question.type is InputType.CSV:
+        return handed[-1].text
+    ids = [_keep_upload(session, each, workspace_id=workspace_id, by=by) for each in handed]
+    if question.type in (InputType.DOCUMENT, InputType.IMAGE):
+        return ids[-1]
+    return [*(answer if isinstance(answer, list) else []), *ids]
+
+
+def launch_workflow(
+    session: Session,
+    *,
+    workspace_id: str,
+    workflow_id: str,
+    raw_inputs: Mapping[str, Any],
+    actor: runs.Actor,
+    dedupe_key: str | None = None,
+    test: bool = False,
+) -> Run:
+    """Start a run of a workflow's published version; the caller commits and then hints. Raises as :func:`launch`."""
+    workflow = workflow_queries.workflow(session, workspace_id, workflow_id)
+    version = workflow_queries.current_version(session, workflow)
+    definition = workflow_queries.load_definition(session, version.id)
+    _check_handed(session, workspace_id, definition.inputs, raw_inputs)
+    return runs.start(
+        session,
+        workspace_id=workspace_id,
+        workflow=workflow,
+        version=version,
+        inputs=dict(raw_inputs),
+        actor=actor,
+        label=rules.label(workflow.name, definition),
+        dedupe_key=dedupe_key,
+        test=test,
+    )
+
+
+def start_draft(
+    session: Session,
+    *,
+    workspace_id: str,
+    draft_id: str,
+    actor: runs.Actor,
+    slug: str = "",
+    workflow_id: str = "",
+    test: bool = False,
+) -> Run:
     """Start the run of a filled form, once: pressed twice, also at the same moment, it is the same run.
 
-    The caller commits and hints. Raises NotFound for a stranger's draft and Invalid with every wrong answer.
+    A test leaves the answers where they are: the run itself follows. The caller commits and hints. Raises NotFound for
+    a stranger's draft and Invalid with every wrong answer.
     """
-    answers = _take_draft(session, workspace_id, str(actor.user_id), slug, draft_id)
+    user_id, place = str(actor.user_id), queries.Place(slug, workflow_id)
+    if test:
+        draft = queries.draft(session, workspace_id, user_id, place)
+        answers = draft.answers if draft is not None and draft.id == draft_id else None
+    else:
+        answers = _take_draft(session, workspace_id, user_id, place, draft_id)
     if answers is None:
-        started = queries.run_of_draft(session, workspace_id, str(actor.user_id), draft_id)
-        if started is None:
-            raise NotFound("These answers are no longer kept.", fix="Fill in the form again.")
-        return started
-    template = queries.template(session, workspace_id, slug)
-    asked = {question["key"] for question in template.definition["inputs"]}
-    raw_inputs = {key: value for key, value in answers.items() if key in asked}
-    return _start(session, workspace_id, template, raw_inputs, actor, dedupe_key=draft_id)
+        started = queries.run_of_draft(session, workspace_id, user_id, draft_id)
+        if started is not None:
+            return started
+    key = None if test else draft_id
+    if slug:
+        template = queries.template(session, workspace_id, slug)
+        given = _asked([Input.model_validate(each) for each in template.definition["inputs"]], answers, draft_id)
+        return _start(session, workspace_id, template, given, actor, dedupe_key=key, test=test)
+    workflow = workflow_queries.workflow(session, workspace_id, workflow_id)
+    version = workflow_queries.current_version(session, workflow)
+    given = _asked(workflow_queries.load_definition(session, version.id).inputs, answers, draft_id)
+    return launch_workflow(
+        session,
+        workspace_id=workspace_id,
+        workflow_id=workflow_id,
+        raw_inputs=given,
+        actor=actor,
+        dedupe_key=key,
+        test=test,
+    )
 
 
 def forget_answers(session: Session, draft: LaunchDraft) -> None:
@@ -114,17 +199,27 @@ _take = (
         _draft.c.id == sa.bindparam("b_id"),
         _draft.c.workspace_id == sa.bindparam("b_workspace_id"),
         _draft.c.user_id == sa.bindparam("b_user_id"),
-        _draft.c.template_slug == sa.bindparam("b_slug"),
+        # one of the two is empty, and then no row has it
+        sa.or_(
+            _draft.c.template_slug == sa.bindparam("b_slug"),
+            _draft.c.workflow_id == sa.bindparam("b_workflow_id"),
+        ),
     )
     .returning(_draft.c.answers)
 )
 
 
 def _take_draft(
-    session: Session, workspace_id: str, user_id: str, slug: str, draft_id: str
+    session: Session, workspace_id: str, user_id: str, place: queries.Place, draft_id: str
 ) -> dict[str, Any] | None:
     """Take a filled form away and return its answers; None when it is gone. A second press waits for the first."""
-    wanted = {"b_id": draft_id, "b_workspace_id": workspace_id, "b_user_id": user_id, "b_slug": slug}
+    wanted = {
+        "b_id": draft_id,
+        "b_workspace_id": workspace_id,
+        "b_user_id": user_id,
+        "b_slug": place.slug,
+        "b_workflow_id": place.workflow_id,
+    }
     return session.execute(_take, wanted).scalar_one_or_none() if is_id(draft_id) else None
 
 
@@ -136,6 +231,8 @@ def _start(
     actor: runs.Actor,
     **options: Any,
 ) -> Run:
+    questions = [Input.model_validate(each) for each in template.definition["inputs"] if each["type"] in rules.HANDED]
+    _check_handed(session, workspace_id, questions, raw_inputs)
     workflow = _workflow_for(session, workspace_id, template, actor_id=actor.user_id)
     return runs.start(
         session,
@@ -176,6 +273,54 @@ def _workflow_for(
         found.template_version = template.version
         session.flush()
     return found
+
+
+def handed_problems(
+    session: Session, workspace_id: str, questions: Sequence[Input], answers: Mapping[str, Any]
+) -> list[FieldError]:
+    """Return which answers name a document or a picture that the workspace does not have. One statement, or none."""
+    named: dict[str, list[str]] = {}
+    for question in questions:
+        value = answers.get(question.key)
+        if question.type in rules.HANDED and value:
+            listed = value if isinstance(value, list) else [value]
+            named[question.key] = [each for each in listed if isinstance(each, str)]
+    if not named:
+        return []
+    known = files.known(session, workspace_id, {each for ids in named.values() for each in ids})
+    return [
+        FieldError(f"/inputs/{key}", "gone", "One of what was chosen no longer exists.", "Choose again.")
+        for key, ids in named.items()
+        if not known.issuperset(ids)
+    ]
+
+
+def _check_handed(
+    session: Session, workspace_id: str, questions: Sequence[Input], answers: Mapping[str, Any]
+) -> None:
+    """Raise Invalid where an answer names a document or a picture that the workspace does not have."""
+    if problems := handed_problems(session, workspace_id, questions, answers):
+        raise Invalid("One answer needs another look.", problems, fix=problems[0].fix, code="inputs")
+
+
+def _asked(questions: Sequence[Input], answers: Mapping[str, Any] | None, draft_id: str) -> dict[str, Any]:
+    """Return the answers to what is asked now: a draft may be older than the version, and needs none for no question."""
+    asked = {question.key for question in questions if not question.fixed}
+    if answers is None and (asked or not is_id(draft_id)):
+        raise NotFound("These answers are no longer kept.", fix="Fill in the form again.")
+    return {key: value for key, value in (answers or {}).items() if key in asked}
+
+
+def _keep_upload(session: Session, upload: Upload, *, workspace_id: str, by: str) -> str:
+    if upload.picture is not None:
+        return file_service.store_image(
+            session, workspace_id=workspace_id, run_id=None, step_run_id=None, position=1,
+            prompt=upload.title, model="Handed in", prepared=upload.picture,
+        ).id  # fmt: skip
+    return file_service.create_document(
+        session, workspace_id=workspace_id, run_id=None, step_run_id=None, title=upload.title, body=upload.text,
+        fields={}, status="draft", position=1, written_by=by, test=False,
+    ).id  # fmt: skip
 
 
 def _take_over(template: Template, file: library.TemplateFile) -> None:

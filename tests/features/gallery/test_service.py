@@ -159,7 +159,7 @@ def test_a_draft_starts_one_run_and_is_gone(cast: Cast, session: Session) -> Non
     again = _start(session, cast, draft_id)
     assert again.id == first.id
     assert session.scalar(sa.select(sa.func.count()).select_from(Run)) == 1
-    assert queries.draft(session, cast.alice.workspace_id, cast.alice.user_id, FACEBOOK) is None
+    assert queries.draft(session, cast.alice.workspace_id, cast.alice.user_id, queries.Place(FACEBOOK)) is None
 
 
 def test_somebody_elses_draft_starts_nothing(cast: Cast, session: Session) -> None:
@@ -241,25 +241,25 @@ def test_later_answers_are_added_to_the_draft(cast: Cast, session: Session) -> N
         answers={"tone": "Friendly"},
         over=draft,
     )
-    kept = queries.draft(session, draft.workspace_id, draft.user_id, FACEBOOK)
+    kept = queries.draft(session, draft.workspace_id, draft.user_id, queries.Place(FACEBOOK))
     assert kept is not None
     assert kept.answers == {"offer": "A red car", "tone": "Friendly"}
 
 
 def test_a_draft_belongs_to_one_person_and_one_template(cast: Cast, session: Session) -> None:
     draft = _draft(session, cast, {"offer": "A red car"})
-    assert queries.draft(session, draft.workspace_id, cast.bob.user_id, FACEBOOK) is None
-    assert queries.draft(session, draft.workspace_id, draft.user_id, "instagram-carousel") is None
+    assert queries.draft(session, draft.workspace_id, cast.bob.user_id, queries.Place(FACEBOOK)) is None
+    assert queries.draft(session, draft.workspace_id, draft.user_id, queries.Place("instagram-carousel")) is None
     service.forget_answers(session, draft)
-    assert queries.draft(session, draft.workspace_id, draft.user_id, FACEBOOK) is None
+    assert queries.draft(session, draft.workspace_id, draft.user_id, queries.Place(FACEBOOK)) is None
 
 
 def test_the_seeds_own_runs_are_not_the_last_time(cast: Cast, session: Session) -> None:
     me = cast.alice
     _launch(session, cast, raw_inputs={"offer": "The sample"}, trigger_kind="seed")
-    assert queries.last_inputs(session, me.workspace_id, me.user_id, FACEBOOK) is None
+    assert queries.last_inputs(session, me.workspace_id, me.user_id, queries.Place(FACEBOOK)) is None
     _launch(session, cast, raw_inputs={"offer": "A red car"})
-    last = queries.last_inputs(session, me.workspace_id, me.user_id, FACEBOOK)
+    last = queries.last_inputs(session, me.workspace_id, me.user_id, queries.Place(FACEBOOK))
     assert last is not None
     assert last["offer"] == "A red car"
-    assert queries.last_inputs(session, me.workspace_id, cast.bob.user_id, FACEBOOK) is None
+    assert queries.last_inputs(session, me.workspace_id, cast.bob.user_id, queries.Place(FACEBOOK)) is None

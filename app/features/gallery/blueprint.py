@@ -1,0 +1,5 @@
+"""The gallery's blueprint: ``views`` has its pages, ``launching`` the launch form."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("gallery", __name__)
