@@ -203,6 +203,10 @@ PAGES: dict[str, Pages | str] = {
         full=[f"/gallery/{SLUG}/launch?page={page}" for page in ("1", "2", "check")],
         error=[*(f"/gallery/{SLUG}/launch?page={page}&fix=1" for page in (1, 2, 3)), "/gallery/nothing/launch"],
     ),
+    "/workflows/<workflow_id>/launch": Pages(
+        empty=_bare("/workflows/{workflow}/launch"), one="/workflows/{workflow}/launch",
+        full="/workflows/{workflow}/launch", error=f"/workflows/{NOWHERE}/launch",
+    ),
     "/help": Pages("/help", "/help", "/help", "/help"),
     "/images": Pages("/images", "/images", ["/images", "/images?run={run}"], f"/images?run={NOWHERE}"),
     "/more": Pages("/more", "/more", "/more", "/more"),

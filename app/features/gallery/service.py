@@ -231,7 +231,8 @@ def _start(
     actor: runs.Actor,
     **options: Any,
 ) -> Run:
-    questions = [Input.model_validate(each) for each in template.definition["inputs"] if each["type"] in rules.HANDED]
+    listed = template.definition["inputs"]
+    questions = [Input.model_validate(each) for each in listed if each.get("type") in rules.HANDED]
     _check_handed(session, workspace_id, questions, raw_inputs)
     workflow = _workflow_for(session, workspace_id, template, actor_id=actor.user_id)
     return runs.start(
@@ -304,7 +305,7 @@ def _check_handed(
 
 
 def _asked(questions: Sequence[Input], answers: Mapping[str, Any] | None, draft_id: str) -> dict[str, Any]:
-    """Return the answers to what is asked now: a draft may be older than the version, and needs none for no question."""
+    """Return the answers to what is asked now: a draft may be older than the version; no question needs none."""
     asked = {question.key for question in questions if not question.fixed}
     if answers is None and (asked or not is_id(draft_id)):
         raise NotFound("These answers are no longer kept.", fix="Fill in the form again.")

@@ -1,0 +1,267 @@
+"""Every type of question on the launch form, files handed in, columns named, and the form of a workflow."""
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.core.db import db
+from app.definition.schema import InputType
+from app.engine.models import Run
+from app.features.files.models import Document, Image
+from app.features.gallery.models import LaunchDraft
+from app.features.workflows import service as workflows
+from tests.cast import Cast
+from tests.factories import picture
+from tests.page import Page
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+COLUMNS = ["email", "first_name"]
+VIN = "5TDDZRBH1MS104417"
+
+
+def _png(number: int = 1) -> bytes:
+    return picture(number).original
+
+
+def _questions(kinds: list[InputType]) -> list[dict[str, Any]]:
+    choosing = (InputType.CHOICE, InputType.MULTI_CHOICE)
+    return [
+        {"key": kind.value, "label": f"The {kind.value}", "type": kind.value, "group": f"Group {place // 6}"}
+        | ({"choices": ["one", "two"]} if kind in choosing else {})
+        | ({"columns": COLUMNS} if kind is InputType.CSV else {})
+        for place, kind in enumerate(kinds)
+    ]
+
+
+def _workflow(app: Flask, cast: Cast, questions: list[dict[str, Any]], **options: Any) -> str:
+    definition = {
+        "schema": 1,
+        "inputs": questions,
+        "steps": [{"id": "note", "type": "transform", "config": {"set": {"x": "1"}}}],
+    }
+    with app.app_context():
+        workflow = workflows.create(
+            db.session(),
+            workspace_id=options.get("workspace_id", cast.alice.workspace_id),
+            name="Everything",
+            definition=definition,
+            actor_id=None,
+        )
+        db.session.commit()
+        return workflow.id
+
+
+def _draft(app: Flask) -> dict[str, Any]:
+    with app.app_context():
+        return dict(db.session.scalars(sa.select(LaunchDraft)).one().answers)
+
+
+def _send(browser: FlaskClient, address: str, **data: Any) -> Any:
+    return browser.post(address, data=data, content_type="multipart/form-data")
+
+
+@pytest.fixture
+def address(app: Flask, cast: Cast) -> str:
+    """The launch form of a workflow that asks one question of every type."""
+    return f"/workflows/{_workflow(app, cast, _questions(list(InputType)))}/launch"
+
+
+def test_a_workflow_asks_every_type_on_pages_without_a_fault(cast: Cast, address: str) -> None:
+    browser = cast.browser(cast.alice)
+    for number in range(1, 5):
+        page = Page(browser.get(f"{address}?page={number}").text)
+        assert page.faults == []
+    assert "Everything" in page.text
+    assert 'href="/workflows"' in browser.get(address).text
+
+
+WRONG = {
+    "number": ("twelve", "is not a number"),
+    "integer": ("1.5", "is not a whole number"),
+    "money": ("289,90", "is not a price"),
+    "percent": ("101", "is not between 0 and 100"),
+    "date": ("soon", "is not a date"),
+    "datetime": ("noon", "is not a date and time"),
+    "choice": ("three", "is not one of the choices"),
+    "multi_choice": ("three", "is not one of the choices"),
+    "email": ("bob", "is not an e-mail address"),
+    "phone": ("call me", "is not a phone number"),
+    "url": ("northfield", "is not a web address"),
+    "vin": ("5TDDZRBH2MS104417", "its check digit, the 9th, should be 1"),
+    "document": ("01a1f900-0000-7000-8000-000000000000", "no longer exists"),
+    "documents": ("01a1f900-0000-7000-8000-000000000000", "no longer exists"),
+    "image": ("01a1f900-0000-7000-8000-000000000000", "no longer exists"),
+    "images": ("../../etc", "is not the id of one"),
+    "people": ("alice@north.example, bob", "is not an e-mail address"),
+    "csv": ("a,A\n1,2", "Two columns have the same name"),
+    "json": ("{a: 1}", "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(WRONG))
+def test_a_wrong_answer_is_named_beside_its_question_and_kept(app: Flask, cast: Cast, kind: str) -> None:
+    typed, words = WRONG[kind]
+    page_of = f"/workflows/{_workflow(app, cast, _questions([InputType(kind), InputType.TEXT]))}/launch"
+    response = _send(cast.browser(cast.alice), page_of, **{f"q_{kind}": typed, "q_text": "Stays"})
+    page = Page(response.text)
+    assert response.status_code == 422
+    assert page.faults == []
+    assert words in page.text
+    assert "Stays" in response.text
+    assert _draft(app)["text"] == "Stays"
+
+
+RIGHT = {
+    "text": "A car", "long_text": "Two\nlines", "number": "12.5", "integer": "34,150", "money": "$28,990",
+    "percent": "4.9", "boolean": "y", "date": "2026-11-30", "datetime": "2026-11-30T09:00", "choice": "one",
+    "multi_choice": ["one", "two"], "email": "bob@north.example", "phone": "+1 555 010 2030",
+    "url": "https://north.example", "vin": VIN.lower(), "people": ["bob@north.example", "x@y.example; z@y.example"],
+    "json": '{"a": 1}',
+}  # fmt: skip
+
+
+def test_right_answers_of_every_type_start_a_run_with_typed_values(app: Flask, cast: Cast, address: str) -> None:
+    browser = cast.browser(cast.alice)
+    kinds = [kind.value for kind in InputType]
+    files = {
+        "f_document": (BytesIO(b"One."), "one.txt"),
+        "f_documents": [(BytesIO(b"Two."), "two.md"), (BytesIO(b"Three."), "three.txt")],
+        "f_image": (BytesIO(_png()), "car.png"),
+        "f_images": [(BytesIO(_png()), "a.png"), (BytesIO(_png(2)), "b.png")],
+        "f_csv": (BytesIO(b"First Name;E-mail\nDana;d@x.example\n"), "people.csv"),
+    }
+    for number in range(1, 5):
+        asked = kinds[(number - 1) * 6 : number * 6]
+        data = {f"q_{kind}": RIGHT[kind] for kind in asked if kind in RIGHT}
+        data |= {name: sent for name, sent in files.items() if name.removeprefix("f_") in asked}
+        response = _send(browser, f"{address}?page={number}", **data)
+        assert response.status_code == 303, Page(response.text).text
+    check = browser.get(response.location)
+    page = Page(check.text)
+    assert page.faults == []
+    for words in ("$28,990.00", "one, two", "1 row: email, first_name", "two, three", "car", VIN, "Test run"):
+        assert words in page.text.replace("\u00a0", " ")
+    started = browser.post(f"{address}/run", data={"draft": page.fields()["draft"]})
+    with app.app_context():
+        run = db.session.scalars(sa.select(Run)).one()
+        assert started.location == f"/runs/{run.id}"
+        assert (run.label, run.test) == ("Everything", False)
+        assert run.inputs["integer"] == 34150
+        assert run.inputs["people"] == ["bob@north.example", "x@y.example", "z@y.example"]
+        assert run.inputs["csv"] == "email,first_name\nd@x.example,Dana\n"
+        assert db.session.get_one(Document, run.inputs["document"]).body == "One."
+        assert len(run.inputs["images"]) == 2
+        assert db.session.get_one(Image, run.inputs["image"]).alt == "car"
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(LaunchDraft)) == 0
+
+
+def test_files_of_a_page_with_a_wrong_answer_are_kept(app: Flask, cast: Cast) -> None:
+    kinds = [InputType.MONEY, InputType.IMAGES, InputType.DOCUMENTS, InputType.CSV]
+    address = f"/workflows/{_workflow(app, cast, _questions(kinds))}/launch"
+    browser = cast.browser(cast.alice)
+    response = _send(
+        browser,
+        address,
+        q_money="dear",
+        f_images=[(BytesIO(_png()), "lot.png"), (BytesIO(b"no picture"), "bad.png")],
+        f_documents=(BytesIO(b"Our rules."), "rules.txt"),
+        f_csv=(BytesIO(b"Vorname,Mail\nDana,d@x.example\n"), "people.csv"),
+    )
+    page = Page(response.text)
+    assert response.status_code == 422
+    assert page.faults == []
+    assert "“bad.png”: This is not a picture" in page.text
+    assert "“The csv” has no column email and first_name." in page.text
+    kept = _draft(app)
+    assert len(kept["images"]) == len(kept["documents"]) == 1
+    assert f'value="{kept["images"][0]}" checked' in response.text
+    selected = [a["value"] for a in page.attributes("option") if "selected" in a]
+    assert selected == ["Mail", "Vorname"]
+
+    data = {"q_money": "1", "q_images": kept["images"], "q_documents": kept["documents"], "q_csv": kept["csv"]}
+    response = _send(browser, address, **data, m_csv_0="Mail", m_csv_1="Vorname")
+    assert response.location == f"{address}?page=check"
+    after = _draft(app)
+    assert after["csv"] == "email,first_name\nd@x.example,Dana\n"
+    assert after["images"] == kept["images"]
+
+
+def test_a_file_that_does_not_fit_its_question_says_which_would(app: Flask, cast: Cast) -> None:
+    address = f"/workflows/{_workflow(app, cast, _questions([InputType.IMAGE, InputType.TEXT]))}/launch"
+    browser = cast.browser(cast.alice)
+    response = _send(browser, address, f_image=(BytesIO(b"words"), "words.txt"), f_text=(BytesIO(b"x"), "x.txt"))
+    assert response.status_code == 422
+    assert "“words.txt” does not fit this question. Use .png, .jpg, .jpeg, .webp." in Page(response.text).text
+
+
+def test_a_strangers_picture_cannot_be_chosen(app: Flask, cast: Cast) -> None:
+    theirs = f"/workflows/{_workflow(app, cast, _questions([InputType.IMAGE]), workspace_id=cast.charlie.workspace_id)}"
+    _send(cast.browser(cast.charlie), f"{theirs}/launch", f_image=(BytesIO(_png()), "secret.png"))
+    image_id = _draft(app)["image"]
+    ours = f"/workflows/{_workflow(app, cast, _questions([InputType.IMAGE]))}/launch"
+    browser = cast.browser(cast.alice)
+    assert image_id not in browser.get(ours).text
+    response = _send(browser, ours, q_image=image_id)
+    assert response.status_code == 422
+    assert "no longer exists" in Page(response.text).text
+
+
+def test_a_test_run_leaves_the_answers_for_the_run_itself(app: Flask, cast: Cast, address: str) -> None:
+    browser = cast.browser(cast.alice)
+    short = f"/workflows/{_workflow(app, cast, _questions([InputType.TEXT]))}/launch"
+    _send(browser, short, q_text="A car")
+    draft = Page(browser.get(f"{short}?page=check").text).fields()["draft"]
+    for _ in range(2):
+        assert browser.post(f"{short}/run", data={"draft": draft, "test": "1"}).status_code == 303
+    assert _draft(app)["text"] == "A car"
+    browser.post(f"{short}/run", data={"draft": draft})
+    with app.app_context():
+        assert sorted(db.session.scalars(sa.select(Run.test))) == [False, True, True]
+
+
+def test_a_workflow_without_questions_is_checked_and_started_once(app: Flask, cast: Cast) -> None:
+    address = f"/workflows/{_workflow(app, cast, [])}/launch"
+    browser = cast.browser(cast.alice)
+    page = Page(browser.get(address).text)
+    assert page.faults == []
+    draft = page.fields()["draft"]
+    places = {browser.post(f"{address}/run", data={"draft": draft}).location for _ in range(2)}
+    assert len(places) == 1
+    assert browser.post(f"{address}/run", data={"draft": "x"}).status_code == 404
+
+
+def test_a_fixed_question_is_never_asked_and_always_answered(app: Flask, cast: Cast) -> None:
+    questions = _questions([InputType.TEXT, InputType.NUMBER])
+    questions[1] |= {"fixed": True, "default": 12}
+    address = f"/workflows/{_workflow(app, cast, questions)}/launch"
+    browser = cast.browser(cast.alice)
+    assert "q_number" not in browser.get(address).text
+    _send(browser, address, q_text="A car", q_number="99")
+    check = Page(browser.get(f"{address}?page=check").text)
+    browser.post(f"{address}/run", data={"draft": check.fields()["draft"]})
+    with app.app_context():
+        assert db.session.scalars(sa.select(Run)).one().inputs == {"text": "A car", "number": 12}
+
+
+def test_strangers_and_lesser_roles_do_not_launch_a_workflow(cast: Cast, address: str) -> None:
+    assert cast.browser(cast.charlie).get(address).status_code == 404
+    assert cast.browser(cast.bob).get(address).status_code == 403
+    for tail in ("", "/draft", "/last", "/clear", "/run"):
+        assert cast.browser(cast.charlie).post(address + tail, data={"draft": "x"}).status_code == 404
+        assert cast.browser(cast.bob).post(address + tail).status_code == 403
+        assert cast.browser(None).get(address).status_code == 303
+
+
+def test_the_last_answers_of_a_workflow_come_back(app: Flask, cast: Cast) -> None:
+    address = f"/workflows/{_workflow(app, cast, _questions([InputType.TEXT]))}/launch"
+    browser = cast.browser(cast.alice)
+    _send(browser, address, q_text="A red car")
+    draft = Page(browser.get(f"{address}?page=check").text).fields()["draft"]
+    browser.post(f"{address}/run", data={"draft": draft})
+    assert "Same as last time" in browser.get(address).text
+    browser.post(f"{address}/last?page=1")
+    assert _draft(app)["text"] == "A red car"
