@@ -19,7 +19,7 @@ WITH_LISTENERS = ("approvals",)
 def connect(settings: Settings) -> None:
     """Bind everything that a process of ours needs; may be called again with other settings."""
     from app import steps
-    from app.engine import catalog, control, jobs, money, ports
+    from app.engine import catalog, control, jobs, limits, money, ports
     from app.features.ai import service as ai
     from app.features.files import service as files
     from app.features.notifications import service as notifications
@@ -30,6 +30,7 @@ def connect(settings: Settings) -> None:
         _import(feature, "models")
     catalog.discover(steps)
     jobs.configure(settings)
+    limits.configure(settings)
     money.configure(settings)
     ai.configure(settings)
     notifications.configure(settings)

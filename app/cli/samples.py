@@ -117,6 +117,7 @@ def _decide(session: "Session", workspace_id: str, run_id: str) -> None:
                     decision=Decision.APPROVED,
                     by=person.name or person.email,
                     via="seed",
+                    undo_s=0,
                 )
                 session.commit()
             except (Conflict, Gone):

@@ -77,6 +77,12 @@ class Settings:
     web_threads: int = _setting(8, "Threads that answer pages.")
     worker_threads: int = _setting(8, "Threads of a worker that plan and do steps without outward calls.")
     call_threads: int = _setting(64, "Threads of a worker that do steps which spend or send.")
+    steps_at_once: int = _setting(
+        0, "Most steps that spend or send which may be under way at once, in the whole house. 0: no limit."
+    )
+    ai_steps_at_once: int = _setting(
+        0, "Most steps that ask the AI service which may be under way at once, in the whole house. 0: no limit."
+    )
     trusted_proxies: int = _setting(0, "How many proxies stand in front and set X-Forwarded-For.")
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
     dyno: str = _setting(

@@ -95,10 +95,14 @@ class ForEach(_Part):
 
 
 class Limits(_Part):
-    """Stop a run that costs more than *cost_usd* dollars or works longer than *minutes* (waits excluded)."""
+    """Stop a run that costs more than *cost_usd* dollars or works longer than *minutes* (waits excluded).
+
+    *at_once* is how many of the workflow's steps that spend or send may be under way, in all its runs together.
+    """
 
     cost_usd: Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=6)] | None = None
     minutes: Annotated[int, Field(strict=True, ge=1, le=43_200)] | None = None
+    at_once: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
 
 
 class Step(_Part):

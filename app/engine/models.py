@@ -53,6 +53,7 @@ class Run(Model):
     cost_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     reserved_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     budget_microusd: Mapped[int | None] = mapped_column(sa.BigInteger)
+    at_once: Mapped[int | None]  # how many steps of its workflow that spend or send may be under way
     tokens_in: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     tokens_out: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
@@ -144,6 +145,10 @@ class StepRun(Model):
         sa.Index(
             "ix_step_run_pending", "created_at", postgresql_where=sa.text("status = 'pending'"),
             sqlite_where=sa.text("status = 'pending'"),
+        ),
+        sa.Index(
+            "ix_step_run_under_way", "workspace_id", postgresql_where=sa.text("status = 'running'"),
+            sqlite_where=sa.text("status = 'running'"),
         ),
         sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_together"),
     )

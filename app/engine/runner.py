@@ -10,7 +10,7 @@ import structlog
 
 from app.core import crash
 from app.core.db import transaction
-from app.engine import catalog, definitions, each, results, retry, store, turn
+from app.engine import catalog, definitions, each, line, results, retry, store, turn
 from app.engine.attempt import Tried, failed, try_step
 from app.engine.contract import Category, Effect, StepError
 from app.engine.seat import Seat
@@ -34,7 +34,21 @@ def do_step(seat: Seat, step_run_id: str) -> None:
     while following is not None:
         with transaction(seat.engine) as session:
             claim = store.claim_step(session, following, seat.owner, seat.lease_s)
+            if claim is None and line.is_kept(session, following):
+                claim = line.claim_oldest(session, seat.owner, seat.lease_s)
         following = _do_claimed(seat, claim) if claim is not None else None
+
+
+def do_oldest(seat: Seat) -> bool:
+    """Do the oldest step in line and what follows from it; False when nothing is in line that may begin."""
+    with transaction(seat.engine) as session:
+        claim = line.claim_oldest(session, seat.owner, seat.lease_s)
+    if claim is None:
+        return False
+    following = _do_claimed(seat, claim)
+    if following is not None:
+        do_step(seat, following)
+    return True
 
 
 def _do_claimed(seat: Seat, first: HeldStep) -> str | None:
@@ -47,6 +61,8 @@ def _do_claimed(seat: Seat, first: HeldStep) -> str | None:
             _leave(seat, claim)
             break
         again = _do_one(seat, claim)
+        if claim.is_counted:
+            seat.hint_line()
         if again is not None:
             claim = again
             continue

@@ -31,6 +31,7 @@ class Seat:
     hint_outbox: Callable[[], None]
     is_ending: threading.Event  # take no new work
     is_over: threading.Event  # the heartbeat may stop
+    hint_line: Callable[[], None] = lambda: None  # a place that a limit counts is free
     others_wait: Callable[[], bool] = lambda: False
     held: Held = field(default_factory=Held)
 

@@ -20,6 +20,7 @@ from app.core.db import changed, moment, table
 from app.core.ids import new_id
 from app.core.outbox import is_held
 from app.engine.enums import RUN_OPEN, Effect, RunStatus, StepStatus, WaitStatus
+from app.engine.limits import is_counted
 from app.engine.models import Run, RunLog, StepRun, WaitRow
 from app.engine.planner import HINT_AGAIN_S, NO_ITEM, Key, Result
 
@@ -86,6 +87,7 @@ class HeldStep:
     crashes: int
     started_at: datetime
     answer: str | None = None  # what a person said when the step asked
+    is_counted: bool = False  # by a limit: its place is somebody else's when it ends
 
 
 _take_run = (
@@ -424,7 +426,7 @@ def hinted(bind: Bind, step_run_ids: Iterable[str]) -> None:
         bind.execute(_hint_again, {"b_ids": ids})
 
 
-_claimable = sa.or_(
+claimable = sa.or_(
     step_run.c.status == StepStatus.PENDING,
     sa.and_(step_run.c.status == StepStatus.RETRYING, step_run.c.not_before <= moment()),
     sa.and_(step_run.c.status == StepStatus.RUNNING, step_run.c.lease_until < moment()),
@@ -432,8 +434,7 @@ _claimable = sa.or_(
 _run_is_working = sa.exists().where(run.c.id == step_run.c.run_id, run.c.status.in_(WORKING))
 
 
-
-def _may_leave(step: sa.FromClause) -> sa.ColumnElement[bool]:
+def may_leave(step: sa.FromClause) -> sa.ColumnElement[bool]:
     """Return the condition that a step may begin as far as its workspace lets things leave the house."""
     return sa.or_(step.c.effect != Effect.SENDS.value, sa.not_(is_held(step.c.workspace_id)))
 
@@ -461,33 +462,34 @@ _claimed = (
     step_run.c.started_at,
     step_run.c.answer,
 )
-_claim_one = (
-    sa.update(step_run)
-    .where(step_run.c.id == sa.bindparam("b_id"), _claimable, _run_is_working, _may_leave(step_run))
-    .values(_claim_values)
-    .returning(*_claimed)
+
+
+def claiming(*conditions: sa.ColumnElement[bool]) -> sa.UpdateBase:
+    """Return the statement that claims a step run of a run that goes on, where *conditions* hold; one row at most."""
+    return (
+        sa.update(step_run).where(*conditions, _run_is_working).values(_claim_values).returning(*_claimed)
+    )
+
+
+_claim_one = claiming(
+    step_run.c.id == sa.bindparam("b_id"), claimable, may_leave(step_run), sa.not_(is_counted(step_run))
 )
 _other = step_run.alias("other")
-_claim_sibling = (
-    sa.update(step_run)
+_claim_sibling = claiming(
+    step_run.c.id
+    == sa.select(_other.c.id)
     .where(
-        step_run.c.id
-        == sa.select(_other.c.id)
-        .where(
-            _other.c.run_id == sa.bindparam("b_run_id"),
-            _other.c.status == StepStatus.PENDING,
-            _other.c.effect.in_(sa.bindparam("b_effects", expanding=True)),
-            _may_leave(_other),
-        )
-        .order_by(_other.c.created_at, _other.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery(),
-        step_run.c.status == StepStatus.PENDING,
-        _run_is_working,
+        _other.c.run_id == sa.bindparam("b_run_id"),
+        _other.c.status == StepStatus.PENDING,
+        _other.c.effect.in_(sa.bindparam("b_effects", expanding=True)),
+        may_leave(_other),
+        sa.not_(is_counted(_other)),
     )
-    .values(_claim_values)
-    .returning(*_claimed)
+    .order_by(_other.c.created_at, _other.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+    .scalar_subquery(),
+    step_run.c.status == StepStatus.PENDING,
 )
 
 
@@ -500,7 +502,10 @@ def held_row(row: Any) -> HeldStep:
 
 
 def claim_step(bind: Bind, step_run_id: str, owner: str, lease_s: float) -> HeldStep | None:
-    """Claim one step run: pending, due for a retry, or under a dead lease; None when there is nothing to claim."""
+    """Claim one step run: pending, due for a retry, or under a dead lease; None when there is nothing to claim.
+
+    One that a limit counts stands in line instead: :mod:`app.engine.line`.
+    """
     row = bind.execute(_claim_one, {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
     return HeldStep(**row._mapping) if row else None
 
@@ -535,24 +540,6 @@ _leave = (
 def leave_step(bind: Bind, step: HeldStep) -> None:
     """Put a claimed step back, uncounted, for a worker that knows its type; it is hinted again in a while."""
     bind.execute(_leave, {"b_id": step.id, "b_fence": step.fence})
-
-
-_outward_line = (
-    sa.select(step_run.c.id)
-    .where(
-        step_run.c.status == StepStatus.PENDING,
-        step_run.c.effect != "none",
-        _run_is_working,
-        _may_leave(step_run),
-    )
-    .order_by(step_run.c.created_at, step_run.c.id)
-    .limit(sa.bindparam("b_limit", type_=sa.Integer()))
-)
-
-
-def outward_line(bind: Bind, limit: int) -> list[str]:
-    """Return the pending steps that spend or send, the oldest first: the line in which they stand."""
-    return [row.id for row in bind.execute(_outward_line, {"b_limit": limit})]
 
 
 _end_step = sa.update(step_run).where(

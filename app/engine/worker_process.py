@@ -5,7 +5,6 @@ up a start. A hint is acknowledged before it runs: the database remembers, not t
 """
 
 import os
-import random
 import signal
 import threading
 import time
@@ -24,7 +23,7 @@ from app.core import clock, crash, outbox, queue
 from app.core.db import make_engine, transaction
 from app.core.ids import new_id
 from app.core.settings import Settings
-from app.engine import heartbeat, jobs, recovery, runner, store
+from app.engine import heartbeat, jobs, recovery, runner
 from app.engine.crew import Crew
 from app.engine.seat import Seat
 
@@ -75,6 +74,7 @@ class Worker:
             hint_steps=self._hint_steps,
             hint_run=self._hint_run,
             hint_outbox=self._hint_outbox,
+            hint_line=self._hint_line,
             is_ending=threading.Event(),
             is_over=threading.Event(),
             others_wait=lambda: self.planning.has_line,
@@ -145,13 +145,15 @@ class Worker:
     def _do_outward(self, step_run_id: str) -> None:
         """Do an outward step, then those that found no thread: the oldest in line in the database first."""
         runner.do_step(self.seat, step_run_id)
-        while self._has_line and not self.seat.is_ending.is_set():
-            with transaction(self.seat.reader) as session:
-                line = store.outward_line(session, self.calling.size)
-            self._has_line = len(line) > 1
-            if not line:
+        if self._has_line:
+            self._do_line()
+
+    def _do_line(self) -> None:
+        """Do the oldest in line, as long as there is one that may begin."""
+        while not self.seat.is_ending.is_set():
+            self._has_line = runner.do_oldest(self.seat)
+            if not self._has_line:
                 return
-            runner.do_step(self.seat, random.choice(line))  # noqa: S311 (so that threads do not all try the same one)
 
     # --- hints out: to a free thread of this process, else to the queue ---
 
@@ -163,6 +165,10 @@ class Worker:
 
     def _offer_step(self, step_run_id: str) -> bool:
         return not self.seat.is_ending.is_set() and self.calling.offer(lambda: self._do_outward(step_run_id))
+
+    def _hint_line(self) -> None:
+        if not self.calling.offer(self._do_line):
+            self._has_line = True
 
     def _hint_run(self, run_id: str) -> None:
         if self.seat.is_ending.is_set() or not self.planning.offer(lambda: runner.advance(self.seat, run_id)):

@@ -57,7 +57,8 @@ class House:
             engine=self.engine, reader=self.engine, owner=owner, lease_s=lease_s,
             hint_steps=lambda rows: self.line.extend(("step", row_id) for row_id, _ in rows),
             hint_run=lambda run_id: self.line.append(("run", run_id)),
-            hint_outbox=lambda: None, is_ending=threading.Event(), is_over=threading.Event(),
+            hint_outbox=lambda: None, hint_line=lambda: self.line.append(("line", "")),
+            is_ending=threading.Event(), is_over=threading.Event(),
         )  # fmt: skip
 
     def start(
@@ -110,7 +111,10 @@ class House:
             if not self.line:
                 return
             kind, row_id = self.line.pop(0)
-            runner.advance(seat, row_id) if kind == "run" else runner.do_step(seat, row_id)
+            if kind == "line":
+                runner.do_oldest(seat)
+            else:
+                runner.advance(seat, row_id) if kind == "run" else runner.do_step(seat, row_id)
         raise AssertionError("the run does not come to rest")
 
     @contextmanager

@@ -90,6 +90,7 @@ def start(
         revision=1,
         steps_total=len(definition.steps),
         budget_microusd=_microusd(definition.limits.cost_usd),
+        at_once=definition.limits.at_once,
         created_at=clock.now(),
     )
     run.label = _label(label, run) or workflow.name

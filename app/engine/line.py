@@ -1,0 +1,151 @@
+"""The line: steps that a limit keeps back, or that found no free thread, the oldest first; people read it, too."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.db import moment
+from app.engine import limits, store
+from app.engine.enums import Effect, StepStatus
+from app.engine.store import HeldStep
+
+LOCK = 7_206_101  # one number for all who count before they claim
+SAMPLES = 20
+LEAST_SAMPLES = 5
+
+_step, _run, _own = store.step_run.alias("s"), store.run.alias("r"), limits.allowance.alias("a")
+
+
+def _queued_at(step: sa.FromClause) -> sa.ColumnElement[object]:
+    return sa.func.coalesce(step.c.not_before, step.c.created_at)
+
+
+def _in_line(step: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        step.c.effect != Effect.NONE.value,
+        sa.or_(
+            step.c.status == StepStatus.PENDING.value,
+            sa.and_(step.c.status == StepStatus.RETRYING.value, step.c.not_before <= moment()),
+        ),
+    )
+
+
+_oldest = (
+    sa.select(_step.c.id)
+    .join(_run, _run.c.id == _step.c.run_id)
+    .outerjoin(_own, _own.c.workspace_id == _step.c.workspace_id)
+    .where(
+        _in_line(_step),
+        _run.c.status.in_(store.written(store.WORKING)),
+        store.may_leave(_step),
+        limits.has_room(_step, _run, _own),
+    )
+    .order_by(_queued_at(_step), _step.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True, of=_step)
+    .scalar_subquery()
+)
+_claim_oldest = store.claiming(store.step_run.c.id == _oldest, _in_line(store.step_run))
+_is_kept = sa.select(sa.literal(1)).where(
+    store.step_run.c.id == sa.bindparam("b_id"), store.claimable, limits.is_counted(store.step_run)
+)
+
+
+def is_kept(session: Session, step_run_id: str) -> bool:
+    """Tell whether a limit decides when this step begins, so that it stands in line."""
+    return session.execute(_is_kept, {"b_id": step_run_id}).first() is not None
+
+
+def claim_oldest(session: Session, owner: str, lease_s: float) -> HeldStep | None:
+    """Claim the oldest in line for which every limit has room; None when there is none.
+
+    Whoever counts and claims does it alone: two cannot both take the last place.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    row = session.execute(_claim_oldest, {"b_owner": owner, "b_lease_s": lease_s}).first()
+    return HeldStep(**row._mapping, is_counted=True) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run stands in line: *number* from 1, and about how long it takes, None where nobody can tell yet."""
+
+    number: int
+    wait_s: float | None = None
+
+
+def places(session: Session, workspace_id: str, run_ids: Sequence[str]) -> Mapping[str, Place]:
+    """Return the place in line of each of these runs that has nothing under way but steps in line: three statements."""
+    if not run_ids:
+        return {}
+    found = {row.run_id: row.number for row in session.execute(_places(workspace_id, run_ids))}
+    if not found:
+        return {}
+    took, width = _median_s(session, workspace_id), _width(session, workspace_id)
+    return {
+        run_id: Place(number, None if took is None else took * -(-number // width))
+        for run_id, number in found.items()
+    }
+
+
+def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int]:
+    step = store.step_run
+    line = sa.select(
+        step.c.run_id,
+        step.c.workspace_id,
+        sa.func.row_number().over(order_by=(_queued_at(step), step.c.id)).label("number"),
+    ).where(_in_line(step))
+    if not (limits.house() or limits.house_ai()):
+        line = line.where(step.c.workspace_id == workspace_id)
+    ranked = line.subquery()
+    busy = store.step_run.alias("busy")
+    is_busy = sa.exists().where(
+        busy.c.run_id == ranked.c.run_id,
+        sa.or_(
+            sa.and_(busy.c.status == StepStatus.RUNNING.value, busy.c.lease_owner.is_not(None)),
+            sa.and_(busy.c.status == StepStatus.RETRYING.value, busy.c.not_before > moment()),
+        ),
+    )
+    return (
+        sa.select(ranked.c.run_id, sa.func.min(ranked.c.number).label("number"))
+        .where(ranked.c.run_id.in_(run_ids), ranked.c.workspace_id == workspace_id, sa.not_(is_busy))
+        .group_by(ranked.c.run_id)
+    )
+
+
+def _median_s(session: Session, workspace_id: str) -> float | None:
+    """Return how long the workspace's last steps of this kind took, None when too few have ended."""
+    step = store.step_run
+    ended = (
+        sa.select(step.c.started_at, step.c.finished_at)
+        .where(
+            step.c.workspace_id == workspace_id,
+            step.c.effect != Effect.NONE.value,
+            step.c.status == StepStatus.COMPLETED.value,
+            step.c.reused_from.is_(None),
+            step.c.started_at.is_not(None),
+            step.c.run_id.in_(
+                sa.select(store.run.c.id)
+                .where(store.run.c.workspace_id == workspace_id)
+                .order_by(store.run.c.created_at.desc())
+                .limit(SAMPLES)
+            ),
+        )
+        .limit(SAMPLES * 5)
+    )
+    took = sorted((row.finished_at - row.started_at).total_seconds() for row in session.execute(ended))
+    return took[len(took) // 2] if len(took) >= LEAST_SAMPLES else None
+
+
+def _width(session: Session, workspace_id: str) -> int:
+    """Return how many may be under way at once: the least of what holds for the workspace."""
+    own = session.execute(
+        sa.select(limits.allowance.c.steps_at_once, limits.allowance.c.ai_at_once).where(
+            limits.allowance.c.workspace_id == workspace_id
+        )
+    ).first()
+    known = [limits.house(), limits.house_ai(), *(own or ())]
+    return min((most for most in known if most), default=1)
