@@ -13,7 +13,7 @@ FEATURES = (
     "home",
 )  # fmt: skip
 WITH_PAGES = tuple(feature for feature in FEATURES if feature != "ai")
-WITH_LISTENERS = ("approvals",)
+WITH_LISTENERS = ("runs", "approvals")
 
 
 def connect(settings: Settings) -> None:
@@ -21,6 +21,7 @@ def connect(settings: Settings) -> None:
     from app import steps
     from app.engine import catalog, control, jobs, limits, money, ports
     from app.features.ai import service as ai
+    from app.features.approvals import listeners as approving
     from app.features.files import service as files
     from app.features.notifications import service as notifications
     from app.features.runs import service as runs
@@ -51,10 +52,9 @@ def connect(settings: Settings) -> None:
         store_image=files.store_image,
         notice=notifications.notice,
     )
+    approving.configure(base_url=settings.public_url)
     for feature in WITH_LISTENERS:
-        module = import_module(f"app.features.{feature}.listeners")
-        module.configure(base_url=settings.public_url)
-        module.register()
+        import_module(f"app.features.{feature}.listeners").register()
 
 
 def blueprints() -> list[Blueprint]:

@@ -1,6 +1,6 @@
 """The ledger of outward calls: intent before, answer after, one key, one cost, no call twice that has its answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -39,8 +39,11 @@ class Recorded:
 class Ledger:
     """The calls of one try of one step run. Not shared between threads."""
 
-    def __init__(self, engine: Engine, step: HeldStep, effect: Effect, zone: str = "UTC") -> None:
-        self._zone = zone
+    def __init__(
+        self, engine: Engine, step: HeldStep, effect: Effect, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        self._zone = money.zone_of(facts or {})
+        self._payers = money.payers(step.run_id, facts or {})
         self._engine = engine
         self._step = step
         self._effect = effect
@@ -191,7 +194,7 @@ class Ledger:
 
     def _reserve(self, session: Session, row: Recorded) -> None:
         step = self._step
-        money.reserve(session, step.run_id, step.workspace_id, self._day(row), row.reserved_microusd)
+        money.reserve(session, self._payers, step.workspace_id, self._day(row), row.reserved_microusd)
 
     def _day(self, row: Recorded) -> date:
         return money.day_of(row.started_at, self._zone)
@@ -266,7 +269,8 @@ class Ledger:
                 "tokens_in": run.c.tokens_in + spent.tokens_in,
                 "tokens_out": run.c.tokens_out + spent.tokens_out,
             }
-        session.execute(sa.update(run).where(run.c.id == self._step.run_id).values(**values))
+        money.lock(session, self._payers)
+        session.execute(sa.update(run).where(run.c.id.in_(self._payers)).values(**values))
 
     def _record_failure(self, row: Recorded, error: StepError) -> None:
         """End the intent and free its estimate when refused; leave it open under its key when the reply was lost."""

@@ -12,7 +12,7 @@ from app.core import outbox
 from app.core.db import transaction
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
-from app.engine import money, offline, store
+from app.engine import offline, store
 from app.engine.calls import Ledger
 from app.engine.contract import (
     Answer,
@@ -54,7 +54,7 @@ class RunContext:
         self._engine = engine
         self._held = step
         self._effect = effect
-        self._ledger = Ledger(engine, step, effect, money.zone_of(run.facts))
+        self._ledger = Ledger(engine, step, effect, run.facts)
         self._deadline = time.monotonic() + timeout_s
         self._shown_at = 0.0
         self._mails = 0

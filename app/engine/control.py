@@ -98,6 +98,37 @@ def decide(session: Session, wait_id: str, *, outcome: str, output: dict[str, An
     return True
 
 
+def finish(
+    session: Session,
+    wait_id: str,
+    *,
+    output: dict[str, Any],
+    error: dict[str, Any] | None = None,
+    cost_microusd: int = 0,
+) -> bool:
+    """End a wait for something of ours, well or by *error*, and charge its step; False when it no longer waits."""
+    outcome = "failed" if error else "done"
+    row = session.execute(
+        sa.update(store.wait)
+        .where(store.wait.c.id == wait_id, store.wait.c.status == WaitStatus.WAITING)
+        .values(
+            status=WaitStatus.DECIDED.value,
+            outcome=outcome,
+            output=output,
+            decided_at=moment(),
+            effective_at=moment(),
+        )
+        .returning(store.wait.c.run_id, store.wait.c.step_run_id)
+    ).first()
+    if row is None:
+        return False
+    store.end_wait(
+        session, row.step_run_id, outcome=outcome, output=output, error=error, cost_microusd=cost_microusd
+    )
+    store.wake_run(session, row.run_id)
+    return True
+
+
 def undo(session: Session, wait_id: str) -> bool:
     """Take a decision back that has not taken effect: the wait waits again; False when it is too late for that.
 

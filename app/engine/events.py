@@ -35,8 +35,9 @@ class WaitEnded:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A run came to its end: *status* is ``completed``, ``failed`` or ``stopped``."""
+    """A run came to its end: *status* is ``completed``, ``failed`` or ``stopped``; *is_part*: of another run."""
 
     run_id: str
     workspace_id: str
     status: str
+    is_part: bool

@@ -38,7 +38,6 @@ class Run(Model):
     dedupe_key: Mapped[str | None] = mapped_column(sa.String(120))
     parent_step_run_id: Mapped[str | None] = mapped_column(sa.String(36), unique=True)
     parent_run_id: Mapped[str | None] = mapped_column(sa.String(36))
-    root_run_id: Mapped[str | None] = mapped_column(sa.String(36))  # of a sub-run: whose money it spends
     continues_run_id: Mapped[str | None] = mapped_column(sa.String(36), index=True)
 
     revision: Mapped[int] = mapped_column(sa.BigInteger, default=0)

@@ -4,7 +4,7 @@ A reservation adds the estimate in one guarded statement, so that twenty calls a
 Days are the workspace's own. Locks: the day's row before the run's, which is the last of all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -51,8 +51,16 @@ def zone_of(facts: Mapping[str, Any]) -> str:
     return str((facts.get("workspace") or {}).get("timezone") or "UTC")
 
 
-def reserve(session: Session, run_id: str, workspace_id: str, day: date, microusd: int) -> None:
-    """Reserve an estimate; raises :class:`StepError` (``budget``) where it does not fit, and nothing is reserved."""
+def payers(run_id: str, facts: Mapping[str, Any]) -> list[str]:
+    """Return the runs whose limits a call of this run must keep to: its own, and those that it is a part of."""
+    return [run_id, *(str(above) for above in facts.get("part_of") or ())]
+
+
+def reserve(session: Session, run_ids: Sequence[str], workspace_id: str, day: date, microusd: int) -> None:
+    """Reserve an estimate with every payer; raises :class:`StepError` (``budget``) where it does not fit one of them.
+
+    The caller rolls back then, so that nothing stays reserved.
+    """
     if microusd and not _reserve_day(session, workspace_id, day, microusd):
         raise StepError(
             Category.BUDGET,
@@ -65,18 +73,26 @@ def reserve(session: Session, run_id: str, workspace_id: str, day: date, microus
         run.c.budget_microusd.is_(None),
         run.c.cost_microusd + run.c.reserved_microusd + microusd <= run.c.budget_microusd,
     )
+    lock(session, run_ids)
     result = session.execute(
         sa.update(run)
-        .where(run.c.id == run_id, fits)
+        .where(run.c.id.in_(run_ids), fits)
         .values(reserved_microusd=run.c.reserved_microusd + microusd, changed_at=moment())
     )
-    if changed(result) != 1:
+    if changed(result) != len(run_ids):
         raise StepError(
             Category.BUDGET,
             "The run's money limit is reached.",
             code=RUN_CODE,
             fix=f"Add ${MORE_USD} and continue, or let it fail. What is finished is kept.",
         )
+
+
+def lock(session: Session, run_ids: Sequence[str]) -> None:
+    """Lock several payers in one order, so that two calls never wait for each other."""
+    if len(run_ids) > 1:
+        run = store.run
+        session.execute(sa.select(run.c.id).where(run.c.id.in_(run_ids)).order_by(run.c.id).with_for_update())
 
 
 def charge(session: Session, workspace_id: str, day: date, *, spent: int, freed: int) -> None:
@@ -98,14 +114,24 @@ def free(session: Session, held: store.HeldRun) -> None:
     reserved = session.scalar(sa.select(store.run.c.reserved_microusd).where(store.run.c.id == held.id))
     day = day_of(held.now, zone_of(held.facts))
     charge(session, held.workspace_id, day, spent=0, freed=reserved or 0)
+    above = payers(held.id, held.facts)[1:]
+    if above and reserved:
+        lock(session, above)
+        rest = store.run.c.reserved_microusd - reserved
+        session.execute(
+            sa.update(store.run)
+            .where(store.run.c.id.in_(above))
+            .values(reserved_microusd=sa.case((rest > 0, rest), else_=0))
+        )
 
 
 def add(session: Session, run_id: str) -> None:
-    """Raise the run's limit by what a person adds at one press."""
+    """Raise the limit of a run, and of those that it is a part of, by what a person adds at one press."""
     run = store.run
+    facts = session.scalar(sa.select(run.c.facts).where(run.c.id == run_id))
     session.execute(
         sa.update(run)
-        .where(run.c.id == run_id, run.c.budget_microusd.is_not(None))
+        .where(run.c.id.in_(payers(run_id, facts or {})), run.c.budget_microusd.is_not(None))
         .values(budget_microusd=run.c.budget_microusd + MORE_USD * 1_000_000)
     )
 

@@ -641,6 +641,7 @@ def begin_again(
     ids = sorted(step_run_ids)
     if ids:
         statement = sa.update(step_run).where(step_run.c.id.in_(ids), step_run.c.status == StepStatus.FAILED)
+        bind.execute(sa.delete(wait).where(wait.c.step_run_id.in_(ids)))  # of a run that it waited for
         fresh = dict.fromkeys(("outcome", "output", "error", "finished_at", "not_before", "hinted_at"))
         bind.execute(
             statement.values(**fresh, status=status.value, fence=step_run.c.fence + 1, attempts=0, crashes=0)
@@ -648,17 +649,24 @@ def begin_again(
 
 
 def end_wait(
-    bind: Bind, step_run_id: str, *, outcome: str, output: Any, error: Mapping[str, Any] | None = None
+    bind: Bind,
+    step_run_id: str,
+    *,
+    outcome: str,
+    output: Any,
+    error: Mapping[str, Any] | None = None,
+    cost_microusd: int = 0,
 ) -> bool:
-    """Complete a waiting step run by its wait's outcome; False when it no longer waits."""
+    """End a waiting step run by its wait's outcome, or by *error*; False when it no longer waits."""
     statement = (
         sa.update(step_run)
         .where(step_run.c.id == step_run_id, step_run.c.status == StepStatus.WAITING)
         .values(
-            status=StepStatus.COMPLETED.value,
+            status=(StepStatus.FAILED if error else StepStatus.COMPLETED).value,
             outcome=outcome,
             output=output,
             error=error,
+            cost_microusd=step_run.c.cost_microusd + cost_microusd,
             finished_at=moment(),
             doing="",
         )

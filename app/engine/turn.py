@@ -186,10 +186,14 @@ def _complete(seat: Seat, held: HeldRun, row: dict[str, Any], steps_done: int) -
     def write(session: Session) -> bool:
         completed = store.record_last(session, held, row, steps_done=steps_done)
         if completed:
-            events.publish(session, RunEnded(held.id, held.workspace_id, RunStatus.COMPLETED.value))
+            events.publish(session, RunEnded(held.id, held.workspace_id, RunStatus.COMPLETED.value, _is_part(held)))
         return completed
 
     return insist(seat.engine, write)
+
+
+def _is_part(held: HeldRun) -> bool:
+    return bool(held.facts.get("part_of"))
 
 
 def _release(
@@ -224,7 +228,7 @@ def _release(
         if not released:
             raise Fenced(held.id)
         if todo.is_end:
-            events.publish(session, RunEnded(held.id, held.workspace_id, todo.status.value))
+            events.publish(session, RunEnded(held.id, held.workspace_id, todo.status.value, _is_part(held)))
 
     try:
         insist(seat.engine, write)

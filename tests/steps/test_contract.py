@@ -24,6 +24,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "notify": {"to": ["maria@example.com"], "subject": "Ready"},
     "delay": {"seconds": 60},
     "transform": {"set": {"price": "{{ inputs.price }}"}},
+    "run_workflow": {"workflow": "Texts"},
 }
 OUTPUTS = {"transform": frozenset({"price"})}
 

@@ -39,6 +39,15 @@ class Actor:
     email: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The step that a run is started by, and all runs that it is a part of, the nearest first."""
+
+    run_id: str
+    step_run_id: str
+    part_of: tuple[str, ...]
+
+
 def configure(*, base_url: str) -> None:
     """Set the address that ``{{ run.url }}`` begins with; may be called again."""
     global _base_url
@@ -58,6 +67,7 @@ def start(
     trigger_id: str | None = None,
     dedupe_key: str | None = None,
     test: bool = False,
+    parent: Parent | None = None,
 ) -> Run:
     """Write a run in line and its audit entry; the worker picks it up after the caller's commit and :func:`hint`.
 
@@ -96,6 +106,9 @@ def start(
     run.label = _label(label, run) or workflow.name
     run.due_at = run.changed_at = run.created_at
     run.facts = _facts(run, home, workflow, version, actor)
+    if parent is not None:
+        run.parent_run_id, run.parent_step_run_id = parent.run_id, parent.step_run_id
+        run.facts = {**run.facts, "part_of": list(parent.part_of)}
     session.add(run)
     _audit(session, run, actor, "run.started", number=run.number, label=run.label, trigger=trigger_kind, test=test)
     session.flush()

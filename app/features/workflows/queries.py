@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.errors import NotFound
+from app.core.errors import Conflict, NotFound
 from app.core.ids import is_id
 from app.definition import schema
 from app.definition.schema import Definition
@@ -66,6 +66,18 @@ def workflow(session: Session, workspace_id: str, workflow_id: str) -> Workflow:
     if found is None:
         raise NotFound("This workflow does not exist.")
     return found
+
+
+def named(session: Session, workspace_id: str, reference: str) -> Workflow:
+    """Return the workflow with this id, or the one with this name. Raises NotFound; Conflict where several have it."""
+    if is_id(reference):
+        return workflow(session, workspace_id, reference)
+    found = session.scalars(_alive(workspace_id).where(Workflow.name == reference.strip()).limit(2)).all()
+    if len(found) > 1:
+        raise Conflict(f"Several workflows are called “{reference}”.", fix="Give each a name of its own.")
+    if not found:
+        raise NotFound(f"There is no workflow called “{reference}”.", fix="Choose one of yours.")
+    return found[0]
 
 
 def workflows(session: Session, workspace_id: str) -> Sequence[Workflow]:

@@ -1,0 +1,153 @@
+"""Runs that belong to a step of another run: started, ended and stopped in the transaction in which that happens."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import events
+from app.core.errors import Conflict, Invalid
+from app.engine import control, jobs
+from app.engine.enums import RunStatus, StepStatus, WaitStatus
+from app.engine.events import RunEnded, WaitEnded, WaitStarted
+from app.engine.models import Run, StepRun, WaitRow
+from app.features.runs import service
+from app.features.runs.service import Actor
+from app.features.workflows import queries as workflows
+from app.features.workflows.models import Workflow
+
+KIND = "sub_run"
+DEEPEST = 5
+MOST_BYTES = 200 * 1024
+
+
+def register() -> None:
+    """Listen to the engine; twice is once."""
+    events.listen(WaitStarted, wait_started)
+    events.listen(WaitEnded, wait_ended)
+    events.listen(RunEnded, run_ended)
+
+
+def wait_started(session: Session, event: WaitStarted) -> None:
+    """Start the run that a step waits for, once; take up the one that failed, where the step is tried again.
+
+    Raises Conflict when a workflow would run itself, or runs go too deep; NotFound; Invalid for wrong answers.
+    """
+    if event.kind != KIND:
+        return
+    parent = session.get_one(Run, event.run_id)
+    child = _child(session, event.step_run_id)
+    if child is not None and child.status == RunStatus.FAILED:
+        control.try_again(session, child.id)
+    else:
+        if child is not None:
+            child.parent_step_run_id = None  # it was stopped: this step gets another
+            session.flush()
+        child = _start(session, parent, event)
+    _hint_later(session, child.id)
+
+
+def wait_ended(session: Session, event: WaitEnded) -> None:
+    """Stop the run of a step that is cancelled."""
+    if event.kind != KIND or event.why != "withdrawn":
+        return
+    wait = session.get_one(WaitRow, event.wait_id)
+    child = _child(session, wait.step_run_id)
+    if child is not None and child.is_open:
+        control.stop(session, child.id)
+        _hint_later(session, child.id)
+
+
+def run_ended(session: Session, event: RunEnded) -> None:
+    """Settle the step that waits for this run, if one does."""
+    if not event.is_part:
+        return
+    child = session.get_one(Run, event.run_id, populate_existing=True)
+    if child.parent_step_run_id is None:
+        return
+    wait = session.scalar(
+        sa.select(WaitRow).where(
+            WaitRow.step_run_id == child.parent_step_run_id, WaitRow.status == WaitStatus.WAITING.value
+        )
+    )
+    if wait is None:
+        return
+    error = None if event.status == RunStatus.COMPLETED else _error(child, event.status)
+    if control.finish(
+        session, wait.id, output=_output(session, child), error=error, cost_microusd=child.cost_microusd
+    ):
+        _hint_later(session, wait.run_id)
+
+
+def _start(session: Session, parent: Run, event: WaitStarted) -> Run:
+    workflow = workflows.named(session, parent.workspace_id, str(event.detail.get("workflow", "")))
+    above = _above(session, parent)
+    if workflow.id in {run.workflow_id for run in above}:
+        raise Conflict(f"“{workflow.name}” would run itself.", fix="Let this step run another workflow.")
+    if len(above) >= DEEPEST:
+        raise Conflict(f"Workflows may run each other {DEEPEST} deep at most.", fix="Take one of them out.")
+    try:
+        return _started(session, parent, workflow, event, above)
+    except Invalid as invalid:
+        said = "; ".join(fault.message for fault in invalid.problems[:3])
+        raise Invalid(f"“{workflow.name}” does not take these answers: {said}", fix=invalid.fix) from invalid
+
+
+def _started(session: Session, parent: Run, workflow: Workflow, event: WaitStarted, above: list[Run]) -> Run:
+    by = parent.facts.get("started_by") or {}
+    inputs = event.detail.get("inputs")
+    return service.start(
+        session,
+        workspace_id=parent.workspace_id,
+        workflow=workflow,
+        inputs=inputs if isinstance(inputs, Mapping) else {},
+        actor=Actor(parent.started_by, str(by.get("name", "")), str(by.get("email", ""))),
+        label=f"{workflow.name}, for {parent.label}",
+        trigger_kind="run",
+        trigger_id=parent.id,
+        test=parent.test,
+        parent=service.Parent(parent.id, event.step_run_id, tuple(run.id for run in above)),
+    )
+
+
+def _above(session: Session, run: Run) -> list[Run]:
+    """Return a run and those that it was started by, the nearest first."""
+    above = [run]
+    while above[-1].parent_run_id is not None and len(above) <= DEEPEST:
+        above.append(session.get_one(Run, above[-1].parent_run_id))
+    return above
+
+
+def _child(session: Session, step_run_id: str) -> Run | None:
+    wanted = sa.select(Run).where(Run.parent_step_run_id == step_run_id)
+    return session.scalars(wanted.execution_options(populate_existing=True)).one_or_none()
+
+
+def _output(session: Session, child: Run) -> dict[str, Any]:
+    """Return what the run brought, by step; without the results where they are too large to hand on."""
+    rows = session.execute(
+        sa.select(StepRun.step_id, StepRun.output).where(
+            StepRun.run_id == child.id, StepRun.item < 0, StepRun.status == StepStatus.COMPLETED.value
+        )
+    )
+    outputs = {row.step_id: row.output for row in rows}
+    size = len(json.dumps(outputs, ensure_ascii=False, default=str).encode())
+    return {"run": child.id, "number": child.number, "outputs": outputs if size <= MOST_BYTES else {}}
+
+
+def _error(child: Run, status: str) -> dict[str, Any]:
+    known = child.error or {}
+    said = str(known.get("message") or ("It was stopped." if status == RunStatus.STOPPED else "It failed."))
+    return {
+        "category": known.get("category") or "input",
+        "code": known.get("code") or "sub_run",
+        "message": f"Run {child.number} did not get to its end. {said}",
+        "fix": f"Open run {child.number} to see why; trying this step again takes it up.",
+    }
+
+
+def _hint_later(session: Session, run_id: str) -> None:
+    """Hint a run once the transaction is committed; the clock finds it without."""
+    sa.event.listen(session, "after_commit", lambda _session: jobs.hint_run(run_id), once=True)
