@@ -19,6 +19,7 @@ SCENARIOS = {
     "w7": "w7_growth",
     "w9": "w9_watchers",
     "w10": "w10_waiting",
+    "durability": "durability",
     "pictures": "pictures",
 }
 DATABASES = {"postgresql": "", "sqlite": "_sqlite"}

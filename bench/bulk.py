@@ -10,6 +10,7 @@ from app.core.db import to_json
 from app.core.ids import new_id
 from app.engine.models import Run, StepRun
 from app.features.accounts.models import Workspace
+from app.features.runs.models import RunWord
 from bench.ground import House
 from bench.seed import Team
 
@@ -27,11 +28,13 @@ def add_finished(team: Team, count: int) -> None:
         steps = sa.select(StepRun.__table__).where(StepRun.run_id == run["id"]).order_by(StepRun.created_at)
         rows = [dict(row._mapping) for row in connection.execute(steps)]
         last = connection.execute(sa.select(sa.func.max(Run.number))).scalar_one()
+        words = list(connection.execute(sa.select(RunWord.word).where(RunWord.number == run["number"])).scalars())
     for begin in range(0, count, BATCH):
         numbers = range(last + 1 + begin, last + 1 + min(begin + BATCH, count))
         made = [_run(run, number, count + last) for number in numbers]
         _insert(house, Run.__table__, made)
         _insert(house, StepRun.__table__, list(_steps(rows, made)))
+        _insert(house, RunWord.__table__, list(_words(words, made)))
     with house.session() as session:
         session.get_one(Workspace, team.workspace_id).next_run_number = last + count + 1
     take_stock(house)
@@ -60,6 +63,12 @@ def _steps(like: list[dict[str, Any]], runs: list[dict[str, Any]]) -> Iterator[d
         for step in like:
             times = dict.fromkeys(("created_at", "started_at", "finished_at"), run["finished_at"])
             yield {**step, **times, "id": new_id(), "run_id": run["id"]}
+
+
+def _words(like: list[str], runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for run in runs:
+        for word in dict.fromkeys([*like, "stock", str(run["number"])]):
+            yield {"workspace_id": run["workspace_id"], "number": run["number"], "word": word}
 
 
 def _insert(house: House, table: Any, rows: list[dict[str, Any]]) -> None:

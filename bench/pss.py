@@ -35,7 +35,9 @@ def pss_by_process(pid: int) -> dict[int, int]:
 def told(sizes: dict[int, int]) -> str:
     """Say the sum and each process's part in MB, the largest first, by its pid."""
     parts = sorted(sizes.items(), key=lambda one: -one[1])
-    return f"{sum(sizes.values()) / 1e6:.0f} MB: " + ", ".join(f"{size / 1e6:.0f} ({pid})" for pid, size in parts)
+    return f"{sum(sizes.values()) / 1e6:.0f} MB: " + ", ".join(
+        f"{size / 1e6:.0f} ({pid})" for pid, size in parts
+    )
 
 
 class Peak:

@@ -30,21 +30,20 @@ def measure(ground: Ground, kind: str) -> Iterator[Figure]:
         alone: list[float] = []
         watched: dict[int, list[float]] = {FEW: [], MANY: []}
         polls: list[float] = []
-        held: list[int] = []
+        held: dict[int, list[int]] = {FEW: [], MANY: []}
         for _ in range(ROUNDS):  # in turn, so that all see the same machine
             alone.append(steps_per_s(team, RUNS))
             for count, rates in watched.items():
-                before = _connections(house)
                 with _Watchers(team, count) as watchers:
                     rates.append(steps_per_s(team, RUNS))
-                    held.append(_connections(house) - before)
+                    held[count].append(_connections(house))
                 if count == MANY:
                     polls += watchers.took_ms
     for count, rates in watched.items():
         ratios = [with_them / without for with_them, without in zip(rates, alone, strict=True)]
         yield figures.of("w9_w1_ratio" if count == MANY else f"w9_w1_ratio_{count}", ratios, "×")
     yield figures.p95("w9_poll_p95_ms", polls, "ms")
-    yield figures.of("w9_connections_more", [max(held)], "connections")
+    yield figures.of("w9_connections_more", [max(held[MANY]) - max(held[FEW])], "connections")
 
 
 def _connections(house: House) -> int:
