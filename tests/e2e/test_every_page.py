@@ -139,7 +139,7 @@ def _press_main(page: Page) -> None:
 def _no_name(page: Page) -> None:
     page.get_by_label("Name", exact=True).fill("")
     page.get_by_role("button", name="Save").click()
-    page.locator(".err").first.wait_for()
+    page.locator("#panel .err").first.wait_for()
 
 
 def _bad_text(page: Page) -> None:
@@ -517,7 +517,8 @@ class Watch:
             self.faults.append(f"{kind}: {words}")
 
     def _is_missing(self, answer: Response) -> bool:
-        return answer.status >= 400 and not answer.request.is_navigation_request()
+        is_form_sent_back = answer.status == 422 and answer.request.method == "POST"
+        return answer.status >= 400 and not is_form_sent_back and not answer.request.is_navigation_request()
 
     def _axe(self, rules: Rules) -> list[str]:
         if not self.page.evaluate("'axe' in window"):

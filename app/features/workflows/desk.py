@@ -156,8 +156,14 @@ class Desk:
         found = []
         for outcome in facts.outcomes if facts else ("done",):
             after = [edit.entry(step_id, outcome)]
-            before = edit.followers(self.data, step_id, outcome)
-            found.append(((after, before), "" if outcome == "done" else outcome))
+            found.append(((after, self._followers[step_id, outcome]), "" if outcome == "done" else outcome))
+        return found
+
+    @cached_property
+    def _followers(self) -> dict[tuple[str, str], list[str]]:
+        found: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for each in graph.edges(self.drawn):
+            found[each.source, each.outcome].append(each.target)
         return found
 
     def place_words(self, after: Sequence[str], before: Sequence[str]) -> str:

@@ -1,0 +1,215 @@
+"""A form gives back what it was made from: for every step type, whatever its settings are."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from flask import Flask, render_template_string
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from werkzeug.datastructures import MultiDict
+
+import app.steps as step_package
+from app.core.settings import Settings
+from app.definition.parts import InputType
+from app.definition.sentences import OPERATORS
+from app.definition.sketch import sketch
+from app.engine import catalog
+from app.features.workflows.forms import QuestionForm, StepForm
+from app.web import written
+from tests.features.workflows.builder.conftest import controls
+
+catalog.discover(step_package)
+TYPES = sorted(catalog.step_types())
+TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30) | st.sampled_from(
+    ["{{ inputs.offer }}", "a\nb", "\n", " x ", "5", "true", '"', "<b>&amp;", "[1]", "a, b",
+     "{{ steps.ads.texts | length }}"]
+)  # fmt: skip
+SCALARS = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(-1e9, 1e9) | TEXTS
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,8}", fullmatch=True)
+ALONE, MEMBER = ("is_empty", "is_not_empty"), ("in", "not_in")
+
+
+def conditions(comparisons: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Groups of comparisons, and groups of groups."""
+    return st.recursive(
+        comparisons,
+        lambda inner: st.fixed_dictionaries({"all": st.lists(inner, min_size=1, max_size=3)})
+        | st.fixed_dictionaries({"any": st.lists(inner, min_size=1, max_size=3)})
+        | st.fixed_dictionaries({"not": inner}),
+        max_leaves=6,
+    )
+
+
+def comparisons(operators: tuple[str, ...], **than: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Comparisons by some operators."""
+    return st.fixed_dictionaries({"value": TEXTS.filter(str.strip), "op": st.sampled_from(operators), **than})
+
+
+OTHERS = tuple(op for op in OPERATORS if op not in (*ALONE, *MEMBER))
+ANY_CONDITIONS = conditions(comparisons(tuple(OPERATORS), than=JSON) | comparisons(OTHERS) | JSON)
+CONDITIONS = conditions(
+    comparisons(ALONE)
+    | comparisons(MEMBER, than=st.lists(SCALARS, max_size=4) | st.just("{{ inputs.x }}"))
+    | comparisons(OTHERS, than=JSON.filter(lambda value: value is not None))
+)
+PAGE = (
+    '{% from "workflows/builder/_setting.html" import setting with context %}<form class="pad">'
+    "{% for field in fields %}{{ setting(field) }}{% endfor %}</form>"
+)
+
+
+@cache
+def house() -> Flask:
+    """The application, for its templates."""
+    from app import create_app
+
+    secret = "a secret for tests only, long enough to sign with"
+    return create_app(Settings(environment="test", database_url="sqlite://", secret_key=secret))
+
+
+def posted(fields: list[Any]) -> MultiDict[str, str]:
+    """Return what a browser posts of these fields, taken from their HTML."""
+    with house().test_request_context():
+        html = render_template_string(PAGE, fields=fields, values=[], operators=list(OPERATORS.items()), form={})
+    found = controls(html)
+    pairs = [(name, text) for name, texts in found.items() for text in ([texts] if isinstance(texts, str) else texts)]
+    return MultiDict([*pairs, ("posted", "1")])
+
+
+def step_form(step: dict[str, Any], posted: MultiDict[str, str] | None = None) -> StepForm:
+    """Return the form of a step that stands after one that makes texts and pictures."""
+    data = {"steps": [{"id": "ads", "type": "generate_copy"}, {"id": "art", "type": "generate_image"}, step]}
+    kind = catalog.step_type(step["type"])
+    return StepForm(step, kind, sketch(data), catalog.facts(), posted=posted, pictures=[("p1", "A car")])
+
+
+# --- anything at all ---
+
+
+@st.composite
+def any_step(draw: st.DrawFn, type_name: str) -> dict[str, Any]:
+    """A step whose settings are of any kind, right or wrong, written down or not."""
+    kind = catalog.step_types()[type_name]
+    keys = [info.alias or name for name, info in kind.config.model_fields.items()]
+    config = {key: draw(JSON | ANY_CONDITIONS) for key in keys if draw(st.booleans())}
+    if draw(st.booleans()):
+        config["odd"] = draw(JSON)
+    step: dict[str, Any] = {"id": "it", "type": type_name, "name": draw(TEXTS), "config": config}
+    step["after"] = draw(st.lists(st.sampled_from(["ads", "art", "ads:failed", "gone:yes", "art:done"]), unique=True))
+    each = st.fixed_dictionaries({"items": TEXTS | st.lists(SCALARS)}, optional={"parallel": JSON})
+    options: dict[str, Any] = {
+        "when": st.none() | ANY_CONDITIONS,
+        "join": st.sampled_from(["all", "any"]),
+        "timeout_s": st.integers(1, 3600) | JSON,
+        "on_failure": st.sampled_from(["stop", "continue"]),
+        "retry": st.none() | st.fixed_dictionaries({"attempts": st.integers(1, 20)}, optional={"delay_s": SCALARS}),
+        "for_each": st.none() | each,
+    }
+    return step | {key: draw(values) for key, values in options.items() if draw(st.booleans())}
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_a_form_that_nobody_touched_changes_nothing_whatever_the_step_is(type_name: str) -> None:
+    @settings(max_examples=12)
+    @given(any_step(type_name))
+    def check(step: dict[str, Any]) -> None:
+        form = step_form(step)
+        again = step_form(step, posted(list(form.fields.values())))
+        assert again.changed == []
+        assert written.same(again.step(), step)
+
+    check()
+
+
+# --- what is right, read from nothing ---
+
+
+def right(kind: Any, info: Any) -> st.SearchStrategy[Any] | None:
+    """Return right values of a setting; None where there is no way to make them up."""
+    if (info.json_schema_extra or {}).get("widget") == "condition":
+        return CONDITIONS
+    if get_origin(kind) is Literal:
+        return st.sampled_from(get_args(kind))
+    simple: dict[Any, Any] = {
+        str: TEXTS.filter(str.strip),
+        int: st.integers(0, 10**6),
+        bool: st.booleans(),
+        float: st.floats(0, 1e6),
+    }
+    if kind in simple:
+        return simple[kind]  # type: ignore[no-any-return]
+    parts = [part for part in get_args(kind) if part is not type(None)] if get_origin(kind) not in (list, dict) else []
+    found = [each for each in (right(part, info) for part in parts) if each is not None]
+    if found:
+        return st.one_of(found)
+    if get_origin(kind) is list and get_args(kind)[0] in (str, int):
+        inner = st.sampled_from(["a@b.example", "{{ inputs.x }}"]) if get_args(kind)[0] is str else st.integers(0, 999)
+        return st.lists(inner, min_size=1, max_size=4, unique=True)
+    return st.dictionaries(NAMES, JSON, min_size=1, max_size=3) if get_origin(kind) is dict else None
+
+
+def right_configs(type_name: str) -> Iterator[tuple[str, st.SearchStrategy[Any]]]:
+    """Yield the settings of a type that right values can be made up for."""
+    for name, info in catalog.step_types()[type_name].config.model_fields.items():
+        key = info.alias or name
+        if (info.json_schema_extra or {}).get("widget") in ("step", "images"):
+            yield key, st.sampled_from(["ads", ["ads", "art"]]) if key != "image_ids" else st.just(["p1"])
+        elif (values := right(info.annotation, info)) is not None:
+            yield key, values
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_what_a_form_shows_is_read_as_the_same_by_an_empty_one(type_name: str) -> None:
+    strategies = dict(right_configs(type_name))
+
+    @settings(max_examples=12)
+    @given(st.fixed_dictionaries({}, optional=strategies), st.none() | CONDITIONS)
+    def check(config: dict[str, Any], when: dict[str, Any] | None) -> None:
+        step = {"id": "it", "type": type_name, "config": config} | ({"when": when} if when else {})
+        full = step_form(step)
+        read = step_form({"id": "it", "type": type_name, "config": {}}, posted(list(full.fields.values()))).step()
+        usual = {
+            info.alias or name: info.get_default(call_default_factory=True)
+            for name, info in catalog.step_types()[type_name].config.model_fields.items()
+            if not info.is_required()
+        }
+        expected = {key: value for key, value in config.items() if key not in usual or value != usual[key]}
+        assert {key: plain(value) for key, value in read.get("config", {}).items()} == {
+            key: plain(value) for key, value in expected.items()
+        }
+        assert plain(read.get("when")) == plain(when)
+
+    check()
+
+
+def plain(value: Any) -> Any:
+    """Return a value as it is compared: one in a list is the one, ends of lists' texts do not count, 2.0 is 2."""
+    if isinstance(value, list):
+        return plain(value[0]) if len(value) == 1 else [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items() if (key, each) != ("than", "")}
+    return value
+
+
+# --- questions ---
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_a_question_that_nobody_touched_is_the_same(data: st.DataObject) -> None:
+    keys = "label help placeholder group default min max max_length choices".split()
+    options: dict[str, Any] = dict.fromkeys(keys, JSON)
+    options["type"] = st.sampled_from([each.value for each in InputType]) | TEXTS
+    options["required"] = st.booleans()
+    question = {"key": "offer"} | data.draw(st.fixed_dictionaries({}, optional=options))
+    form = QuestionForm(question)
+    sent = posted(form.shown)
+    sent.update(MultiDict(form.kept))
+    assert written.same(QuestionForm(question, sent).question(), question)
