@@ -162,6 +162,7 @@ PAGES: dict[str, Pages | str] = {
             _guest("/a/{open}", "error", _no_reason), _guest("/a/{open}", "error", _too_long),
         ],
     ),
+    "/active": Pages("/active", "/active", "/active", "/active"),
     "/approvals": Pages("/approvals", "/approvals", "/approvals", ["/approvals", "/approvals?show=decided"]),
     "/approvals/<approval_id>": Pages(
         empty=_bare("/approvals/{approval}"),
@@ -355,6 +356,7 @@ PAGES: dict[str, Pages | str] = {
     ),
     "/for-tests/broken": Pages(*["/for-tests/broken"] * 4),
     "/a/<token>/images/<image_id>": "a picture",
+    "/active/mark": "parts of every page",
     "/approvals/of/<wait_id>": "leads on to the request",
     "/approvals/of/<wait_id>/decision": "a part of the run's page",
     "/approvals/panel": "a part of the home page",

@@ -1,21 +1,32 @@
 """The first page, the phone's More, and help."""
 
-from flask import Blueprint, Response, g
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, g, make_response, render_template, request
 from flask.blueprints import BlueprintSetupState
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
 from app.core.db import db
+from app.engine.models import Run
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.approvals.queries import count_for
+from app.features.approvals.queries import count_for, open_approvals
 from app.features.home.rules import greeting, summary
+from app.features.runs import listing, story
+from app.features.runs import queries as runs
 from app.features.runs.queries import Counts, counts
 from app.web import nav
-from app.web.htmx import page
+from app.web.htmx import page, unchanged
 from app.web.visitor import Visitor
 
 blueprint = Blueprint("home", __name__)
+
+SHOWN = 6
+TOASTS = 3
+SAID_AGAIN_S = 30  # how long what is said of the time that is left stays as it is
 
 
 @blueprint.record_once
@@ -23,6 +34,7 @@ def _count(_state: BlueprintSetupState) -> None:
     nav.counter("approvals", lambda session, person: count_for(session, person.workspace_id, person.email))
     nav.counter("runs", _open_runs)
     nav.counter("running", lambda session, person: _run_counts(session, person).running)
+    nav.counter("failed", lambda session, person: _run_counts(session, person).failed_today)
 
 
 @blueprint.get("/")
@@ -31,18 +43,62 @@ def index() -> Response:
     """Show what waits for the visitor, what runs, what is ready; the panels come from the features that own them."""
     person = who()
     waiting = nav.Navigation(person).count("approvals")
-    runs = _run_counts(db.session(), person)
+    found = _run_counts(db.session(), person)
     return page(
         "home/index.html",
         greeting=greeting(now(), person.timezone, person.name),
         summary=summary(
             waiting=waiting,
-            runs_working=runs.running,
-            runs_waiting=runs.waiting,
-            failed_today=runs.failed_today,
+            runs_working=found.running,
+            runs_waiting=found.waiting,
+            failed_today=found.failed_today,
         ),
         waiting=waiting,
         open_runs=_open_runs(db.session(), person),
+    )
+
+
+@blueprint.get("/active")
+@requires(Permission.SEE)
+def active() -> Response:
+    """Show what runs, what waits for the visitor and what failed today: beside any page, or as a page of its own."""
+    me, seen = who(), _mark()
+    same = unchanged(f"{seen}-{int(now().timestamp() / SAID_AGAIN_S)}")
+    if same is not None:
+        return same
+    session = db.session()
+    working = runs.working(session, me.workspace_id, limit=SHOWN)
+    failed = runs.failed_today(session, me.workspace_id, limit=SHOWN)
+    return page(
+        "home/active.html",
+        fragment="home/_active.html",
+        etag=f"{seen}-{int(now().timestamp() / SAID_AGAIN_S)}",
+        counts=_run_counts(session, me),
+        working=_rows(working),
+        failed=_rows(failed),
+        waiting=open_approvals(session, me.workspace_id, email=me.email)[:SHOWN],
+    )
+
+
+@blueprint.get("/active/mark")
+@requires(Permission.SEE)
+def mark() -> Response:
+    """Bring the frame's counts and what has ended meanwhile; nothing new: 204 after one indexed read."""
+    me, seen = who(), _mark()
+    same = unchanged(seen)
+    if same is not None:
+        return same
+    since = request.args.get("since", type=float)
+    begun = datetime.fromtimestamp(since, UTC) if since and 1e9 < since < 1e10 else None
+    ended = runs.ended_since(db.session(), me.workspace_id, me.user_id, begun, limit=TOASTS) if begun else []
+    here = urlsplit(request.headers.get("HX-Current-URL", "")).path
+    return make_response(
+        render_template(
+            "home/mark.oob.html",
+            mark_etag=seen,
+            toasts=[run for run in ended if not here.endswith(run.id)],
+            chip_of=story.chip_of,
+        )
     )
 
 
@@ -58,6 +114,16 @@ def more() -> Response:
 def help() -> Response:  # noqa: A001 (the page's name)
     """Explain the pages, the words and how approvals work."""
     return page("home/help.html")
+
+
+def _rows(found: Sequence[Run]) -> list[listing.Row]:
+    me = who()
+    return listing.rows(db.session(), me.workspace_id, found, zone=me.timezone, now=now(), me=me.email)
+
+
+def _mark() -> str:
+    number, changed_at = runs.panel_mark(db.session(), who().workspace_id)
+    return f"{number}-{changed_at.timestamp() if changed_at else 0:.6f}"
 
 
 def _open_runs(session: Session, person: Visitor) -> int:

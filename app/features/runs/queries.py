@@ -26,6 +26,7 @@ from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
 PAGE = 25
+_WORKING = ("queued", "running", "pausing", "stopping")
 _OPEN = sorted(status.value for status in RUN_OPEN)
 
 
@@ -109,6 +110,33 @@ def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequenc
     return runs(session, workspace_id, status=_OPEN, limit=limit)
 
 
+def working(session: Session, workspace_id: str, *, limit: int) -> Sequence[Run]:
+    """Return the runs that a machine works on, or will as soon as it can, the newest first."""
+    return runs(session, workspace_id, status=_WORKING, limit=limit)
+
+
+def failed_today(session: Session, workspace_id: str, *, limit: int) -> Sequence[Run]:
+    """Return the runs that failed since the workspace's last midnight, the last one first."""
+    wanted = sa.select(Run).where(*_failed_today(session, workspace_id)).order_by(Run.finished_at.desc()).limit(limit)
+    return session.execute(wanted).scalars().all()
+
+
+def ended_since(
+    session: Session, workspace_id: str, user_id: str, since: datetime, *, limit: int
+) -> Sequence[Run]:
+    """Return the runs of a person that ended since then, the last one first: of their newest hundred."""
+    newest = (
+        sa.select(Run.id)
+        .where(Run.workspace_id == workspace_id, Run.started_by == user_id)
+        .order_by(Run.created_at.desc(), Run.id.desc())
+        .limit(100)
+    )
+    wanted = sa.select(Run).where(
+        Run.id.in_(newest.subquery().select()), Run.finished_at > since, Run.trigger_kind != "seed", Run.test.is_(False)
+    )
+    return session.execute(wanted.order_by(Run.finished_at.desc()).limit(limit)).scalars().all()
+
+
 def workflow_names(session: Session, workspace_id: str, listed: Iterable[Run]) -> dict[str, str]:
     """Return the names of the workflows that these runs are of, by workflow id."""
     ids = {run.workflow_id for run in listed}
@@ -119,11 +147,7 @@ def workflow_names(session: Session, workspace_id: str, listed: Iterable[Run]) -
 def counts(session: Session, workspace_id: str) -> Counts:
     """Count what runs, what waits and what failed today, the day being the workspace's own. Two statements."""
     waiting = {RunStatus.WAITING.value, RunStatus.NEEDS_ATTENTION.value}
-    failed = sa.select(sa.literal(RunStatus.FAILED.value), sa.func.count()).where(
-        Run.workspace_id == workspace_id,
-        Run.status == sa.literal_column("'failed'"),  # as the partial index has it
-        Run.finished_at >= _midnight(session, workspace_id),
-    )
+    failed = sa.select(sa.literal(RunStatus.FAILED.value), sa.func.count()).where(*_failed_today(session, workspace_id))
     unfinished = (
         sa.select(Run.status, sa.func.count())
         .where(Run.workspace_id == workspace_id, Run.status.in_(_OPEN))
@@ -340,6 +364,14 @@ def as_json(session: Session, run: Run) -> dict[str, Any]:
         "started_at": clock.iso(run.started_at),
         "finished_at": clock.iso(run.finished_at),
     }
+
+
+def _failed_today(session: Session, workspace_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        Run.workspace_id == workspace_id,
+        Run.status == sa.literal_column("'failed'"),  # as the partial index has it
+        Run.finished_at >= _midnight(session, workspace_id),
+    )
 
 
 def _midnight(session: Session, workspace_id: str) -> datetime:

@@ -31,6 +31,7 @@ blueprint.register_blueprint(log_pages.blueprint)
 blueprint.register_blueprint(problem_pages.blueprint)
 
 PANEL = 6
+SAID_AGAIN_S = 30  # how long what is said of the time that is left stays as it is
 
 
 @blueprint.app_template_filter()
@@ -52,7 +53,8 @@ def panel() -> Response:
     """Show what runs now, for the home page; asked again, it answers 204 while nothing has changed."""
     me = who()
     number, changed_at = queries.panel_mark(db.session(), me.workspace_id)
-    etag = f"{number}-{changed_at.timestamp() if changed_at else 0:.6f}"
+    old = int(clock.now().timestamp() / SAID_AGAIN_S) if number else 0
+    etag = f"{number}-{changed_at.timestamp() if changed_at else 0:.6f}-{old}"
     same = htmx.unchanged(etag)
     if same is not None:
         return same

@@ -64,7 +64,7 @@ def test_live_after_a_change_brings_every_part_under_its_id(yard: Yard) -> None:
     assert swapped == {
         "run-live", "run-said", "run-now", "run-diagram", "run-arriving", "step-ads", "step-pictures", "step-attach",
         "step-check", "step-tell", "step-tell_rejected", "side-count-approvals", "side-count-runs",
-        "tab-count-approvals", "top-running", "top-waiting",
+        "tab-count-approvals", "top-running", "small-running", "top-waiting",
     }  # fmt: skip
     assert swapped <= {attrs.get("id") for _, attrs in Page(page).tags}
     assert "$0.40" in fragment.text

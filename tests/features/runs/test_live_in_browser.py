@@ -134,3 +134,27 @@ def test_page_without_script_has_a_link_to_load_it_again(yard: Yard, address: st
     page.get_by_role("link", name="Load this page again").click()
 
     expect(page.locator("#run-now")).to_contain_text("$0.40")
+
+
+def test_panel_opens_beside_a_page_and_an_end_is_said(yard: Yard, address: str, new_context: NewContext) -> None:
+    run_id = yard.make("running", label="Honda ads")[0]
+    page, _ = _open(yard, address, new_context, "/help")
+    expect(page).to_have_title("(1) Help · Greenlight")
+    page.locator("#top-running").focus()
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("dialog", name="What is going on")
+    expect(panel.get_by_role("link", name="Honda ads")).to_be_visible()
+    assert page.evaluate("document.getElementById('drawer').contains(document.activeElement)")
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    assert page.evaluate("document.activeElement.id") == "top-running"
+    assert page.locator("#active").count() == 0
+
+    yard.change(run_id, _end)
+
+    toast = page.locator("#toasts [data-toast]")
+    expect(toast).to_contain_text("Honda ads", timeout=15_000)
+    expect(page).to_have_title("Help · Greenlight")
+    expect(page.locator("#top-running")).to_contain_text("0 running")
+    toast.get_by_role("button", name="Close this message").click()
+    expect(toast).to_have_count(0)
