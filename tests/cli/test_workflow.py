@@ -126,8 +126,9 @@ def test_an_unknown_workflow_and_wrong_answers_end_with_2(greenlight: Greenlight
 
 
 def test_a_workflow_is_created_published_switched_off_and_deleted(
-    greenlight: Greenlight, definition: Path, tmp_path: Path
+    greenlight: Greenlight, definition: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
     made = greenlight("workflow", "create", "Step by step", "--file", str(definition), "--json")
     assert (made.code, made.json["version"], made.json["name"]) == (0, 0, "Step by step")
     wanted = made.json["id"]

@@ -290,6 +290,12 @@ PAGES: dict[str, Pages | str] = {
         full="/workflows/{changed}/publish",
         error=["/workflows/{changed}/publish", f"/workflows/{NOWHERE}/publish"],
     ),
+    "/workflows/<workflow_id>/template": Pages(
+        empty=_bare("/workflows/{changed}/template"),
+        one="/workflows/{changed}/template",
+        full="/workflows/{workflow}/template",
+        error=["/workflows/{brought}/template", f"/workflows/{NOWHERE}/template"],
+    ),
     "/workflows/<workflow_id>/test": Pages(
         empty=_bare("/workflows/{changed}/test"), one="/workflows/{changed}/test", full="/workflows/{changed}/test",
         error=["/workflows/{changed}/test", f"/workflows/{NOWHERE}/test"],

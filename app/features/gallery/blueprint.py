@@ -1,4 +1,4 @@
-"""The gallery's blueprint: ``views`` has its pages, ``launching`` the launch form."""
+"""The gallery's blueprint: ``views`` has its pages, ``launching`` the launch form, ``saving`` what makes a template."""
 
 from flask import Blueprint
 

@@ -18,6 +18,7 @@ from app.features.gallery import (
     queries,
     quote,
     samples,
+    saving,  # noqa: F401
     shelf,
 )
 from app.features.gallery.blueprint import blueprint

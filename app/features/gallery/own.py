@@ -1,0 +1,229 @@
+"""A workspace's own templates: a workflow's values become questions, its version becomes a template's."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import sqlalchemy as sa
+from pydantic.fields import FieldInfo
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.core.errors import Conflict, FieldError, Invalid
+from app.definition import schema
+from app.definition.parts import MAX_INPUTS, Definition, InputType, Step, TypeFacts
+from app.definition.problems import shorten
+from app.definition.values import has_value
+from app.engine import catalog
+from app.features.accounts import service as accounts
+from app.features.gallery.enums import Category
+from app.features.gallery.models import Template
+from app.features.runs.service import Actor
+from app.features.workflows import service as workflows
+from app.features.workflows.models import Workflow
+
+_SHOWN = 200
+_ORDERED = ("gt", "gte", "lt", "lte", "eq", "neq", "before", "after")
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A value of a step that may become a question: where it stands, what it is called, what it is now."""
+
+    key: str
+    step: str
+    title: str
+    value: Any
+    type: InputType
+    path: Path  # inside the step's config
+    extra: Mapping[str, Any]  # what else the question needs: choices, min, max, help
+
+    @property
+    def shown(self) -> str:
+        """The value as people read it."""
+        value = ", ".join(map(str, self.value)) if isinstance(self.value, list) else self.value
+        return ("yes" if value else "no") if isinstance(value, bool) else shorten(str(value), _SHOWN)
+
+
+def candidates(definition: Definition, types: Mapping[str, TypeFacts]) -> list[Candidate]:
+    """Return the values that can become questions, in the order of the steps; what is worked out already is none."""
+    found: list[Candidate] = []
+    taken = {question.key for question in definition.inputs}
+    for step in definition.steps:
+        facts = types.get(step.type)
+        for title, value, kind, path, extra in _of_step(step, facts) if facts else ():
+            key = _free(f"{step.id}_{'_'.join(str(part) for part in path if isinstance(part, str))}", taken)
+            taken.add(key)
+            found.append(Candidate(key, step.id, title, value, kind, path, extra))
+    return found
+
+
+def with_questions(definition: Definition, chosen: Mapping[str, str], types: Mapping[str, TypeFacts]) -> dict[str, Any]:
+    """Return the definition with the chosen candidates (by key, with the words of the question) asked at the start.
+
+    What each was is the question's answer at first. Raises Invalid when there would be more than 100 questions.
+    """
+    data = schema.dump(definition)
+    steps = {step["id"]: step for step in data["steps"]}
+    for one in candidates(definition, types):
+        if one.key not in chosen:
+            continue
+        _put(steps[one.step]["config"], one.path, f"{{{{ inputs.{one.key} }}}}", one.type)
+        words = chosen[one.key].strip()[:300] or one.title
+        question = {"key": one.key, "label": words, "type": one.type.value, "default": one.value, "required": True}
+        data["inputs"].append({**question, **one.extra})
+    if len(data["inputs"]) > MAX_INPUTS:
+        raise Invalid(f"A template asks {MAX_INPUTS} questions at most.", fix="Choose fewer.")
+    return data
+
+
+def save(
+    session: Session,
+    workflow: Workflow,
+    definition: dict[str, Any],
+    *,
+    name: str,
+    summary: str,
+    category: Category,
+    actor: Actor,
+) -> Template:
+    """Keep *definition* as the workspace's own template; the caller commits.
+
+    The same name again is the template's next version; workflows made of an older one stay as they are until their next
+    start. Raises Invalid for a missing name or a definition with problems, Conflict for the name of one of ours.
+    """
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 200:
+        fault = FieldError("/name", "required", "The name is missing or too long.", "Write 1 to 200 characters.")
+        raise Invalid("The template needs a name.", [fault])
+    checked = workflows.validated(definition)
+    slug = _slug(name)
+    mine = sa.select(Template).where(Template.workspace_id == workflow.workspace_id, Template.slug == slug)
+    ours = sa.select(Template.id).where(Template.workspace_id.is_(None), Template.slug == slug)
+    if session.scalar(ours):
+        raise Conflict(f"Greenlight has a template “{name}” already.", fix="Choose another name.")
+    template = session.scalars(mine.with_for_update()).one_or_none()
+    if template is None:
+        template = Template(workspace_id=workflow.workspace_id, slug=slug, version=0)
+        session.add(template)
+    template.version += 1
+    template.name, template.category = name, category.value
+    template.summary = " ".join(summary.split())[:300] or name
+    template.tags = list(workflow.tags)
+    template.gets = [step["name"] for step in checked["steps"]][:5]
+    template.label = name.replace("{", "(").replace("}", ")")
+    template.sample_inputs = {
+        question["key"]: question["default"] for question in checked["inputs"] if question["default"] is not None
+    }
+    template.estimate = {"minutes": 5.0, "cost_microusd": 0}
+    template.definition = checked
+    template.updated_at = clock.now()
+    session.flush()
+    accounts.audit(
+        session, workspace_id=workflow.workspace_id, actor=actor.name, actor_id=actor.user_id, action="template.saved",
+        subject_kind="template", subject_id=template.id, name=name, version=template.version, workflow=workflow.id,
+    )  # fmt: skip
+    return template
+
+
+# --- which values ---
+
+_Found = tuple[str, Any, InputType, Path, dict[str, Any]]
+_NEVER = ("step", "documents", "images", "documents_or_text", "values", "connection", "workflow")
+
+
+def _of_step(step: Step, facts: TypeFacts) -> Iterator[_Found]:
+    for name, field in facts.config.model_fields.items():
+        key = field.alias or name
+        value = step.config.get(key)
+        widget = _extra(field).get("widget")
+        title = f"{field.title or key}, in “{shorten(step.name, 60)}”"
+        if key in facts.step_refs or widget in _NEVER or value in (None, "", []):
+            continue
+        if widget == "condition":
+            yield from _of_condition(value, (key,), step)
+        elif not has_value(value):
+            kind = _kind(field, widget, value)
+            if kind is not None:
+                yield title, value, kind, (key,), _bounds(field, kind)
+
+
+def _of_condition(tree: Any, path: Path, step: Step) -> Iterator[_Found]:
+    """Yield the numbers and words that a condition compares with."""
+    if not isinstance(tree, Mapping):
+        return
+    for word in ("all", "any"):
+        parts = tree.get(word)
+        for place, part in enumerate(parts if isinstance(parts, list) else ()):
+            yield from _of_condition(part, (*path, word, place), step)
+    if "not" in tree:
+        yield from _of_condition(tree["not"], (*path, "not"), step)
+    than = tree.get("than")
+    is_plain = isinstance(than, str | int | float) and not isinstance(than, bool) and than != ""
+    if is_plain and tree.get("op") in _ORDERED and not has_value(than):
+        kind = InputType.TEXT if isinstance(than, str) else InputType.NUMBER
+        yield f"What “{shorten(step.name, 60)}” compares with", than, kind, (*path, "than"), {}
+
+
+def _kind(field: FieldInfo, widget: Any, value: Any) -> InputType | None:
+    kind = _plain(field.annotation)
+    if get_origin(kind) is Literal:
+        return InputType.CHOICE
+    if isinstance(value, bool):
+        return InputType.BOOLEAN
+    if isinstance(value, int | float):
+        return InputType.INTEGER if kind is int else InputType.NUMBER
+    if widget == "people" and isinstance(value, list):
+        return InputType.PEOPLE
+    if isinstance(value, str) and widget not in ("people",):
+        return InputType.LONG_TEXT if len(value) > 100 or widget in ("prompt", "long_text") else InputType.TEXT
+    return None
+
+
+def _bounds(field: FieldInfo, kind: InputType) -> dict[str, Any]:
+    if kind is InputType.CHOICE:
+        return {"choices": [str(value) for value in get_args(_plain(field.annotation))]}
+    if kind not in (InputType.INTEGER, InputType.NUMBER):
+        return {}
+    rules = {type(rule).__name__: rule for rule in field.metadata}
+    least, most = getattr(rules.get("Ge"), "ge", None), getattr(rules.get("Le"), "le", None)
+    return {key: value for key, value in (("min", least), ("max", most)) if isinstance(value, int | float)}
+
+
+def _plain(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+        return kinds[0] if len(kinds) == 1 else None
+    return annotation
+
+
+def _extra(field: FieldInfo) -> Mapping[str, Any]:
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+
+
+def _put(config: Any, path: Path, text: str, kind: InputType) -> None:
+    *way, last = path
+    for part in way:
+        config = config[part]
+    config[last] = [text] if kind is InputType.PEOPLE else text
+
+
+def _free(name: str, taken: set[str]) -> str:
+    base = re.sub(r"\W+", "_", name, flags=re.ASCII)[:56].strip("_") or "question"
+    number, found = 1, base
+    while found in taken:
+        number += 1
+        found = f"{base}_{number}"
+    return found
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80].strip("-") or "template"
+
+
+def offered(definition: Definition) -> list[Candidate]:
+    """Return :func:`candidates` over the step types of this installation."""
+    return candidates(definition, catalog.facts())

@@ -1,0 +1,94 @@
+"""The page that makes a template of a workflow: which of its values are asked for each time."""
+
+from flask import Response, flash, request, url_for
+from wtforms import SelectField, StringField, TextAreaField
+from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
+from wtforms.validators import InputRequired, Length, Optional
+
+from app.core.db import db
+from app.core.errors import Conflict, Invalid
+from app.engine import catalog
+from app.features.accounts.enums import Permission
+from app.features.accounts.guards import requires, who
+from app.features.gallery import own
+from app.features.gallery.blueprint import blueprint
+from app.features.gallery.enums import Category
+from app.features.runs.service import Actor
+from app.features.workflows import queries as workflows
+from app.features.workflows.models import Workflow
+from app.web import htmx
+from app.web.forms import Form
+
+
+class TemplateForm(Form):
+    """What the template is called and where it stands."""
+
+    name = StringField("Name", [InputRequired("Give it a name."), Length(max=200)])
+    summary = TextAreaField(
+        "What you get", [Optional(), Length(max=300)], description="One sentence; it stands on the card."
+    )
+    category = SelectField("Category", choices=[SelectChoice(one.value, one.label) for one in Category])
+
+
+@blueprint.get("/workflows/<workflow_id>/template")
+@requires(Permission.BUILD)
+def save_as_template(workflow_id: str) -> Response:
+    """Ask what the template is called, and which values become questions."""
+    workflow = workflows.workflow(db.session(), who().workspace_id, workflow_id)
+    known = workflow.category in set(Category)
+    form = TemplateForm(
+        formdata=None,
+        name=workflow.name,
+        summary=workflow.description,
+        category=workflow.category if known else Category.SELL.value,
+    )
+    return _page(workflow, form)
+
+
+@blueprint.post("/workflows/<workflow_id>/template")
+@requires(Permission.BUILD)
+def keep_template(workflow_id: str) -> Response:
+    """Make the template and show it in the gallery."""
+    me, session = who(), db.session()
+    workflow = workflows.workflow(session, me.workspace_id, workflow_id)
+    form = TemplateForm()
+    if not form.validate_on_submit():
+        return _page(workflow, form, status=422)
+    chosen = {key: request.form.get(f"words_{key}", "") for key in request.form.getlist("ask")}
+    try:
+        version = workflows.current_version(session, workflow)
+        definition = workflows.load_definition(session, version.id)
+        template = own.save(
+            session,
+            workflow,
+            own.with_questions(definition, chosen, catalog.facts()),
+            name=form.text("name"),
+            summary=form.text("summary"),
+            category=Category(form.text("category")),
+            actor=Actor(me.user_id, me.name, me.email),
+        )
+        session.commit()
+    except (Invalid, Conflict) as refused:
+        session.rollback()
+        form.form_errors.append(" ".join(part for part in (refused.message, refused.fix) if part))
+        return _page(workflows.workflow(session, me.workspace_id, workflow_id), form, status=refused.status)
+    flash(f"“{template.name}” is a template now, version {template.version}. Your team finds it in the gallery.", "go")
+    return htmx.redirect(url_for("gallery.show", slug=template.slug))
+
+
+def _page(workflow: Workflow, form: TemplateForm, *, status: int = 200) -> Response:
+    session = db.session()
+    version = workflows.current_version(session, workflow)
+    definition = workflows.load_definition(session, version.id)
+    asked = set(request.form.getlist("ask"))
+    return htmx.page(
+        "gallery/save.html",
+        workflow=workflow,
+        version=version,
+        definition=definition,
+        candidates=own.offered(definition),
+        asked=asked,
+        words=request.form,
+        form=form,
+        status=status,
+    )
