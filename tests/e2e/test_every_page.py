@@ -198,6 +198,10 @@ PAGES: dict[str, Pages | str] = {
         empty=f"/gallery/{SLUG}", one=f"/gallery/{SLUG}", full=Visit(f"/gallery/{SLUG}?document=7", act=_open_all),
         error="/gallery/no-such-template",
     ),
+    "/gallery/import": Pages(*["/gallery/import"] * 4),
+    "/gallery/<slug>/customise": Pages(
+        *[f"/gallery/{SLUG}/customise"] * 3, error="/gallery/no-such/customise"
+    ),
     "/gallery/<slug>/launch": Pages(
         empty=[f"/gallery/{SLUG}/launch", *(f"/gallery/{SLUG}/launch?page={page}" for page in (2, 3))],
         one=[f"/gallery/{SLUG}/launch", f"/gallery/{SLUG}/launch?page=check"],
@@ -369,6 +373,7 @@ PAGES: dict[str, Pages | str] = {
     "/assets/<digest>/<name>": "a file",
     "/documents.zip": "a file",
     "/documents/panel": "a part of the home page",
+    "/gallery/<slug>/export": "a file",
     "/healthz": "JSON",
     "/images/<image_id>": "a picture",
     "/images/<image_id>/<any(original, small):variant>": "a picture",

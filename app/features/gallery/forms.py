@@ -21,6 +21,7 @@ from wtforms import (
     URLField,
 )
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # the stubs are older than WTForms 3.3
+from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, DateInput, DateTimeLocalInput, ListWidget
 
 from app.core.errors import FieldError
@@ -33,6 +34,20 @@ Choices = Mapping[str, Sequence[tuple[str, str]]]
 
 MOST_BUTTONS = 5
 _LOCAL = "%Y-%m-%dT%H:%M"
+
+
+class CustomiseForm(Form):
+    """What the workflow is called that is made of a template."""
+
+    name = StringField("Name", [InputRequired("Give it a name."), Length(max=200)])
+
+
+class ImportForm(Form):
+    """A template's file, as text."""
+
+    source = TextAreaField(
+        "The template as text", description="YAML or JSON, as Export gives it.", render_kw={"spellcheck": "false"}
+    )
 
 
 def build(questions: Iterable[Input], choices: Choices | None = None) -> type[Form]:

@@ -72,17 +72,29 @@ def ours() -> tuple[TemplateFile, ...]:
 
 def read(path: Path) -> TemplateFile:
     """Read one file. Raises Invalid with every problem: shape, definition, label, and sample answers."""
+    return parse(load(path.read_text(encoding="utf-8"), path.name), name=path.name, stem=path.stem)
+
+
+def load(text: str, name: str = "The file") -> Any:
+    """Return what YAML or JSON holds. Raises Invalid, with the line."""
     try:
-        template = TemplateFile.model_validate(yaml.load(path.read_text(encoding="utf-8")))
+        return yaml.load(text)
     except yaml.YamlInvalid as error:
-        fault = FieldError("", "bad_value", str(error), "Mend the file.")
-        raise Invalid(f"{path.name} is not YAML.", [fault]) from error
+        where = f"Line {error.line}: " if error.line else ""
+        fault = FieldError("", "bad_value", f"{where}{error.why}.", "Mend the file.")
+        raise Invalid(f"{name} is not YAML.", [fault]) from error
+
+
+def parse(data: object, *, name: str = "The file", stem: str | None = None) -> TemplateFile:
+    """Return a template after all checks; *stem* must be its slug where given. Raises Invalid with every problem."""
+    try:
+        template = TemplateFile.model_validate(data)
     except ValidationError as error:
-        raise Invalid(f"{path.name} is not a template.", list(_faults_of_shape(error))) from error
-    problems = [*_problems(template, path.stem)]
+        raise Invalid(f"{name} is not a template.", list(_faults_of_shape(error))) from error
+    problems = [*_problems(template, stem or template.slug)]
     if problems:
         faults = [FieldError(p.path, p.code, p.message, p.fix) for p in problems]
-        raise Invalid(f"{path.name} has {len(problems)} problems.", faults)
+        raise Invalid(f"{name} has {len(problems)} problem{'s' if len(problems) > 1 else ''}.", faults)
     return template
 
 

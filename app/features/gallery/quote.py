@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.definition import tables
+from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Definition, Input, InputType, Step
 from app.definition.value_filters import FILTERS
 from app.definition.values import (
@@ -37,6 +39,14 @@ _SAID = {
 }
 _A_TEXT, _A_PICTURE = 10_000, 40_000  # micro-dollars: rough prices of one text step and of one picture
 _REFUSALS = frozenset({"rejected", "expired", "failed"})
+
+
+class Fate(StrEnum):
+    """Whether a run that goes well comes to a step: surely, perhaps, or not with these answers."""
+
+    WILL = "will"
+    MAY = "may"
+    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,24 +157,26 @@ def told(definition: Definition, answers: Mapping[str, Any], run: Mapping[str, A
 
 def asked(definition: Definition, scope: Mapping[str, Any]) -> list[Asked]:
     """Return the reviews that may come, with whom they ask, as far as the answers tell."""
+    fates = _fates(definition, scope)
     return [
         Asked(
             step.name,
             _people(step.config.get("approvers"), scope),
             step.config.get("expires_after_hours"),
-            _may(definition, step),
+            fates[step.id] is Fate.MAY,
         )
         for step in definition.steps
-        if step.type == "review"
+        if step.type == "review" and fates[step.id] is not Fate.NEVER
     ]
 
 
 def mails(definition: Definition, scope: Mapping[str, Any]) -> list[Mail]:
     """Return the mails that the run's own steps send."""
+    fates = _fates(definition, scope)
     return [
-        Mail(step.name, _people(step.config.get("to"), scope), _may(definition, step))
+        Mail(step.name, _people(step.config.get("to"), scope), fates[step.id] is Fate.MAY)
         for step in definition.steps
-        if step.type == "notify"
+        if step.type == "notify" and fates[step.id] is not Fate.NEVER
     ]
 
 
@@ -268,19 +280,71 @@ def _people(written: Any, scope: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in found if isinstance(one, str) and one and "{{" not in one))
 
 
-def _may(definition: Definition, step: Step) -> bool:
-    """Tell whether a run can pass the step by: it hangs on a refusal, or on one outcome of a condition."""
-    if step.when is not None:
-        return True
-    entries = [entry.partition(":") for entry in step.after]
-    if step.join == "any":
-        return all(outcome in _REFUSALS for _, _, outcome in entries)
-    if any(outcome in _REFUSALS for _, _, outcome in entries):
-        return True
-    for source, _, outcome in entries:
-        if outcome and definition.step(source).type == "condition":
-            return True
-    return any(_may(definition, definition.step(source)) for source, _, _ in entries)
+def _fates(definition: Definition, scope: Mapping[str, Any]) -> dict[str, Fate]:
+    """Return what becomes of each step in a run that goes well: nothing fails, and reviews are approved."""
+    fates: dict[str, Fate] = {}
+    ways: dict[str, str] = {}
+    for step in _in_order(definition):
+        edges = {entry: _edge(definition, entry, fates, ways) for entry in step.after}
+        fates[step.id] = _any(edges) if step.join == "any" else _all(list(edges.values()))
+        tree = step.config.get("if") if step.type == "condition" else None
+        if step.when is not None and fates[step.id] is not Fate.NEVER:
+            way = _way(step.when, scope)
+            fates[step.id] = Fate.NEVER if way == "no" else fates[step.id] if way else Fate.MAY
+        ways[step.id] = _way(tree, scope) if tree is not None else ""
+    return fates
+
+
+def _in_order(definition: Definition) -> list[Step]:
+    """Return the steps so that each stands behind those that it comes after."""
+    left, found, known = list(definition.steps), list[Step](), set[str]()
+    while left:
+        ready = [step for step in left if all(entry.partition(":")[0] in known for entry in step.after)]
+        if not ready:
+            return [*found, *left]
+        found += ready
+        known |= {step.id for step in ready}
+        left = [step for step in left if step.id not in known]
+    return found
+
+
+def _edge(definition: Definition, entry: str, fates: Mapping[str, Fate], ways: Mapping[str, str]) -> Fate:
+    source, _, outcome = entry.partition(":")
+    fate = fates.get(source, Fate.MAY)
+    if fate is Fate.NEVER:
+        return fate
+    if outcome in _REFUSALS:
+        return Fate.MAY
+    if definition.step(source).type == "condition":
+        way = ways.get(source, "")
+        return Fate.MAY if not way else fate if way == outcome else Fate.NEVER
+    return fate
+
+
+def _all(edges: list[Fate]) -> Fate:
+    return Fate.NEVER if Fate.NEVER in edges else Fate.MAY if Fate.MAY in edges else Fate.WILL
+
+
+def _any(edges: Mapping[str, Fate]) -> Fate:
+    """Return the fate of a step that one way is enough for.
+
+    Two ways that are no refusals are alternatives: one of them will be taken.
+    """
+    open_ = {entry: fate for entry, fate in edges.items() if fate is not Fate.NEVER}
+    good = [fate for entry, fate in open_.items() if entry.partition(":")[2] not in _REFUSALS]
+    if len(good) > 1 or Fate.WILL in good:
+        return Fate.WILL
+    return Fate.MAY if open_ else Fate.NEVER
+
+
+def _way(tree: Any, scope: Mapping[str, Any]) -> str:
+    """Return how a condition will go by the answers; nothing where they do not tell."""
+    if "inputs" not in scope:
+        return ""
+    try:
+        return "yes" if evaluate_condition(tree, scope).value else "no"
+    except (ConditionUnclear, ValueProblem, KeyError, TypeError, ValueError):
+        return ""
 
 
 def _pieces(prompt: str, scope: dict[str, Any]) -> Iterator[Piece]:

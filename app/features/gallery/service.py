@@ -1,7 +1,7 @@
 """Writes of the gallery: seeding templates, keeping half-filled answers, and launching."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -10,7 +10,9 @@ from app.core import clock
 from app.core.db import table
 from app.core.errors import FieldError, Invalid, NotFound
 from app.core.ids import is_id, new_id
-from app.definition.schema import Input, InputType
+from app.definition.inputs import clean_inputs
+from app.definition.problems import InputsInvalid
+from app.definition.schema import Definition, Input, InputType
 from app.engine.models import Run
 from app.features.files import queries as files
 from app.features.files import service as file_service
@@ -65,6 +67,67 @@ def launch(
     template = queries.template(session, workspace_id, slug)
     options = {"dedupe_key": dedupe_key, "trigger_kind": trigger_kind, "test": test}
     return _start(session, workspace_id, template, raw_inputs, actor, **options)
+
+
+def make_workflow(
+    session: Session,
+    *,
+    workspace_id: str,
+    slug: str,
+    name: str,
+    fixed_inputs: Mapping[str, Any],
+    actor_id: str | None,
+) -> Workflow:
+    """Make a workflow of a template whose *fixed_inputs* are never asked; the caller commits.
+
+    It is the workspace's own: a newer version of the template does not touch it. Raises NotFound, and Invalid with a
+    problem at ``/inputs/<key>`` for every answer that cannot be fixed.
+    """
+    template = queries.template(session, workspace_id, slug)
+    questions = template.definition.get("inputs", [])
+    known = {question["key"]: Input.model_validate(question) for question in questions}
+    problems = [
+        FieldError(f"/inputs/{key}", "unknown_key", f"“{key[:80]}” is not asked.", "Leave it out.")
+        for key in fixed_inputs
+        if key not in known
+    ]
+    fixed = {
+        key: Input.model_validate({**known[key].model_dump(), "required": False, "default": None})
+        for key in fixed_inputs
+        if key in known
+    }
+    answers: dict[str, Any] = {}
+    try:
+        answers = clean_inputs(Definition(inputs=list(fixed.values())), {key: fixed_inputs[key] for key in fixed})
+    except InputsInvalid as invalid:
+        problems += [FieldError(p.path, p.code, p.message, p.fix) for p in invalid.problems]
+    problems += [
+        FieldError(f"/inputs/{key}", "required", "What should always be used?", "Answer it, or ask it every time.")
+        for key, value in answers.items()
+        if value is None
+    ]
+    if problems:
+        raise Invalid("Some of what should always be used needs another look.", problems, fix=problems[0].fix)
+    changed = [
+        {**question, "default": answers[question["key"]], "fixed": True} if question["key"] in answers else question
+        for question in questions
+    ]
+    return workflows.create(
+        session,
+        workspace_id=workspace_id,
+        name=name,
+        definition={**template.definition, "inputs": changed},
+        actor_id=actor_id,
+        category=template.category,
+        description=template.summary,
+    )
+
+
+def read_file(filename: str, stream: BinaryIO) -> str:
+    """Return the text of a YAML or JSON file of at most 1 MB. Raises Invalid."""
+    if not filename.lower().endswith((".yaml", ".yml", ".json", ".txt")):
+        raise Invalid(f"“{filename[:80]}” is no template’s file.", fix="Use a .yaml or .json file.")
+    return file_service.read_table(filename, stream)
 
 
 def keep_answers(

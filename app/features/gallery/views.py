@@ -15,6 +15,7 @@ from app.features.accounts.guards import requires, who
 from app.features.gallery import (
     figures,
     launching,  # noqa: F401 (its rules are added to the blueprint)
+    making,  # noqa: F401 (its rules as well)
     queries,
     quote,
     samples,

@@ -1,0 +1,86 @@
+"""A workspace's own templates in and out of files, and away again. A file says what the product's own files say."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.core.errors import Conflict, FieldError, Invalid
+from app.core.ids import new_id
+from app.features.accounts import service as accounts
+from app.features.gallery import library
+from app.features.gallery.enums import Whose
+from app.features.gallery.models import LaunchDraft, Template
+from app.features.runs.service import Actor
+
+RESERVED = frozenset(("compare", "import"))
+
+
+def write(template: Template) -> dict[str, Any]:
+    """Return a template as its file says it; what comes back through :func:`take_in` is the same."""
+    return {
+        "slug": template.slug,
+        "version": template.version,
+        "name": template.name,
+        "summary": template.summary,
+        "category": template.category,
+        "tags": list(template.tags),
+        "label": template.label,
+        "gets": list(template.gets),
+        "estimate": dict(template.estimate),
+        "sample_inputs": dict(template.sample_inputs),
+        "definition": template.definition,
+    }
+
+
+def take_in(session: Session, workspace_id: str, data: object, *, actor: Actor) -> Template:
+    """Keep a file as the workspace's own template, or as the next version of it; the caller commits.
+
+    Raises Invalid with every problem, Conflict for the slug of one of ours.
+    """
+    file = library.parse(data)
+    if file.slug in RESERVED:
+        fault = FieldError("/slug", "bad_value", f"No template can be called “{file.slug}”.", "Choose another slug.")
+        raise Invalid("The template cannot be taken in.", [fault])
+    if session.scalar(sa.select(Template.id).where(Template.workspace_id.is_(None), Template.slug == file.slug)):
+        raise Conflict(f"Greenlight has a template “{file.slug}” already.", fix="Give yours another slug.")
+    mine = sa.select(Template).where(Template.workspace_id == workspace_id, Template.slug == file.slug)
+    template = session.scalars(mine.with_for_update()).one_or_none()
+    if template is None:
+        template = Template(id=new_id(), workspace_id=workspace_id, slug=file.slug, version=file.version - 1)
+        session.add(template)
+    template.version = max(file.version, template.version + 1)
+    for name, value in file.model_dump(mode="json", exclude={"slug", "version"}).items():
+        setattr(template, name, value)
+    template.updated_at = clock.now()
+    session.flush()
+    _audit(session, template, actor, "template.imported", version=template.version)
+    return template
+
+
+def remove(session: Session, template: Template, *, actor: Actor) -> None:
+    """Take an own template away; the caller commits. Workflows and runs made of it stay. Raises Conflict for ours."""
+    if template.whose is Whose.OURS:
+        raise Conflict(f"“{template.name}” comes with Greenlight and stays.", fix="Only your own can be removed.")
+    forms = sa.delete(LaunchDraft).where(
+        LaunchDraft.workspace_id == template.workspace_id, LaunchDraft.template_slug == template.slug
+    )
+    session.execute(forms)
+    _audit(session, template, actor, "template.removed")
+    session.delete(template)
+    session.flush()
+
+
+def _audit(session: Session, template: Template, actor: Actor, action: str, **detail: Any) -> None:
+    accounts.audit(
+        session, workspace_id=template.workspace_id, actor=actor.name, actor_id=actor.user_id, action=action,
+        subject_kind="template", subject_id=template.id, name=template.name, **detail,
+    )  # fmt: skip
+
+
+def slug_of(data: Mapping[str, Any]) -> str:
+    """Return the slug that a file names; nothing where it names none."""
+    slug = data.get("slug")
+    return slug if isinstance(slug, str) else ""

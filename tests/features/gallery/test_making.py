@@ -1,0 +1,206 @@
+"""What is made of a template: a workflow with fixed answers, a copy in the builder, a file and back, nothing."""
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from app.core import yaml
+from app.core.db import db
+from app.core.errors import Conflict, Invalid
+from app.features.accounts.models import AuditEntry
+from app.features.gallery import exchange, library, queries, service
+from app.features.gallery.models import Template
+from app.features.runs.service import Actor
+from app.features.workflows import queries as workflow_queries
+from app.features.workflows.models import Workflow
+from tests.cast import Cast, Person
+from tests.page import Page
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+SLUG = "facebook-ads-campaign"
+PAGE = f"/gallery/{SLUG}"
+
+
+def _file(**changes: Any) -> dict[str, Any]:
+    data = yaml.load((library.FOLDER / f"{SLUG}.yaml").read_text("utf-8"))
+    return {**data, "slug": "our-ads", "name": "Our ads", **changes}
+
+
+def _actor(cast: Cast) -> Actor:
+    return Actor(cast.alice.user_id, cast.alice.name)
+
+
+# --- customise ---
+
+
+def test_a_workflow_asks_only_what_is_not_fixed(app: Flask, cast: Cast, dana: Person) -> None:
+    browser = cast.browser(dana)
+    page = Page(browser.get(f"{PAGE}/customise").text)
+    assert page.faults == []
+    assert "Always use this" in page.text
+    data = {"name": "Ads, our way", "how_tone": "always", "q_tone": "Playful", "how_copies": "always", "q_copies": "3"}
+    made = browser.post(f"{PAGE}/customise", data=data)
+    with app.app_context():
+        workflow = db.session.scalars(sa.select(Workflow)).one()
+        assert made.location == f"/workflows/{workflow.id}/launch"
+        assert (workflow.name, workflow.template_slug, workflow.published_number) == ("Ads, our way", None, 1)
+        version = workflow_queries.current_version(db.session(), workflow)
+        fixed = {each["key"]: each["default"] for each in version.definition["inputs"] if each["fixed"]}
+    assert fixed == {"tone": "Playful", "copies": 3}
+    pages = [browser.get(f"{made.location}?page={number}").text for number in (1, 2, 3)]
+    assert not any('name="q_tone"' in text or 'name="q_copies"' in text for text in pages)
+    assert any('name="q_offer"' in text for text in pages)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"name": "", "how_tone": "ask"}, "Give it a name."),
+        ({"name": "Ads", "how_copies": "always", "q_copies": "99"}, "“How many ads?” must be from 1 to 20."),
+        ({"name": "Ads", "how_offer": "always", "q_offer": ""}, "What should always be used?"),
+    ],
+)
+def test_what_cannot_be_fixed_is_said_beside_it(app: Flask, cast: Cast, data: dict[str, str], words: str) -> None:
+    response = cast.browser(cast.alice).post(f"{PAGE}/customise", data=data)
+    page = Page(response.text)
+    assert response.status_code == 422
+    assert page.faults == []
+    assert words in page.text
+    with app.app_context():
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(Workflow)) == 0
+
+
+def test_an_unknown_question_cannot_be_fixed(cast: Cast, session: Session) -> None:
+    with pytest.raises(Invalid) as caught:
+        service.make_workflow(
+            session, workspace_id=cast.alice.workspace_id, slug=SLUG, name="Ads", fixed_inputs={"colour": "red"},
+            actor_id=None,
+        )  # fmt: skip
+    assert [problem.path for problem in caught.value.problems] == ["/inputs/colour"]
+
+
+# --- the builder ---
+
+
+def test_a_copy_is_a_draft_that_no_upgrade_touches(app: Flask, cast: Cast) -> None:
+    made = cast.browser(cast.alice).post(f"{PAGE}/copies")
+    with app.app_context():
+        workflow = db.session.scalars(sa.select(Workflow)).one()
+        assert made.location == f"/workflows/{workflow.id}/edit"
+        assert (workflow.name, workflow.template_slug) == ("Copy of Facebook Ads Campaign", None)
+        assert workflow.published_number == 0
+    assert cast.browser(cast.alice).get(made.location).status_code == 200
+
+
+# --- files ---
+
+
+def test_a_template_goes_out_and_comes_back_the_same(app: Flask, cast: Cast) -> None:
+    browser = cast.browser(cast.alice)
+    with app.app_context():
+        template = exchange.take_in(db.session(), cast.alice.workspace_id, _file(), actor=_actor(cast))
+        before = exchange.write(template)
+        db.session.commit()
+    sent = browser.get("/gallery/our-ads/export")
+    assert sent.headers["Content-Disposition"] == "attachment; filename=our-ads.yaml"
+    assert yaml.load(sent.text) == before
+    back = browser.post(
+        "/gallery/import", data={"file": (BytesIO(sent.data), "our-ads.yaml")}, content_type="multipart/form-data"
+    )
+    assert back.location == "/gallery/our-ads"
+    with app.app_context():
+        again = queries.template(db.session(), cast.alice.workspace_id, "our-ads")
+        assert exchange.write(again) == {**before, "version": before["version"] + 1}
+        actions = db.session.scalars(sa.select(AuditEntry.action).where(AuditEntry.subject_kind == "template")).all()
+        assert actions.count("template.imported") == 2
+    shown = browser.get("/gallery/our-ads").text
+    assert "Your team’s" in shown
+    assert "our-ads" not in cast.browser(cast.charlie).get("/gallery").text
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        ("slug: [", 422, "is not YAML"),
+        ("just words", 422, "is not a template"),
+        ("", 422, "is not a template"),
+        (yaml.dump(_file(slug="compare")), 422, "No template can be called “compare”"),
+        (yaml.dump(_file(slug=SLUG)), 409, "Greenlight has a template"),
+        (yaml.dump(_file(label="{{ inputs.colour }}", sample_inputs={"copies": 99})), 422, "has 3 problems"),
+        (yaml.dump(_file(definition={"steps": [{"id": "a", "type": "glue"}]})), 422, "/definition/steps/0"),
+    ],
+)
+def test_a_faulty_file_is_refused_with_its_places(
+    app: Flask, cast: Cast, text: str, status: int, words: str
+) -> None:
+    response = cast.browser(cast.alice).post("/gallery/import", data={"source": text})
+    page = Page(response.text)
+    assert response.status_code == status
+    assert page.faults == []
+    assert words in page.text
+    with app.app_context():
+        own = sa.select(sa.func.count()).select_from(Template).where(Template.workspace_id.is_not(None))
+        assert db.session.scalar(own) == 0
+
+
+def test_a_file_of_another_kind_is_refused(cast: Cast) -> None:
+    response = cast.browser(cast.alice).post(
+        "/gallery/import", data={"file": (BytesIO(b"MZ"), "x.exe")}, content_type="multipart/form-data"
+    )
+    assert response.status_code == 422
+    assert "Use a .yaml or .json file." in Page(response.text).text
+
+
+# --- away ---
+
+
+def test_an_own_template_can_be_removed_and_ours_cannot(app: Flask, cast: Cast) -> None:
+    browser = cast.browser(cast.alice)
+    with app.app_context():
+        exchange.take_in(db.session(), cast.alice.workspace_id, _file(), actor=_actor(cast))
+        service.keep_answers(
+            db.session(), workspace_id=cast.alice.workspace_id, user_id=cast.alice.user_id, slug="our-ads",
+            answers={"offer": "A car"}, over=None,
+        )  # fmt: skip
+        db.session.commit()
+    assert "Remove Our ads" in browser.get("/gallery/our-ads").text
+    assert browser.post("/gallery/our-ads/removal").location == "/gallery"
+    assert browser.get("/gallery/our-ads").status_code == 404
+    assert "Remove Facebook" not in browser.get(PAGE).text
+    assert browser.post(f"{PAGE}/removal").status_code == 409
+
+
+def test_a_seed_never_touches_an_own_template(cast: Cast, session: Session) -> None:
+    exchange.take_in(session, cast.alice.workspace_id, _file(), actor=_actor(cast))
+    newer = [file.model_copy(update={"version": file.version + 1, "name": "New"}) for file in library.ours()]
+    service.seed_templates(session, newer)
+    assert queries.template(session, cast.alice.workspace_id, "our-ads").name == "Our ads"
+
+
+def test_the_name_of_one_of_ours_is_refused(cast: Cast, session: Session) -> None:
+    with pytest.raises(Conflict):
+        exchange.take_in(session, cast.alice.workspace_id, _file(slug=SLUG), actor=_actor(cast))
+
+
+# --- who may ---
+
+
+@pytest.mark.parametrize("path", ["/gallery/import", f"{PAGE}/customise"])
+def test_who_may_not_build_sees_no_form_and_makes_nothing(cast: Cast, path: str) -> None:
+    for person, status in ((cast.bob, 403), (None, 303)):
+        assert cast.browser(person).get(path).status_code == status
+        assert cast.browser(person).post(path).status_code in (status, 400)
+
+
+@pytest.mark.parametrize("path", ["customise", "copies", "removal", "export"])
+def test_a_strangers_template_is_not_there(app: Flask, cast: Cast, path: str) -> None:
+    with app.app_context():
+        exchange.take_in(db.session(), cast.alice.workspace_id, _file(), actor=_actor(cast))
+        db.session.commit()
+    stranger = cast.browser(cast.charlie)
+    answer = stranger.get(f"/gallery/our-ads/{path}") if path == "export" else stranger.post(f"/gallery/our-ads/{path}")
+    assert answer.status_code == 404
