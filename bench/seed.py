@@ -21,7 +21,7 @@ from bench.ground import House
 
 SLUG = "bench"
 INPUTS = [{"key": "offer", "label": "What is the offer?", "type": "text", "required": True}]
-ANSWERS = {"offer": "2022 Honda CR-V for $28,990"}
+ANSWERS = {"offer": "2022 Honda CR-V"}
 
 
 def chain(length: int) -> list[dict[str, Any]]:

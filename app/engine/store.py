@@ -90,6 +90,7 @@ class HeldStep:
     is_counted: bool = False  # by a limit: its place is somebody else's when it ends
 
 
+_is_queued = run.c.status == written([RunStatus.QUEUED])[0]
 _take_run = (
     sa.update(run)
     .where(
@@ -102,6 +103,10 @@ _take_run = (
         lease_owner=sa.bindparam("b_owner"),
         lease_until=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
         due_at=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
+        # Here, not with the first result: this update moves the row in its indexes anyway, the later ones need not.
+        status=sa.case((_is_queued, written([RunStatus.RUNNING])[0]), else_=run.c.status),
+        started_at=sa.case((_is_queued, moment()), else_=run.c.started_at),
+        changed_at=sa.case((_is_queued, moment()), else_=run.c.changed_at),
     )
     .returning(
         run.c.id,
