@@ -67,6 +67,8 @@ SECTIONS = {
     "home.help": "help",
     "home.more": "more",
     "files.images": "files",
+    "gallery.continue_run": "runs",
+    "gallery.start_continued": "runs",
     "limits": "accounts",
     "notifications": "accounts",
     "runs.problems.index": "accounts",

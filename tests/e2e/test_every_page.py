@@ -235,6 +235,10 @@ PAGES: dict[str, Pages | str] = {
         empty=_bare("/runs/{test}/would-have"), one="/runs/{test}/would-have", full="/runs/{run}/would-have",
         error=["/runs/{test}/would-have", f"/runs/{NOWHERE}/would-have"],
     ),
+    "/runs/<run_id>/continue": Pages(
+        empty=_bare("/runs/{run}/continue"), one="/runs/{run}/continue", full="/runs/{run}/continue?step=check",
+        error=["/runs/{paused}/continue", f"/runs/{NOWHERE}/continue"],
+    ),
     "/runs/<run_id>/log": Pages(
         empty=_bare("/runs/{run}/log"), one="/runs/{run}/log", full=Visit("/runs/{run}/log", act=_open_all),
         error=[

@@ -50,7 +50,9 @@ class ImportForm(Form):
     )
 
 
-def build(questions: Iterable[Input], choices: Choices | None = None) -> type[Form]:
+def build(
+    questions: Iterable[Input], choices: Choices | None = None, *, with_files: bool = True
+) -> type[Form]:
     """Return a form class that asks *questions*; *choices* lists documents and images to choose from, by type.
 
     Every field's name is ``q_`` and the question's key, so that no key can stand in the form's own way; a question that
@@ -59,7 +61,7 @@ def build(questions: Iterable[Input], choices: Choices | None = None) -> type[Fo
     fields: dict[str, Field] = {}
     for question in questions:
         fields[name_of(question.key)] = _field(question, choices or {})
-        if rules.takes_file(question):
+        if with_files and rules.takes_file(question):
             fields[file_name_of(question.key)] = _file_field(question)
     return type("LaunchForm", (Form,), fields)
 

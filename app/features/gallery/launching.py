@@ -152,7 +152,7 @@ def _asking(place: Mapping[str, str]) -> Asking:
     subject = _subject(me.workspace_id, Place(**place))
     draft = queries.draft(session, me.workspace_id, me.user_id, subject.place)
     asking = Asking(subject=subject, zone=ZoneInfo(me.timezone), draft=draft)
-    return replace(asking, choices=_choices(me.workspace_id, asking))
+    return replace(asking, choices=choices(me.workspace_id, asking.definition))
 
 
 def _subject(workspace_id: str, place: Place) -> Subject:
@@ -165,9 +165,9 @@ def _subject(workspace_id: str, place: Place) -> Subject:
     return Subject(place, workflow.name, workflows.load_definition(session, version.id))
 
 
-def _choices(workspace_id: str, asking: Asking) -> forms.Choices:
+def choices(workspace_id: str, definition: Definition) -> forms.Choices:
     """Return the documents, pictures and people to choose from, read only where a question asks for them."""
-    types = {question.type for question in rules.asked(asking.definition)}
+    types = {question.type for question in rules.asked(definition)}
     session = db.session()
     found: dict[str, list[tuple[str, str]]] = {}
     if types & {InputType.DOCUMENT, InputType.DOCUMENTS}:
@@ -206,7 +206,9 @@ def _keep(place: Mapping[str, str], handed: list[Upload]) -> tuple[Asking, int, 
     draft = _write(asking, answers)
     session.commit()
     kept = replace(asking, draft=draft)
-    return replace(kept, choices=_choices(me.workspace_id, kept) if handed else asking.choices), number, faults
+    if handed:
+        kept = replace(kept, choices=choices(me.workspace_id, kept.definition))
+    return kept, number, faults
 
 
 def _write(asking: Asking, answers: Mapping[str, Any]) -> Any:

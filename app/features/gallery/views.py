@@ -13,6 +13,7 @@ from app.engine import catalog
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
 from app.features.gallery import (
+    continuing,  # noqa: F401 (its rules are added to the blueprint)
     figures,
     launching,  # noqa: F401 (its rules are added to the blueprint)
     making,  # noqa: F401 (its rules as well)

@@ -287,6 +287,22 @@ def names_by_email(session: Session, workspace_id: str, emails: Iterable[str]) -
     return {email: name for email, name in rows if name}
 
 
+def step_costs(session: Session, run_id: str) -> dict[str, int]:
+    """Return what each step of a run cost, its items together, in micro-dollars."""
+    rows = session.execute(
+        sa.select(StepRun.step_id, sa.func.sum(StepRun.cost_microusd))
+        .where(StepRun.run_id == run_id)
+        .group_by(StepRun.step_id)
+    )
+    return {step: int(cost or 0) for step, cost in rows}
+
+
+def first_failed(session: Session, run: Run) -> str | None:
+    """Return the step that failed first; None when none did."""
+    wanted = sa.select(StepRun.step_id).where(StepRun.run_id == run.id, StepRun.status == StepStatus.FAILED.value)
+    return session.scalar(wanted.order_by(StepRun.finished_at, StepRun.id).limit(1))
+
+
 def step_run_id(session: Session, run_id: str, step_id: str, item: int = -1) -> str:
     """Return the id of a step run. Raises NotFound while the step has not begun."""
     found = session.scalar(

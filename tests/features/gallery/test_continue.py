@@ -1,0 +1,78 @@
+"""Continuing a run with other answers: the form, what it foresees, and the run it starts."""
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.db import db
+from app.engine.models import Run, StepRun
+from tests.features.runs.conftest import Yard, yard
+from tests.page import Page
+from tests.web.conftest import cast, web_app, web_settings
+
+__all__ = ["cast", "web_app", "web_settings", "yard"]
+
+HTMX = {"HX-Request": "true"}
+ANSWERS = {"q_offer": "a 2021 Ford F-150", "q_approver": "bob@northfield.example"}
+
+
+@pytest.fixture
+def failed(yard: Yard) -> str:
+    (run_id,) = yard.make("failed")
+    return run_id
+
+
+def test_form_shows_the_answers_and_begins_at_the_failed_step(yard: Yard, failed: str) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    assert f'href="/runs/{failed}/continue?step=pictures"' in alice.get(f"/runs/{failed}").text
+    page = Page(alice.get(f"/runs/{failed}/continue").text)
+    assert page.faults == []
+    assert page.fields()["q_approver"] == "bob@northfield.example"
+    assert '<option value="pictures" selected>' in alice.get(f"/runs/{failed}/continue").text
+    assert "Taken over, for nothing Write the ads" in page.text
+
+
+def test_it_foresees_what_a_changed_answer_does_again(yard: Yard, failed: str) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    url = f"/runs/{failed}/continue/preview"
+    with yard.app.app_context():
+        same = {f"q_{key}": value for key, value in db.session.get_one(Run, failed).inputs.items()}
+    kept = Page(alice.post(url, data={**same, "step": "pictures"}, headers=HTMX).text).text
+    changed = Page(alice.post(url, data={**ANSWERS, "step": "pictures"}, headers=HTMX).text).text
+    assert "Taken over, for nothing Write the ads" in kept
+    assert "Nothing: every step depends on what you change." in changed
+    assert "<h1>" in alice.post(url, data={**ANSWERS, "step": "pictures"}).text
+
+
+def test_two_presses_start_one_run_that_takes_over_what_is_kept(yard: Yard, failed: str) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    with yard.app.app_context():
+        same = {f"q_{key}": value for key, value in db.session.get_one(Run, failed).inputs.items()}
+    form = {**same, "step": "pictures", "once": "one"}
+    places = {alice.post(f"/runs/{failed}/continue", data=form).headers["Location"] for _ in range(2)}
+    (place,) = places
+    with yard.app.app_context():
+        run = db.session.get_one(Run, place.rsplit("/", 1)[-1])
+        rows = db.session.scalars(sa.select(StepRun).where(StepRun.run_id == run.id)).all()
+        assert (run.continues_run_id, [row.step_id for row in rows]) == (failed, ["ads"])
+    shown = alice.get(place).text
+    assert "reused, $0" in shown
+    assert "The 2023 RAV4 XLE" in shown or "RAV4" in shown
+
+
+def test_wrong_answers_come_back_with_what_to_do(yard: Yard, failed: str) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    answer = alice.post(f"/runs/{failed}/continue", data={"q_offer": "", "q_approver": "nobody", "step": "pictures"})
+    assert answer.status_code == 422
+    assert Page(answer.text).faults == []
+    assert "nobody" in answer.text
+    assert "needs an answer" in answer.text
+
+
+def test_open_runs_strangers_and_lesser_roles_are_refused(yard: Yard, failed: str) -> None:
+    (running,) = yard.make("running")
+    alice = yard.cast.browser(yard.cast.alice)
+    assert alice.get(f"/runs/{running}/continue").status_code == 409
+    assert alice.get(f"/runs/{failed}/continue?step=nothing").status_code == 404
+    for path in ("continue", "continue/preview"):
+        assert yard.cast.browser(yard.cast.bob).post(f"/runs/{failed}/{path}").status_code == 403
+        assert yard.cast.browser(yard.cast.charlie).post(f"/runs/{failed}/{path}").status_code == 404
