@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.core.db import changed, moment, table
 from app.core.errors import Conflict, NotFound
 from app.engine import catalog, money, store
-from app.engine.attempt import WHEN_UNCLEAR, YES
+from app.engine.attempt import CRASHED, OUT_OF_MEMORY, WHEN_UNCLEAR, YES
 from app.engine.calls import UNSURE_CODE
 from app.engine.enums import CallStatus, Category, StepStatus
 from app.engine.models import Call
@@ -96,7 +96,10 @@ def _values(row: Any, reply: Reply, by: str) -> dict[str, Any]:
     if reply is Reply.NO:
         reason = f"{by} said not to do it"
         return {"status": StepStatus.SKIPPED.value, "reason": reason, "error": None, "finished_at": moment()}
-    again = {"status": StepStatus.PENDING.value, "hinted_at": None, "error": None, "crashes": 0}
+    again = {
+        "status": StepStatus.PENDING.value, "hinted_at": None, "error": None, "crashes": 0,
+        "is_suspect": (row.error or {}).get("code") in (OUT_OF_MEMORY, CRASHED),
+    }  # fmt: skip
     return {**again, "answer": YES} if reply is Reply.YES else again
 
 

@@ -24,6 +24,7 @@ from app.engine.store import Fenced, HeldRun, HeldStep
 MAX_OUTPUT_BYTES = 256 * 1024
 MOST_TRACE = 8000  # characters, from the end: where it happened
 YES = "yes"  # a person said that the step shall be done although its condition could not be told
+OUT_OF_MEMORY, CRASHED = "memory", "crashes"
 WHEN_UNCLEAR = "when_unclear"
 SEED = "seed"  # what started a template's own sample run
 
@@ -99,6 +100,14 @@ def try_step(
         return failed(value_missing(missing), went_in)
     except ValidationError as invalid:
         return failed(_config_error(invalid), went_in)
+    except MemoryError:  # it was alone in a process with a limit
+        return failed(
+            StepError(
+                Category.UNSURE, "This step needed more memory than it may have.", code=OUT_OF_MEMORY,
+                fix="Make it smaller and start over, or tell us.",
+            ),
+            went_in,
+        )  # fmt: skip
     except Exception as error:  # noqa: BLE001 (a step's own fault: recorded, told, not the worker's end)
         return failed(our_fault(claim, error), went_in)
 

@@ -7,7 +7,7 @@ work with threads of its own: nothing waits for Redis to come back.
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -31,9 +31,9 @@ FINISH_S = 20.0
 _log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings, owner: str) -> int:
+def run(settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None) -> int:
     """Tick every second until SIGTERM; returns the exit code."""
-    ticker = Ticker(settings, owner)
+    ticker = Ticker(settings, owner, quarantine)
     signal.signal(signal.SIGTERM, lambda *_: ticker.seat.is_ending.set())
     return ticker.run()
 
@@ -76,7 +76,9 @@ class Heartbeat(Scheduler):  # type: ignore[misc] # rq-scheduler carries no type
 class Ticker:
     """One clock process."""
 
-    def __init__(self, settings: Settings, owner: str) -> None:
+    def __init__(
+        self, settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None
+    ) -> None:
         self.settings = settings
         url = settings.sqlalchemy_url
         self._engine = make_engine(url, pool=1 if not settings.is_sqlite else 4, wait_s=30)
@@ -93,6 +95,7 @@ class Ticker:
             hint_outbox=lambda: None,
             is_ending=threading.Event(),
             is_over=threading.Event(),
+            quarantine=quarantine,
         )
         crash.arm(settings.environment, settings.crash_at)
 
@@ -116,7 +119,7 @@ class Ticker:
             self.seat.is_ending.wait(max(0.0, INTERVAL_S - (time.monotonic() - began)))
         self._crew.wait_idle(FINISH_S)
         self.seat.is_over.set()
-        recovery.give_back(self._engine, self.seat.owner, crashed=False)
+        recovery.give_back(self._engine, self.seat.owner)
         return 0
 
     def tick(self) -> None:

@@ -40,6 +40,7 @@ _oldest = (
         _in_line(_step),
         _run.c.status.in_(store.written(store.WORKING)),
         store.may_leave(_step),
+        store.is_trusted(_step),
         limits.has_room(_step, _run, _own),
     )
     .order_by(_queued_at(_step), _step.c.id)

@@ -59,6 +59,7 @@ class Run(Model):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    is_suspect: Mapped[bool] = mapped_column(server_default=sa.false())  # who had it died
     changed_at: Mapped[datetime]  # moves with everything a page shows: the ETag of the polled fragments
 
     __table_args__ = (
@@ -115,7 +116,8 @@ class StepRun(Model):
     outcome: Mapped[str | None] = mapped_column(sa.String(40))
     reason: Mapped[str] = mapped_column(default="")  # why skipped or cancelled, in words
     attempts: Mapped[int] = mapped_column(default=0)
-    crashes: Mapped[int] = mapped_column(default=0)
+    crashes: Mapped[int] = mapped_column(default=0)  # deaths of a process in which it was alone
+    is_suspect: Mapped[bool] = mapped_column(server_default=sa.false())  # its process died: done alone
     fence: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     lease_owner: Mapped[str | None] = mapped_column(sa.String(80))
     lease_until: Mapped[datetime | None]

@@ -10,19 +10,22 @@ from app.engine import jobs, store, timers
 _log = structlog.get_logger(__name__)
 
 
-def give_back(engine: Engine, owner: str, *, crashed: bool) -> list[str]:
-    """Void all leases of *owner*; return the runs that should be hinted. Twice is once."""
+def give_back(engine: Engine, owner: str, *, is_dead: bool = False, was_alone: bool = False) -> list[str]:
+    """Void all leases of *owner*; return the runs that should be hinted. Twice is once.
+
+    What a dead process held is suspect and done alone next time; *was_alone*: it was, so the death is counted.
+    """
     with transaction(engine) as session:
-        runs = store.give_back_steps(session, owner, count_crash=crashed)
+        runs = store.give_back_steps(session, owner, is_dead=is_dead, was_alone=was_alone)
         for run_id in runs:
             store.wake_run(session, run_id)
-        return sorted({*runs, *store.give_back_runs(session, owner)})
+        return sorted({*runs, *store.give_back_runs(session, owner, is_dead=is_dead)})
 
 
-def janitor(settings: Settings, owner: str) -> None:
+def janitor(settings: Settings, owner: str, *, was_alone: bool = False) -> None:
     """Clean up after the dead process *owner*, tick once, and be gone. A janitor that fails costs a lease, no more."""
     engine = make_engine(settings.sqlalchemy_url, pool=1)
-    runs = give_back(engine, owner, crashed=True)
+    runs = give_back(engine, owner, is_dead=True, was_alone=was_alone)
     _log.info("gave_back", owner=owner, runs=len(runs))
     timers.tick(engine, hint_runs=jobs.hint_runs, hint_outbox=jobs.hint_outbox)
     engine.dispose()

@@ -11,12 +11,10 @@ import structlog
 from app.core import crash
 from app.core.db import transaction
 from app.engine import catalog, definitions, each, line, results, retry, store, turn
-from app.engine.attempt import Tried, failed, try_step
+from app.engine.attempt import CRASHED, Tried, failed, try_step
 from app.engine.contract import Category, Effect, StepError
 from app.engine.seat import Seat
 from app.engine.store import Fenced, HeldStep
-
-MAX_CRASHES = 3
 
 _log = structlog.get_logger()
 
@@ -32,11 +30,39 @@ def do_step(seat: Seat, step_run_id: str) -> None:
     """Claim a step run and do it; then any other pending step of its run; then advance the run, and so on."""
     following: str | None = step_run_id
     while following is not None:
-        with transaction(seat.engine) as session:
-            claim = store.claim_step(session, following, seat.owner, seat.lease_s)
-            if claim is None and line.is_kept(session, following):
-                claim = line.claim_oldest(session, seat.owner, seat.lease_s)
+        claim = _claim(seat, following)
         following = _do_claimed(seat, claim) if claim is not None else None
+
+
+def do_alone(seat: Seat, step_run_id: str) -> None:
+    """Claim a step run, suspect or not, and do it and nothing else; its run is hinted."""
+    with transaction(seat.engine) as session:
+        claim = store.claim_step(session, step_run_id, seat.owner, seat.lease_s)
+    run_id = claim.run_id if claim is not None else None
+    while claim is not None:
+        crash.point("after_claim")
+        if catalog.step_type(claim.type) is None:
+            _leave(seat, claim)
+            return
+        claim = _do_one(seat, claim)
+    if run_id is not None:
+        seat.hint_run(run_id)
+
+
+def _claim(seat: Seat, step_run_id: str) -> HeldStep | None:
+    """Claim a step run, or the oldest in line where a limit counts it.
+
+    Where this process does not do suspect steps, such a one is asked for to be done alone, and None returned.
+    """
+    has_ward = seat.quarantine is not None
+    with transaction(seat.engine) as session:
+        claim = store.claim_step(session, step_run_id, seat.owner, seat.lease_s, trusted=has_ward)
+        is_suspect = claim is None and has_ward and store.is_suspect(session, step_run_id)
+        if claim is None and not is_suspect and line.is_kept(session, step_run_id):
+            claim = line.claim_oldest(session, seat.owner, seat.lease_s)
+    if is_suspect and seat.quarantine is not None:
+        seat.quarantine(step_run_id)
+    return claim
 
 
 def do_oldest(seat: Seat) -> bool:
@@ -96,7 +122,7 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
     step = definitions.definition_of(seat.reader, held.version_id).step(claim.step_id)
     seat.held.steps[claim.id] = (claim.fence, time.monotonic() + step.timeout_s)
     try:
-        tried = try_step(seat, claim, step, held, outputs, item) if claim.crashes < MAX_CRASHES else _poisoned()
+        tried = try_step(seat, claim, step, held, outputs, item) if claim.crashes < store.MAX_CRASHES else _poisoned()
         delay_s, tried = results.keep(functools.partial(results.record, seat, step, claim), claim, tried)
     except Fenced:
         _log.warning("fenced", run_id=claim.run_id, step_id=claim.step_id)
@@ -114,11 +140,11 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
 
 
 def _poisoned() -> Tried:
-    """Say what happened to a step whose process died under it three times: a person must look."""
+    """Say what happened to a step whose process died twice while it was alone in it: a person must look."""
     return failed(
         StepError(
-            Category.UNSURE, f"This step stopped its worker {MAX_CRASHES} times.", code="crashes",
-            fix="Make it smaller, or tell us.",
+            Category.UNSURE, "This step stopped its worker twice.", code=CRASHED,
+            fix="Make it smaller and start over, or tell us.",
         ),
         None,
     )  # fmt: skip

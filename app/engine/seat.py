@@ -33,6 +33,7 @@ class Seat:
     is_over: threading.Event  # the heartbeat may stop
     hint_line: Callable[[], None] = lambda: None  # a place that a limit counts is free
     others_wait: Callable[[], bool] = lambda: False
+    quarantine: Callable[[str], None] | None = None  # has a suspect step run done alone; None: it is done here
     held: Held = field(default_factory=Held)
 
     @property

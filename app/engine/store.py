@@ -24,6 +24,8 @@ from app.engine.limits import is_counted
 from app.engine.models import Run, RunLog, StepRun, WaitRow
 from app.engine.planner import HINT_AGAIN_S, NO_ITEM, Key, Result
 
+MAX_CRASHES = 2  # deaths of a process in which the step was alone: then a person must look
+
 run = table(Run)
 step_run = table(StepRun)
 wait = table(WaitRow)
@@ -60,6 +62,7 @@ class HeldRun:
     inputs: Mapping[str, Any]
     facts: Mapping[str, Any]
     now: datetime
+    is_suspect: bool = False  # whoever had it last died, perhaps of its next step
     has_steps: bool = True  # whether anything can be recorded of its steps
 
     @property
@@ -107,6 +110,7 @@ _take_run = (
         status=sa.case((_is_queued, written([RunStatus.RUNNING])[0]), else_=run.c.status),
         started_at=sa.case((_is_queued, moment()), else_=run.c.started_at),
         changed_at=sa.case((_is_queued, moment()), else_=run.c.changed_at),
+        is_suspect=sa.or_(run.c.is_suspect, run.c.lease_owner.is_not(None)),
     )
     .returning(
         run.c.id,
@@ -121,6 +125,7 @@ _take_run = (
         run.c.epoch,
         run.c.inputs,
         run.c.facts,
+        run.c.is_suspect,
         moment().label("now"),
         sa.exists().where(step_run.c.run_id == run.c.id).label("has_steps"),
     )
@@ -149,6 +154,7 @@ def release_run(
     values: dict[str, Any] = {
         "lease_owner": None,
         "lease_until": None,
+        "is_suspect": False,
         "due_at": due_at,
         "status": status.value,
         "doing": doing,
@@ -434,8 +440,8 @@ def hinted(bind: Bind, step_run_ids: Iterable[str]) -> None:
 claimable = sa.or_(
     step_run.c.status == StepStatus.PENDING,
     sa.and_(step_run.c.status == StepStatus.RETRYING, step_run.c.not_before <= moment()),
-    sa.and_(step_run.c.status == StepStatus.RUNNING, step_run.c.lease_until < moment()),
 )
+_is_abandoned = sa.and_(step_run.c.status == StepStatus.RUNNING, step_run.c.lease_until < moment())
 _run_is_working = sa.exists().where(run.c.id == step_run.c.run_id, run.c.status.in_(WORKING))
 
 
@@ -444,11 +450,15 @@ def may_leave(step: sa.FromClause) -> sa.ColumnElement[bool]:
     return sa.or_(step.c.effect != Effect.SENDS.value, sa.not_(is_held(step.c.workspace_id)))
 
 
+def is_trusted(step: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition that a step need not be done alone: nobody died of it, or it is not done any more."""
+    return sa.or_(sa.not_(step.c.is_suspect), step.c.crashes >= MAX_CRASHES)
+
+
 _claim_values = {
     "status": StepStatus.RUNNING.value,
     "fence": step_run.c.fence + 1,
     "attempts": step_run.c.attempts + sa.case((step_run.c.status == StepStatus.RUNNING, 0), else_=1),
-    "crashes": step_run.c.crashes + sa.case((step_run.c.status == StepStatus.RUNNING, 1), else_=0),
     "lease_owner": sa.bindparam("b_owner"),
     "lease_until": moment(sa.bindparam("b_lease_s", type_=sa.Float())),
     "started_at": sa.func.coalesce(step_run.c.started_at, moment()),
@@ -476,8 +486,19 @@ def claiming(*conditions: sa.ColumnElement[bool]) -> sa.UpdateBase:
     )
 
 
-_claim_one = claiming(
-    step_run.c.id == sa.bindparam("b_id"), claimable, may_leave(step_run), sa.not_(is_counted(step_run))
+_claim_trusted = claiming(
+    step_run.c.id == sa.bindparam("b_id"),
+    claimable,
+    is_trusted(step_run),
+    may_leave(step_run),
+    sa.not_(is_counted(step_run)),
+)
+_claim_any = claiming(
+    step_run.c.id == sa.bindparam("b_id"),
+    sa.or_(
+        sa.and_(claimable, sa.or_(step_run.c.is_suspect, sa.not_(is_counted(step_run)))), _is_abandoned
+    ),
+    may_leave(step_run),
 )
 _other = step_run.alias("other")
 _claim_sibling = claiming(
@@ -488,6 +509,7 @@ _claim_sibling = claiming(
         _other.c.status == StepStatus.PENDING,
         _other.c.effect.in_(sa.bindparam("b_effects", expanding=True)),
         may_leave(_other),
+        is_trusted(_other),
         sa.not_(is_counted(_other)),
     )
     .order_by(_other.c.created_at, _other.c.id)
@@ -506,13 +528,37 @@ def held_row(row: Any) -> HeldStep:
     )  # fmt: skip
 
 
-def claim_step(bind: Bind, step_run_id: str, owner: str, lease_s: float) -> HeldStep | None:
+def claim_step(
+    bind: Bind, step_run_id: str, owner: str, lease_s: float, *, trusted: bool = False
+) -> HeldStep | None:
     """Claim one step run: pending, due for a retry, or under a dead lease; None when there is nothing to claim.
 
-    One that a limit counts stands in line instead: :mod:`app.engine.line`.
+    *trusted*: only one that no process has died of. One that a limit counts stands in line instead:
+    :mod:`app.engine.line`.
     """
-    row = bind.execute(_claim_one, {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
+    statement = _claim_trusted if trusted else _claim_any
+    row = bind.execute(statement, {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
     return HeldStep(**row._mapping) if row else None
+
+
+_suspect = sa.select(step_run.c.id).where(
+    step_run.c.id == sa.bindparam("b_id"),
+    sa.or_(sa.and_(claimable, step_run.c.is_suspect), _is_abandoned),
+    may_leave(step_run),
+    _run_is_working,
+)
+
+
+def is_suspect(bind: Bind, step_run_id: str) -> bool:
+    """Tell whether a step run could be done now, but only alone: its process died, or its lease ran out."""
+    return bind.execute(_suspect, {"b_id": step_run_id}).first() is not None
+
+
+def place_of(bind: Bind, step_run_id: str) -> tuple[str, str] | None:
+    """Return the version of a step run's definition and the step's id in it."""
+    statement = sa.select(run.c.version_id, step_run.c.step_id).select_from(step_run.join(run))
+    row = bind.execute(statement.where(step_run.c.id == step_run_id)).first()
+    return (row.version_id, row.step_id) if row else None
 
 
 def claim_sibling(
@@ -556,7 +602,7 @@ _end_step = sa.update(step_run).where(
 
 def end_step(bind: Bind, step: HeldStep, **values: Any) -> None:
     """Write the end of a try (a result, a retry, a wait) and drop the lease; raises :class:`Fenced` on 0 rows."""
-    ended = {"lease_owner": None, "lease_until": None, **values}
+    ended = {"lease_owner": None, "lease_until": None, "is_suspect": False, **values}
     result = bind.execute(_end_step.values(**ended), {"b_id": step.id, "b_fence": step.fence})
     if changed(result) != 1:
         raise Fenced(step.id)
@@ -757,11 +803,12 @@ def extend_leases(bind: Bind, runs: list[dict[str, Any]], steps: list[dict[str, 
         bind.execute(_heartbeat_runs, runs)
 
 
-def give_back_steps(bind: Bind, owner: str, *, count_crash: bool) -> list[str]:
+def give_back_steps(bind: Bind, owner: str, *, is_dead: bool, was_alone: bool) -> list[str]:
     """Void the step leases of *owner*: the steps are pending again at once; return the runs concerned.
 
-    On a shutdown nothing is counted; the fence moves, so a late result is refused.
+    What a dead owner held is suspect; counted only where it was alone. The fence moves, so a late result is refused.
     """
+    told = {"is_suspect": True} if is_dead else {}
     statement = (
         sa.update(step_run)
         .where(step_run.c.lease_owner == owner, step_run.c.status == StepStatus.RUNNING)
@@ -771,16 +818,18 @@ def give_back_steps(bind: Bind, owner: str, *, count_crash: bool) -> list[str]:
             lease_owner=None,
             lease_until=None,
             hinted_at=None,
-            crashes=step_run.c.crashes + (1 if count_crash else 0),
+            crashes=step_run.c.crashes + (1 if is_dead and was_alone else 0),
             attempts=sa.case((step_run.c.attempts > 0, step_run.c.attempts - 1), else_=0),
+            **told,
         )
         .returning(step_run.c.run_id)
     )
     return sorted({row.run_id for row in bind.execute(statement)})
 
 
-def give_back_runs(bind: Bind, owner: str) -> list[str]:
-    """Void the run leases of *owner* and leave those runs due; return them."""
+def give_back_runs(bind: Bind, owner: str, *, is_dead: bool) -> list[str]:
+    """Void the run leases of *owner* and leave those runs due; return them. A dead owner's are suspect."""
+    told = {"is_suspect": True} if is_dead else {}
     statement = (
         sa.update(run)
         .where(run.c.lease_owner == owner)
@@ -790,6 +839,7 @@ def give_back_runs(bind: Bind, owner: str) -> list[str]:
             epoch=run.c.epoch + 1,
             revision=run.c.revision + 1,
             due_at=moment(),
+            **told,
         )
         .returning(run.c.id)
     )

@@ -93,6 +93,7 @@ def _fast(definition: Definition, recorded: Recorded, todo: Plan, held: HeldRun)
         or todo.end_waits
         or todo.cancel
         or held.status is RunStatus.PAUSING
+        or held.is_suspect
     ):
         return None
     if any(not result.status.is_settled for result in recorded.results.values()):
@@ -275,6 +276,7 @@ def _pending_row(definition: Definition, held: HeldRun, do: Do) -> dict[str, Any
     return {
         "id": new_id(), "workspace_id": held.workspace_id, "run_id": held.id, "step_id": step.id, "item": do.item,
         "type": step.type, "effect": effect.value, "status": StepStatus.PENDING.value, "hinted_at": held.now,
+        "is_suspect": held.is_suspect and effect is Effect.NONE,  # what was done under the dead lease was pure
     }  # fmt: skip
 
 

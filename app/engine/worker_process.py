@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -45,9 +45,9 @@ def seat() -> Seat:
     return _seat
 
 
-def run(settings: Settings, owner: str) -> int:
+def run(settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None) -> int:
     """Work until SIGTERM; then take nothing new, finish within 20 s, give the rest back. Returns the exit code."""
-    worker = Worker(settings, owner)
+    worker = Worker(settings, owner, quarantine)
     signal.signal(signal.SIGTERM, lambda *_: worker.end())
     return worker.run()
 
@@ -55,7 +55,9 @@ def run(settings: Settings, owner: str) -> int:
 class Worker:
     """One worker process."""
 
-    def __init__(self, settings: Settings, owner: str) -> None:
+    def __init__(
+        self, settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None
+    ) -> None:
         global _seat
         self.settings = settings
         self.exit_code = 0
@@ -78,6 +80,7 @@ class Worker:
             is_ending=threading.Event(),
             is_over=threading.Event(),
             others_wait=lambda: self.planning.has_line,
+            quarantine=quarantine,
         )
         crash.arm(settings.environment, settings.crash_at)
 
@@ -105,7 +108,7 @@ class Worker:
         for crew in (self.planning, self.calling):
             crew.wait_idle(max(0.0, until - time.monotonic()))
         self.seat.is_over.set()
-        runs = recovery.give_back(self.seat.engine, self.seat.owner, crashed=False)
+        runs = recovery.give_back(self.seat.engine, self.seat.owner)
         if runs:
             jobs.hint_runs(runs)
         _log.info("worker_ended", owner=self.seat.owner, gave_back=len(runs))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import structlog
 from flask import Flask
@@ -18,6 +19,10 @@ from app.core.settings import Settings
 from app.supervisor import forks, preflight, roles, web
 from app.supervisor.loop import Child, Supervisor
 from app.supervisor.pulse import Pulse
+from app.supervisor.ward import Ward
+
+if TYPE_CHECKING:
+    from app.engine.quarantine import Line
 
 ALL = ("web", "worker", "clock")
 BAD_START = 2
@@ -25,7 +30,7 @@ BAD_START = 2
 # Loaded before the fork, so that no child pays for its own copy. The AI libraries are not: one child alone uses them,
 # and pages that it shared with others would be copied as soon as it counts references (measured: 15 MB more in all).
 PRELOAD = (
-    "app.engine.worker_process", "app.engine.clock_process", "app.engine.recovery", "gunicorn.workers.gthread",
+    "app.engine.worker_process", "app.engine.clock_process", "app.engine.quarantine", "gunicorn.workers.gthread",
     "email.message", "smtplib", "ssl",
 )  # fmt: skip
 
@@ -77,7 +82,10 @@ def run(
     except GreenlightError as error:
         return _give_up(redis, _refuse(error))
     children = [redis] if redis is not None else []
-    return Supervisor(children + list(_children(app, settings, wanted, guest))).run()
+    line = _line()
+    children += _children(app, settings, wanted, line, guest)
+    ward = Ward(line, partial(roles.quarantine, app, settings), partial(roles.tidy, app, settings, was_alone=True))
+    return Supervisor(children, ward).run()
 
 
 def load(settings: Settings) -> Flask:
@@ -114,14 +122,22 @@ def _check(settings: Settings) -> int:
     return 0
 
 
-def _children(app: Flask, settings: Settings, wanted: Sequence[str], guest: Guest | None) -> Sequence[Child]:
+def _line() -> "Line":
+    from app.engine.quarantine import Line
+
+    return Line()
+
+
+def _children(
+    app: Flask, settings: Settings, wanted: Sequence[str], line: "Line", guest: Guest | None
+) -> Sequence[Child]:
     reader, ready = os.pipe()
     pulse = Pulse(web.HANG_S)
     tidy = partial(roles.tidy, app, settings)
     known = {
         "web": Child("web", lambda _owner: roles.serve_web(app, settings, ready, pulse), is_vital=True, pulse=pulse),
-        "worker": Child("worker", partial(roles.work, app, settings), tidy=tidy),
-        "clock": Child("clock", partial(roles.tick, app, settings), tidy=tidy),
+        "worker": Child("worker", partial(roles.work, app, settings, line), tidy=tidy),
+        "clock": Child("clock", partial(roles.tick, app, settings, line), tidy=tidy),
     }
     children = [known[name] for name in wanted]
     if "web" in wanted and settings.is_production:

@@ -14,6 +14,7 @@ import structlog
 from app.core import vitals
 from app.supervisor import forks
 from app.supervisor.pulse import Pulse
+from app.supervisor.ward import Asked, Ward
 
 BACK_OFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_AFTER_S = 60.0  # lived this long: the next death counts as the first
@@ -67,10 +68,14 @@ class Child:
 
 
 class Supervisor:
-    """Keeps *children* alive until SIGTERM, SIGINT or SIGHUP. One that runs already (it has a pid) is taken over."""
+    """Keeps *children* alive until SIGTERM, SIGINT or SIGHUP. One that runs already (it has a pid) is taken over.
 
-    def __init__(self, children: Sequence[Child]) -> None:
+    What children ask to have done alone is done in the *ward*.
+    """
+
+    def __init__(self, children: Sequence[Child], ward: Ward | None = None) -> None:
         self._children = list(children)
+        self._ward = ward
         self._janitors: dict[int, float] = {}
         self._ends_at: float | None = None
         self._code = 0
@@ -93,6 +98,8 @@ class Supervisor:
             self._kill_the_late()
             self._kill_the_hung()
             self._start_the_due()
+            if self._ward is not None and self._ends_at is None:
+                self._ward.admit()
         self._end_the_last()
         return self._code
 
@@ -121,7 +128,10 @@ class Supervisor:
             moments.append(self._ends_at)
         timeout = max(0.0, min(moments) - now) if moments else None
         with suppress(InterruptedError):
-            select.select([self._signals[0]], [], [], timeout)
+            heard: list[int | Asked] = [self._signals[0]]
+            if self._ward is not None and self._ends_at is None:
+                heard.append(self._ward.asked)
+            select.select(heard, [], [], timeout)
 
     def _read_signals(self) -> None:
         with suppress(BlockingIOError):
@@ -141,6 +151,8 @@ class Supervisor:
             child.start_at = None
             if not child.ends_last:
                 child.signal(signal.SIGTERM)
+        if self._ward is not None:
+            self._ward.close()
 
     def _kill_the_late(self) -> None:
         now = time.monotonic()
@@ -155,6 +167,8 @@ class Supervisor:
                 _log.warning("killed: it had not ended in time", child=child.name, after_s=GRACE_S)
                 child.was_killed = True
                 child.signal(signal.SIGKILL)
+        if self._ward is not None:
+            self._ward.kill()
         self._ends_at = now + LAST_S
 
     def _kill_the_hung(self) -> None:
@@ -170,7 +184,8 @@ class Supervisor:
     def _is_busy(self) -> bool:
         if self._ends_at is None:
             return True
-        return bool(self._janitors) or any(
+        is_ward_busy = self._ward is not None and not self._ward.is_empty
+        return is_ward_busy or bool(self._janitors) or any(
             child.pid is not None for child in self._children if not child.ends_last
         )
 
@@ -197,15 +212,25 @@ class Supervisor:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     return
-                if self._janitors.pop(pid, None) is None:
-                    for child in self._children:
-                        if child.pid == pid:
-                            self._bury(child, os.waitstatus_to_exitcode(status))
+                code = os.waitstatus_to_exitcode(status)
+                if self._janitors.pop(pid, None) is not None:
+                    continue
+                if self._ward is not None and (owner := self._ward.bury(pid)) is not None:
+                    self._leave_ward(self._ward, owner, code)
+                for child in self._children:
+                    if child.pid == pid:
+                        self._bury(child, code)
+
+    def _leave_ward(self, ward: Ward, owner: str, code: int) -> None:
+        """Tidy up after a step that took its process with it; one that we ended ourselves costs a lease, no count."""
+        if code and self._ends_at is None:
+            _log.warning("died in quarantine", owner=owner, exit_code=code)
+            self._send_janitor(ward.tidy, owner)
 
     def _bury(self, child: Child, code: int) -> None:
         child.pid, lived_s = None, time.monotonic() - child.started_at
         if child.tidy is not None and (self._ends_at is None or child.was_killed):
-            self._send_janitor(child)
+            self._send_janitor(child.tidy, child.owner)
         if self._ends_at is not None:
             return
         if child.once:
@@ -227,9 +252,7 @@ class Supervisor:
         _log.warning("died, starting it again", child=child.name, exit_code=code, in_s=wait_s)
         child.start_at = now + wait_s
 
-    def _send_janitor(self, child: Child) -> None:
-        tidy, owner = child.tidy, child.owner
-        assert tidy is not None
+    def _send_janitor(self, tidy: Callable[[str], int | None], owner: str) -> None:
         limit_s = JANITOR_S if self._ends_at is None else LAST_S
         self._janitors[forks.fork(lambda: tidy(owner))] = time.monotonic() + limit_s
 

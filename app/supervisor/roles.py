@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import structlog
 from flask import Flask
@@ -14,6 +15,9 @@ from app.core.settings import Settings
 from app.supervisor import forks, web
 from app.supervisor.pulse import Pulse
 
+if TYPE_CHECKING:
+    from app.engine.quarantine import Line
+
 
 def serve_web(app: Flask, settings: Settings, ready: int, pulse: Pulse) -> int:
     """Answer pages; write one byte to the pipe *ready* when it does."""
@@ -21,31 +25,39 @@ def serve_web(app: Flask, settings: Settings, ready: int, pulse: Pulse) -> int:
     return web.run(app, settings, ready, pulse)
 
 
-def work(app: Flask, settings: Settings, owner: str) -> int:
+def work(app: Flask, settings: Settings, line: "Line", owner: str) -> int:
     """Do steps."""
     from app.engine import worker_process
     from app.features.ai import service as ai
 
     _begin("worker", app)
     ai.warm()
-    return worker_process.run(settings, owner=owner)
+    return worker_process.run(settings, owner, line.ask)
 
 
-def tick(app: Flask, settings: Settings, owner: str) -> int:
+def tick(app: Flask, settings: Settings, line: "Line", owner: str) -> int:
     """Ask every second what is due."""
     from app.engine import clock_process
 
     _begin("clock", app)
-    return clock_process.run(settings, owner=owner)
+    return clock_process.run(settings, owner, line.ask)
 
 
-def tidy(app: Flask, settings: Settings, owner: str) -> int:
-    """Void the leases of a dead *owner*, so that its work goes on at once."""
+def quarantine(app: Flask, settings: Settings, owner: str, step_run_id: str) -> int:
+    """Do one suspect step."""
+    from app.engine import quarantine
+
+    _begin("quarantine", app)
+    return quarantine.run(settings, owner, step_run_id)
+
+
+def tidy(app: Flask, settings: Settings, owner: str, *, was_alone: bool = False) -> int:
+    """Void the leases of a dead *owner*, so that its work goes on at once; *was_alone* counts its death."""
     from app.engine import recovery
 
     _begin("janitor", app)
     with app.app_context():
-        recovery.janitor(settings, owner)
+        recovery.janitor(settings, owner, was_alone=was_alone)
     return 0
 
 
