@@ -9,7 +9,7 @@ from app.core.db import _SerialSQLite
 from app.core.settings import Settings
 from app.engine import catalog, clock_process, jobs, worker_process
 from tests.engine import rig
-from tests.faults import mailsink
+from tests.faults import mailsink, parent
 
 
 def load() -> None:
@@ -27,6 +27,8 @@ def be(role: str, *, without: str = "") -> int:
         catalog._types.pop(without)  # an older version: the type was never there
     if settings.is_sqlite and settings.crash_at.endswith(":stop"):
         crash.quiet = between_transactions
+    if role == "parent":
+        return parent.be(settings)
     process = clock_process if role == "clock" else worker_process
     return process.run(settings, worker_process.default_owner(role))
 

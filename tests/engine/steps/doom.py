@@ -1,0 +1,33 @@
+"""A step that takes its process with it: it aborts, or needs more memory than there is."""
+
+import os
+import resource
+import signal
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from app.engine.contract import Context, Done, Effect, StepType
+
+
+class Config(BaseModel):
+    by: Literal["abort", "memory"] = "abort"
+
+
+def run(config: Config, ctx: Context) -> Done:
+    if config.by == "memory":
+        if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+            os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does to whoever has most when there is no more
+        return Done({"size": len(bytearray(4 * 1024**3))})
+    os.abort()
+
+
+def summary(config: Mapping[str, Any]) -> str:
+    return "Doom"
+
+
+STEP = StepType(
+    type="doom", label="Doom", icon="bolt", group="Test", effect=Effect.NONE, config=Config, summary=summary, run=run,
+    output_fields=frozenset({"size"}),
+)  # fmt: skip
