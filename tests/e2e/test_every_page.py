@@ -254,6 +254,11 @@ PAGES: dict[str, Pages | str] = {
         empty=_bare("/runs/{asking}/steps/{step_run}"), one="/runs/{run}/steps/{step_run}",
         full="/runs/{run}/steps/{step_run}", error=["/runs/{run}/steps/{step_run}", f"/runs/{{run}}/steps/{NOWHERE}"],
     ),
+    "/runs/<run_id>/timeline": Pages(
+        empty=_bare("/runs/{run}/timeline"), one="/runs/{run}/timeline",
+        full=[Visit("/runs/{run}/timeline", act=_open_all), "/runs/{running}/timeline"],
+        error=["/runs/{run}/timeline", f"/runs/{NOWHERE}/timeline"],
+    ),
     "/settings": Pages("/settings", "/settings", "/settings", Visit("/settings", act=_empty_password)),
     "/settings/problems": Pages(
         "/settings/problems", "/settings/problems", "/settings/problems",

@@ -1,5 +1,6 @@
 """What a run has brought so far: texts and pictures as they come, with the places of those still to come."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,6 +102,28 @@ def arriving(
         is_one=len(things) == 1 and len(texts) + len(shown) == 1,
         is_ready=is_ready,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What one step wrote and drew, in its order."""
+
+    documents: tuple[ArrivedDocument, ...] = ()
+    pictures: tuple[ArrivedPicture, ...] = ()
+
+
+def made(
+    entries: Sequence[Entry], documents: Sequence[ArrivedDocument], pictures: Sequence[ArrivedPicture]
+) -> dict[str, Made]:
+    """Return what each step wrote and drew, by step; steps that made neither are left out."""
+    step_of = {step_run_id: entry.id for entry in entries for step_run_id in entry.step_run_ids}
+    written: dict[str, list[ArrivedDocument]] = defaultdict(list)
+    drawn: dict[str, list[ArrivedPicture]] = defaultdict(list)
+    for document in sorted(documents, key=lambda each: (each.position, each.id)):
+        written[step_of.get(document.step_run_id or "", "")].append(document)
+    for picture in sorted(pictures, key=lambda each: (each.position, each.id)):
+        drawn[step_of.get(picture.step_run_id or "", "")].append(picture)
+    return {step: Made(tuple(written[step]), tuple(drawn[step])) for step in {*written, *drawn} if step}
 
 
 def _text(document: ArrivedDocument, number: int) -> Text:

@@ -1,6 +1,6 @@
 """A run as its page tells it: what it does now, what has arrived, the diagram, every step. Read once, put in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from app.definition.schema import Definition
 from app.engine.enums import Effect, RunStatus, StepStatus
 from app.engine.models import Call, Run, StepRun, WaitRow
 from app.features.runs import arriving, diagram, failure, pace, queries, trace
-from app.features.runs.arriving import Arriving
+from app.features.runs.arriving import Arriving, Made
 from app.features.runs.diagram import Diagram
 from app.features.runs.failure import Failure
 from app.features.runs.pace import Estimate
@@ -68,6 +68,7 @@ class Story:
     diagram: Diagram
     entries: Sequence[Entry]
     poll_s: int
+    made: Mapping[str, Made]  # by step: what it wrote and drew
     say_again_at: datetime | None = None  # when what it says is old though nothing has changed
 
 
@@ -91,10 +92,11 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     )
     recorded = trace.Recorded(definition, run.inputs, run.facts, rows, calls, waits, people, zone, is_held)
     entries = trace.trace(recorded, now)
+    documents, pictures = queries.arrived_documents(session, run), queries.arrived_pictures(session, run)
     arrived = arriving.arriving(
         entries,
-        documents=queries.arrived_documents(session, run),
-        pictures=queries.arrived_pictures(session, run),
+        documents=documents,
+        pictures=pictures,
         has_ended=not run.is_open,
         is_ready=run.status == RunStatus.COMPLETED,
     )
@@ -112,6 +114,7 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         diagram=diagram.diagram(definition, run.version_id, entries),
         entries=entries,
         poll_s=0 if not run.is_open else 2 if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else 5,
+        made=arriving.made(entries, documents, pictures),
         say_again_at=left.say_again_at if left and run.status == RunStatus.RUNNING else None,
     )
 

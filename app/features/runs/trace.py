@@ -31,6 +31,7 @@ from app.features.runs.words import clipped, listed, moment
 from app.web.filters import duration, plural
 
 MOST_CHARS = 600
+MOST_ROWS, MOST_COLUMNS = 20, 6
 YOU = "you"
 HELD, HELD_NOTE = "Held", "sending is switched off for this workspace"
 _CHOICE = re.compile(r"[a-z]+(_[a-z]+)+")
@@ -64,6 +65,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """A list of alike things that came out, as a table: at most :data:`MOST_ROWS`, *more* are left out."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One step in the trace and in the diagram. *look* is its class in the diagram, *word* its second line there."""
 
@@ -80,6 +91,7 @@ class Entry:
     outcome: str | None = None
     went_in: tuple[Line, ...] = ()
     came_out: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
     error: Mapping[str, Any] | None = None
     step_run_id: str | None = None
     attempts: int = 0
@@ -102,6 +114,20 @@ class Entry:
     def is_under_way(self) -> bool:
         """Whether a machine works on it now."""
         return self.status in (StepStatus.RUNNING, StepStatus.RETRYING)
+
+    @property
+    def items_said(self) -> str:
+        """Say how its items stand: "7 of 10 done, 1 failed"; "" where it is done once."""
+        if not self.items:
+            return ""
+        done = sum(item.status is StepStatus.COMPLETED for item in self.items)
+        failed = sum(item.status is StepStatus.FAILED for item in self.items)
+        return f"{done} of {max(self.total, len(self.items))} done" + (f", {failed} failed" if failed else "")
+
+    @property
+    def step_run_ids(self) -> tuple[str, ...]:
+        """Its own step run and those of its items: what documents and pictures point at."""
+        return tuple(each.step_run_id for each in (self, *self.items) if each.step_run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +264,7 @@ class _Reading:
             outcome=row.outcome,
             went_in=() if status is StepStatus.SKIPPED else self._went_in(step, row),
             came_out=tuple(_came_out(row, status, step, word)),
+            tables=tuple(_tables(row.output)) if _is_done(row) else (),
             error=row.error if status in _WITH_ERROR else None,
             step_run_id=row.id,
             attempts=row.attempts,
@@ -483,6 +510,32 @@ def _came_out(row: StepRun, status: StepStatus, step: Step, word: str) -> Iterab
             yield f"Went on by “{row.outcome}”."
 
 
+def _tables(output: object) -> Iterable[Table]:
+    """Yield the lists of alike things in an output; ids and what is nested are left to the technical details."""
+    for key, value in output.items() if isinstance(output, dict) else ():
+        if not _is_list_of_things(value):
+            continue
+        names = list(dict.fromkeys(name for each in value for name in each))
+        plain = [name for name in names if not any(_is_nested(each.get(name)) for each in value)][:MOST_COLUMNS]
+        if plain:
+            rows = (tuple(_cell(each.get(name)) for name in plain) for each in value[:MOST_ROWS])
+            titles = tuple(in_words(str(name)) for name in plain)
+            yield Table(in_words(str(key)), titles, tuple(rows), max(0, len(value) - MOST_ROWS))
+
+
+def _is_list_of_things(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, dict | list) or is_id(value)
+
+
+def _cell(value: object) -> str:
+    said = {None: "", True: "Yes", False: "No"}.get(value) if value is None or isinstance(value, bool) else None
+    return clipped(str(value), 120) if said is None else said
+
+
 def _output_words(output: Mapping[str, Any]) -> Iterable[str]:
     texts, documents, images = output.get("texts"), output.get("documents"), output.get("images")
     if isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts):
@@ -505,7 +558,9 @@ def _output_words(output: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _says_something(value: object) -> bool:
-    """Tell whether a value means something to a reader: not nothing, and no table of ids."""
+    """Tell whether a value means something in a line: not nothing, no table of ids, none that is shown as a table."""
+    if _is_list_of_things(value):
+        return False
     if isinstance(value, dict):
         return bool(value) and not all(is_id(key) for key in value)
     return value not in (None, "", [])

@@ -22,6 +22,7 @@ from app.features.runs import (
     service,
     story,
 )
+from app.features.runs import timeline as timelines
 from app.features.runs.service import Actor
 from app.web import htmx
 
@@ -91,6 +92,23 @@ def live(run_id: str) -> Response:
     response = htmx.stop_polling(body) if not run.is_open else Response(body)
     response.set_etag(told.etag, weak=True)
     return response
+
+
+@blueprint.get("/runs/<run_id>/timeline")
+@requires(Permission.SEE)
+def timeline(run_id: str) -> Response:
+    """Show the run as bars over time; asked again, it answers 204 while nothing has changed."""
+    me = who()
+    seen = queries.seen(db.session(), me.workspace_id, run_id)
+    same = htmx.unchanged(story.etag(seen.changed_at, seen.status))
+    if same is not None:
+        return same
+    run = queries.run(db.session(), me.workspace_id, run_id)
+    told = story.tell(db.session(), run, zone=me.timezone, now=clock.now(), me=me.email)
+    picture = timelines.timeline(told.entries, run.started_at or run.created_at, run.finished_at or clock.now())
+    return htmx.page(
+        "runs/timeline.html", fragment="runs/_timeline.html", run=run, picture=picture, etag=told.etag
+    )
 
 
 @blueprint.post("/runs/<run_id>/pause")

@@ -1,0 +1,107 @@
+"""A run as bars over time."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from app.core import clock
+from app.core.ids import new_id
+from app.engine.enums import StepStatus
+from app.engine.models import Call, WaitRow
+from app.features.runs import timeline
+from app.features.runs.trace import Chip, Entry
+from tests.features.runs.conftest import Yard, statements
+from tests.page import Page
+
+NOW = clock.now()
+
+
+def _at(seconds: float) -> Any:
+    return NOW + timedelta(seconds=seconds)
+
+
+def _entry(name: str, status: StepStatus, begin: float | None, end: float | None, **more: Any) -> Entry:
+    began, ended = (None if each is None else _at(each) for each in (begin, end))
+    return Entry(name, name, "transform", "x", status, Chip("go", "x", "Done"), "done", "Not started",
+                 started_at=began, finished_at=ended, **more)  # fmt: skip
+
+
+def _draw(*entries: Entry, now: float = 100) -> timeline.Timeline:
+    return timeline.timeline(entries, NOW, _at(now))
+
+
+def test_bars_are_to_scale_and_begin_where_their_steps_did() -> None:
+    drawn = _draw(_entry("a", StepStatus.COMPLETED, 0, 10), _entry("b", StepStatus.FAILED, 10, 40))
+    a, b = (row.bars[0] for row in drawn.rows)
+
+    assert round(b.w / a.w, 1) == 3.0
+    assert round(a.x + a.w, 0) == round(b.x, 0)
+    assert (a.kind, b.kind) == ("go", "bad")
+    assert round(b.x + b.w) == timeline.WIDTH - timeline.PAD
+    assert drawn.sentence.replace("\u00a0", " ") == "40 s of work."
+    words = [mark.word.replace("\u00a0", " ") for mark in drawn.marks]
+    assert words == ["0", *(f"{seconds} s" for seconds in range(5, 41, 5))]
+
+
+def test_lanes_beside_each_other_share_their_time() -> None:
+    drawn = _draw(_entry("a", StepStatus.COMPLETED, 0, 10), _entry("b", StepStatus.COMPLETED, 0, 10))
+
+    assert drawn.rows[0].bars[0].x == drawn.rows[1].bars[0].x
+    assert drawn.sentence.replace("\u00a0", " ") == "10 s of work."
+
+
+def test_a_long_wait_is_cut_and_has_a_colour_of_its_own() -> None:
+    wait = WaitRow(created_at=_at(12), kind="approval", detail={})
+    drawn = _draw(
+        _entry("a", StepStatus.COMPLETED, 0, 10),
+        _entry("check", StepStatus.COMPLETED, 10, 7212, wait=wait),
+        _entry("tell", StepStatus.COMPLETED, 7212, 7215),
+    )
+
+    work, waited = drawn.rows[1].bars
+    assert (work.kind, waited.kind, round(waited.w)) == ("go", "wait", timeline.GAP_W)
+    cuts = [mark.word.replace("\u00a0", " ") for mark in drawn.marks if mark.is_cut]
+    assert cuts == ["2 h"]
+    assert drawn.sentence.replace("\u00a0", " ") == "15 s of work, 2 h of waiting."
+    assert (drawn.rows[1].work.replace("\u00a0", " "), drawn.rows[1].wait.replace("\u00a0", " ")) == ("2 s", "2 h")
+
+
+def test_what_is_under_way_ends_now_and_what_has_not_begun_has_a_word() -> None:
+    call = Call(name="copy", about="Writing", started_at=_at(1), finished_at=None)
+    drawn = _draw(_entry("a", StepStatus.RUNNING, 0, None, calls=(call,)), _entry("b", StepStatus.PENDING, None, None))
+
+    assert [bar.kind for bar in drawn.rows[0].bars] == ["run", "call"]
+    assert "1\u00a0min 40\u00a0s" in drawn.rows[0].bars[0].said
+    assert (drawn.rows[1].bars, drawn.rows[1].word) == ((), "Not started")
+    assert _draw(_entry("b", StepStatus.PENDING, None, None)).rows[0].bars == ()
+
+
+def test_everything_lies_within_the_picture_whatever_the_times() -> None:
+    begins = [number**3 % 977 for number in range(60)]
+    entries = [_entry(f"s{at}", StepStatus.COMPLETED, at, at + at % 7) for at in begins]
+    drawn = timeline.timeline(entries, _at(50), _at(2000))  # some began before the run's own mark
+
+    for row in drawn.rows:
+        for bar in row.bars:
+            assert bar.x >= timeline.LABEL_W
+            assert bar.x + bar.w <= timeline.WIDTH + timeline.LEAST_W
+    xs = [mark.x for mark in drawn.marks if not mark.is_cut]
+    assert all(b - a >= 55 for a, b in pairwise(xs))
+
+
+def test_page_and_fragment_agree_and_the_poll_is_one_read(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    page = alice.get(f"/runs/{run_id}/timeline").text
+    fragment = alice.get(f"/runs/{run_id}/timeline", headers={"HX-Request": "true"}).text
+    address, = (a["hx-get"] for a in Page(page).attributes("section") if a.get("id") == "run-timeline")
+
+    assert Page(page).faults == Page(fragment).faults == []
+    assert 'id="run-timeline"' in fragment
+    assert "<html" not in fragment
+    with statements(yard.app) as seen:
+        assert alice.get(address).status_code == 204
+    assert len([each for each in seen if "sign_in" not in each]) == 1
+    assert yard.cast.browser(yard.cast.charlie).get(f"/runs/{run_id}/timeline").status_code == 404
+    assert alice.get(f"/runs/{new_id()}/timeline").status_code == 404
