@@ -35,6 +35,11 @@ class Document(Model):
 
     __table_args__ = (sa.Index("ix_document_workspace_id_created_at", "workspace_id", "created_at", "id"),)
 
+    @property
+    def marked_title(self) -> str:
+        """The title where no tag can stand beside it, in files for instance: a test's says so itself."""
+        return f"TEST: {self.title}" if self.test else self.title
+
 
 class DocumentRevision(Model):
     """What a document said at one version, and who wrote that."""

@@ -329,8 +329,8 @@ def zip_documents(
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         rows = []
         for number, document in enumerate(chosen, start=1):
-            name = f"{rules.archive_name(number, document.title)}.txt"
-            archive.writestr(_entry(name, document), f"{document.title}\n\n{document.body}\n")
+            name = f"{rules.archive_name(number, document.marked_title)}.txt"
+            archive.writestr(_entry(name, document), f"{document.marked_title}\n\n{document.body}\n")
             for picture in pictures[document.id]:
                 image_id = picture.image_id
                 if image_id not in names:
@@ -372,7 +372,7 @@ def _manifest_row(
     return [
         str(number),
         name,
-        document.title,
+        document.marked_title,
         document.body,
         document.status,
         primary,

@@ -39,13 +39,17 @@ class Candidate:
     value: Any
     type: InputType
     path: Path  # inside the step's config
-    extra: Mapping[str, Any]  # what else the question needs: choices, min, max, help
+    words: str  # what the question would say
+    unit: str
+    extra: Mapping[str, Any]  # what else the question needs: choices, min, max
 
     @property
     def shown(self) -> str:
         """The value as people read it."""
         value = ", ".join(map(str, self.value)) if isinstance(self.value, list) else self.value
-        return ("yes" if value else "no") if isinstance(value, bool) else shorten(str(value), _SHOWN)
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return shorten(str(value), _SHOWN) + (f" {self.unit}" if self.unit else "")
 
 
 def candidates(definition: Definition, types: Mapping[str, TypeFacts]) -> list[Candidate]:
@@ -54,10 +58,11 @@ def candidates(definition: Definition, types: Mapping[str, TypeFacts]) -> list[C
     taken = {question.key for question in definition.inputs}
     for step in definition.steps:
         facts = types.get(step.type)
-        for title, value, kind, path, extra in _of_step(step, facts) if facts else ():
+        for words, value, kind, path, unit, extra in _of_step(step, facts) if facts else ():
             key = _free(f"{step.id}_{'_'.join(str(part) for part in path if isinstance(part, str))}", taken)
             taken.add(key)
-            found.append(Candidate(key, step.id, title, value, kind, path, extra))
+            title = f"{words}, in “{shorten(step.name, 60)}”"
+            found.append(Candidate(key, step.id, title, value, kind, path, words, unit, extra))
     return found
 
 
@@ -72,7 +77,7 @@ def with_questions(definition: Definition, chosen: Mapping[str, str], types: Map
         if one.key not in chosen:
             continue
         _put(steps[one.step]["config"], one.path, f"{{{{ inputs.{one.key} }}}}", one.type)
-        words = chosen[one.key].strip()[:300] or one.title
+        words = chosen[one.key].strip()[:300] or one.words
         question = {"key": one.key, "label": words, "type": one.type.value, "default": one.value, "required": True}
         data["inputs"].append({**question, **one.extra})
     if len(data["inputs"]) > MAX_INPUTS:
@@ -131,7 +136,7 @@ def save(
 
 # --- which values ---
 
-_Found = tuple[str, Any, InputType, Path, dict[str, Any]]
+_Found = tuple[str, Any, InputType, Path, str, dict[str, Any]]
 _NEVER = ("step", "documents", "images", "documents_or_text", "values", "connection", "workflow")
 
 
@@ -140,32 +145,32 @@ def _of_step(step: Step, facts: TypeFacts) -> Iterator[_Found]:
         key = field.alias or name
         value = step.config.get(key)
         widget = _extra(field).get("widget")
-        title = f"{field.title or key}, in “{shorten(step.name, 60)}”"
+        unit = str(_extra(field).get("unit") or "")
         if key in facts.step_refs or widget in _NEVER or value in (None, "", []):
             continue
         if widget == "condition":
-            yield from _of_condition(value, (key,), step)
+            yield from _of_condition(value, (key,))
         elif not has_value(value):
             kind = _kind(field, widget, value)
             if kind is not None:
-                yield title, value, kind, (key,), _bounds(field, kind)
+                yield field.title or key, value, kind, (key,), unit, _bounds(field, kind)
 
 
-def _of_condition(tree: Any, path: Path, step: Step) -> Iterator[_Found]:
+def _of_condition(tree: Any, path: Path) -> Iterator[_Found]:
     """Yield the numbers and words that a condition compares with."""
     if not isinstance(tree, Mapping):
         return
     for word in ("all", "any"):
         parts = tree.get(word)
         for place, part in enumerate(parts if isinstance(parts, list) else ()):
-            yield from _of_condition(part, (*path, word, place), step)
+            yield from _of_condition(part, (*path, word, place))
     if "not" in tree:
-        yield from _of_condition(tree["not"], (*path, "not"), step)
+        yield from _of_condition(tree["not"], (*path, "not"))
     than = tree.get("than")
     is_plain = isinstance(than, str | int | float) and not isinstance(than, bool) and than != ""
     if is_plain and tree.get("op") in _ORDERED and not has_value(than):
         kind = InputType.TEXT if isinstance(than, str) else InputType.NUMBER
-        yield f"What “{shorten(step.name, 60)}” compares with", than, kind, (*path, "than"), {}
+        yield "What it is compared with", than, kind, (*path, "than"), "", {}
 
 
 def _kind(field: FieldInfo, widget: Any, value: Any) -> InputType | None:

@@ -47,10 +47,12 @@ def read(text: str, source: str = "The file") -> dict[str, Any]:
 
 
 def parts(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a file says about its workflow, and the definition, which may have faults."""
-    if "definition" not in data:
-        return {}, data
-    definition = data["definition"]
+    """Return what a file says about its workflow, and the definition, which may have faults.
+
+    The name and its like may stand above ``definition:`` or beside ``steps:``.
+    """
+    beside = {key: value for key, value in data.items() if key not in _ABOUT}
+    definition = data.get("definition", beside)
     if not isinstance(definition, dict):
         fault = FieldError(
             "/definition", "wrong_type", "The definition holds no keys and values.", "Begin with “steps:”."

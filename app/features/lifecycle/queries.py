@@ -168,20 +168,32 @@ def last_outputs(session: Session, workflow: Workflow) -> dict[str, dict[str, An
 
 def would_have(session: Session, run: Run) -> list[str]:
     """Return what a test would have done outside, in sentences: mails by what they say, then everything else."""
+    runs = [run.id, *_parts(session, run.id)]
     mails: dict[str, list[str]] = {}
     rows = session.execute(
         sa.select(OutboxRow.subject, OutboxRow.recipient)
-        .where(OutboxRow.run_id == run.id, OutboxRow.status == outbox.TEST)
+        .where(OutboxRow.run_id.in_(runs), OutboxRow.status == outbox.TEST)
         .order_by(OutboxRow.created_at, OutboxRow.id)
     )
     for row in rows:
         mails.setdefault(row.subject, []).append(row.recipient)
     noted = session.execute(
         sa.select(RunLog.message)
-        .where(RunLog.run_id == run.id, RunLog.event.startswith("test."))
+        .where(RunLog.run_id.in_(runs), RunLog.event.startswith("test."))
         .order_by(RunLog.at, RunLog.id)
     )
     return [_mailed(subject, people) for subject, people in mails.items()] + list(noted.scalars())
+
+
+def _parts(session: Session, run_id: str) -> list[str]:
+    """Return the runs that a run's steps started, and theirs."""
+    found: list[str] = []
+    level = [run_id]
+    while level:
+        steps = sa.select(StepRun.id).where(StepRun.run_id.in_(level), StepRun.type == "run_workflow")
+        level = list(session.scalars(sa.select(Run.id).where(Run.parent_step_run_id.in_(steps))))
+        found += level
+    return found
 
 
 def _mailed(subject: str, people: list[str]) -> str:

@@ -199,6 +199,7 @@ def delete(session: Session, workflow: Workflow, *, open_runs: OpenRuns, actor: 
     """Delete a workflow; for 30 days it can be brought back. Its runs stay. Returns the runs to hint."""
     workflow.deleted_at = clock.now()
     _audit(session, workflow, actor, "workflow.deleted", open_runs=open_runs.value)
+    remove_old(session, most=20)
     return _end_runs(session, workflow, open_runs, actor)
 
 

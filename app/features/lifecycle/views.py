@@ -132,7 +132,9 @@ def sample(workflow_id: str, step_id: str) -> Response:
     jobs.hint_run(run.id)
     if not htmx.is_fragment():
         return htmx.redirect(url_for("runs.show", run_id=run.id))
-    return _sample(run.id)
+    response = _sample(run.id)
+    response.headers["HX-Reswap"] = "outerHTML show:bottom"  # it stands below a long form
+    return response
 
 
 @blueprint.get("/workflows/<workflow_id>/samples/<run_id>")

@@ -48,7 +48,7 @@ def test_the_values_that_can_become_questions(app: Flask) -> None:
     found = own.candidates(Definition.model_validate(FLOW), catalog.facts())
     assert [(one.key, one.type.value, one.shown) for one in found] == [
         ("ads_prompt", "long_text", "Write an ad"),
-        ("ads_count", "integer", "10"),
+        ("ads_count", "integer", "10 texts"),
         ("ads_creativity", "choice", "safe"),
         ("dear_if_all_than", "text", "car"),
         ("dear_if_all_not_than", "number", "5"),

@@ -1,0 +1,248 @@
+"""Test runs of a draft, one step alone, and what a test says it would have sent."""
+
+import copy
+import zipfile
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from app.core import outbox
+from app.core.db import db
+from app.core.errors import Conflict, Invalid
+from app.definition import schema
+from app.definition.inputs import clean_inputs
+from app.definition.schema import Definition, InputType
+from app.engine import catalog
+from app.engine.enums import RunStatus, StepStatus
+from app.engine.models import Run, RunLog, StepRun
+from app.features.files import service as files
+from app.features.files.models import Document
+from app.features.lifecycle import queries, samples, service
+from app.features.runs.service import Actor
+from app.features.workflows import queries as workflows
+from app.features.workflows import service as drafts
+from app.features.workflows.models import Version
+from tests import factories
+from tests.cast import Cast
+from tests.factories import ADS
+from tests.page import Page
+
+
+def _actor(cast: Cast) -> Actor:
+    return Actor(cast.alice.user_id, cast.alice.name, cast.alice.email)
+
+
+def _definition(**inputs: Any) -> Definition:
+    questions = [{"key": key, "required": True, **extra} for key, extra in inputs.items()]
+    steps = [{"id": "a", "type": "transform", "config": {"set": {"x": 1}}}]
+    return Definition.model_validate({"schema": 1, "inputs": questions, "steps": steps})
+
+
+# --- answers ---
+
+IDS = {InputType.DOCUMENT, InputType.DOCUMENTS, InputType.IMAGE, InputType.IMAGES}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in InputType if kind not in IDS])
+def test_every_type_of_question_has_a_sample_that_it_takes(kind: InputType) -> None:
+    definition = _definition(q={"type": kind.value, "choices": ["Honda", "Kia"] if "choice" in kind else []})
+    answers = samples.answers(definition, {}, tester="ann@north.example")
+    assert clean_inputs(definition, answers)["q"] not in (None, "", [])
+
+
+def test_the_last_answer_comes_first_then_the_questions_own_then_a_sample() -> None:
+    definition = _definition(
+        last={}, own={"default": "Mine"}, made={"max_length": 8}, gone={"type": "number", "min": 5},
+    )  # fmt: skip
+    answers = samples.answers(definition, {"last": "Said", "own": "", "gone": "no number"}, tester="")
+    assert answers == {"last": "Said", "own": "Mine", "made": "Sample: ", "gone": 5}
+
+
+def test_what_may_stay_empty_stays_empty() -> None:
+    definition = _definition(q={"required": False})
+    assert samples.answers(definition, {}, tester="") == {}
+
+
+# --- one step alone ---
+
+
+def _ids(definition: Definition) -> list[tuple[str, str, list[str]]]:
+    return [(step.id, step.type, step.after) for step in definition.steps]
+
+
+def test_a_step_alone_brings_what_it_uses_and_nothing_else(app: Flask) -> None:
+    definition = Definition.model_validate(ADS)
+    types = catalog.facts()
+    assert _ids(samples.alone(definition, "pictures", types, {})) == [("pictures", "generate_image", [])]
+    assert _ids(samples.alone(definition, "attach", types, {})) == [
+        ("ads", "generate_copy", []), ("pictures", "generate_image", []),
+        ("attach", "attach_images", ["ads", "pictures"]),
+    ]  # fmt: skip
+    # a decision is taken as approved: nobody is asked for a sample
+    assert _ids(samples.alone(definition, "tell_rejected", types, {})) == [
+        ("check", "transform", []), ("tell_rejected", "notify", ["check"]),
+    ]  # fmt: skip
+
+
+def test_a_last_runs_results_stand_in_and_are_not_read_as_values(app: Flask) -> None:
+    definition = Definition.model_validate(ADS)
+    known = {"ads": {"documents": ["d1"], "texts": ["Buy {{ inputs.x }} now"], "titles": [""]}}
+    alone = samples.alone(definition, "attach", catalog.facts(), known)
+    assert alone.step("ads").config == {
+        "set": {"documents": ["d1"], "texts": ["Buy { { inputs.x }} now"], "titles": [""]}
+    }
+    assert schema.check(schema.dump(alone), catalog.facts()) == []
+
+
+def test_every_step_of_our_definition_can_be_done_alone(app: Flask) -> None:
+    definition = Definition.model_validate(ADS)
+    for step in definition.steps:
+        alone = samples.alone(definition, step.id, catalog.facts(), {})
+        assert schema.check(schema.dump(alone), catalog.facts()) == []
+        assert alone.steps[-1].id == step.id
+
+
+# --- runs ---
+
+
+def test_a_test_of_a_draft_runs_the_draft_and_no_list_of_versions_shows_it(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    changed = copy.deepcopy(ADS)
+    changed["steps"][0]["config"]["count"] = 4
+    drafts.save_draft(session, workflow, changed, base_revision=0, actor_id=None)
+    one, two = (
+        service.start_test(session, workflow, inputs={"offer": "A car"}, actor=_actor(cast)) for _ in range(2)
+    )
+    ran = [session.get_one(Version, run.version_id) for run in (one, two)]
+    assert [version.number for version in ran] == [-1, -2]
+    assert ran[0].definition["steps"][0]["config"]["count"] == 4
+    assert (one.test, one.facts["version"], one.budget_microusd) == (True, 0, 5_000_000)
+    assert [version.number for version in workflows.versions(session, workflow)] == [1]
+    assert workflow.published_number == 1
+    with pytest.raises(Invalid):
+        service.start_test(session, workflow, inputs={}, actor=_actor(cast))
+
+
+def test_a_draft_with_problems_is_not_tested(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    broken = copy.deepcopy(ADS)
+    broken["steps"][0]["config"]["count"] = 99
+    drafts.save_draft(session, workflow, broken, base_revision=0, actor_id=None)
+    with pytest.raises(Invalid, match="one problem"):
+        service.start_test(session, workflow, inputs={"offer": "A car"}, actor=_actor(cast))
+    with pytest.raises(Invalid, match="one problem"):
+        service.start_sample(session, workflow, "ads", actor=_actor(cast))
+    assert service.start_sample(session, workflow, "pictures", actor=_actor(cast)).test
+
+
+def test_a_sample_takes_the_last_runs_results(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    story = factories.story(session, factories.queued_run(session, workflow))
+    story.step("ads", StepStatus.COMPLETED, outcome="done", output={"documents": [], "texts": ["x"], "titles": [""]})
+    session.flush()
+    run = service.start_sample(session, workflow, "attach", actor=_actor(cast))
+    definition = workflows.load_definition(session, run.version_id)
+    assert [step.type for step in definition.steps] == ["transform", "generate_image", "attach_images"]
+    assert run.inputs["offer"] == factories.OFFER
+    with pytest.raises(Conflict, match="not in the workflow any more"):
+        service.start_sample(session, workflow, "nothing", actor=_actor(cast))
+
+
+def test_what_would_have_been_sent_is_said_of_the_run_and_of_its_parts(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    run = factories.queued_run(session, workflow, test=True)
+    part = factories.queued_run(session, workflow, test=True)
+    step = StepRun(
+        workspace_id=run.workspace_id, run_id=run.id, step_id="part", type="run_workflow", status="waiting",
+        created_at=run.created_at,
+    )  # fmt: skip
+    session.add(step)
+    session.flush()
+    part.parent_step_run_id = step.id
+    for place, (of, person) in enumerate(((run, "ann@x.example"), (part, "bob@x.example"))):
+        outbox.post(
+            session, channel="email", recipient=person, subject="Ready", content={}, dedupe_key=f"k{place}",
+            workspace_id=run.workspace_id, run_id=of.id,
+        )  # fmt: skip
+    session.add(
+        RunLog(
+            workspace_id=run.workspace_id, run_id=run.id, event="test.call", message="Would call x.", at=run.created_at
+        )
+    )
+    session.flush()
+    assert queries.would_have(session, run) == [
+        "Would e-mail 2 people: ann@x.example, bob@x.example. “Ready”",
+        "Would call x.",
+    ]
+    assert set(session.scalars(sa.select(outbox.OutboxRow.status))) == {"test"}
+
+
+def test_files_of_a_test_say_so(cast: Cast, session: Session, tmp_path: Any) -> None:
+    document = files.create_document(
+        session, workspace_id=cast.alice.workspace_id, run_id=None, step_run_id=None, title="Ad", body="Buy", fields={},
+        status="draft", position=1, written_by="x", test=True,
+    )  # fmt: skip
+    path = tmp_path / "all.zip"
+    with path.open("wb") as stream:
+        files.zip_documents(session, cast.alice.workspace_id, [document], stream)
+    with zipfile.ZipFile(path) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".txt")]
+        assert "test" in name.lower()
+        assert archive.read(name).decode().startswith("TEST: Ad\n")
+        assert "TEST: Ad" in archive.read("manifest.csv").decode("utf-8-sig")
+    assert session.get_one(Document, document.id).title == "Ad"
+
+
+# --- pages ---
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_pages_of_a_test(cast: Cast) -> None:
+    with cast.app.app_context():
+        workflow_id = factories.workflow(db.session(), cast.alice.workspace_id).id
+        db.session.commit()
+    browser = cast.browser(cast.alice)
+    page = Page(browser.get(f"/workflows/{workflow_id}/test").text)
+    assert (page.faults, "Sample: What is the offer?" in str(page.texts)) == ([], True)
+    wrong = browser.post(f"/workflows/{workflow_id}/test-runs", data={"q_offer": "", "q_approver": "nobody"})
+    assert (wrong.status_code, Page(wrong.text).faults) == (422, [])
+    assert "is not an e-mail address" in wrong.text
+    started = browser.post(f"/workflows/{workflow_id}/test-runs", data={"q_offer": "A car", "q_approver": ""})
+    assert started.status_code == 303
+    run_id = started.location.rsplit("/", 1)[-1]
+    for address in (f"/runs/{run_id}", f"/runs/{run_id}/would-have"):
+        page = Page(browser.get(address).text)
+        assert (page.faults, "TEST" in page.text or "A test" in page.text) == ([], True)
+    fragment = browser.get(f"/runs/{run_id}/would-have", headers={"HX-Request": "true"})
+    assert fragment.text.strip().startswith('<section class="box pad stack-s mb-3" id="would-have"')
+    assert cast.browser(cast.charlie).get(f"/runs/{run_id}/would-have").status_code == 404
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_sample_appears_beside_its_step_and_ends_its_asking(cast: Cast) -> None:
+    with cast.app.app_context():
+        workflow_id = factories.workflow(db.session(), cast.alice.workspace_id).id
+        db.session.commit()
+    browser, htmx = cast.browser(cast.alice), {"HX-Request": "true"}
+    address = f"/workflows/{workflow_id}/draft/steps/ads/sample"
+    assert browser.post(address).location.startswith("/runs/")
+    made = browser.post(address, headers=htmx)
+    assert (made.status_code, made.headers["HX-Reswap"]) == (200, "outerHTML show:bottom")
+    assert 'hx-trigger="every 1s"' in made.text
+    with cast.app.app_context():
+        run = db.session.scalars(sa.select(Run).order_by(Run.number.desc())).first()
+        assert run is not None
+        story = factories.story(db.session(), run)
+        step = story.step("ads", StepStatus.COMPLETED, outcome="done", output={"texts": ["One"], "documents": []})
+        story.documents(step, ["One"])
+        story.now(RunStatus.COMPLETED)
+        db.session.commit()
+        result = f"/workflows/{workflow_id}/samples/{run.id}"
+    done = browser.get(result, headers=htmx)
+    assert (done.status_code, "every 1s" in done.text, "One" in done.text) == (286, False, True)
+    assert Page(browser.get(result).text).faults == []
+    assert browser.post(f"/workflows/{workflow_id}/draft/steps/zzz/sample", headers=htmx).status_code == 409
+    assert cast.browser(cast.charlie).get(result).status_code == 404
