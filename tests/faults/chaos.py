@@ -51,7 +51,7 @@ def rage(house: House, fleet: Fleet, *, seed: int, runs: int, workers: int, seco
     for process, _at in frozen.values():
         process.thaw()
     feeding.join()
-    _end(house, f"seed {seed}")
+    wait_for_the_end(house, f"seed {seed}")
     # one process holds several steps when it dies, and a frozen one may come late with each of them
     doubled = [key for key, times in Counter(r.key for r in fleet.sink.requests).items() if times > 1]
     assert len({request.key for request in fleet.sink.requests}) == 2 * runs, f"seed {seed}"
@@ -76,7 +76,7 @@ def _thaw(frozen: dict[int, tuple[Process, float]]) -> None:
             del frozen[pid]
 
 
-def _end(house: House, said: str) -> None:
+def wait_for_the_end(house: House, said: str) -> None:
     """Wait until every run has ended; all must have completed, and no innocent step may want a person."""
 
     def is_over() -> bool:

@@ -14,13 +14,13 @@ COMMIT = b"COMMIT"
 class Proxy:
     """Listens on a port of 127.0.0.1 and hands everything on to the server behind *server_url*.
 
-    ``drop_after(words)``: the next transaction in which the client has said *words* loses the answer to its COMMIT.
+    ``drop(3)``: the third COMMIT from now on, on whatever connection, goes through and its answer is lost.
     """
 
     server_url: str
     dropped: int = 0
-    _words: bytes = b""
-    _armed: threading.Event = field(default_factory=threading.Event)
+    _countdown: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -33,10 +33,10 @@ class Proxy:
         port = self._listener.getsockname()[1]
         return f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?sslmode=disable"
 
-    def drop_after(self, words: str) -> None:
-        """Cut the next connection whose transaction said *words*, when its COMMIT has gone through."""
-        self._words = words.encode()
-        self._armed.set()
+    def drop(self, number: int) -> None:
+        """Cut the connection of the COMMIT that is the *number*-th from now, when it has gone through."""
+        with self._lock:
+            self._countdown = number
 
     def stop(self) -> None:
         """Take no more connections."""
@@ -50,7 +50,6 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         server = self._connect()
-        said = b""
         with client, server, contextlib.suppress(OSError):
             while True:
                 ready, _, _ = select.select([client, server], [], [])
@@ -61,15 +60,16 @@ class Proxy:
                 if client in ready:
                     if not (words := client.recv(65536)):
                         return
-                    said += words
                     server.sendall(words)
-                    if COMMIT in words:
-                        if self._armed.is_set() and self._words in said:
-                            self._armed.clear()
-                            server.recv(65536)  # it is done; nobody hears of it
-                            self.dropped += 1
-                            return
-                        said = b""
+                    if COMMIT in words and self._is_its_turn():
+                        server.recv(65536)  # it is done; nobody hears of it
+                        self.dropped += 1
+                        return
+
+    def _is_its_turn(self) -> bool:
+        with self._lock:
+            self._countdown -= 1
+            return self._countdown == 0
 
     def _connect(self) -> socket.socket:
         parts = urlsplit(self.server_url)

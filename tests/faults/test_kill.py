@@ -71,6 +71,7 @@ def _decide_when_asked(house: House, run_id: str, process: Process | None = None
     jobs.hint_run(run_id)
 
 
+@pytest.mark.faults
 def test_f12_flushed_and_dead_queue_costs_seconds_not_runs(house: House, fleet: Fleet) -> None:
     runs = [house.start(chain(fleet.sink)) for _ in range(10)]
     fleet.start("clock")

@@ -1,0 +1,147 @@
+"""Several machines: work spreads, nothing is done twice; old and new versions, and clocks that differ."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+
+from app.core import clock
+from app.core.db import transaction
+from app.engine import jobs
+from app.engine.models import Run, StepRun
+from tests.conftest import ROOT
+from tests.engine.rig import House
+from tests.faults.chaos import wait_for_the_end
+from tests.faults.fleet import Fleet
+from tests.faults.invariants import check
+from tests.faults.servers import FAKETIME, debian
+from tests.faults.shapes import chain, five, spending
+from tests.servers import wait_until
+
+END_S = 60.0
+HOUR_S = 3600
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+def test_f25_three_machines_share_the_work_and_do_nothing_twice(house: House, fleet: Fleet) -> None:
+    fleet.sink.slow_s = 0.02
+    for _ in range(3):
+        fleet.start("clock")
+        fleet.start()
+    begun = [house.start(chain(fleet.sink)) for _ in range(60)]
+    jobs.hint_runs(begun)
+    seen: Counter[str] = Counter()
+
+    def watch() -> bool:
+        with transaction(house.engine) as session:
+            for row_id, owner in session.execute(
+                sa.select(StepRun.id, StepRun.lease_owner).where(StepRun.lease_owner.is_not(None))
+            ):
+                seen[f"{owner}"] += bool(row_id)
+            return not session.scalar(sa.select(sa.func.count()).where(Run.finished_at.is_(None)))
+
+    wait_until(watch, timeout_s=120, every_s=0.02)
+    wait_until(lambda: len(fleet.sink.requests) >= 240, timeout_s=END_S)
+    assert len([owner for owner in seen if owner.startswith("worker")]) >= 2, f"work spreads: {seen}"
+    assert set(Counter(request.key for request in fleet.sink.requests).values()) == {1}
+    assert len(fleet.sink.requests) == 240
+    check(house, fleet.sink)
+
+
+@pytest.mark.faults
+def test_f25_an_older_worker_leaves_what_it_does_not_know_to_a_newer_one(house: House, fleet: Fleet) -> None:
+    old = [fleet.start(without="spend") for _ in range(2)]
+    fleet.start("clock", without="spend")
+    begun = [house.start(five(fleet.sink)) for _ in range(5)]
+    jobs.hint_runs(begun)
+    time.sleep(3)  # the old ones meet what they do not know, again and again
+    assert fleet.sink.requests == []
+    with transaction(house.engine) as session:
+        statuses = set(session.scalars(sa.select(StepRun.status).where(StepRun.type == "spend")))
+        assert statuses == {"pending"}, "left to a newer one"
+        assert set(session.scalars(sa.select(Run.status))) <= {"running", "waiting"}
+    assert [worker.poll() for worker in old] == [None, None]
+    fleet.start()
+    wait_for_the_end(house, "")
+    assert len(fleet.sink.requests) == 10
+    check(house, fleet.sink)
+
+
+@pytest.mark.faults
+def test_f25_old_workers_go_on_beside_a_schema_that_has_grown(house: House, fleet: Fleet) -> None:
+    fleet.start("clock")
+    for _ in range(2):
+        fleet.start()
+    begun = [house.start(five(fleet.sink)) for _ in range(60)]
+    for number, run_id in enumerate(begun):
+        jobs.hint_run(run_id)
+        time.sleep(0.05)
+        if number == 20:  # an expanding migration, as ours are: what is old goes on to work
+            with transaction(house.engine) as session:
+                for table in ("run", "step_run", "call", "wait"):
+                    session.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN grown VARCHAR(20)"))
+                session.execute(sa.text("CREATE TABLE grown (id INTEGER PRIMARY KEY)"))
+    wait_for_the_end(house, "")
+    assert len(fleet.sink.requests) == 120
+    assert "Traceback" not in fleet.said
+    check(house, fleet.sink)
+
+
+@contextmanager
+def skewed(fleet: Fleet, role: str, offset_s: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process whose own clock is off by *offset_s*."""
+    environ = {
+        **os.environ, **fleet.environ(), "LD_PRELOAD": FAKETIME, "FAKETIME": f"{offset_s:+d}",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
+    }  # fmt: skip
+    with fleet.output.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.worker", role], env=environ, cwd=ROOT, stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite is one host with one clock
+@pytest.mark.parametrize("offset_s", [HOUR_S, -HOUR_S])
+def test_f26_a_worker_an_hour_off_steals_nothing_and_delays_nothing(house: House, fleet: Fleet, offset_s: int) -> None:
+    if not debian("libfaketime", FAKETIME):
+        pytest.skip("libfaketime is not there and cannot be installed")
+    fleet.sink.slow_s = 1.0
+    fleet.start("clock")
+    fleet.start()
+    fleet.output.touch()
+    with skewed(fleet, "worker", offset_s) as odd:
+        wait_until(lambda: f"worker:{odd.pid}" in fleet.said, timeout_s=END_S)
+        begun = [house.start(chain(fleet.sink)) for _ in range(6)] + [house.start(spending(fleet.sink, count=5))]
+        jobs.hint_runs(begun)
+        wait_for_the_end(house, "")
+        wait_until(lambda: len(fleet.sink.requests) >= 6 * 4 + 5, timeout_s=END_S)
+        odd.kill()  # what it holds comes back by the database's clock, not by its own
+        lost = house.start(spending(fleet.sink))
+        jobs.hint_run(lost)
+        wait_for_the_end(house, "")
+    assert set(Counter(request.key for request in fleet.sink.requests).values()) == {1}, "nothing is stolen early"
+    with transaction(house.engine) as session:
+        hinted = session.scalar(sa.select(sa.func.max(StepRun.hinted_at)))
+        assert hinted is not None
+        assert abs((hinted - clock.now()).total_seconds()) < 300, "a lost hint costs seconds, not an hour"
+    check(house, fleet.sink)
+
+
+@pytest.mark.faults
+def test_f26_daily_schedules_over_both_changes_of_the_clock() -> None:
+    pytest.skip("no schedules yet")
