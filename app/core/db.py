@@ -36,6 +36,9 @@ PING_AFTER_S = 1.0  # a connection that was idle for longer is asked whether it 
 SWOLLEN = "is_swollen"
 CACHE_KB = 512  # pages kept by each SQLite connection; the system's own cache has the rest
 
+# What a database that is busy or away makes a statement raise: no fault of whoever asked.
+AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+
 T = TypeVar("T")
 
 
@@ -363,7 +366,7 @@ def insist(
         except (sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
             repeats += 1
             state = getattr(getattr(error, "orig", None), "sqlstate", None)
-            is_away = isinstance(error, sa.exc.TimeoutError | sa.exc.OperationalError | sa.exc.InterfaceError)
+            is_away = isinstance(error, AWAY)
             if not (state in ("40P01", "40001") and repeats < 3) and not (
                 is_away and time.monotonic() - began < patience_s
             ):

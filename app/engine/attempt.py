@@ -9,7 +9,7 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from app.core.db import moment, to_json
+from app.core.db import AWAY, moment, to_json
 from app.core.ids import new_code
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Step
@@ -68,7 +68,7 @@ class Tried:
 def try_step(
     seat: Seat, claim: HeldStep, step: Step, held: HeldRun, outputs: Mapping[str, Any], item: object = None
 ) -> Tried:
-    """Evaluate, check and run one step; whatever it raises becomes part of the answer, but for a lost fence.
+    """Evaluate, check and run one step; what it raises becomes part of the answer, but for a lost fence or database.
 
     *item* is what ``{{ item }}`` gives in a step that is done for every item; its ``when`` was asked before.
     """
@@ -92,7 +92,7 @@ def try_step(
         )  # fmt: skip
         answer = _tested(step_type, config, context) if held.test else step_type.run(config, context)
         return _answered(step_type, answer, went_in, tuple(context.writes))
-    except Fenced:
+    except (Fenced, *AWAY):
         raise
     except StepError as error:
         return failed(error, went_in)

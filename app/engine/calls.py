@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import clock, crash
-from app.core.db import changed, insist, moment, table, transaction
+from app.core.db import changed, insist, moment, table
 from app.core.ids import new_id
 from app.engine import money, store
 from app.engine.contract import Answer, StepError
@@ -94,20 +94,20 @@ class Ledger:
     def _read(self) -> dict[str, Recorded]:
         if self._known is None:
             statement = sa.select(call).where(call.c.step_run_id == self._step.id)
-            with transaction(self._engine) as session:
-                self._known = {
-                    row.name: Recorded(
-                        row.id,
-                        row.name,
-                        row.key,
-                        row.generation,
-                        CallStatus(row.status),
-                        row.answer,
-                        row.estimate_microusd,
-                        row.started_at,
-                    )
-                    for row in session.execute(statement)
-                }
+            rows = insist(self._engine, lambda session: session.execute(statement).all())
+            self._known = {
+                row.name: Recorded(
+                    row.id,
+                    row.name,
+                    row.key,
+                    row.generation,
+                    CallStatus(row.status),
+                    row.answer,
+                    row.estimate_microusd,
+                    row.started_at,
+                )
+                for row in rows
+            }
         return self._known
 
     def _refuse_doubt(self, known: Recorded | None, keyed: bool) -> None:
@@ -124,32 +124,41 @@ class Ledger:
 
     def _intend(self, name: str, known: Recorded | None, about: str, estimate: int) -> Recorded:
         step = self._step
-        with transaction(self._engine) as session:
+        refused = known is not None and known.status is CallStatus.REFUSED
+        generation = (known.generation if known else 0) + (1 if refused else 0)
+        row = Recorded(
+            known.id if known else new_id(),
+            name,
+            _key(step, name, generation),
+            generation,
+            CallStatus.INTENDED,
+            None,
+            estimate,
+            # the day that its money is counted in
+            known.started_at if known is not None and not refused else clock.now(),
+        )
+        is_repeat = False
+
+        def write(session: Session) -> None:
+            nonlocal is_repeat
             store.note_step(session, step, doing=about)
+            if is_repeat and self._is_intended(session, row):
+                return  # an earlier commit whose answer was lost
+            is_repeat = True
             if known is None:
-                row = Recorded(
-                    new_id(), name, _key(step, name, 0), 0, CallStatus.INTENDED, None, estimate, clock.now()
-                )
                 session.execute(sa.insert(call), self._intent_values(row, about))
-                self._reserve(session, row)
             else:
-                refused = known.status is CallStatus.REFUSED
-                generation = known.generation + (1 if refused else 0)
-                row = Recorded(
-                    known.id,
-                    name,
-                    _key(step, name, generation),
-                    generation,
-                    CallStatus.INTENDED,
-                    None,
-                    estimate,
-                    clock.now() if refused else known.started_at,  # the day that its money is counted in
-                )
                 self._take_over(session, row)
-                if refused:
-                    self._reserve(session, row)
+            if known is None or refused:
+                self._reserve(session, row)
+
+        insist(self._engine, write)
         self._known_now()[name] = row
         return row
+
+    def _is_intended(self, session: Session, row: Recorded) -> bool:
+        ours = (call.c.id == row.id, call.c.key == row.key, call.c.fence == self._step.fence)
+        return session.execute(sa.select(call.c.id).where(*ours)).first() is not None
 
     def _known_now(self) -> dict[str, Recorded]:
         return self._known if self._known is not None else self._read()
@@ -224,8 +233,7 @@ class Ledger:
 
     def _record_late(self, row: Recorded, answer: Answer) -> None:
         """Keep the cost of an answer that came after the step was taken from us: the money is gone."""
-        with transaction(self._engine) as session:
-            self._close(session, row, answer, CallStatus.LATE, None)
+        insist(self._engine, lambda session: self._close(session, row, answer, CallStatus.LATE, None))
 
     def _close(self, session: Session, row: Recorded, answer: Answer, status: CallStatus, kept: Any) -> None:
         self._charge(session, row, answer)
@@ -278,10 +286,17 @@ class Ledger:
         status = CallStatus.REFUSED if error.definite else CallStatus.INTENDED
         if not error.definite and self._effect is Effect.SENDS:
             status = CallStatus.UNSURE
-        with transaction(self._engine) as session:
+        is_repeat = False
+
+        def write(session: Session) -> None:
+            nonlocal is_repeat
+            mine = (call.c.id == row.id, call.c.fence == self._step.fence)
+            if is_repeat and session.execute(sa.select(call.c.id).where(*mine, call.c.error.is_not(None))).first():
+                return  # an earlier commit whose answer was lost
+            is_repeat = True
             closed = session.execute(
                 sa.update(call)
-                .where(call.c.id == row.id, call.c.fence == self._step.fence)
+                .where(*mine)
                 .values(status=status.value, error=described, finished_at=moment())
             )
             if error.spent is not None:
@@ -289,6 +304,8 @@ class Ledger:
             # what a newer holder has reserved is not ours to free
             is_freed = error.definite and changed(closed) == 1
             self._charge_run(session, row, error.spent, freed=row.reserved_microusd if is_freed else 0)
+
+        insist(self._engine, write)
         self._known_now()[row.name] = replace(row, status=status)
 
 

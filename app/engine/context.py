@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import outbox
-from app.core.db import transaction
+from app.core.db import AWAY, transaction
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
 from app.engine import offline, store
@@ -74,7 +75,7 @@ class RunContext:
         if time.monotonic() - self._shown_at < PROGRESS_EVERY_S and done < total:
             return
         self._shown_at = time.monotonic()
-        with offline.guard(on=False), transaction(self._engine) as session:
+        with offline.guard(on=False), suppress(*AWAY), transaction(self._engine) as session:
             store.note_step(session, self._held, done=done, total=total, doing=sentence)
             store.touch_run(session, self._held.run_id, doing=sentence)
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock, events
-from app.core.db import insist, moment
+from app.core.db import AWAY, insist, moment
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
 from app.definition.schema import Step
@@ -30,7 +30,7 @@ def keep(write: Callable[[Tried], T], claim: HeldStep, tried: Tried) -> tuple[T,
     """
     try:
         return write(tried), tried
-    except (Fenced, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError):
+    except (Fenced, *AWAY):
         raise
     except GreenlightError as refused:
         fix = refused.fix or "Change the answers and start again."

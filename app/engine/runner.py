@@ -9,7 +9,7 @@ import time
 import structlog
 
 from app.core import crash
-from app.core.db import transaction
+from app.core.db import AWAY, insist, transaction
 from app.engine import catalog, definitions, each, line, results, retry, store, turn
 from app.engine.attempt import CRASHED, Tried, failed, try_step
 from app.engine.contract import Category, Effect, StepError
@@ -126,6 +126,10 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
         delay_s, tried = results.keep(functools.partial(results.record, seat, step, claim), claim, tried)
     except Fenced:
         _log.warning("fenced", run_id=claim.run_id, step_id=claim.step_id)
+        return None
+    except AWAY as error:  # no fault of the step's: it is done again, uncounted
+        _log.warning("database_away", run_id=claim.run_id, step_id=claim.step_id, error=type(error).__name__)
+        insist(seat.engine, lambda session: store.leave_step(session, claim))
         return None
     finally:
         seat.held.steps.pop(claim.id, None)

@@ -589,7 +589,7 @@ _leave = (
 
 
 def leave_step(bind: Bind, step: HeldStep) -> None:
-    """Put a claimed step back, uncounted, for a worker that knows its type; it is hinted again in a while."""
+    """Put a claimed step back, uncounted, for a worker that can do it; it is hinted again in a while."""
     bind.execute(_leave, {"b_id": step.id, "b_fence": step.fence})
 
 

@@ -2,11 +2,9 @@
 
 import structlog
 from flask import Flask, Response, g, make_response, render_template, request
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
-from app.core.db import db
+from app.core.db import AWAY, db
 from app.core.errors import GreenlightError, Invalid
 from app.core.ids import new_code
 from app.web import htmx
@@ -34,6 +32,11 @@ WORDS = {
         "What was saved is saved. Try again.",
         "circle-x",
     ),
+    507: (
+        "There is no space left",
+        "What was saved is safe, this was not saved. Tell whoever runs Greenlight that its disk is full.",
+        "files",
+    ),
     503: ("Greenlight is busy", "Nothing was lost. Try again in a moment.", "hourglass"),
 }
 
@@ -42,8 +45,8 @@ def init_app(app: Flask) -> None:
     """Register the handlers for our errors, HTTP's and all others."""
     app.register_error_handler(GreenlightError, _ours)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(OperationalError, _database)
-    app.register_error_handler(PoolTimeout, _database)
+    for kind in AWAY:
+        app.register_error_handler(kind, _database)
     app.register_error_handler(TimeoutError, _database)  # another writer held the embedded database for too long
     app.register_error_handler(Exception, _unexpected)
 
@@ -75,9 +78,17 @@ def _http(error: HTTPException) -> Response:
 def _database(error: Exception) -> Response:
     log.error("request.database", error=type(error).__name__, request_id=g.get("request_id"), exc_info=error)
     db.session.rollback()
+    if _is_disk_full(error):
+        return answer(507)
     response = answer(503)
     response.headers["Retry-After"] = "5"
     return response
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """Tell whether the database has no space: SQLITE_FULL by its words, PostgreSQL's 53100."""
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlstate", "") == "53100" or "disk is full" in str(cause)
 
 
 def _unexpected(error: Exception) -> Response:

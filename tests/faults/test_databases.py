@@ -20,9 +20,10 @@ from app.core.db import make_engine, transaction
 from app.core.settings import Settings
 from app.engine import jobs
 from app.engine.models import Run, StepRun
+from app.features.accounts.models import Workspace
 from app.features.runs import service as runs
 from app.features.runs.service import Actor
-from app.features.workflows.models import Workflow
+from app.features.workflows.models import Version, Workflow
 from tests.cast import Cast, enter
 from tests.conftest import ROOT, migrate
 from tests.engine.rig import House, make_house, url_for
@@ -162,6 +163,8 @@ def test_f19_a_start_whose_answer_was_lost_is_the_same_run_the_second_time(durab
     proxy = Proxy(durable_url)
     engine = make_engine(url_for(proxy.url))
     house.start(spending(Sink()))
+    with house.session() as session:
+        session.get_one(Workspace, house.workspace_id).next_run_number = 100
 
     def start() -> str:
         with transaction(engine) as session:
@@ -169,7 +172,7 @@ def test_f19_a_start_whose_answer_was_lost_is_the_same_run_the_second_time(durab
             actor = Actor(None, "Alice", "alice@north.example")
             run = runs.start(
                 session, workspace_id=house.workspace_id, workflow=workflow, inputs={}, actor=actor,
-                trigger_kind="api", dedupe_key="order-7",
+                trigger_kind="api", dedupe_key="order-7", version=session.scalars(sa.select(Version)).one(),
             )  # fmt: skip
             return run.id
 
