@@ -157,12 +157,20 @@ def test_f14_redis_takes_no_more_clients(house: House, fleet: Fleet) -> None:
         assert [worker.poll() for worker in workers] == [None, None]
         for client in taken:
             client.close()
-        with Redis.from_url(server.url) as connection:
-            wait_until(lambda: Worker.count(connection=connection) >= 1, timeout_s=20)
+        wait_until(lambda: _workers(server) >= 1, timeout_s=20)
         settle(house, fleet, effects=20)
     finally:
         fleet.end()
         server.stop()
+
+
+def _workers(server: RedisServer) -> int:
+    """Return how many workers the queue knows; none where it does not let us in."""
+    try:
+        with Redis.from_url(server.url) as connection:
+            return Worker.count(connection=connection)
+    except RedisGone:
+        return 0
 
 
 @pytest.fixture
