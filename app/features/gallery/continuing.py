@@ -120,10 +120,10 @@ def foresee(run_id: str) -> Response:
 def _continuing(run_id: str) -> Continuing:
     me, session = who(), db.session()
     run = run_queries.run(session, me.workspace_id, run_id)
-    if run.is_open:
+    if not runs.can_continue(run):
         raise Conflict(f"Run {run.number} is still under way.", fix="Stop it first, then continue it.")
     definition = workflows.load_definition(session, run.version_id)
-    step_id = request.values.get("step") or run_queries.first_failed(session, run) or definition.steps[0].id
+    step_id = request.values.get("step") or run_queries.first_in_trouble(session, run) or definition.steps[0].id
     if not definition.has_step(step_id):
         raise NotFound("This step does not exist.")
     choices = launching.choices(me.workspace_id, definition)

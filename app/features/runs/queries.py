@@ -297,9 +297,10 @@ def step_costs(session: Session, run_id: str) -> dict[str, int]:
     return {step: int(cost or 0) for step, cost in rows}
 
 
-def first_failed(session: Session, run: Run) -> str | None:
-    """Return the step that failed first; None when none did."""
-    wanted = sa.select(StepRun.step_id).where(StepRun.run_id == run.id, StepRun.status == StepStatus.FAILED.value)
+def first_in_trouble(session: Session, run: Run) -> str | None:
+    """Return the step that failed first, or that asks; None when none does."""
+    trouble = (StepStatus.FAILED.value, StepStatus.NEEDS_ATTENTION.value)
+    wanted = sa.select(StepRun.step_id).where(StepRun.run_id == run.id, StepRun.status.in_(trouble))
     return session.scalar(wanted.order_by(StepRun.finished_at, StepRun.id).limit(1))
 
 

@@ -151,22 +151,29 @@ def continue_from(
 ) -> Run:
     """Start a run that takes over what *run* finished and goes on at *step_id* with other answers; see :mod:`reuse`.
 
-    It is of the same version. Raises Invalid for wrong answers, NotFound for an unknown step, Conflict while *run*
-    is still under way.
+    It is of the same version. A run that waits for an answer of this kind is stopped by it. Raises Invalid for wrong
+    answers, NotFound for an unknown step, Conflict while *run* is still under way.
     """
     definition = workflows.load_definition(session, run.version_id)
     if not definition.has_step(step_id):
         raise NotFound("This step does not exist.")
-    if run.is_open:
+    if not can_continue(run):
         raise Conflict(f"Run {run.number} is still under way.", fix="Stop it first.")
     following = _start_like(session, run, inputs, actor=actor, dedupe_key=dedupe_key)
     if following.continues_run_id is None:
+        if run.is_open:
+            stop(session, run, actor=actor)
         planned = reuse.plan(
             definition, reuse.finished(session, run), step_id, reuse.changed(run.inputs, following.inputs)
         )
         following.continues_run_id = run.id
         reuse.take_over(session, run, following, planned.kept)
     return following
+
+
+def can_continue(run: Run) -> bool:
+    """Tell whether another run may take over what this one finished: it has ended, or it waits for an answer."""
+    return not run.is_open or run.status == RunStatus.NEEDS_ATTENTION
 
 
 def start_over(session: Session, run: Run, *, actor: Actor, dedupe_key: str | None = None) -> Run:

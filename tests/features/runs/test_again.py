@@ -142,6 +142,14 @@ def test_open_run_and_unknown_step_are_refused(session: Session, failed: Run) ->
         service.continue_from(session, failed, "pictures", failed.inputs, actor=factories.ALICE)
 
 
+def test_run_that_asks_is_stopped_when_another_one_continues_it(session: Session, failed: Run) -> None:
+    failed.status = RunStatus.NEEDS_ATTENTION.value
+    session.flush()
+    following = service.continue_from(session, failed, "pictures", failed.inputs, actor=factories.ALICE)
+    session.refresh(failed)
+    assert (failed.status, following.status, list(rows(session, following))) == ("stopping", "queued", ["ads"])
+
+
 def test_starting_over_takes_nothing_over_and_twice_is_once(session: Session, failed: Run) -> None:
     first = service.start_over(session, failed, actor=factories.ALICE, dedupe_key="over-1")
     again = service.start_over(session, failed, actor=factories.ALICE, dedupe_key="over-1")
