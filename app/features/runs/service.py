@@ -220,9 +220,16 @@ def _answers(definition: Definition, raw: Mapping[str, Any]) -> dict[str, Any]:
         raise Invalid(f"{count} another look.", faults, fix=problems[0].fix, code="inputs") from invalid
 
 
+_run = table(Run)
+_same_id = sa.select(_run.c.id).where(
+    _run.c.workspace_id == sa.bindparam("b_workspace_id"), _run.c.dedupe_key == sa.bindparam("b_dedupe_key")
+)
+
+
 def _same(session: Session, workspace_id: str, dedupe_key: str) -> Run | None:
-    wanted = sa.select(Run).where(Run.workspace_id == workspace_id, Run.dedupe_key == dedupe_key)
-    return session.execute(wanted).scalar_one_or_none()
+    wanted = {"b_workspace_id": workspace_id, "b_dedupe_key": dedupe_key}
+    run_id = session.execute(_same_id, wanted).scalar_one_or_none()
+    return None if run_id is None else session.get_one(Run, run_id)
 
 
 @dataclass(frozen=True, slots=True)

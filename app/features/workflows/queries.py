@@ -86,15 +86,26 @@ def workflows(session: Session, workspace_id: str) -> Sequence[Workflow]:
     return session.execute(newest).scalars().all()
 
 
+_for_template = (
+    sa.select(Workflow)
+    .where(
+        Workflow.workspace_id == sa.bindparam("b_workspace_id"),
+        Workflow.deleted_at.is_(None),
+        Workflow.template_slug == sa.bindparam("b_slug"),
+    )
+    .order_by(Workflow.created_at)
+)
+# Built once: they stand in the way of every start. The definition is large, and mostly known already.
+_current_version = (
+    sa.select(Version)
+    .where(Version.workflow_id == sa.bindparam("b_workflow_id"), Version.number == sa.bindparam("b_number"))
+    .options(sa.orm.defer(Version.definition))
+)
+
+
 def for_template(session: Session, workspace_id: str, slug: str) -> Workflow | None:
     """Return the workflow that follows a template in this workspace; None before its first use."""
-    return (
-        session.execute(
-            _alive(workspace_id).where(Workflow.template_slug == slug).order_by(Workflow.created_at)
-        )
-        .scalars()
-        .first()
-    )
+    return session.execute(_for_template, {"b_workspace_id": workspace_id, "b_slug": slug}).scalars().first()
 
 
 def versions(session: Session, workflow: Workflow) -> Sequence[Version]:
@@ -113,11 +124,8 @@ def publishers(session: Session, listed: Sequence[Version]) -> dict[str, str]:
 
 def current_version(session: Session, workflow: Workflow) -> Version:
     """Return the version that the next run uses. Raises NotFound when nothing is published."""
-    wanted = sa.select(Version).where(
-        Version.workflow_id == workflow.id, Version.number == workflow.published_number
-    )
-    wanted = wanted.options(sa.orm.defer(Version.definition))  # large, and mostly known already
-    found = session.execute(wanted).scalar_one_or_none()
+    wanted = {"b_workflow_id": workflow.id, "b_number": workflow.published_number}
+    found = session.execute(_current_version, wanted).scalar_one_or_none()
     if found is None:
         raise NotFound("This workflow has not been published yet.")
     return found
