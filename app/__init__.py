@@ -27,7 +27,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the web application; opens no connection and starts no thread."""
     from app import ops, web, wiring
     from app.core import crypto, logging
-    from app.core.db import db
+    from app.core.db import WEB_POOL, db
 
     settings = settings or Settings.from_env()
     logging.configure(settings)
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SECRET_KEY_FALLBACKS=list(settings.secret_keys[1:]),
         SQLALCHEMY_DATABASE_URI=settings.sqlalchemy_url,
         SQLALCHEMY_BINDS={"reading": settings.sqlalchemy_url} if settings.is_sqlite else {},
-        DATABASE_POOL=3,
+        DATABASE_POOL=WEB_POOL,
     )
     db.init_app(app)
     wiring.connect(settings)

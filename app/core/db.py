@@ -32,6 +32,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 BUSY_S = 5.0
+# Connections to PostgreSQL that each process keeps at most: what the start compares with what the server gives.
+WEB_POOL, WORKER_POOL, HEARTBEAT_POOL, CLOCK_POOL = 3, 4, 1, 1
 PING_AFTER_S = 1.0  # a connection that was idle for longer is asked whether it lives before it is given out
 SWOLLEN = "is_swollen"
 CACHE_KB = 512  # pages kept by each SQLite connection; the system's own cache has the rest

@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 from rq_scheduler.scheduler import Scheduler
 
 from app.core import clock, crash, outbox, queue
-from app.core.db import make_engine
+from app.core.db import CLOCK_POOL, make_engine
 from app.core.settings import Settings
 from app.engine import heartbeat, jobs, recovery, runner, timers
 from app.engine.crew import Crew
@@ -81,7 +81,7 @@ class Ticker:
     ) -> None:
         self.settings = settings
         url = settings.sqlalchemy_url
-        self._engine = make_engine(url, pool=1 if not settings.is_sqlite else 4, wait_s=30)
+        self._engine = make_engine(url, pool=CLOCK_POOL if not settings.is_sqlite else 4, wait_s=30)
         self._crew = Crew("clock", 8)
         self._ticked_at = 0.0
         self._count = 0

@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import now as rq_now
 
 from app.core import clock, crash, outbox, queue
-from app.core.db import make_engine, transaction
+from app.core.db import HEARTBEAT_POOL, WORKER_POOL, make_engine, transaction
 from app.core.ids import new_id
 from app.core.settings import Settings
 from app.engine import heartbeat, jobs, recovery, runner
@@ -65,9 +65,9 @@ class Worker:
         self.planning = Crew("plan", settings.worker_threads)
         self.calling = Crew("call", settings.call_threads)
         url = settings.sqlalchemy_url
-        engine = make_engine(url, pool=4, wait_s=30, statement_timeout_s=60)
-        self._heart_engine = make_engine(url, pool=1)
-        reader = make_engine(url, pool=4, wait_s=30, reading=True) if settings.is_sqlite else engine
+        engine = make_engine(url, pool=WORKER_POOL, wait_s=30, statement_timeout_s=60)
+        self._heart_engine = make_engine(url, pool=HEARTBEAT_POOL)
+        reader = make_engine(url, pool=WORKER_POOL, wait_s=30, reading=True) if settings.is_sqlite else engine
         self.seat = _seat = Seat(
             engine=engine,
             reader=reader,

@@ -66,7 +66,7 @@ def run(
     redis: Child | None = None
     try:
         lock = _check_place(settings, wanted)
-        checking = forks.fork(partial(_check, settings))
+        checking = forks.fork(partial(_check, settings, wanted))
         if lock is not None:
             redis = Child("redis", lambda _owner: roles.keep_redis(settings), ends_last=True)
             redis.launch()
@@ -111,12 +111,12 @@ def _check_place(settings: Settings, wanted: Sequence[str]) -> int | None:
     return preflight.take_folder(settings)
 
 
-def _check(settings: Settings) -> int:
+def _check(settings: Settings, wanted: Sequence[str]) -> int:
     """Check, in a child, what needs connections, which the parent must never have had."""
     try:
         if settings.redis_url:
             preflight.check_redis(settings)
-        preflight.check_database(settings)
+        preflight.check_database(settings, wanted)
     except GreenlightError as error:
         return _refuse(error)
     return 0

@@ -5,6 +5,7 @@ import fcntl
 import os
 import socket
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from app.core import queue, redis_server
+from app.core.db import CLOCK_POOL, HEARTBEAT_POOL, WEB_POOL, WORKER_POOL
 from app.core.errors import GreenlightError
 from app.core.settings import ROOT, Settings
 
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 CONNECT_S = 5
+POOLS = {"web": WEB_POOL, "worker": WORKER_POOL + HEARTBEAT_POOL, "clock": CLOCK_POOL}
+# The least of the server's limit (without what it keeps for its owner), the role's and the database's; -1 is none.
+CONNECTION_LIMIT = """
+SELECT min(most) FROM (
+  SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS most
+  UNION ALL SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user AND NOT rolsuper
+  UNION ALL SELECT datconnlimit FROM pg_database WHERE datname = current_database()
+) limits WHERE most >= 0
+"""
 FILLING = 4_711_001  # the advisory lock under which tables are made; it ends with the connection
 UPGRADE = "python -m alembic -c migrations/alembic.ini upgrade head"
 
@@ -116,13 +127,18 @@ def check_redis(settings: Settings) -> None:
         _log.warning("Redis does not answer; runs go on without it, a little later", host=host)
 
 
-def check_database(settings: Settings) -> None:
-    """Refuse a database that cannot be reached, and bring its tables up to date, or say the command that does."""
+def check_database(settings: Settings, roles: Sequence[str] = tuple(POOLS)) -> None:
+    """Refuse a database that cannot be reached or gives fewer connections than *roles* keep.
+
+    Bring its tables up to date, or say the command that does.
+    """
     import sqlalchemy as sa
 
     try:
         engine = _engine(settings)
         with engine.connect() as connection:
+            if not settings.is_sqlite:
+                _check_connections(connection, sum(POOLS[role] for role in roles))
             _check_revision(connection, settings)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError):
         raise NotReady(
@@ -136,6 +152,27 @@ def check_database(settings: Settings) -> None:
             else f"The database at {_host(settings)}"
         )
         raise NotReady(f"{where} cannot be reached: {cause[:300]}. Check DATABASE_URL.") from None
+
+
+def _check_connections(connection: "Connection", needed: int) -> None:
+    """Compare what our processes keep at most with what the server, the database and the role give."""
+    import sqlalchemy as sa
+
+    most = connection.scalar(sa.text(CONNECTION_LIMIT))
+    connection.rollback()
+    if most is None:
+        return
+    if most < needed:
+        raise NotReady(
+            f"The database gives at most {most} connections, and Greenlight keeps up to {needed} here: raise the "
+            "limit (ALTER ROLE … CONNECTION LIMIT, or max_connections), or choose a larger plan."
+        )
+    if most < 2 * needed:
+        _log.warning(
+            "few database connections: during a deploy, old and new processes need twice as many",
+            limit=most,
+            needed=2 * needed,
+        )
 
 
 def _check_revision(connection: "Connection", settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """What the start refuses, each in one sentence that says what to do."""
 
 import os
+import re
 import socket
 import sqlite3
 import tempfile
@@ -8,8 +9,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg import sql
 
 from app.core import redis_server
 from app.core.settings import Settings
@@ -175,3 +178,17 @@ def test_a_long_path_gets_a_short_socket() -> None:
         assert len(os.fsencode(path)) <= redis_server.SOCKET_PATH_MAX
         assert path == redis_server.socket_path(long)
         assert path != redis_server.socket_path(long.replace(data_dir=f"{base}/{'y' * 120}"))
+
+
+def test_a_database_that_gives_too_few_connections(settings: Settings, postgres_url: str) -> None:
+    there = settings.replace(database_url=postgres_url)
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        name = admin.info.dbname
+        for limit, roles, said in (
+            (8, ("web", "worker", "clock"), "at most 8 connections, and Greenlight keeps up to 9 here: raise"),
+            (2, ("web",), "at most 2 connections, and Greenlight keeps up to 3 here"),
+        ):
+            admin.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(sql.Identifier(name), limit))
+            with pytest.raises(NotReady, match=re.escape(said)):
+                preflight.check_database(there, roles)
+        preflight.check_database(there.replace(environment="test"), ("clock",))
