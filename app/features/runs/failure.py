@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.engine.enums import Category, StepStatus
+from app.engine import catalog
+from app.engine.enums import Category, Effect, StepStatus
 from app.features.runs.trace import Entry
 from app.features.runs.words import listed
 from app.web.filters import plural
@@ -70,7 +71,7 @@ def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> Failure
     first = min(failed, key=lambda entry: (entry.finished_at is None, entry.finished_at))
     error = first.error or {}
     known = error.get("category") in {category.value for category in Category}
-    kind = KINDS[Category(error["category"])] if known else OURS
+    kind = _kind(Category(error["category"]), first.type) if known else OURS
     return Failure(
         title=str(error.get("message") or f"“{first.name}” failed."),
         why=kind.meaning,
@@ -80,8 +81,15 @@ def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> Failure
         others=len(failed) - 1,
         kept=_kept(entries, kept, sent),
         kind=kind,
-        code=_code(str(error.get("code") or ""), first.step_run_id or first.id),
+        code=code_of(str(error.get("code") or ""), first.step_run_id or first.id),
     )
+
+
+def _kind(category: Category, step_type: str) -> Kind:
+    """Return the kind of a failure; where it is not AI that is busy, it is another system."""
+    known = catalog.step_type(step_type)
+    is_ai = known is None or known.effect is Effect.SPENDS
+    return OUTSIDE if category is Category.BUSY and not is_ai else KINDS[category]
 
 
 def _kept(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> str:
@@ -91,8 +99,8 @@ def _kept(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> str:
     return first + sent
 
 
-def _code(code: str, step_run_id: str) -> str:
-    """Return the code that the log has, else one that always is the same for the same step run."""
+def code_of(code: str, step_run_id: str) -> str:
+    """Return the code to quote: that of a fault of ours, else one that always is the same for the same step run."""
     if code.startswith("GL-"):
         return code
     digest = hashlib.sha256(step_run_id.encode()).digest()

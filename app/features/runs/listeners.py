@@ -13,7 +13,7 @@ from app.engine import control, jobs
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.events import RunEnded, WaitEnded, WaitStarted
 from app.engine.models import Run, StepRun, WaitRow
-from app.features.runs import service
+from app.features.runs import search, service
 from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
@@ -33,9 +33,11 @@ def register() -> None:
 def wait_started(session: Session, event: WaitStarted) -> None:
     """Start the run that a step waits for, once; take up the one that failed, where the step is tried again.
 
-    Raises Conflict when a workflow would run itself, or runs go too deep; NotFound; Invalid for wrong answers.
+    Whom a step asks, the run is found by. Raises Conflict when a workflow would run itself, or runs go too deep;
+    NotFound; Invalid for wrong answers.
     """
     if event.kind != KIND:
+        _keep_people(session, event)
         return
     parent = session.get_one(Run, event.run_id)
     child = _child(session, event.step_run_id)
@@ -79,6 +81,14 @@ def run_ended(session: Session, event: RunEnded) -> None:
         session, wait.id, output=_output(session, child), error=error, cost_microusd=child.cost_microusd
     ):
         _hint_later(session, wait.run_id)
+
+
+def _keep_people(session: Session, event: WaitStarted) -> None:
+    people = event.detail.get("approvers") or ()
+    found = [word for email in people if isinstance(email, str) for word in search.words(email)]
+    if found:
+        number = session.execute(sa.select(Run.number).where(Run.id == event.run_id)).scalar_one()
+        search.add(session, event.workspace_id, number, found[: search.MOST_WORDS])
 
 
 def _start(session: Session, parent: Run, event: WaitStarted) -> Run:

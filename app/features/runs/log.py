@@ -12,6 +12,7 @@ from app.definition.schema import Definition
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.runs import queries
+from app.features.runs.failure import code_of
 from app.features.runs.words import listed
 from app.features.workflows import queries as workflows
 from app.web.filters import duration, money
@@ -168,7 +169,7 @@ def _of_step(row: StepRun, name: str) -> Iterator[Line]:
             said, level = f"{of} was cancelled{': ' + row.reason if row.reason else ''}.", "warning"
         case StepStatus.FAILED:
             said, level = f"{of} failed{took}.", "error"
-            detail |= {"code": (row.error or {}).get("code", "")}
+            detail |= {"code": code_of(str((row.error or {}).get("code") or ""), row.id)}
         case _:
             return
     yield Line(at, f"{row.id}.8", level, f"step.{row.status}", said, row.step_id, row.item, detail)

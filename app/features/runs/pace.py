@@ -216,7 +216,9 @@ def _range(low: float, high: float) -> str:
 
 def _read(session: Session, workflow_ids: Sequence[str]) -> dict[str, Pace | None]:
     recent = sa.union_all(*(_finished(workflow_id) for workflow_id in workflow_ids)).cte("recent")
-    wait = sa.and_(WaitRow.step_run_id == StepRun.id, WaitRow.status != "withdrawn")
+    wait = sa.and_(
+        WaitRow.step_run_id == StepRun.id, WaitRow.status != "withdrawn", WaitRow.kind != "sub_run"
+    )  # another run works: its time is work
     rows = session.execute(
         sa.select(
             recent.c.workflow_id,

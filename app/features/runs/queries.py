@@ -110,6 +110,14 @@ def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequenc
     return runs(session, workspace_id, status=_OPEN, limit=limit)
 
 
+def runs_of_steps(session: Session, step_run_ids: Sequence[str]) -> list[tuple[str, str, int]]:
+    """Return which runs were started by these step runs: step run, run, its number. No step runs, no read."""
+    if not step_run_ids:
+        return []
+    wanted = sa.select(Run.parent_step_run_id, Run.id, Run.number).where(Run.parent_step_run_id.in_(step_run_ids))
+    return [(str(of), run_id, number) for of, run_id, number in session.execute(wanted)]
+
+
 def working(session: Session, workspace_id: str, *, limit: int) -> Sequence[Run]:
     """Return the runs that a machine works on, or will as soon as it can, the newest first."""
     return runs(session, workspace_id, status=_WORKING, limit=limit)

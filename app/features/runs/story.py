@@ -69,6 +69,7 @@ class Story:
     entries: Sequence[Entry]
     poll_s: int
     made: Mapping[str, Made]  # by step: what it wrote and drew
+    started: Mapping[str, tuple[str, int]]  # by step: id and number of the run that it started
     say_again_at: datetime | None = None  # when what it says is old though nothing has changed
 
 
@@ -115,8 +116,15 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         entries=entries,
         poll_s=0 if not run.is_open else 2 if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else 5,
         made=arriving.made(entries, documents, pictures),
+        started=_started(session, entries),
         say_again_at=left.say_again_at if left and run.status == RunStatus.RUNNING else None,
     )
+
+
+def _started(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[str, int]]:
+    """Return the runs that steps of this one have started; no such steps, no read."""
+    step_of = {step_run: e.id for e in entries if e.type == "run_workflow" for step_run in e.step_run_ids}
+    return {step_of[of]: (run_id, number) for of, run_id, number in queries.runs_of_steps(session, list(step_of))}
 
 
 def _left(

@@ -182,6 +182,8 @@ def wait_words(
     if wait.kind == "time":
         until = f" until {moment(wait.until, zone, now)}" if wait.until else ""
         return Chip("wait", "calendar-time", "Waits"), f"Waits{until}"
+    if wait.kind == "sub_run":
+        return Chip("wait", "route", "Waiting"), "Waiting for another run"
     return Chip("wait", "plug-connected", "Waiting"), "Waiting for another system"
 
 

@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.engine.events import WaitStarted
 from app.engine.models import Run
-from app.features.runs import search
+from app.features.runs import listeners, search
 from app.features.runs.models import RunWord
 from tests import factories
 from tests.cast import Cast, enter
@@ -110,3 +111,13 @@ def test_a_run_keeps_a_bounded_number_of_words(session: Session, people: Cast) -
 
     kept = session.execute(sa.select(sa.func.count()).where(RunWord.number == run.number)).scalar_one()
     assert kept == search.MOST_WORDS
+
+
+def test_a_run_is_found_by_whom_it_asks(session: Session, people: Cast) -> None:
+    run = _start(session, people, customer="Dana")
+    detail = {"approvers": ["gm@northfield.example", None]}
+    for _ in range(2):
+        asked = WaitStarted("w", run.workspace_id, run.id, "s", "check", "approval", detail, None, "expired")
+        listeners.wait_started(session, asked)
+
+    assert _found(session, people, "gm@northfield.example") == [run.number]

@@ -1,0 +1,48 @@
+"""The kinds of a failure, and the code to quote."""
+
+import pytest
+
+from app.engine.enums import Category, StepStatus
+from app.features.runs import failure
+from app.features.runs.trace import Chip, Entry
+from tests.features.runs.conftest import Yard
+from tests.page import Page
+
+
+def _failed(category: str, step_type: str = "generate_copy", code: str = "x") -> failure.Failure:
+    entry = Entry("s", "Step", step_type, "x", StepStatus.FAILED, Chip("bad", "x", "Failed"), "failed", "Failed",
+                  error={"category": category, "code": code, "message": "It broke."}, step_run_id="row")  # fmt: skip
+    found = failure.failure([entry], ["2 texts"], "Nothing was sent.")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("category", Category)
+def test_every_category_is_one_of_the_eight_kinds(category: Category) -> None:
+    kinds = {"Your answers", "Missing permission", "AI refused or unreadable", "AI busy", "Outside system down",
+             "Money limit", "Waited too long", "Our fault"}  # fmt: skip
+
+    assert {kind.name for kind in failure.KINDS.values()} == kinds
+    assert _failed(category.value).kind.name in kinds
+
+
+def test_busy_is_ai_only_where_ai_was_asked(yard: Yard) -> None:  # the application knows the step types
+    assert _failed("busy").kind.name == "AI busy"
+    assert _failed("busy", "notify").kind.name == "Outside system down"
+    assert _failed("never heard of").kind.name == "Our fault"
+
+
+def test_the_code_is_that_of_a_fault_of_ours_else_the_same_every_time() -> None:
+    assert _failed("internal", code="GL-7F3K9Q").code == "GL-7F3K9Q"
+    assert _failed("input").code == _failed("busy").code
+    assert _failed("input").code.startswith("GL-")
+
+
+def test_the_code_on_the_page_is_found_in_the_log(yard: Yard) -> None:
+    run_id, = yard.make("failed")
+    alice = yard.cast.browser(yard.cast.alice)
+    code = Page(alice.get(f"/runs/{run_id}").text).text.partition("quote ")[2][:9]
+
+    found = Page(alice.get(f"/runs/{run_id}/log?q={code}").text)
+
+    assert len([a for a in found.attributes("details") if a.get("id", "").startswith("line-")]) == 1
