@@ -1,18 +1,26 @@
 """``greenlight template``: ready-made workflows."""
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from app.cli import output, resources
 from app.cli.desk import open_desk
+from app.cli.files import FILE, read_text, write_text
 from app.cli.launching import begin, launch_options, read_answers
 from app.cli.options import alias, json_option, workspace_option
+from app.cli.workflow import find_workflow
+from app.core.errors import Invalid
+
+if TYPE_CHECKING:
+    from app.features.gallery.models import Template
 
 
 @click.group("template")
 def command() -> None:
-    """List ready-made workflows, show and launch them."""
+    """Ready-made workflows: list, show, launch, make, import, export."""
 
 
 @command.command("list")
@@ -89,3 +97,124 @@ def launch(
 
 
 command.add_command(alias(launch), "instantiate")
+
+
+@command.command("import")
+@click.argument("file", type=FILE)
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@workspace_option
+@json_option
+def import_(file: Path, email: str | None, workspace: str | None, as_json: bool) -> None:
+    """Keep a YAML or JSON file as a template of the workspace; every problem of it is listed (exit 2).
+
+    The same slug again is the next version of it.
+    """
+    from app.features.gallery import exchange, library
+
+    data = library.load(read_text(file), str(file))
+    with open_desk(workspace) as desk:
+        found = exchange.take_in(desk.session, desk.workspace.id, data, actor=desk.actor(email))
+        desk.session.commit()
+        _show_kept(found, as_json)
+
+
+@command.command("export")
+@click.argument("slug")
+@click.option("--output", "target", type=FILE, help="Write it here instead of to stdout.")
+@workspace_option
+@json_option
+def export(slug: str, target: Path | None, workspace: str | None, as_json: bool) -> None:
+    """Write a template as YAML that `template import` reads; --json writes JSON."""
+    from app.core import yaml
+    from app.features.gallery import exchange, queries
+
+    with open_desk(workspace, reading=True) as desk:
+        data = exchange.write(queries.template(desk.session, desk.workspace.id, slug))
+    write_text(target, json.dumps(data, ensure_ascii=False, indent=2) + "\n" if as_json else yaml.dump(data))
+
+
+@command.command("create")
+@click.argument("workflow")
+@click.option("--name", help="The template's name; otherwise the workflow's.")
+@click.option("--summary", default="", help="What one gets, in a sentence.")
+@click.option("--category", default="", help="The job it does, such as paid-ads.")
+@click.option(
+    "--ask", "asked", multiple=True, metavar="VALUE[=WORDS]",
+    help="Ask for this value at every start; repeat it for more. Without it the values are listed.",
+)
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@workspace_option
+@json_option
+def create(
+    workflow: str,
+    name: str | None,
+    summary: str,
+    category: str,
+    asked: tuple[str, ...],
+    email: str | None,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """Make a template of a workflow (its id or name); chosen values become questions."""
+    from app.engine import catalog
+    from app.features.gallery import own
+    from app.features.gallery.enums import Category
+    from app.features.workflows import queries as workflows
+
+    with open_desk(workspace) as desk:
+        found = find_workflow(desk.session, desk.workspace.id, workflow)
+        version = workflows.current_version(desk.session, found)
+        definition = workflows.load_definition(desk.session, version.id)
+        values = {one.key: one for one in own.offered(definition)}
+        chosen = dict(each.partition("=")[::2] for each in asked)
+        if unknown := sorted(chosen.keys() - values.keys()):
+            fix = "Choose of these: " + ", ".join(values) if values else "Leave --ask out."
+            raise Invalid(f"{', '.join(unknown)} cannot be asked.", fix=fix)
+        template = own.save(
+            desk.session,
+            found,
+            own.with_questions(definition, chosen, catalog.facts()),
+            name=name or found.name,
+            summary=summary or found.description,
+            category=_category(category or found.category, Category),
+            actor=desk.actor(email),
+        )
+        desk.session.commit()
+        _show_kept(template, as_json)
+        for one in values.values():
+            if not asked:
+                output.say(f"Could be asked: --ask {one.key} ({one.title}, now {one.shown})")
+
+
+@command.command("delete")
+@click.argument("slug")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@workspace_option
+@json_option
+def delete(slug: str, yes: bool, email: str | None, workspace: str | None, as_json: bool) -> None:
+    """Take a template of the workspace away; workflows and runs made of it stay."""
+    from app.features.gallery import exchange, queries
+
+    with open_desk(workspace) as desk:
+        found = queries.template(desk.session, desk.workspace.id, slug)
+        if not yes:
+            click.confirm(f"Remove the template {found.name}?", abort=True, err=True)
+        shown = resources.template(found, None)
+        exchange.remove(desk.session, found, actor=desk.actor(email))
+        desk.session.commit()
+        output.show_json(shown) if as_json else click.echo(f"{slug} is removed.")
+
+
+def _category(written: str, categories: Any) -> Any:
+    try:
+        return categories(written or categories.SELL)
+    except ValueError:
+        raise Invalid(f"There is no category {written}.", fix="One of: " + ", ".join(categories)) from None
+
+
+def _show_kept(template: "Template", as_json: bool) -> None:
+    if as_json:
+        output.show_json(resources.template(template, None, whole=True))
+    else:
+        click.echo(f"{template.name}, version {template.version}: {template.slug}")

@@ -1,6 +1,5 @@
 """``greenlight workflow``: workflows and their definitions, in and out of files."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,10 @@ import click
 
 from app.cli import output, resources
 from app.cli.desk import application, open_desk
+from app.cli.files import FILE, read_text, write_text
 from app.cli.launching import begin, launch_options, read_answers
 from app.cli.options import alias, json_option, workspace_option
 from app.core.errors import Invalid, NotFound
-
-FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 
 
 def open_runs_option(function: Any) -> Any:
@@ -57,7 +55,7 @@ def show(workflow: str, workspace: str | None, as_json: bool) -> None:
     from app.features.workflows import queries
 
     with open_desk(workspace, reading=True) as desk:
-        found = _find(desk.session, desk.workspace.id, workflow)
+        found = find_workflow(desk.session, desk.workspace.id, workflow)
         is_published = found.published_number > 0
         draft = queries.draft_of(desk.session, found)
         definition = (
@@ -122,7 +120,7 @@ def publish(
     from app.features.workflows import service
 
     with open_desk(workspace) as desk:
-        found, actor = _find(desk.session, desk.workspace.id, workflow), desk.actor(email)
+        found, actor = find_workflow(desk.session, desk.workspace.id, workflow), desk.actor(email)
         number = found.published_number
         before = queries.version(desk.session, found, number) if number else None
         if file is None:
@@ -150,7 +148,7 @@ def enable(workflow: str, workspace: str | None, as_json: bool) -> None:
     from app.features.lifecycle import service
 
     with open_desk(workspace) as desk:
-        found = _find(desk.session, desk.workspace.id, workflow)
+        found = find_workflow(desk.session, desk.workspace.id, workflow)
         service.switch_on(desk.session, found, actor=desk.actor())
         desk.session.commit()
         _show_state(found, f"{found.name} is switched on.", as_json)
@@ -168,7 +166,7 @@ def disable(workflow: str, open_runs: str, workspace: str | None, as_json: bool)
     from app.features.lifecycle.enums import OpenRuns
 
     with open_desk(workspace) as desk:
-        found = _find(desk.session, desk.workspace.id, workflow)
+        found = find_workflow(desk.session, desk.workspace.id, workflow)
         ended = service.switch_off(desk.session, found, open_runs=OpenRuns(open_runs), actor=desk.actor())
         desk.session.commit()
         jobs.hint_runs(ended)
@@ -188,7 +186,7 @@ def delete(workflow: str, open_runs: str, yes: bool, workspace: str | None, as_j
     from app.features.lifecycle.enums import OpenRuns
 
     with open_desk(workspace) as desk:
-        found = _find(desk.session, desk.workspace.id, workflow)
+        found = find_workflow(desk.session, desk.workspace.id, workflow)
         if not yes:
             going = queries.going(desk.session, found)
             name = found.name
@@ -229,11 +227,11 @@ def import_(
     from app.features.workflows import queries as workflows
     from app.features.workflows import service
 
-    text = _text(file)
+    text = read_text(file)
     with open_desk(workspace) as desk:
         actor = desk.actor(email)
         if into is not None:
-            found = _find(desk.session, desk.workspace.id, into)
+            found = find_workflow(desk.session, desk.workspace.id, into)
             definition = exchange.parts(exchange.read(text, str(file)))[1]
             note = f"Imported from {file.name}"
             service.publish(desk.session, found, definition, actor_id=actor.user_id, note=note)
@@ -289,16 +287,10 @@ def export(workflow: str, target: Path | None, workspace: str | None, as_json: b
     from app.features.workflows import queries
 
     with open_desk(workspace, reading=True) as desk:
-        found = _find(desk.session, desk.workspace.id, workflow)
+        found = find_workflow(desk.session, desk.workspace.id, workflow)
         definition = queries.current_version(desk.session, found).definition
         text = exchange.written(found, definition, FileKind.JSON if as_json else FileKind.YAML)
-    if target is None or str(target) == "-":
-        click.echo(text, nl=False)
-        return
-    try:
-        target.write_text(text, "utf-8")
-    except OSError as error:
-        raise Invalid(f"{target} cannot be written ({error.strerror}).") from None
+    write_text(target, text)
 
 
 @command.command("run")
@@ -327,7 +319,7 @@ def run(
         started = service.start(
             desk.session,
             workspace_id=desk.workspace.id,
-            workflow=_find(desk.session, desk.workspace.id, workflow),
+            workflow=find_workflow(desk.session, desk.workspace.id, workflow),
             inputs=given,
             actor=desk.actor(email),
             label=label,
@@ -339,7 +331,7 @@ def run(
 command.add_command(alias(run), "execute")
 
 
-def _find(session: Any, workspace_id: str, reference: str) -> Any:
+def find_workflow(session: Any, workspace_id: str, reference: str) -> Any:
     """Return the workflow of that id, or the only one of that name. Raises NotFound, Invalid when several fit."""
     from app.core.ids import is_id
     from app.features.workflows import queries
@@ -371,13 +363,4 @@ def _read(file: Path) -> dict[str, Any]:
     """Read YAML, of which JSON is a part; dates stay text. Raises Invalid."""
     from app.features.lifecycle import exchange
 
-    return exchange.read(_text(file), str(file))
-
-
-def _text(file: Path) -> str:
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-    except OSError as error:
-        raise Invalid(f"{file} cannot be read ({error.strerror}).") from None
-    except UnicodeDecodeError:
-        raise Invalid(f"{file} is not text in UTF-8.") from None
+    return exchange.read(read_text(file), str(file))

@@ -137,6 +137,34 @@ def test_templates_are_listed_searched_and_shown(greenlight: Greenlight) -> None
     assert (missing.code, missing.err.splitlines()[0]) == (2, "This template does not exist.")
 
 
+def test_a_template_goes_to_a_file_comes_in_and_goes_away(greenlight: Greenlight, tmp_path: Path) -> None:
+    file = tmp_path / "ours.yaml"
+    assert greenlight("template", "export", "facebook-ads-campaign", "--output", str(file)).code == 0
+    taken = greenlight("template", "import", str(file))
+    assert taken.code != 0
+    assert "Greenlight has a template “facebook-ads-campaign” already." in taken.err
+    file.write_text(file.read_text("utf-8").replace("slug: facebook-ads-campaign", "slug: our-ads"), "utf-8")
+    for version in (1, 2):
+        kept = greenlight("template", "import", str(file), "--json")
+        assert (kept.code, kept.json["slug"], kept.json["version"]) == (0, "our-ads", version)
+    assert greenlight("template", "export", "our-ads", "--json").json["version"] == 2
+    file.write_text("slug: [", "utf-8")
+    assert greenlight("template", "import", str(file)).code == 2
+    assert greenlight("template", "delete", "our-ads", "--yes").out == "our-ads is removed.\n"
+    assert greenlight("template", "show", "our-ads").code == 2
+    assert greenlight("template", "delete", "facebook-ads-campaign", "--yes").code == 1
+
+
+def test_a_workflow_becomes_a_template(greenlight: Greenlight) -> None:
+    made = greenlight("template", "create", "Facebook Ads Campaign", "--name", "Ads of ours", "--json")
+    assert (made.code, made.json["slug"], made.json["category"]) == (0, "ads-of-ours", "paid-ads")
+    assert "--ask" in made.err
+    odd = greenlight("template", "create", "Facebook Ads Campaign", "--name", "Ads of ours", "--ask", "nothing=?")
+    assert (odd.code, odd.err.splitlines()[0]) == (2, "nothing cannot be asked.")
+    assert greenlight("template", "create", "No such workflow").code == 2
+    assert greenlight("template", "delete", "ads-of-ours", "--yes", "--json").json["slug"] == "ads-of-ours"
+
+
 def test_runs_are_listed_filtered_and_paged(greenlight: Greenlight) -> None:
     every = greenlight("run", "list", "--status", "completed", "--json").json["items"]
     assert {run["trigger"]["kind"] for run in every} >= {"seed"}

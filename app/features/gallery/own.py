@@ -18,7 +18,9 @@ from app.definition.problems import shorten
 from app.definition.values import has_value
 from app.engine import catalog
 from app.features.accounts import service as accounts
+from app.features.gallery import quote
 from app.features.gallery.enums import Category
+from app.features.gallery.exchange import RESERVED
 from app.features.gallery.models import Template
 from app.features.runs.service import Actor
 from app.features.workflows import service as workflows
@@ -123,7 +125,8 @@ def save(
     template.sample_inputs = {
         question["key"]: question["default"] for question in checked["inputs"] if question["default"] is not None
     }
-    template.estimate = {"minutes": 5.0, "cost_microusd": 0}
+    minutes, cost = quote.estimate(Definition.model_validate(checked), template.sample_inputs)
+    template.estimate = {"minutes": max(minutes, 0.1), "cost_microusd": cost}
     template.definition = checked
     template.updated_at = clock.now()
     session.flush()
@@ -226,7 +229,8 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80].strip("-") or "template"
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:70].strip("-") or "template"
+    return f"{slug}-template" if slug in RESERVED else slug
 
 
 def offered(definition: Definition) -> list[Candidate]:
