@@ -40,7 +40,8 @@ class Column:
     @property
     def label(self) -> str:
         """The column in words."""
-        return self.name.replace("_", " ").capitalize()
+        words = self.name.replace("_", " ")
+        return words.upper() if len(words) <= 3 else words.capitalize()
 
 
 @dataclass(frozen=True, slots=True)

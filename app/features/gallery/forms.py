@@ -53,7 +53,7 @@ class ImportForm(Form):
 def build(
     questions: Iterable[Input], choices: Choices | None = None, *, with_files: bool = True
 ) -> type[Form]:
-    """Return a form class that asks *questions*; *choices* lists documents and images to choose from, by type.
+    """Return a form class that asks *questions*; *choices* lists documents, images and people to choose from.
 
     Every field's name is ``q_`` and the question's key, so that no key can stand in the form's own way; a question that
     takes a file has a second field, ``f_`` and the key. Bounds are not the form's: the definition checks answers.

@@ -238,7 +238,7 @@ def _chosen_columns(key: str, count: int) -> dict[int, str] | None:
 
 def _problems(asking: Asking, number: int | None = None) -> list[FieldError]:
     """Return what is wrong with the answers so far, on one page or on all, in the order of the questions."""
-    found = asking.problems(number)
+    found = [_plainly(problem) for problem in asking.problems(number)]
     gone = service.handed_problems(db.session(), who().workspace_id, asking.definition.inputs, asking.kept)
     known = {problem.path for problem in found}
     return found + [
@@ -246,6 +246,14 @@ def _problems(asking: Asking, number: int | None = None) -> list[FieldError]:
         for problem in gone
         if problem.path not in known and (number is None or asking.page_of(problem) == number)
     ]
+
+
+def _plainly(problem: FieldError) -> FieldError:
+    """Say of a table with other headings what to do on this page: the choice stands right below."""
+    if problem.code != "columns":
+        return problem
+    message = "The columns of this table have other names than ours."
+    return replace(problem, message=message, fix="Check below which is which, then continue.")
 
 
 # --- what is shown ---

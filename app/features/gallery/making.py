@@ -32,7 +32,8 @@ def customise(slug: str) -> Response:
     template = queries.template(db.session(), who().workspace_id, slug)
     questions = _fixable(template)
     shown = forms.filled(questions, {}, ZoneInfo(who().timezone))
-    return _customise(template, CustomiseForm(None, name=template.name), forms.build(questions)(None, data=shown))
+    answers = forms.build(questions, with_files=False)(None, data=shown)
+    return _customise(template, CustomiseForm(None, name=template.name), answers)
 
 
 @blueprint.post("/gallery/<slug>/customise")
@@ -42,7 +43,7 @@ def make(slug: str) -> Response:
     me, session = who(), db.session()
     template = queries.template(session, me.workspace_id, slug)
     questions = _fixable(template)
-    about, answers = CustomiseForm(), forms.build(questions)()
+    about, answers = CustomiseForm(), forms.build(questions, with_files=False)()
     given = forms.answers(answers, questions, ZoneInfo(me.timezone))
     fixed = {key: value for key, value in given.items() if request.form.get(f"how_{key}") == ALWAYS}
     if not about.validate_on_submit():

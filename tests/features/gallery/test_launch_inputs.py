@@ -175,7 +175,7 @@ def test_files_of_a_page_with_a_wrong_answer_are_kept(app: Flask, cast: Cast) ->
     assert response.status_code == 422
     assert page.faults == []
     assert "“bad.png”: This is not a picture" in page.text
-    assert "“The csv” has no column email and first_name." in page.text
+    assert "Check below which is which, then continue." in page.text
     kept = _draft(app)
     assert len(kept["images"]) == len(kept["documents"]) == 1
     assert f'value="{kept["images"][0]}" checked' in response.text

@@ -83,6 +83,15 @@ def test_two_or_three_stand_side_by_side(cast: Cast) -> None:
     assert "Add a" not in three.text
 
 
+def test_three_take_as_many_statements_as_one(cast: Cast, statements: Callable[[], int]) -> None:
+    browser, counted = cast.browser(cast.alice), []
+    for address in (f"t={FACEBOOK}", f"t={FACEBOOK}&t={INSTAGRAM}&t={RECALL}"):
+        before = statements()
+        browser.get(f"/gallery/compare?{address}")
+        counted.append(statements() - before)
+    assert counted[0] == counted[1]
+
+
 def test_a_comparison_of_nothing_or_of_strangers_asks_to_choose(app: Flask, cast: Cast) -> None:
     with app.app_context():
         _own(db.session(), cast.charlie.workspace_id, "charlies")
