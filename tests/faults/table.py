@@ -22,7 +22,7 @@ NAMES = {
 # Faults that only one of the databases can have.
 ONLY = {18: "postgresql", 19: "postgresql", 20: "postgresql", 22: "sqlite"}
 
-_NUMBER = re.compile(r"test_f(\d\d)_")
+_NUMBERS = re.compile(r"test_((?:f\d\d_)+)")
 
 
 @dataclass
@@ -32,6 +32,16 @@ class Cell:
     ok: int = 0
     failed: int = 0
     not_run: list[str] = field(default_factory=list)
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Count one report."""
+        if report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            self.not_run.append(reason.removeprefix("Skipped: "))
+        elif report.failed:
+            self.failed += 1
+        else:
+            self.ok += 1
 
     @property
     def text(self) -> str:
@@ -51,20 +61,13 @@ class Table:
 
     def note(self, report: pytest.TestReport) -> None:
         """Take in one report of a phase of a test."""
-        found = _NUMBER.search(report.nodeid)
+        found = _NUMBERS.search(report.nodeid)
         if found is None or (report.when != "call" and report.passed):
             return
-        number = int(found.group(1))
         named = [database for database in DATABASES if database in report.nodeid.partition("[")[2]]
-        for database in named or DATABASES:
-            cell = self._cells.setdefault((number, database), Cell())
-            if report.skipped:
-                reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-                cell.not_run.append(reason.removeprefix("Skipped: "))
-            elif report.failed:
-                cell.failed += 1
-            else:
-                cell.ok += 1
+        for number in found.group(1).removesuffix("_").split("_"):
+            for database in named or DATABASES:
+                self._cells.setdefault((int(number[1:]), database), Cell()).add(report)
 
     def lines(self) -> Iterator[str]:
         """Yield the table and, last, whether it is green."""

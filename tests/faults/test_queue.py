@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import structlog
 from flask import Flask
 from redis import Redis
@@ -13,8 +14,11 @@ from redis.exceptions import ConnectionError as RedisGone
 from redis.exceptions import ResponseError
 from rq import Worker
 
+from app.core.db import db
 from app.core.settings import Settings
 from app.engine import jobs
+from app.engine.models import Run
+from app.features.gallery import service as gallery
 from app.supervisor import preflight
 from tests.cast import enter
 from tests.engine.rig import House
@@ -23,6 +27,7 @@ from tests.faults.fleet import SECRET, Fleet
 from tests.faults.invariants import check
 from tests.faults.servers import DEBIAN_REDIS, TlsRedis, debian
 from tests.faults.shapes import five, spending
+from tests.page import Page
 from tests.servers import RedisServer, wait_until
 
 END_S = 60.0
@@ -83,6 +88,35 @@ def test_f11_redis_is_away_for_a_minute(
     last = house.start(five(fleet.sink))
     assert jobs.hint_run(last)
     settle(house, fleet, effects=2 + 12)
+
+
+def test_f11_a_start_without_redis_is_answered_at_once_and_kept(
+    database_url: str, own_redis: RedisServer, make_app: Callable[[Settings], Flask]
+) -> None:
+    app = make_app(
+        Settings(environment="test", database_url=database_url, redis_url=own_redis.url, secret_key=SECRET,
+                 base_url="http://localhost")
+    )  # fmt: skip
+    cast = enter(app)
+    with app.app_context():
+        gallery.seed_templates(db.session())
+        db.session.commit()
+    alice, launch = cast.browser(cast.alice), "/gallery/facebook-ads-campaign/launch"
+    pages = [{"offer": "A car"}, {"tone": "Friendly", "copies": "3", "pictures": "1"}, {"approver": cast.bob.email}]
+    for number, answers in enumerate(pages, 1):
+        alice.post(f"{launch}?page={number}", data={f"q_{key}": value for key, value in answers.items()})
+    draft = Page(alice.get(f"{launch}?page=check").text).fields()["draft"]
+    own_redis.stop()
+    began = time.monotonic()
+    first, second = (alice.post(f"{launch}/run", data={"draft": draft}) for _ in range(2))
+    took = time.monotonic() - began
+    assert (first.status_code, first.location) == (303, second.location), "pressed twice it is one run"
+    assert took < 5, f"two answers took {took:.1f} s: an enqueue gives up within one"
+    page = alice.get(first.location)
+    assert page.status_code == 200
+    with app.app_context():
+        run = db.session.scalars(sa.select(Run)).one()
+        assert (run.status, run.due_at is not None) == ("queued", True), "the clock finds it"
 
 
 def test_f12_flushed_with_fifty_ready_and_one_under_way(house: House, fleet: Fleet) -> None:

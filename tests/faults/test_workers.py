@@ -159,13 +159,6 @@ def test_f05_frozen_anywhere_the_late_one_leaves_no_trace(house: House, fleet: F
     check(house, fleet.sink, repeats=1)
 
 
-@pytest.mark.faults
-def test_f10_short_random_kills_leave_every_run_right(house: House, fleet: Fleet, seed: int) -> None:
-    from tests.faults.chaos import rage
-
-    rage(house, fleet, seed=seed, runs=40, workers=3, seconds=8.0)
-
-
 def test_f16_fifty_hints_of_one_step_are_one_effect(house: House, fleet: Fleet) -> None:
     run_id = house.start(spending(fleet.sink))
     runner.advance(house.seat(), run_id)

@@ -1,0 +1,84 @@
+"""Random chaos: whoever is killed or frozen and whenever, every run ends right and every effect has one key."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.db import transaction
+from app.engine.models import Run
+from tests.engine.rig import House
+from tests.engine.sink import Sink
+from tests.faults import serving
+from tests.faults.chaos import rage, wait_for_the_end
+from tests.faults.fleet import LEASE_S, SECRET, Fleet
+from tests.faults.invariants import check
+from tests.faults.shapes import five
+from tests.processes.house import House as Serving
+from tests.processes.waiting import lives
+
+KILLS = 200
+LOAD = 50
+
+
+def test_f10_short_random_kills_leave_every_run_right(house: House, fleet: Fleet, seed: int) -> None:
+    rage(house, fleet, seed=seed, runs=20, workers=3, seconds=4.0)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_f10_ninety_seconds_of_random_kills(house: House, fleet: Fleet, seed: int, number: int) -> None:
+    rage(house, fleet, seed=seed + number, runs=600, workers=8, seconds=90.0)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1800)
+def test_f03_any_process_of_serve_is_killed_200_times(
+    house: House, database_url: str, sink: Sink, seed: int, tmp_path: Path
+) -> None:
+    chance = random.Random(seed)
+    killed = Counter[str]()
+    begun = 0
+    house_of_processes = _serve(tmp_path, database_url, sink)
+    try:
+        while killed.total() < KILLS:
+            if _open_runs(house) < LOAD // 2:
+                begun += len([house.start(five(sink)) for _ in range(LOAD)])
+            time.sleep(chance.uniform(0.0, 1.2))  # any moment
+            if house_of_processes.process.poll() is not None:  # as a host starts a dyno again
+                house_of_processes.end()
+                house_of_processes = _serve(tmp_path, database_url, sink)
+            living = [pid for pid in house_of_processes.pids() if lives(pid)]
+            if living:
+                victim = chance.choice(living)
+                killed["supervisor" if victim == house_of_processes.process.pid else "child"] += 1
+                os.kill(victim, signal.SIGKILL)
+        if house_of_processes.process.poll() is not None:
+            house_of_processes.end()
+            house_of_processes = _serve(tmp_path, database_url, sink)
+        wait_for_the_end(house, f"seed {seed}")
+    finally:
+        house_of_processes.end()
+    times = Counter(request.key for request in sink.requests)
+    print(f"seed {seed}: {dict(killed)}, {begun} runs, {sum(count > 1 for count in times.values())} effects came twice")
+    assert len(times) == 2 * begun
+    check(house, sink, repeats=sum(count > 1 for count in times.values()))
+
+
+def _serve(folder: Path, database_url: str, sink: Sink) -> Serving:
+    """Start the real ``serve`` with an embedded Redis and, beside its own step types, the tests'."""
+    return Serving(
+        folder / "data", script=serving.__file__, DATABASE_URL=database_url, SECRET_KEY=SECRET, LEASE_S=str(LEASE_S),
+        GREENLIGHT_ENV="test", SINK_URL=sink.url, HOST="127.0.0.1",
+    )  # fmt: skip
+
+
+def _open_runs(house: House) -> int:
+    with transaction(house.engine) as session:
+        return int(session.scalar(sa.select(sa.func.count()).where(Run.finished_at.is_(None))) or 0)
