@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
@@ -76,10 +77,11 @@ def _thaw(frozen: dict[int, tuple[Process, float]]) -> None:
             del frozen[pid]
 
 
-def wait_for_the_end(house: House, said: str) -> None:
+def wait_for_the_end(house: House, said: str, meanwhile: Callable[[], object] = lambda: None) -> None:
     """Wait until every run has ended; all must have completed, and no innocent step may want a person."""
 
     def is_over() -> bool:
+        meanwhile()
         with transaction(house.engine) as session:
             left = session.execute(sa.select(sa.func.count()).where(Run.finished_at.is_(None))).scalar_one()
         return not left

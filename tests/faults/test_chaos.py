@@ -21,6 +21,7 @@ from tests.faults.invariants import check
 from tests.faults.shapes import five
 from tests.processes.house import House as Serving
 from tests.processes.waiting import lives
+from tests.servers import wait_until
 
 KILLS = 200
 LOAD = 50
@@ -45,38 +46,57 @@ def test_f03_any_process_of_serve_is_killed_200_times(
     chance = random.Random(seed)
     killed = Counter[str]()
     begun = 0
-    house_of_processes = _serve(tmp_path, database_url, sink)
+    dyno = Dyno(tmp_path, database_url, sink)
     try:
         while killed.total() < KILLS:
             if _open_runs(house) < LOAD // 2:
                 begun += len([house.start(five(sink)) for _ in range(LOAD)])
+            dyno.keep()
+            if chance.random() < 0.9:  # else one that still starts is hit
+                dyno.wait()
             time.sleep(chance.uniform(0.0, 1.2))  # any moment
-            if house_of_processes.process.poll() is not None:  # as a host starts a dyno again
-                house_of_processes.end()
-                house_of_processes = _serve(tmp_path, database_url, sink)
-            living = [pid for pid in house_of_processes.pids() if lives(pid)]
+            living = [pid for pid in dyno.serving.pids() if lives(pid)]
             if living:
                 victim = chance.choice(living)
-                killed["supervisor" if victim == house_of_processes.process.pid else "child"] += 1
+                killed["supervisor" if victim == dyno.serving.process.pid else "child"] += 1
                 os.kill(victim, signal.SIGKILL)
-        if house_of_processes.process.poll() is not None:
-            house_of_processes.end()
-            house_of_processes = _serve(tmp_path, database_url, sink)
-        wait_for_the_end(house, f"seed {seed}")
+        wait_for_the_end(house, f"seed {seed}", dyno.keep)
     finally:
-        house_of_processes.end()
+        dyno.serving.end()
     times = Counter(request.key for request in sink.requests)
-    print(f"seed {seed}: {dict(killed)}, {begun} runs, {sum(count > 1 for count in times.values())} effects came twice")
+    doubled = sum(count > 1 for count in times.values())
+    print(f"seed {seed}: {dict(killed)}, {begun} runs, {doubled} effects came twice")
     assert len(times) == 2 * begun
-    check(house, sink, repeats=sum(count > 1 for count in times.values()))
+    check(house, sink, repeats=doubled)
 
 
-def _serve(folder: Path, database_url: str, sink: Sink) -> Serving:
-    """Start the real ``serve`` with an embedded Redis and, beside its own step types, the tests'."""
-    return Serving(
-        folder / "data", script=serving.__file__, DATABASE_URL=database_url, SECRET_KEY=SECRET, LEASE_S=str(LEASE_S),
-        GREENLIGHT_ENV="test", SINK_URL=sink.url, HOST="127.0.0.1",
-    )  # fmt: skip
+class Dyno:
+    """The real ``serve`` with an embedded Redis and the tests' step types; a host starts it again when it has ended."""
+
+    def __init__(self, folder: Path, database_url: str, sink: Sink) -> None:
+        self._folder = folder / "data"
+        self._settings = {
+            "DATABASE_URL": database_url, "SECRET_KEY": SECRET, "LEASE_S": str(LEASE_S), "GREENLIGHT_ENV": "test",
+            "SINK_URL": sink.url, "HOST": "127.0.0.1",
+        }  # fmt: skip
+        self.serving = self._start()
+
+    def keep(self) -> None:
+        """Start it again if it has ended."""
+        if self.serving.process.poll() is not None:
+            self.serving.end()
+            self.serving = self._start()
+
+    def wait(self) -> None:
+        """Wait until its children are there, or it has ended."""
+
+        def is_up() -> bool:
+            return "clock_started" in self.serving.output or self.serving.process.poll() is not None
+
+        wait_until(is_up, timeout_s=30)
+
+    def _start(self) -> Serving:
+        return Serving(self._folder, script=serving.__file__, **self._settings)
 
 
 def _open_runs(house: House) -> int:
