@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.core.ids import is_id
 from app.engine.models import Run
-from app.features.runs import search
+from app.features.runs import queries, search
 from app.features.runs.listing import FILTERS, Filter
 
 SIZES = (25, 50, 100)
@@ -123,7 +123,7 @@ def page(
 ) -> Sequence[Run]:
     """Return at most *limit* runs in the wanted order, after the run *before*; an unknown one is the first page."""
     found = _Found(session, workspace_id, wanted, zone)
-    return session.execute(found.after(session, before).limit(limit)).scalars().all()
+    return session.execute(found.after(session, before, limit)).scalars().all()
 
 
 def batches(session: Session, workspace_id: str, wanted: Wanted, *, zone: str) -> Iterator[Sequence[Run]]:
@@ -131,7 +131,7 @@ def batches(session: Session, workspace_id: str, wanted: Wanted, *, zone: str) -
     found = _Found(session, workspace_id, wanted, zone)
     last: str | None = None
     while True:
-        runs = session.execute(found.after(session, last).limit(BATCH)).scalars().all()
+        runs = session.execute(found.after(session, last, BATCH)).scalars().all()
         last = runs[-1].id if runs else None
         session.expunge_all()
         session.rollback()
@@ -160,7 +160,7 @@ class _Found:
     """The runs that fit, without an order; *is_narrow* when they are few, so that sorting them is quick."""
 
     def __init__(self, session: Session, workspace_id: str, wanted: Wanted, zone: str) -> None:
-        self._workspace_id, self._sort = workspace_id, wanted.sort
+        self._workspace_id, self._sort, self._statuses = workspace_id, wanted.sort, wanted.statuses
         matches = [search.matching(session, workspace_id, text) for text in (wanted.q, wanted.label) if text]
         conditions = [*_conditions(workspace_id, wanted, zone), *(match.condition for match in matches)]
         self._runs = sa.select(Run).where(*conditions)
@@ -169,8 +169,8 @@ class _Found:
             some = self._runs.with_only_columns(Run.id).limit(MOST_SORTED + 1).subquery()
             self._is_narrow = session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() <= MOST_SORTED
 
-    def after(self, session: Session, last: str | None) -> sa.Select[Any]:
-        """Select what comes after the run *last* in the wanted order."""
+    def after(self, session: Session, last: str | None, limit: int) -> sa.Select[Any]:
+        """Select what comes after the run *last* in the wanted order, at most *limit*."""
         found, is_up = self._runs, self._sort is Sort.OLDEST
         column: Any = Run.cost_microusd if self._sort is Sort.COST else Run.created_at
         if last is not None:
@@ -179,10 +179,11 @@ class _Found:
             if anchor is not None:
                 key, seen = sa.tuple_(column, Run.id), sa.tuple_(sa.literal(anchor, column.type), sa.literal(last))
                 found = found.where(key > seen if is_up else key < seen)
-        # No index has the order of coalesce(): the database reads the few runs that fit and sorts them, where by the
-        # order's index it would go through all that do not.
-        first = sa.func.coalesce(column, column) if self._is_narrow else column
-        return found.order_by(*(each.asc() if is_up else each.desc() for each in (first, Run.id)))
+        if self._is_narrow:
+            return found.order_by(*queries.sorted_by_itself(column, is_up=is_up)).limit(limit)
+        if len(self._statuses) > 1 and self._sort is not Sort.COST:
+            return queries.of_each(found, self._statuses, limit=limit, is_up=is_up)
+        return found.order_by(*(each.asc() if is_up else each.desc() for each in (column, Run.id))).limit(limit)
 
 
 def _conditions(workspace_id: str, wanted: Wanted, zone: str) -> Iterator[sa.ColumnElement[bool]]:

@@ -90,9 +90,10 @@ def runs(
 
     *text* is what a person typed: :func:`search.matching` says what it finds.
     """
+    statuses = [status] if isinstance(status, str) else sorted(status or ())
     wanted = sa.select(Run).where(Run.workspace_id == workspace_id)
     if status is not None:
-        wanted = wanted.where(Run.status.in_([status] if isinstance(status, str) else sorted(status)))
+        wanted = wanted.where(Run.status.in_(statuses))
     if workflow_id is not None:
         wanted = wanted.where(Run.workflow_id == workflow_id)
     if text:
@@ -102,7 +103,26 @@ def runs(
         last = sa.tuple_(sa.literal(anchor.created_at, Run.created_at.type), sa.literal(anchor.id))
         wanted = wanted.where(sa.tuple_(Run.created_at, Run.id) < last)
     newest = wanted.order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
-    return session.execute(newest).scalars().all()
+    return session.execute(of_each(wanted, statuses, limit=limit) if len(statuses) > 1 else newest).scalars().all()
+
+
+def of_each(wanted: sa.Select[Any], statuses: Iterable[str], *, limit: int, is_up: bool = False) -> sa.Select[Any]:
+    """Select the first *limit* of the wanted runs, taken from the first of each status by the index of that order.
+
+    Asked for several statuses at once, a database goes through all runs in their order until enough have one of them.
+    """
+    order = [each.asc() if is_up else each.desc() for each in (Run.created_at, Run.id)]
+    firsts = [
+        wanted.with_only_columns(Run.id).where(Run.status == status).order_by(*order).limit(limit).subquery()
+        for status in statuses
+    ]
+    ids = sa.union_all(*(sa.select(first) for first in firsts))
+    return sa.select(Run).where(Run.id.in_(ids)).order_by(*sorted_by_itself(Run.created_at, is_up=is_up)).limit(limit)
+
+
+def sorted_by_itself(column: Any, *, is_up: bool = False) -> list[sa.ColumnElement[Any]]:
+    """Return an order that no index has: few runs are read by what they are found by and sorted, all others left."""
+    return [each.asc() if is_up else each.desc() for each in (sa.func.coalesce(column, column), Run.id)]
 
 
 def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequence[Run]:

@@ -228,7 +228,8 @@ def test_many_runs_are_read_by_an_index(yard: Yard) -> None:
     yard.make("finished")
     person, workflow = yard.cast.alice.user_id, yard.workflow_id
     for wanted in (
-        Wanted(), Wanted(status="failed"), Wanted(sort=Sort.COST), Wanted(person=person), Wanted(workflow=workflow),
+        Wanted(), Wanted(status="failed"), Wanted(status="running"), Wanted(sort=Sort.COST), Wanted(person=person),
+        Wanted(workflow=workflow),
         Wanted(since=date(2026, 1, 1)), Wanted(q="zebra"), Wanted(q="rav4"), Wanted(sort=Sort.COST, status="failed"),
     ):  # fmt: skip
         with statements(yard.app) as seen:
