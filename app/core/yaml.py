@@ -1,5 +1,6 @@
 """YAML 1.2 as people write definitions: plain data, dates as text; no aliases, no doubled keys, no objects."""
 
+import json
 import re
 from collections.abc import Sequence
 from io import StringIO
@@ -33,6 +34,7 @@ _Plain.add_constructor("tag:yaml.org,2002:timestamp", lambda _self, node: node.v
 
 def load(text: str) -> Any:
     """Return the plain data that *text* holds; JSON is YAML too. Raises :class:`YamlInvalid`."""
+    _check_numbers(text)
     try:
         _check_events(text)
         return _yaml().load(text)
@@ -51,6 +53,26 @@ def load(text: str) -> Any:
         if "integer string conversion" in str(error):  # Python's own guard against numbers that take for ever
             raise YamlInvalid("a number has more digits than can be read") from error
         raise YamlInvalid(str(error).split("\n")[0] or "it cannot be read") from error
+
+
+def _check_numbers(text: str) -> None:
+    """Refuse what some programs write into JSON for numbers that are none: YAML would take it for a word."""
+
+    def refuse(name: str) -> None:
+        raise YamlInvalid(f"{name} is not a number that JSON knows", *_place(text, name))
+
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            json.loads(text, parse_constant=refuse)
+        except YamlInvalid:
+            raise
+        except (ValueError, RecursionError):
+            return  # it is YAML that begins like JSON, or what is wrong with it is found there
+
+
+def _place(text: str, name: str) -> tuple[int, int]:
+    before = re.split(rf"(?<![\w\"]){re.escape(name)}(?![\w\"])", text, maxsplit=1)[0]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def _check_events(text: str) -> None:

@@ -50,14 +50,27 @@ def clean_inputs(definition: Definition, raw: Mapping[str, object]) -> dict[str,
             problems.append(
                 Problem(pointer("inputs", question.key), refused.code, refused.message, refused.fix)
             )
+    problems += _out_of_order(definition, cleaned)
     if problems:
         raise InputsInvalid(problems)
     return cleaned
 
 
+def _out_of_order(definition: Definition, cleaned: Mapping[str, Any]) -> Iterable[Problem]:
+    """Yield the dates that are earlier than the answer which they may not precede."""
+    labels = {question.key: question.label for question in definition.inputs}
+    for question in definition.inputs:
+        first = cleaned.get(question.not_before or "")
+        last = cleaned.get(question.key)
+        if question.not_before is not None and first is not None and last is not None and last < first:
+            message = f"“{question.label}” is {last}, before “{labels[question.not_before]}”, {first}."
+            yield Problem(pointer("inputs", question.key), "out_of_range", message, f"Give {first} or later.")
+
+
 def check_questions(data: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong inside the questions of an unchecked definition: keys, choices, bounds, defaults."""
     problems: list[Problem] = []
+    types = {str(raw.get("key")): raw.get("type") for _, raw in _questions(data)}
     seen: set[str] = set()
     for place, raw in _questions(data):
         key = raw.get("key")
@@ -73,6 +86,11 @@ def check_questions(data: Mapping[str, Any]) -> list[Problem]:
         except ValidationError:
             continue  # the schema says what is wrong with it
         problems += (problem.under("inputs", place) for problem in _check_question(question))
+        other = question.not_before
+        if other is not None and (question.type not in _DATES or types.get(other) != question.type.value):
+            message = f"“{question.label}” cannot be compared with “{shorten(other)}”."
+            fix = "Name another question of the same kind of date."
+            problems.append(Problem(pointer("inputs", place, "not_before"), "bad_value", message, fix))
     return problems
 
 
@@ -514,8 +532,8 @@ def _check_bounds(question: Input, value: Any) -> None:
         if least is not None
         else f"at most {high}"
     )
-    message = f"“{question.label}” must be {allowed}{unit}."
-    raise _Refused("out_of_range", message, f"Give {allowed}{unit}.")
+    given = f"{size}{unit}" if unit else shorten(str(value))
+    raise _Refused("out_of_range", f"“{question.label}” must be {allowed}{unit}.", f"Change it: you gave {given}.")
 
 
 def _measure(question: Input, value: Any) -> Any:

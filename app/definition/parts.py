@@ -54,7 +54,8 @@ class Input(_Part):
 
     *min* and *max* bound numbers, money, percents and dates by value, texts by characters, lists by count.
     *max_length* is in characters. *default* is an answer as a person would give it. *columns* names what a table (csv)
-    must have. A *fixed* question is never asked: its default is always the answer.
+    must have. *not_before* names another question of the same kind of date, whose answer may not be later
+    than this one's. A *fixed* question is never asked: its default is always the answer.
     """
 
     key: Name
@@ -68,6 +69,7 @@ class Input(_Part):
     max_length: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     min: int | float | Line | None = None
     max: int | float | Line | None = None
+    not_before: Name | None = None
     choices: Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Field(max_length=200)] = []
     columns: Annotated[list[Annotated[str, Field(min_length=1, max_length=80)]], Field(max_length=40)] = []
     fixed: bool = Field(default=False, strict=True)

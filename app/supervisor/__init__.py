@@ -105,6 +105,7 @@ def _check_place(settings: Settings, wanted: Sequence[str]) -> int | None:
     if "web" not in wanted:
         return None
     preflight.check_port(*web.address(settings))
+    preflight.check_address(settings)
     if settings.redis_url:
         return None
     preflight.check_redis(settings)

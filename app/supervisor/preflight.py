@@ -59,6 +59,12 @@ def check_disk(settings: Settings) -> None:
             _check_folder(path)
 
 
+def check_address(settings: Settings) -> None:
+    """Warn when no public address is set: requests for any name but this machine's own are refused then."""
+    if settings.is_production and not settings.base_url:
+        _log.warning("BASE_URL is not set: only localhost is answered, and links in mail lead there")
+
+
 def check_port(host: str, port: int) -> None:
     """Refuse a port that another program holds or that may not be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -44,8 +44,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         PROPAGATE_EXCEPTIONS=False,
         TRAP_HTTP_EXCEPTIONS=False,
     )
-    if settings.is_production and settings.base_url:
-        app.config["TRUSTED_HOSTS"] = [urlsplit(settings.base_url).hostname or "", *LOOPBACK]
+    if settings.is_production:
+        public = [urlsplit(settings.base_url).hostname or ""] if settings.base_url else []
+        app.config["TRUSTED_HOSTS"] = [*public, *LOOPBACK]
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0)  # type: ignore[method-assign]

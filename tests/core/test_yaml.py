@@ -56,3 +56,11 @@ def test_what_is_written_reads_the_same() -> None:
     }
     assert yaml.load(yaml.dump(data)) == data
     assert yaml.dump(data).index("b:") < yaml.dump(data).index("a:")
+
+
+@pytest.mark.parametrize("name", ["NaN", "Infinity", "-Infinity"])
+def test_json_that_holds_no_number_is_refused_where_it_stands(name: str) -> None:
+    with pytest.raises(yaml.YamlInvalid, match="is not a number that JSON knows") as invalid:
+        yaml.load('{"title": "NaN and Infinity",\n "count": ' + name + "}")
+    assert (invalid.value.line, invalid.value.column) == (2, 11)
+    assert yaml.load('{"count": "NaN"}') == {"count": "NaN"}

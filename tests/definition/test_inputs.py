@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.definition.inputs import clean_inputs
+from app.definition.inputs import check_questions, clean_inputs
 from app.definition.problems import InputsInvalid, Problem
 from app.definition.schema import Definition, InputType, check
 from tests.definition.facts import TYPES, step, workflow
@@ -245,8 +245,44 @@ def test_bounds(kind: str, raw: object, more: dict[str, Any], fine: bool) -> Non
 
 def test_a_bound_is_said_in_words() -> None:
     problem = refused("integer", 51, min=1, max=50)
-    assert problem.message == "“Thing” must be from 1 to 50."
+    assert (problem.message, problem.fix) == ("“Thing” must be from 1 to 50.", "Change it: you gave 51.")
     assert refused("people", ["a@b.com", "c@d.com"], max=1).message == "“Thing” must be at most 1 of them."
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "last", "fine"),
+    [
+        ("date", "2026-11-30", "2026-11-30", True),
+        ("date", "2026-11-30", "2026-11-29", False),
+        ("date", None, "2026-11-29", True),
+        ("datetime", "2026-11-30T09:00:00-05:00", "2026-11-30T13:59:00+00:00", False),
+    ],
+)
+def test_an_end_is_not_before_its_start(kind: str, first: str | None, last: str, fine: bool) -> None:
+    definition = asking(
+        {"key": "starts", "type": kind, "label": "From"},
+        {"key": "ends", "type": kind, "label": "Until", "not_before": "starts"},
+    )
+    if fine:
+        clean_inputs(definition, {"starts": first, "ends": last})
+        return
+    with pytest.raises(InputsInvalid) as raised:
+        clean_inputs(definition, {"starts": first, "ends": last})
+    (problem,) = raised.value.problems
+    assert (problem.path, problem.code) == ("/inputs/ends", "out_of_range")
+    said = "2026-11-29" if kind == "date" else "2026-11-30T13:59:00Z"
+    assert problem.message.startswith(f"“Until” is {said}, before “From”, 2026-11-30")
+
+
+def test_a_date_is_compared_with_another_of_its_kind_only() -> None:
+    questions = [
+        {"key": "starts", "type": "datetime"},
+        {"key": "ends", "type": "date", "not_before": "starts"},
+        {"key": "late", "type": "date", "not_before": "nothing"},
+        {"key": "name", "type": "text", "not_before": "ends"},
+    ]
+    found = check_questions({"inputs": questions})
+    assert [problem.path for problem in found] == [f"/inputs/{place}/not_before" for place in (1, 2, 3)]
 
 
 def test_all_problems_come_at_once_and_unknown_answers_too() -> None:

@@ -63,6 +63,14 @@ def test_a_foreign_host_is_refused_in_production(
     assert statuses == [200, 200, 400, 400]
 
 
+def test_without_a_public_address_production_answers_this_machine_alone(
+    web_settings: Settings, make_app: Callable[[Settings], Flask]
+) -> None:
+    client = make_app(web_settings.replace(environment="production", base_url="")).test_client()
+    hosts = ("localhost:5000", "127.0.0.1", "evil.example")
+    assert [client.get("/sign-in", headers={"Host": host}).status_code for host in hosts] == [200, 200, 400]
+
+
 def test_a_foreign_host_is_refused_in_plain_words(
     web_settings: Settings, make_app: Callable[[Settings], Flask]
 ) -> None:

@@ -1,5 +1,6 @@
 """Writes of runs: starting, pausing, resuming, stopping. The caller commits, then calls :func:`hint`."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,6 +27,7 @@ from app.features.runs import reuse, search
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
+ISOLATE, POP = "\u2068", "\u2069"
 LABEL_CHARS = 160
 _base_url = ""
 
@@ -271,11 +273,23 @@ def _microusd(dollars: Decimal | None) -> int | None:
 def _label(label: str, run: Run) -> str:
     """Fill the answers into a label and put it on one line; a label that cannot be filled stays as words."""
     try:
-        text = as_text(evaluate(label, {"inputs": run.inputs, "run": {"number": run.number}}))
+        answers = {key: _isolated(value) for key, value in run.inputs.items()}
+        text = as_text(evaluate(label, {"inputs": answers, "run": {"number": run.number}}))
     except (MissingValue, UnusableValue):
         text = "" if "{{" in label else label
     text = " ".join(text.split())
-    return text if len(text) <= LABEL_CHARS else text[: LABEL_CHARS - 1].rstrip() + "…"
+    text = text if len(text) <= LABEL_CHARS else text[: LABEL_CHARS - 1].rstrip() + "…"
+    return text + POP * (text.count(ISOLATE) - text.count(POP))
+
+
+def _isolated(value: Any) -> Any:
+    """Set a text that is written from right to left apart, so that it does not turn around what stands beside it.
+
+    By the marks of Unicode's bidirectional algorithm (UAX 9), which mails and lists show right as well.
+    """
+    if isinstance(value, str) and any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in value):
+        return f"{ISOLATE}{value}{POP}"
+    return value
 
 
 def _facts(run: Run, workspace: _Home, workflow: Workflow, version: Version, actor: Actor) -> dict[str, Any]:

@@ -70,6 +70,14 @@ def test_start_puts_a_label_on_one_line_of_160_characters(session: Session, ads:
     assert run.label.endswith("…")
 
 
+def test_a_name_written_from_right_to_left_is_set_apart_in_the_label(session: Session, ads: Workflow) -> None:
+    name = "سيارة"
+    run = _start(session, ads, inputs={"offer": name}, label="Ads: {{ inputs.offer }} 2022")
+    assert run.label == f"Ads: \u2068{name}\u2069 2022"
+    cut = _start(session, ads, inputs={"offer": name * 60}, label="{{ inputs.offer }}")
+    assert (cut.label.count("\u2068"), cut.label[-1]) == (1, "\u2069")
+
+
 def test_start_names_every_wrong_answer(session: Session, ads: Workflow) -> None:
     with pytest.raises(Invalid) as caught:
         _start(session, ads, inputs={"approver": "nobody", "colour": "red"})
