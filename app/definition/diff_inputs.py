@@ -46,8 +46,13 @@ def limit_changes(was: Limits, now: Limits) -> Iterator[str]:
         yield _limit("cost", *(None if usd is None else dollars(usd) for usd in (was.cost_usd, now.cost_usd)))
     if was.minutes != now.minutes:
         yield _limit("work", *(None if m is None else duration(m * 60) for m in (was.minutes, now.minutes)))
+    if was.at_once != now.at_once and now.at_once is None:
+        yield f"All its steps that spend or send may now be under way at once; it was {was.at_once} at most."
+    elif was.at_once != now.at_once:
+        before = "" if was.at_once is None else f" instead of {was.at_once}"
+        yield f"{now.at_once} of its steps that spend or send may now be under way at once{before}."
     for key in type(now).model_fields:
-        if key not in ("cost_usd", "minutes") and getattr(was, key) != getattr(now, key):
+        if key not in ("cost_usd", "minutes", "at_once") and getattr(was, key) != getattr(now, key):
             yield f"The limit “{in_words(key)}” was changed."
 
 

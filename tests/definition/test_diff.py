@@ -194,6 +194,12 @@ PAIRS: list[tuple[Edit, list[str]]] = [
       "“Brand” no longer offers “Toyota”."]),
     (_question(1, min=1000, max=90000), ["“Price” is now 1000 at least.", "“Price” is now 90000 at most."]),
     (_limits(cost_usd="2.50", minutes=60), ["A run may now cost $2.50 at most instead of $5.00."]),
+    (_limits(cost_usd="5.00", minutes=60, at_once=3),
+     ["3 of its steps that spend or send may now be under way at once."]),
+    (_question(2, fixed=True), ["“Brand” is no longer asked: its answer is always the same."]),
+    (_question(1, type="csv", columns=["name", "email"]),
+     ["“Price” now takes a table instead of an amount of money.",
+      "The table for “Price” must now have the columns name and email."]),
     (_limits(minutes=90), ["There is no limit any more on what a run may cost; it was $5.00.",
                            "A run may now work 90 minutes at most instead of 1 hour."]),
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Forms of a workflow's life."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from wtforms import (
@@ -77,22 +78,47 @@ class ChecklistForm(Form):
     needs = SelectMultipleField("Looked at", choices=[])
 
 
-def test_form(definition: Definition, answers: dict[str, Any]) -> type[Form]:
-    """Return a form with a plain field for every question, filled with *answers*; the definition checks them."""
-    fields = {f"q_{question.key}": _field(question, answers.get(question.key)) for question in definition.inputs}
+def answers_form(
+    definition: Definition,
+    answers: dict[str, Any],
+    *,
+    documents: Sequence[tuple[str, str]] = (),
+    images: Sequence[tuple[str, str]] = (),
+) -> type[Form]:
+    """Return a form with a plain field for every question that is asked, filled with *answers*.
+
+    *documents* and *images* are what can be chosen, each with its id and its words. The definition checks the answers.
+    """
+    there = {
+        InputType.DOCUMENT: documents,
+        InputType.DOCUMENTS: documents,
+        InputType.IMAGE: images,
+        InputType.IMAGES: images,
+    }
+    fields = {
+        f"q_{question.key}": _field(question, answers.get(question.key), there.get(question.type))
+        for question in definition.inputs
+        if not question.fixed
+    }
     return type("TestForm", (Form,), fields)
 
 
 def given(form: Form, definition: Definition) -> dict[str, Any]:
-    """Return the answers of a :func:`test_form` by key, as they were typed."""
-    return {question.key: form[f"q_{question.key}"].data for question in definition.inputs}
+    """Return the answers of a :func:`answers_form` by key, as they were typed."""
+    return {question.key: form[f"q_{question.key}"].data for question in definition.inputs if not question.fixed}
 
 
-def _field(question: Input, value: Any) -> Any:
+def _field(question: Input, value: Any, there: Sequence[tuple[str, str]] | None) -> Any:
     common: dict[str, Any] = {"label": question.label, "description": question.help}
     rules = [InputRequired("This needs an answer.")] if question.required else [Optional()]
     if question.type is InputType.BOOLEAN:
         return BooleanField(default=bool(value), **common)
+    if there is not None and question.type in _LISTS:
+        some = [SelectChoice(key, words) for key, words in there]
+        return SelectMultipleField(choices=some, default=value or [], validators=rules, **common)
+    if there is not None:
+        some = [SelectChoice("", "–"), *(SelectChoice(key, words) for key, words in there)]
+        return SelectField(choices=some, default=value, validators=rules, **common)
     if question.type is InputType.CHOICE:
         choices = [SelectChoice("", "–"), *(SelectChoice(one, one) for one in question.choices)]
         return SelectField(choices=choices, default=value, validators=rules, **common)

@@ -24,7 +24,7 @@ from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
 SAMPLE = "sample"  # what started a run of one step alone
-SHOWN_CHANGES = 8
+PAGE = 20
 _OPEN = [status.value for status in RUN_OPEN]
 
 
@@ -57,14 +57,21 @@ def version(session: Session, workflow: Workflow, number: int) -> Version:
     return found
 
 
-def history(session: Session, workflow: Workflow, *, most: int = 50) -> list[Entry]:
-    """Return the newest versions first, each with what it changed against the one before. Two statements."""
-    listed = workflows.versions(session, workflow)[: most + 1]
+def history(session: Session, workflow: Workflow, *, before: int | None = None, most: int = PAGE) -> list[Entry]:
+    """Return the newest versions first, each with what it changed against the one before. Two statements.
+
+    *before* is the number of the last one already seen.
+    """
+    wanted = sa.select(Version).where(Version.workflow_id == workflow.id, Version.number > 0)
+    if before is not None:
+        wanted = wanted.where(Version.number < before)
+    listed = session.scalars(wanted.order_by(Version.number.desc()).limit(most + 1)).all()
     names = workflows.publishers(session, listed)
+    read = [Definition.model_validate(one.definition) for one in listed]
     entries = []
     for place, one in enumerate(listed[:most]):
-        before = listed[place + 1] if place + 1 < len(listed) else None
-        changed = compare(before, one) if before is not None else []
+        is_first = place + 1 == len(listed)
+        changed = [] if is_first else changes(read[place + 1], read[place], catalog.facts())
         author = names.get(one.published_by or "", "the system")
         entries.append(Entry(one, author, changed, one.number == workflow.published_number))
     return entries

@@ -1,6 +1,6 @@
 """What a test is made from: sample answers, and a definition that does one step alone. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,15 +15,30 @@ _DECIDED = {"decision": "approved", "reason": "", "by": "the test", "answers": {
 MOST_VALUES = 100  # what a step that sets values takes
 
 
-def answers(definition: Definition, last: Mapping[str, Any], *, tester: str) -> dict[str, Any]:
-    """Return an answer for every question that can have one: the last run's, the question's own, else a sample."""
+def answers(
+    definition: Definition,
+    last: Mapping[str, Any],
+    *,
+    tester: str,
+    documents: Sequence[str] = (),
+    images: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return an answer for every question that is asked: the last run's, the question's own, else a sample.
+
+    *documents* and *images* are ids of some that are there; the first stands in where one is asked for.
+    """
+    there = {
+        InputType.DOCUMENT: documents,
+        InputType.DOCUMENTS: documents,
+        InputType.IMAGE: images,
+        InputType.IMAGES: images,
+    }
     found: dict[str, Any] = {}
     for question in definition.inputs:
-        tried = (
-            last.get(question.key),
-            question.default,
-            _made_up(question, tester) if question.required else None,
-        )
+        if question.fixed:
+            continue
+        sample = next(iter(there[question.type]), None) if question.type in there else _made_up(question, tester)
+        tried = (last.get(question.key), question.default, sample if question.required else None)
         found[question.key] = next((value for value in tried if _fits(definition, question, value)), None)
     return {key: value for key, value in found.items() if value is not None}
 
@@ -70,10 +85,6 @@ _SAMPLES: dict[InputType, Callable[[Input, str], Any]] = {
     InputType.VIN: lambda question, _: "1HGCM82633A004352",
     InputType.CSV: lambda question, _: "name,email\nSam Sample,sam@example.com\n",
     InputType.JSON: lambda question, _: {"sample": True},
-    InputType.DOCUMENT: lambda question, _: None,
-    InputType.DOCUMENTS: lambda question, _: None,
-    InputType.IMAGE: lambda question, _: None,
-    InputType.IMAGES: lambda question, _: None,
 }
 
 

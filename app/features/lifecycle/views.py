@@ -6,12 +6,13 @@ from flask import Blueprint, Response, flash, make_response, request, url_for
 
 from app.core.db import db
 from app.core.errors import Conflict, FieldError, Invalid
-from app.definition.parts import in_words
+from app.definition.parts import InputType, in_words
 from app.definition.schema import Definition
 from app.definition.values import UnusableValue, as_text
 from app.engine import jobs
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
+from app.features.files import queries as files
 from app.features.lifecycle import exchange, forms, queries, samples, service
 from app.features.lifecycle.enums import KEPT_DAYS, FileKind
 from app.features.runs import queries as runs
@@ -22,6 +23,8 @@ from app.features.workflows.service import validated
 from app.web import htmx
 
 blueprint = Blueprint("lifecycle", __name__)
+
+TO_CHOOSE = 30  # documents and pictures that a test offers
 
 
 # --- publishing and versions ---
@@ -58,9 +61,15 @@ def publication(workflow_id: str) -> Response:
 @requires(Permission.SEE)
 def versions(workflow_id: str) -> Response:
     """List the versions with author, time, note and what each changed."""
-    workflow = _workflow(workflow_id)
+    workflow, session = _workflow(workflow_id), db.session()
+    entries = queries.history(session, workflow, before=_number(request.args.get("before", "")) or None)
+    last = entries[-1].version.number if entries else 1
     return htmx.page(
-        "lifecycle/versions.html", workflow=workflow, entries=queries.history(db.session(), workflow)
+        "lifecycle/versions.html",
+        workflow=workflow,
+        entries=entries,
+        numbers=range(workflow.published_number, 0, -1),
+        older=last if last > 1 else None,
     )
 
 
@@ -110,7 +119,7 @@ def test_runs(workflow_id: str) -> Response:
     """Start a test run and show it."""
     workflow = _workflow(workflow_id)
     definition = Definition.model_validate(validated(_draft(workflow)))
-    form = forms.test_form(definition, {})()
+    form = forms.answers_form(definition, {}, **_there(definition))()
     try:
         run = service.start_test(db.session(), workflow, inputs=forms.given(form, definition), actor=_actor())
         db.session.commit()
@@ -387,9 +396,25 @@ def _test_page(workflow: Workflow, form: object | None = None, *, status: int = 
     except Invalid as invalid:
         return htmx.page("lifecycle/test.html", workflow=workflow, form=None, problems=invalid.problems, status=status)
     if form is None:
-        last = queries.last_answers(db.session(), workflow)
-        form = forms.test_form(definition, samples.answers(definition, last, tester=who().email))(formdata=None)
+        there, last = _there(definition), queries.last_answers(db.session(), workflow)
+        ids = {name: [key for key, _ in listed] for name, listed in there.items()}
+        answers = samples.answers(definition, last, tester=who().email, **ids)
+        form = forms.answers_form(definition, answers, **there)(formdata=None)
     return htmx.page("lifecycle/test.html", workflow=workflow, form=form, problems=(), status=status)
+
+
+def _there(definition: Definition) -> dict[str, list[tuple[str, str]]]:
+    """Return the newest documents and pictures with their words, where a question asks for one."""
+    asked = {question.type for question in definition.inputs}
+    session, workspace_id = db.session(), who().workspace_id
+    found: dict[str, list[tuple[str, str]]] = {}
+    if asked & {InputType.DOCUMENT, InputType.DOCUMENTS}:
+        listed = files.documents(session, workspace_id, limit=TO_CHOOSE)
+        found["documents"] = [(one.id, one.title) for one in listed]
+    if asked & {InputType.IMAGE, InputType.IMAGES}:
+        pictures = files.images(session, workspace_id, limit=TO_CHOOSE)
+        found["images"] = [(one.id, one.alt or one.prompt[:80] or "A picture") for one in pictures]
+    return found
 
 
 def _end_page(

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from app.core.errors import Conflict, NotFound
 from app.core.ids import is_id
@@ -109,9 +109,9 @@ def for_template(session: Session, workspace_id: str, slug: str) -> Workflow | N
 
 
 def versions(session: Session, workflow: Workflow) -> Sequence[Version]:
-    """Return a workflow's published versions, the newest first."""
+    """Return a workflow's published versions, the newest first, without their definitions."""
     mine = sa.select(Version).where(Version.workflow_id == workflow.id, Version.number > 0)
-    newest = mine.order_by(Version.number.desc())
+    newest = mine.order_by(Version.number.desc()).options(defer(Version.definition))
     return session.execute(newest).scalars().all()
 
 

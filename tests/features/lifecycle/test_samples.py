@@ -246,3 +246,30 @@ def test_a_sample_appears_beside_its_step_and_ends_its_asking(cast: Cast) -> Non
     assert Page(browser.get(result).text).faults == []
     assert browser.post(f"/workflows/{workflow_id}/draft/steps/zzz/sample", headers=htmx).status_code == 409
     assert cast.browser(cast.charlie).get(result).status_code == 404
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_documents_are_chosen_by_their_titles_and_fixed_questions_are_not_asked(cast: Cast) -> None:
+    definition = {
+        "schema": 1,
+        "inputs": [
+            {"key": "text", "label": "Which text?", "type": "document", "required": True},
+            {"key": "brand", "label": "Brand", "default": "Kia", "fixed": True},
+        ],
+        "steps": [{"id": "a", "type": "transform", "config": {"set": {"x": "{{ inputs.brand }}"}}}],
+    }
+    with cast.app.app_context():
+        workflow_id = factories.workflow(db.session(), cast.alice.workspace_id, definition=definition).id
+        made = files.create_document(
+            db.session(), workspace_id=cast.alice.workspace_id, run_id=None, step_run_id=None, title="Spring ad",
+            body="Buy", fields={}, status="draft", position=1, written_by="x", test=False,
+        ).id  # fmt: skip
+        db.session.commit()
+    browser = cast.browser(cast.alice)
+    page = Page(browser.get(f"/workflows/{workflow_id}/test").text)
+    assert (page.faults, "Spring ad" in page.text, "Brand" in page.text) == ([], True, False)
+    assert ("option", {"selected": "", "value": made}) in page.tags
+    started = browser.post(f"/workflows/{workflow_id}/test-runs", data={"q_text": made})
+    with cast.app.app_context():
+        run = db.session.get_one(Run, started.location.rsplit("/", 1)[-1])
+        assert run.inputs == {"text": made, "brand": "Kia"}
