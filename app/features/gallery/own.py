@@ -15,6 +15,7 @@ from app.core.errors import Conflict, FieldError, Invalid
 from app.definition import schema
 from app.definition.parts import MAX_INPUTS, Definition, InputType, Step, TypeFacts
 from app.definition.problems import shorten
+from app.definition.shape import text_fault
 from app.definition.values import has_value
 from app.engine import catalog
 from app.features.accounts import service as accounts
@@ -103,8 +104,8 @@ def save(
     start. Raises Invalid for a missing name or a definition with problems, Conflict for the name of one of ours.
     """
     name = " ".join(name.split())
-    if not 1 <= len(name) <= 200:
-        fault = FieldError("/name", "required", "The name is missing or too long.", "Write 1 to 200 characters.")
+    if not 1 <= len(name) <= 200 or text_fault(name + summary):
+        fault = FieldError("/name", "required", "The name is missing or cannot be kept.", "Write 1 to 200 characters.")
         raise Invalid("The template needs a name.", [fault])
     checked = workflows.validated(definition)
     slug = _slug(name)

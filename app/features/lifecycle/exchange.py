@@ -6,6 +6,7 @@ from typing import Any
 from app.core import yaml
 from app.core.errors import FieldError, Invalid
 from app.definition.schema import Definition
+from app.definition.shape import text_fault
 from app.features.lifecycle.enums import FileKind
 from app.features.lifecycle.rules import without_secrets
 from app.features.workflows.models import Workflow
@@ -58,9 +59,13 @@ def parts(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
             "/definition", "wrong_type", "The definition holds no keys and values.", "Begin with “steps:”."
         )
         raise Invalid("The file holds no workflow.", [fault])
-    about = {key: str(data.get(key) or "") for key in ("name", "description", "category", "icon")}
+    about = {key: _plain(data.get(key)) for key in ("name", "description", "category", "icon")}
     tags = data.get("tags")
-    return {
-        **about,
-        "tags": [str(tag)[:40] for tag in tags][:20] if isinstance(tags, list) else [],
-    }, definition
+    read = [_plain(tag)[:40] for tag in tags][:20] if isinstance(tags, list) else []
+    return {**about, "tags": [tag for tag in read if tag]}, definition
+
+
+def _plain(value: Any) -> str:
+    """Return a text without the characters that no database keeps; what is no text is none."""
+    text = value if isinstance(value, str) else ""
+    return "".join(mark for mark in text if mark == "\n" or not text_fault(mark))

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.definition.schema import Definition
+from app.definition.shape import text_fault
 from app.engine import catalog
 from app.engine.models import Run
 from app.features.accounts import service as accounts
@@ -66,6 +67,8 @@ def roll_back(session: Session, workflow: Workflow, *, number: int, actor: Actor
 def _check_note(note: str) -> None:
     if len(note) > NOTE_CHARS:
         raise Invalid(f"The note is longer than {NOTE_CHARS} characters.", fix="Make it shorter.")
+    if fault := text_fault(note):
+        raise Invalid(f"The note holds {fault}.", fix="Type it again.")
 
 
 # --- tests ---

@@ -209,6 +209,24 @@ def test_twelve_faults_give_twelve_problems_and_nothing_is_kept(cast: Cast, sess
     assert workflows.workflows(session, cast.alice.workspace_id) == []
 
 
+def test_odd_characters_of_a_file_are_dropped_from_what_it_says_and_refused_in_what_it_does(
+    cast: Cast, session: Session
+) -> None:
+    data = {"name": "A\x00b", "tags": ["x\x00", 5, "y"], "description": "D\u0001", "definition": ADS}
+    text = exchange.text_of(data, FileKind.JSON)
+    options: dict[str, Any] = {"workspace_id": cast.alice.workspace_id, "name": "", "actor": _actor(cast)}
+    made = service.bring_in(session, text, source="x.json", **options)
+    assert (made.name, made.tags, made.description) == ("Ab", ["x", "y"], "D")
+    broken = copy.deepcopy(ADS)
+    broken["steps"][0]["config"]["prompt"] = "\x00"
+    with pytest.raises(Invalid) as caught:
+        service.bring_in(session, exchange.text_of({"definition": broken}, FileKind.JSON), source="x.json", **options)
+    assert [problem.path for problem in caught.value.problems] == ["/steps/0/config/prompt"]
+    drafts.save_draft(session, made, {**ADS, "limits": {}}, base_revision=made.draft_number, actor_id=None)
+    with pytest.raises(Invalid, match="cannot be stored"):
+        service.publish_draft(session, made, revision=made.draft_number, actor=_actor(cast), note="\x00")
+
+
 # --- pages ---
 
 
