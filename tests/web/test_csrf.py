@@ -10,7 +10,7 @@ from tests.page import token
 from tests.web.routes import routes
 
 # The approval link's form carries a token that is bound to the link; tests of approvals prove it.
-WITH_A_TOKEN_OF_THEIR_OWN = {"approvals.decide_public"}
+WITH_A_TOKEN_OF_THEIR_OWN = {"approvals.decide_public", "approvals.undo_public", "approvals.go_on_public"}
 
 
 def rows(app: Flask) -> dict[str, int]:
