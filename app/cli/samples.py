@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.cli import output
+from app.core import clock
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 LIMIT_S = 180.0
 POLL_S = 0.3
+LATER = timedelta(minutes=1)  # a run that was just decided is due at once
 
 
 def seed_runs(*, limit_s: float = LIMIT_S) -> int:
@@ -82,7 +85,8 @@ def _goes_on(session: "Session", workspace_id: str, run_id: str) -> bool:
     from app.features.runs import queries
 
     run = queries.run(session, workspace_id, run_id)
-    if run.status == RunStatus.WAITING and not _asks(session, run_id):
+    later = run.due_at is not None and run.due_at > clock.now() + LATER
+    if run.status == RunStatus.WAITING and later and not _asks(session, run_id):
         output.say(f"· the sample run {run.number} waits for its time")
         return False
     return run.is_open and run.status not in (RunStatus.NEEDS_ATTENTION, RunStatus.PAUSED)

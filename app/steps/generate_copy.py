@@ -173,10 +173,16 @@ def _request(
             "number": number,
             "max_chars": config.max_chars,
             "title_max_chars": config.title_max_chars,
-            "facts": dict(ctx.run.inputs),
+            "facts": {**ctx.run.inputs, **_item(ctx)},
             "prompt": config.prompt,
         },
     )
+
+
+def _item(ctx: Context) -> Mapping[str, Any]:
+    """Return the item that the step is done for, where it has parts by name: a row of a table."""
+    item = ctx.scope.get("item")
+    return item if isinstance(item, Mapping) else {}
 
 
 def _system(config: Config) -> Iterator[str]:

@@ -234,7 +234,9 @@ def _fresh_post(told: Told) -> Iterator[str]:
 
 
 def _car(told: Told) -> dict[str, str]:
-    """Return the row that a text of a table speaks of, the oldest first."""
+    """Return the row that a text is written for, else one of the table, the oldest first."""
+    if told.text("vehicle") and told.text("stock"):
+        return {"vehicle": told.text("vehicle"), "stock": told.text("stock")}
     rows = sorted(told.rows("inventory"), key=lambda row: -(_amount(row.get("days", "")) or 0))
     return rows[(told.number - 1) % len(rows)] if rows else {}
 
