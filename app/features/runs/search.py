@@ -70,7 +70,8 @@ def add(session: Session, workspace_id: str, number: int, found: Iterable[str]) 
     """Write further words of a run; may be called again with the same ones."""
     there = sa.select(_word.c.word).where(_word.c.workspace_id == workspace_id, _word.c.number == number)
     kept = set(session.execute(there).scalars())
-    rows = [{"workspace_id": workspace_id, "number": number, "word": word} for word in found if word not in kept]
+    new = dict.fromkeys(word for word in found if word not in kept)
+    rows = [{"workspace_id": workspace_id, "number": number, "word": word} for word in new]
     if rows:
         session.execute(sa.insert(_word), rows)
 

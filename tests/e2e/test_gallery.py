@@ -1,0 +1,96 @@
+"""The gallery in a browser: found with the letters mixed up, compared, its table's columns named, nothing lost."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.conftest import Databases
+from tests.e2e import stage as stages
+from tests.e2e.stage import Stage
+
+pytestmark = pytest.mark.browser
+OWNERS = "Owner Name;VIN;E-Mail;Cell;Opt-in;Last service\nDana Dole;2HGFC2F59HH512345;dana@x.example;;yes;2025-04-02\n"
+
+
+@pytest.fixture(scope="module")
+def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The application with a workspace in every state."""
+    url = databases.create("sqlite")
+    with stages.serve(url, str(tmp_path_factory.mktemp("gallery")), stages.all_scenes) as stage:
+        yield stage
+    databases.drop(url)
+
+
+@pytest.fixture
+def page(stage: Stage, context: BrowserContext) -> Page:
+    """The gallery as the owner of a workspace with one run sees it."""
+    context.add_cookies([{"name": "gl", "value": stage.scenes["one"].cookie, "url": stage.url}])
+    page = context.new_page()
+    page.goto(f"{stage.url}/gallery")
+    return page
+
+
+def test_a_search_with_typing_errors_finds_the_right_template_and_keeps_what_was_ticked(page: Page) -> None:
+    page.get_by_label("Compare Facebook Ads Campaign").check()
+    page.get_by_label("Search templates").press_sequentially("recal leter", delay=15)
+    expect(page.get_by_role("article")).to_have_count(1)
+    expect(page.get_by_role("article")).to_contain_text("Service-recall outreach")
+    expect(page).to_have_url(re.compile("q=recal.{1,3}leter"))
+    page.get_by_label("Compare Service-recall outreach").check()
+    expect(page.locator("[data-names]")).to_have_text("2 chosen: Facebook Ads Campaign, Service-recall outreach")
+    page.get_by_role("button", name="Compare").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare two templates")
+    page.get_by_role("link", name="Remove Facebook Ads Campaign").click()
+    expect(page.get_by_role("columnheader")).to_have_count(1)
+    page.go_back()
+    page.get_by_role("link", name="Use Service-recall outreach").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The recall")
+
+
+def test_a_table_is_mapped_and_half_filled_answers_survive_closing_the_browser(
+    page: Page, stage: Stage, context: BrowserContext, tmp_path: Path
+) -> None:
+    (tmp_path / "owners.csv").write_text(OWNERS, "utf-8")
+    page.goto(f"{stage.url}/gallery/service-recall-outreach/launch")
+    page.get_by_label("What is the campaign’s number?").fill("26V-418")
+    page.get_by_label("What is repaired").fill("Airbag inflator")
+    expect(page.locator("#told")).to_contain_text("You can leave and come back")
+    page.close()
+
+    page = context.new_page()
+    page.goto(f"{stage.url}/gallery/service-recall-outreach/launch")
+    expect(page.get_by_label("What is the campaign’s number?")).to_have_value("26V-418")
+    page.get_by_label("What does the manufacturer say?").fill("The inflator may take up moisture.")
+    page.get_by_role("button", name="Continue").click()
+    page.locator("input[name=f_owners]").set_input_files(tmp_path / "owners.csv")
+    page.get_by_label("Which number can they call?").fill("call me")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("alert")).to_contain_text("2 things need another look")
+    expect(page.get_by_label("Mobile", exact=True)).to_have_value("Cell")
+    page.get_by_label("Which number can they call?").fill("+1 555 010 1987")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Approval and follow-up")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("1 row: name, vin, email, mobile, consent, last_visit")).to_be_visible()
+    expect(page.get_by_role("button", name="Test run: nothing sent or spent")).to_be_visible()
+
+
+def test_without_script_the_gallery_is_searched_compared_and_launched(stage: Stage, browser: object) -> None:
+    context = browser.new_context(java_script_enabled=False)  # type: ignore[attr-defined]
+    context.add_cookies([{"name": "gl", "value": stage.scenes["one"].cookie, "url": stage.url}])
+    page = context.new_page()
+    page.goto(f"{stage.url}/gallery")
+    page.get_by_label("Search templates").fill("facebok")
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.get_by_role("article").first).to_contain_text("Facebook Ads Campaign")
+    page.goto(f"{stage.url}/gallery")
+    for name in ("Email Campaign", "Blog with Social"):
+        page.get_by_label(f"Compare {name}").check()
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare two templates")
+    page.get_by_role("link", name="Use Email Campaign").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The mail")
+    context.close()
