@@ -41,11 +41,10 @@
 
   const put = (editor, text) => {
     const selection = getSelection();
-    const range = selection.rangeCount && editor.contains(selection.anchorNode) ? selection.getRangeAt(0) : null;
     const element = chip(editor.field, text);
-    if (range) {
-      range.deleteContents();
-      range.insertNode(element);
+    if (editor.last && editor.contains(editor.last.startContainer)) {
+      editor.last.deleteContents();
+      editor.last.insertNode(element);
     } else editor.append(element);
     editor.focus();
     selection.collapse(element.parentNode, [...element.parentNode.childNodes].indexOf(element) + 1);
@@ -68,7 +67,10 @@
       });
       list.append(line);
     }
+    let isOpen = true;
     const close = () => {
+      if (!isOpen) return; // taking away what has the focus asks to close once more
+      isOpen = false;
       list.remove();
       button.setAttribute("aria-expanded", "false");
     };
@@ -131,8 +133,9 @@
       }
     });
     editor.addEventListener("blur", () => {
-      if (VALUE.test(read(editor))) draw(field, editor);
-      VALUE.lastIndex = 0;
+      const selection = getSelection();
+      editor.last = selection.rangeCount && editor.contains(selection.anchorNode) ? selection.getRangeAt(0).cloneRange() : null;
+      if ([...editor.childNodes].some((node) => node.nodeType === 3 && node.data.includes("{{"))) draw(field, editor);
       save(editor);
     });
     label?.addEventListener("click", (event) => {
@@ -150,8 +153,7 @@
     button.setAttribute("aria-expanded", "false");
     button.addEventListener("click", () => {
       const open = bar.querySelector(".menu-values");
-      if (open) open.remove();
-      else menu(editor, button);
+      if (!open) menu(editor, button);
     });
     bar.append(button);
     if (isLong) editor.after(bar);

@@ -69,7 +69,7 @@ class StepForm:
         config = step.get("config")
         self._config: dict[str, Any] = config if isinstance(config, dict) else {}
         offered = _chooser(str(step.get("id")), drawn, types, pictures, people)
-        fields: dict[str, Any] = {"s-name": Text("Name")}
+        fields: dict[str, Any] = {"s-name": Text("Name", required=True)}
         fields |= settings_of(kind.config, prefix="c-", offered=offered) if kind else {}
         known = {name.removeprefix("c-") for name in fields}
         fields |= {
@@ -324,10 +324,9 @@ def _of_every_step(step_id: str, drawn: Definition, types: Mapping[str, TypeFact
 # --- questions -----------------------------------------------------------------------------------------------------
 
 _QUESTION_PARTS = {
-    "key": "Short name", "label": "Question", "type": "Kind of answer", "required": "Must be answered",
-    "help": "Help under the question", "placeholder": "Example in the empty field", "group": "Page",
-    "default": "Answer to begin with", "max_length": "Longest answer", "min": "At least", "max": "At most",
-    "choices": "Choices",
+    "label": "Question", "type": "Kind of answer", "required": "Must be answered", "choices": "Choices",
+    "help": "Help under the question", "placeholder": "Example in the empty field", "default": "Answer to begin with",
+    "group": "Page", "min": "At least", "max": "At most", "max_length": "Longest answer", "key": "Short name",
 }  # fmt: skip
 TYPE_WORDS = {
     "text": "Short text", "long_text": "Long text", "number": "Number", "integer": "Whole number", "money": "Money",
@@ -374,7 +373,7 @@ class QuestionForm:
                 hidden.add(f"q-{key}")
         if "text" not in kind and self._question.get("max_length") is None:
             hidden.add("q-max_length")
-        return [field for name, field in self.fields.items() if name not in hidden]
+        return [self.fields[f"q-{key}"] for key in _QUESTION_PARTS if f"q-{key}" not in hidden]
 
     @property
     def kept(self) -> list[tuple[str, str]]:
@@ -453,27 +452,14 @@ def change_questions(data: dict[str, Any], key: str, action: str, label: str) ->
 
 def _question_fields() -> dict[str, Any]:
     fields = settings_of(Input, prefix="q-", offered=lambda _key, _extra: None)
+    fields["q-label"] = Text("", usual="", required=True)
     fields["q-type"] = Choice("", usual="text", choices=list(TYPE_WORDS.items()))
     fields["q-default"] = Json("", usual=None)
     fields["q-min"], fields["q-max"] = Json("", usual=None), Json("", usual=None)
     fields["q-help"] = Text("", usual="", rows=3)
-    order = (
-        "label",
-        "type",
-        "required",
-        "choices",
-        "help",
-        "placeholder",
-        "default",
-        "group",
-        "min",
-        "max",
-        "max_length",
-        "key",
-    )
-    for key in order:
-        fields[f"q-{key}"].args, fields[f"q-{key}"].kwargs["label"] = (), _QUESTION_PARTS[key]
-    return {f"q-{key}": fields[f"q-{key}"] for key in order}
+    for key, words in _QUESTION_PARTS.items():
+        fields[f"q-{key}"].args, fields[f"q-{key}"].kwargs["label"] = (), words
+    return fields
 
 
 # --- the workflow itself -------------------------------------------------------------------------------------------

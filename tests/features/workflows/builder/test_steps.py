@@ -51,7 +51,7 @@ def test_a_setting_is_saved_and_told(bench: Bench) -> None:
     assert bench.draft.author == "Alice Ames"
     assert "how many" in bench.draft.summary
     assert 'id="builder-diagram" hx-swap-oob="true"' in answer.text
-    assert f'value="{bench.draft.revision}" id="revision"' in answer.text
+    assert f'<input type="hidden" name="revision" value="{bench.draft.revision}"></span>' in answer.text
 
 
 def test_what_is_wrong_stands_at_its_field_and_on_its_step_and_is_kept(bench: Bench) -> None:

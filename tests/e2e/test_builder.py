@@ -1,0 +1,169 @@
+"""The builder in a browser: from an empty workspace to a run, by mouse, by keys alone, without script."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from tests.e2e.house import OWNER, Running
+from tests.e2e.steps import RUN_URL, expect_run, way_to
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("house")]
+
+NewContext = Callable[..., BrowserContext]
+DESK = {"viewport": {"width": 1280, "height": 1000}}
+
+
+def test_a_workflow_is_built_tested_published_run_changed_and_taken_back(
+    house: Running, new_context: NewContext
+) -> None:
+    page = new_context(**DESK).new_page()
+    faults = _listen(page)
+    house.sign_in(page)
+    _begin(page, "Price check")
+    _ask_the_price(page)
+    _build(page)
+    expect(page.locator("#builder-state")).to_contain_text("Everything is in order.")
+    edit_url = re.sub(r"/edit.*", "/edit", page.url)
+
+    page.get_by_role("link", name="Test run").click()
+    page.get_by_label("What does it cost?").fill("28990")
+    page.get_by_role("button", name="Start the test").click()
+    page.wait_for_url(RUN_URL)
+    expect_run(page, "waiting")
+    expect(page.get_by_role("main")).to_contain_text("TEST")
+
+    page.goto(edit_url)
+    page.get_by_role("link", name="Publish version 1").click()
+    page.get_by_role("button", name="Publish version 1").click()
+    page.get_by_role("link", name="Start", exact=True).click()
+    page.get_by_label("What does it cost?").fill("28990")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url(RUN_URL)
+    run_url = page.url
+    expect_run(page, "waiting")
+
+    page.goto(f"{edit_url}/steps/tell_people")
+    page.get_by_label("Subject").fill("The offer may go out")
+    page.get_by_label("Subject").blur()
+    expect(page.locator("#builder-head")).to_contain_text("changed since version 1")
+    page.get_by_role("link", name="Publish version 2").click()
+    expect(page.get_by_role("main")).to_contain_text("The offer may go out")
+    page.get_by_role("button", name="Publish version 2").click()
+    page.goto(run_url)
+    expect(page.get_by_role("main")).to_contain_text("2 is newer")
+
+    page.goto(edit_url.removesuffix("/edit") + "/versions")
+    page.get_by_role("button", name=re.compile("Go back to version 1|Roll back|Use version 1")).first.click()
+    page.goto(edit_url)
+    expect(page.locator("#builder-head")).to_contain_text("As version 3")
+    assert faults == []
+
+
+def _begin(page: Page, name: str) -> None:
+    way_to(page, "Workflows").click()
+    page.get_by_role("link", name="New workflow").click()
+    page.get_by_label("What is it called?").fill(name)
+    page.get_by_role("button", name="Start building").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+def _ask_the_price(page: Page) -> None:
+    page.get_by_role("link", name="Questions").click()
+    page.get_by_label("Ask one more").fill("What does it cost?")
+    page.get_by_role("button", name="Add", exact=True).last.click()
+    expect(_title(page)).to_have_text("What does it cost?")
+    page.get_by_label("Kind of answer").select_option(label="Money")
+    _saved(page)
+    page.get_by_role("group", name="Must be answered").get_by_text("Yes").click()
+    _saved(page)
+
+
+def _build(page: Page) -> None:
+    """Price check → condition → two lanes → merge → review → notify, by mouse."""
+    page.get_by_role("link", name="Close").click()
+    _add(page, "Choose a way")
+    page.get_by_role("group", name="Go the way “yes” if").get_by_role("button", name="Add a condition").click()
+    line = page.get_by_role("group", name="Condition", exact=True)
+    line.get_by_label("Value").select_option(label="What does it cost?")
+    _saved(page)
+    line.get_by_label("Comparison").select_option(label="is more than")
+    _saved(page)
+    line.get_by_role("textbox", name="Compared with").fill("$30,000")
+    line.get_by_role("textbox", name="Compared with").blur()
+    expect(page.locator("#about-step")).to_contain_text("more than 30000")
+
+    _plus(page, "Add a step after Choose a way: yes").click()
+    _add(page, "Write texts")
+    page.get_by_role("textbox", name="What should be written?").fill("Offer a test drive of a car for ")
+    page.get_by_role("button", name="Insert a value").first.click()
+    page.get_by_role("group", name="Values").get_by_role("button", name="What does it cost?").click()
+    expect(page.locator("#about-step")).to_contain_text("Offer a test drive")
+    assert page.locator("#step-form").locator("[name=c-prompt]").input_value() == (
+        "Offer a test drive of a car for {{ inputs.what_does_it_cost }}"
+    )
+
+    _plus(page, "Add a step after Choose a way: no").click()
+    _add(page, "Write texts")
+    page.get_by_role("textbox", name="What should be written?").fill("Say that the price is right.")
+    page.locator("#more-name summary").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("Write the plain offer")
+    page.get_by_role("textbox", name="Name", exact=True).blur()
+    expect(page.locator("#box-write_texts_2")).to_contain_text("Write the plain offer")
+
+    _plus(page, "Add a step after Write texts").click()
+    _add(page, "Bring together")
+    page.locator("#more-place summary").click()
+    page.get_by_label("Write the plain offer", exact=True).check()
+    _saved(page)
+    page.get_by_text("Go on after the first").click()
+    _saved(page)
+
+    _plus(page, "Add a step after Bring together").click()
+    _add(page, "Ask for approval")
+    page.get_by_label("Write texts", exact=True).check()
+    _saved(page)
+    page.get_by_role("textbox", name="Who decides 1").fill(OWNER)
+    page.get_by_role("textbox", name="Who decides 1").blur()
+    _saved(page)
+
+    _plus(page, "Add a step after Ask for approval: approved").click()
+    _add(page, "Tell people")
+    expect(page.locator("#builder-state")).to_contain_text("to fix before you can publish")
+    expect(page.get_by_role("button", name="Publish version 1")).to_be_disabled()
+    page.get_by_role("link", name="Fix this").click()
+    expect(page.get_by_role("textbox", name="Subject")).to_be_focused()
+    page.get_by_role("textbox", name="Whom 1").fill(OWNER)
+    page.get_by_role("textbox", name="Whom 1").blur()
+    page.get_by_role("textbox", name="Subject").fill("Approved")
+    page.get_by_role("textbox", name="Subject").blur()
+
+
+def _plus(page: Page, name: str) -> Locator:
+    return page.get_by_role("link", name=name, exact=True).locator("visible=true").first
+
+
+def _add(page: Page, kind: str) -> None:
+    page.locator("#panel").get_by_role("button", name=re.compile(f"^{kind}")).click()
+    expect(page.locator("#step-form")).to_be_visible()
+    expect(page.locator("#panel").get_by_role("heading", level=2).first).to_contain_text(kind)
+
+
+def _title(page: Page) -> Locator:
+    return page.locator("#panel-title")
+
+
+def _saved(page: Page) -> None:
+    """Wait until nothing is on its way."""
+    page.wait_for_timeout(150)
+    expect(page.locator(".htmx-request")).to_have_count(0)
+
+
+def _listen(page: Page) -> list[str]:
+    """Note what scripts complain about."""
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    return faults
