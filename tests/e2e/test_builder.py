@@ -123,8 +123,8 @@ def _build(page: Page) -> None:
 
     _plus(page, "Add a step after Bring together").click()
     _add(page, "Ask for approval")
-    page.get_by_label("Write texts", exact=True).check()
-    _saved(page)
+    for lane in ("Write texts", "Write the plain offer"):
+        expect(page.get_by_label(lane, exact=True)).to_be_checked()
     page.get_by_role("textbox", name="Who decides 1").fill(OWNER)
     page.get_by_role("textbox", name="Who decides 1").blur()
     _saved(page)

@@ -224,12 +224,12 @@ def new_step(desk: Desk, type_name: str, after: list[str]) -> dict[str, Any]:
     }  # fmt: skip
     before = {graph.split(each)[0] for each in after}
     reach = graph.predecessors(desk.drawn)
-    near = [*before, *(step_id for each in before for step_id in reach.get(each, ()))]
-    ordered = [step_id for step_id in reversed(graph.topological_order(desk.drawn)) if step_id in near]
+    near = before.union(*(reach.get(each, ()) for each in before))
     for field in kind.step_refs:
-        maker = next((step_id for step_id in ordered if _makes(desk, step_id, field)), None)
-        if maker:
-            step["config"][field] = maker
+        makers = [each for each in graph.topological_order(desk.drawn) if each in near and _makes(desk, each, field)]
+        last = [each for each in makers if not any(each in reach[other] for other in makers)]
+        if last:
+            step["config"][field] = last[0] if len(last) == 1 else last
     return step
 
 
