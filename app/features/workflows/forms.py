@@ -498,7 +498,9 @@ class DetailsForm(Form):
         """Return *data* with the limits of the form. Raises Invalid when they are none."""
         cost = self.text("cost_usd").replace("$", "").replace(",", "").strip()
         minutes = self.text("minutes").strip()
-        given: dict[str, Any] = {"cost_usd": cost or None, "minutes": _whole(minutes) if minutes else None}
+        kept = data.get("limits")
+        given: dict[str, Any] = {**kept} if isinstance(kept, dict) else {}
+        given |= {"cost_usd": cost or None, "minutes": _whole(minutes) if minutes else None}
         try:
             Limits.model_validate(given)
         except ValidationError as invalid:

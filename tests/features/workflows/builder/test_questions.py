@@ -1,0 +1,82 @@
+"""The questions, and what the workflow is called: adding, ordering, changing, deleting; limits and tags."""
+
+import pytest
+
+from app.definition.parts import InputType
+from tests.features.workflows.builder.conftest import Bench
+from tests.page import Page
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def questions(bench: Bench) -> dict[str, dict[str, object]]:
+    return {each["key"]: each for each in bench.draft.definition["inputs"]}
+
+
+def test_a_question_is_added_ordered_and_deleted(bench: Bench) -> None:
+    answer = bench.post("/questions", {"act": ":add", "label": "What does it cost?"})
+    assert answer.headers["Location"].endswith("/questions/what_does_it_cost")
+    bench.post("/questions", {"act": ":add", "label": "What does it cost?"}, htmx=True)
+    assert list(questions(bench)) == ["offer", "approver", "what_does_it_cost", "what_does_it_cost_2"]
+    bench.post("/questions", {"act": "what_does_it_cost:up"})
+    bench.post("/questions", {"act": "what_does_it_cost_2:remove"})
+    assert list(questions(bench)) == ["offer", "what_does_it_cost", "approver"]
+    assert "cannot go further" in bench.post("/questions", {"act": "offer:up"}, htmx=True, status=422).text
+    bench.post("/questions", {"act": "gone:remove"}, status=422)
+
+
+def test_every_kind_of_answer_can_be_chosen_and_is_previewed(bench: Bench) -> None:
+    for kind in InputType:
+        form = bench.form("/questions/offer")
+        bench.post("/questions/offer", form | {"q-type": kind.value})
+        assert questions(bench)["offer"]["type"] == kind.value
+        page = Page(bench.browser.get(f"{bench.url}/questions/offer").text)
+        assert page.faults == []
+    preview = Page(bench.browser.get(f"{bench.url}/questions").text)
+    assert preview.faults == []
+    assert "As it will be asked" in preview.text
+
+
+def test_choices_groups_and_defaults_are_kept(bench: Bench) -> None:
+    form = bench.form("/questions/offer") | {"q-type": "choice"}
+    bench.post("/questions/offer", form)
+    form = bench.form("/questions/offer") | {
+        "q-choices-0": "Honda", "q-choices-1": "Toyota, new", "q-group": "The car", "q-default": "Honda",
+        "q-required": "true", "q-help": "Only <one>",
+    }  # fmt: skip
+    bench.post("/questions/offer", form, htmx=True)
+    found = questions(bench)["offer"]
+    assert found["choices"] == ["Honda", "Toyota, new"]
+    assert (found["group"], found["default"], found["required"]) == ("The car", "Honda", True)
+    assert found["help"] == "Only <one>"
+
+
+def test_another_short_name_is_used_wherever_the_answer_was(bench: Bench) -> None:
+    bench.post("/questions/offer", bench.form("/questions/offer") | {"q-key": "deal"})
+    assert "inputs.deal" in bench.steps["ads"]["config"]["prompt"]
+    taken = bench.post(
+        "/questions/deal", bench.form("/questions/deal") | {"q-key": "approver"}, htmx=True, status=422
+    )
+    assert "Another question has the short name" in taken.text
+
+
+def test_deleting_a_question_that_steps_use_is_told(bench: Bench) -> None:
+    bench.post("/questions", {"act": "offer:remove"})
+    assert "“offer” is not asked at the start." in Page(bench.browser.get(bench.url).text).text
+
+
+def test_name_words_and_limits_are_saved(bench: Bench) -> None:
+    form = bench.form("/details") | {
+        "name": "Stock ads", "tags": "ads, cars,, ads", "category": "Paid ads", "icon": "car", "cost_usd": "$12.50",
+        "minutes": "90", "description": "Ten ads\r\na week",
+    }  # fmt: skip
+    bench.post("/details", form)
+    shown = bench.form("/details")
+    assert (shown["name"], shown["tags"], shown["icon"]) == ("Stock ads", "ads, cars", "car")
+    limits = bench.draft.definition["limits"]
+    assert (limits["cost_usd"], limits["minutes"]) == ("12.50", 90)
+    bad = bench.post("/details", form | {"name": "", "minutes": "soon"}, htmx=True, status=422)
+    assert "Give it a name." in bad.text
+    worse = bench.post("/details", form | {"cost_usd": "lots"}, htmx=True, status=422)
+    assert "Write an amount like 5.00." in worse.text
+    assert bench.draft.definition["limits"] == limits
