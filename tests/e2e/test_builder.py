@@ -46,8 +46,8 @@ def test_a_workflow_is_built_tested_published_run_changed_and_taken_back(
     expect_run(page, "waiting")
 
     page.goto(f"{edit_url}/steps/tell_people")
-    page.get_by_label("Subject").fill("The offer may go out")
-    page.get_by_label("Subject").blur()
+    page.get_by_role("textbox", name="Subject").fill("The offer may go out")
+    page.get_by_role("textbox", name="Subject").blur()
     expect(page.locator("#builder-head")).to_contain_text("changed since version 1")
     page.get_by_role("link", name="Publish version 2").click()
     expect(page.get_by_role("main")).to_contain_text("The offer may go out")
@@ -56,7 +56,7 @@ def test_a_workflow_is_built_tested_published_run_changed_and_taken_back(
     expect(page.get_by_role("main")).to_contain_text("2 is newer")
 
     page.goto(edit_url.removesuffix("/edit") + "/versions")
-    page.get_by_role("button", name=re.compile("Go back to version 1|Roll back|Use version 1")).first.click()
+    page.get_by_role("button", name="Go back to version 1").click()
     page.goto(edit_url)
     expect(page.locator("#builder-head")).to_contain_text("As version 3")
     assert faults == []

@@ -506,7 +506,7 @@ class DetailsForm(Form):
         except ValidationError as invalid:
             words = {"cost_usd": "Write an amount like 5.00.", "minutes": "Write 1 to 43200 minutes."}
             faults = [
-                FieldError(f"/{each['loc'][0]}", "bad_value", words[str(each["loc"][0])])
+                FieldError(f"/{each['loc'][0]}", "bad_value", words.get(str(each["loc"][0]), each["msg"]))
                 for each in invalid.errors()
             ]
             raise Invalid("The limits are not right.", faults) from None
