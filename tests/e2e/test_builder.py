@@ -167,3 +167,134 @@ def _listen(page: Page) -> list[str]:
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     return faults
+
+
+def test_the_same_workflow_is_built_by_keys_alone(house: Running, new_context: NewContext) -> None:
+    page = new_context(**DESK).new_page()
+    house.sign_in(page)
+    page.goto(f"{house.url}/workflows/new")
+    keys = Keys(page)
+    keys.to("What is it called?")
+    page.keyboard.type("Price check by keys")
+    page.keyboard.press("Enter")
+    expect(_title(page)).to_be_focused()
+    keys.to("Questions", back=True)
+    keys.press()
+    keys.to("Ask one more")
+    page.keyboard.type("Price")
+    page.keyboard.press("Enter")
+    expect(_title(page)).to_have_text("Price")
+    keys.to("Kind of answer")
+    keys.choose("Number")
+
+    keys.to("Add the first step", back=True)
+    keys.press()
+    keys.add("Choose a way")
+    keys.to("Add a condition")
+    keys.press()
+    keys.to("Value")
+    keys.choose("Price")
+    keys.to("Comparison")
+    keys.choose("is more than")
+    keys.write("Compared with", "30000")
+    keys.plus("Add a step after Choose a way: yes")
+    keys.add("Write texts")
+    keys.write("What should be written?", "Offer a test drive.")
+    keys.plus("Add a step after Choose a way: no")
+    keys.add("Write texts")
+    keys.write("What should be written?", "Say that the price is right.")
+    keys.plus("Add a step after Write texts")
+    keys.add("Bring together")
+    keys.to("Runs after:")
+    page.keyboard.press("Enter")
+    keys.to("Write texts", unchecked=True)
+    page.keyboard.press("Space")
+    _saved(page)
+    keys.plus("Add a step after Bring together")
+    keys.add("Ask for approval")
+    keys.write("Who decides 1", OWNER)
+    keys.plus("Add a step after Ask for approval: approved")
+    keys.add("Tell people")
+    keys.write("Whom 1", OWNER)
+    keys.write("Subject", "Approved")
+    expect(page.locator("#builder-state")).to_contain_text("Everything is in order.")
+    keys.to("Move up")
+    keys.press()
+    expect(page.locator("#about-step")).to_be_visible()
+    keys.to("Undo", back=True)
+    keys.press()
+    expect(page.locator("#builder-state")).to_contain_text("Everything is in order.")
+    keys.to("Publish version 1", back=True)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Publish version 1")
+
+
+NAME_OF_FOCUS = """() => {
+  const it = document.activeElement;
+  const labelled = document.getElementById(it.getAttribute("aria-labelledby"))?.innerText;
+  const name = it.getAttribute("aria-label") || labelled || it.labels?.[0]?.innerText || it.innerText || "";
+  return [name.trim().replace(/\\s+/g, " "), it.type === "checkbox" && it.checked];
+}"""
+
+
+class Keys:
+    """Walks a page by Tab and Shift+Tab, as somebody without a mouse does."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def to(self, name: str, *, back: bool = False, unchecked: bool = False) -> None:
+        """Go to the next (or the last) thing whose name begins with *name*."""
+        met = []
+        for _ in range(150):
+            self.page.keyboard.press("Shift+Tab" if back else "Tab")
+            found, is_checked = self.page.evaluate(NAME_OF_FOCUS)
+            if found.startswith(name) and not (unchecked and is_checked):
+                return
+            met.append(found)
+        raise AssertionError(f"{name!r} is not reached by Tab: {met}")
+
+    def press(self) -> None:
+        """Press what has the focus, and wait for what it brings."""
+        self.page.keyboard.press("Enter")
+        _saved(self.page)
+
+    def choose(self, words: str) -> None:
+        """Choose an option of a list by typing its first letters."""
+        self.page.keyboard.type(words)
+        _saved(self.page)
+
+    def write(self, name: str, words: str) -> None:
+        """Write into a field and leave it."""
+        self.to(name)
+        self.page.keyboard.type(words)
+        self.page.keyboard.press("Tab")
+        _saved(self.page)
+
+    def plus(self, name: str) -> None:
+        """Open a "+" of the diagram."""
+        self.to(name, back=True)
+        self.press()
+
+    def add(self, kind: str) -> None:
+        """Add a step of a kind."""
+        self.to(kind)
+        self.press()
+        expect(_title(self.page)).to_be_focused()
+
+
+def test_without_script_a_workflow_is_changed_by_plain_forms(house: Running, new_context: NewContext) -> None:
+    page = new_context(**DESK, java_script_enabled=False).new_page()
+    house.sign_in(page)
+    _begin(page, "Without script")
+    page.get_by_role("button", name=re.compile("^Tell people")).click()
+    page.get_by_label("Whom 1").fill("{{ run.started_by.email }}")
+    page.get_by_role("textbox", name="Subject").fill("Hello")
+    page.get_by_role("group", name="Only when").get_by_role("button", name="Add a condition").click()
+    page.get_by_label("Value", exact=True).select_option(label="run number")
+    page.get_by_label("Comparison", exact=True).select_option(label="is not empty")
+    page.get_by_role("button", name="Save").last.click()
+    expect(page.locator("#builder-state")).to_contain_text("Everything is in order.")
+    expect(page.locator("#about-step")).to_contain_text("Hello")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#builder-state")).to_contain_text("to fix before you can publish")
