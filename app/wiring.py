@@ -20,9 +20,11 @@ def connect(settings: Settings) -> None:
     """Bind everything that a process of ours needs; may be called again with other settings."""
     from app import steps
     from app.engine import catalog, control, jobs, limits, money, ports
+    from app.engine.events import RunsRemoved
     from app.features.ai import service as ai
     from app.features.approvals import listeners as approving
     from app.features.files import service as files
+    from app.features.limits import service as kept
     from app.features.notifications import service as notifications
     from app.features.runs import service as runs
     from app.features.workflows import queries as workflows
@@ -39,6 +41,7 @@ def connect(settings: Settings) -> None:
     outbox.channel("email", notifications.deliver)
     outbox.hold_tests(control.is_test)
     events.listen(outbox.Marked, control.note_message)
+    events.listen(RunsRemoved, kept.note_removed)
     ports.bind(
         load_definition=workflows.load_definition,
         write_text=ai.write_text,
@@ -51,6 +54,7 @@ def connect(settings: Settings) -> None:
         prepare_image=files.prepare_image,
         store_image=files.store_image,
         notice=notifications.notice,
+        remove_made_by=files.remove_made_by,
     )
     approving.configure(base_url=settings.public_url)
     for feature in WITH_LISTENERS:

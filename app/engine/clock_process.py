@@ -20,7 +20,7 @@ from rq_scheduler.scheduler import Scheduler
 from app.core import clock, crash, outbox, queue
 from app.core.db import CLOCK_POOL, make_engine
 from app.core.settings import Settings
-from app.engine import heartbeat, jobs, recovery, runner, timers
+from app.engine import heartbeat, jobs, recovery, retention, runner, timers
 from app.engine.crew import Crew
 from app.engine.seat import Seat
 
@@ -133,6 +133,8 @@ class Ticker:
                 count=self._count,
                 hint_again_s=self.seat.hint_again_s,
             )
+            if self._count % timers.BEAT_EVERY == 0:
+                retention.work(self._engine)
             self._count += 1
         except Exception:  # noqa: BLE001 (the clock's edge: it must not stop for anything)
             _log.exception("tick_failed")

@@ -41,3 +41,13 @@ class RunEnded:
     workspace_id: str
     status: str
     is_part: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunsRemoved:
+    """Runs that ended *before* a moment were removed for good, with their documents where *documents* says so."""
+
+    workspace_id: str
+    number: int
+    before: datetime
+    documents: bool

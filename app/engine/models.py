@@ -234,7 +234,7 @@ class Allowance(Model):
     ai_daily_microusd: Mapped[int | None] = mapped_column(sa.BigInteger)
     steps_at_once: Mapped[int | None]
     ai_at_once: Mapped[int | None]
-    keep_runs_days: Mapped[int | None]
+    keep_runs_months: Mapped[int | None]
     keep_documents: Mapped[bool] = mapped_column(default=True)
 
 

@@ -35,6 +35,7 @@ class Ports:
     prepare_image: Callable[[Any], Any]
     store_image: Callable[..., Any]
     notice: _Notice
+    remove_made_by: Callable[[Session, Sequence[str]], Any]
 
 
 bound = Ports()

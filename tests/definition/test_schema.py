@@ -90,7 +90,7 @@ def test_a_right_definition_has_no_problems() -> None:
 def test_dump_is_stable_json_with_every_key() -> None:
     dumped = dump(parse(ADS, TYPES))
     assert dumped["schema"] == 1
-    assert dumped["limits"] == {"cost_usd": "5.00", "minutes": 60}
+    assert dumped["limits"] == {"cost_usd": "5.00", "minutes": 60, "at_once": None}
     assert dumped["steps"][0]["config"] == ADS["steps"][0]["config"]
     again = dump(parse(json.loads(json.dumps(dumped)), TYPES))
     assert json.dumps(again) == json.dumps(dumped)

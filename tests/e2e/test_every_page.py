@@ -127,6 +127,19 @@ def _editing(page: Page) -> None:
     page.get_by_role("button", name="Done").wait_for()
 
 
+def _no_amount(page: Page) -> None:
+    page.get_by_label("Most that AI may cost a day").fill("a lot")
+    page.get_by_label("Most steps that ask AI at once").fill("0")
+    page.get_by_role("button", name="Set the limits").click()
+    page.locator(".err").first.wait_for()
+
+
+def _no_months(page: Page) -> None:
+    page.get_by_label("Keep runs for").fill("1000")
+    page.get_by_role("button", name="Keep them like this").click()
+    page.locator(".err").first.wait_for()
+
+
 def _open_all(page: Page) -> None:
     page.evaluate("document.querySelectorAll('main details').forEach(details => { details.open = true })")
 
@@ -268,6 +281,10 @@ PAGES: dict[str, Pages | str] = {
     "/settings/outbox/<row_id>": Pages(
         empty=_bare("/settings/outbox/{mail}"), one="/settings/outbox/{mail}", full="/settings/outbox/{mail}",
         error=["/settings/outbox/{mail}", f"/settings/outbox/{NOWHERE}"],
+    ),
+    "/settings/ai": Pages("/settings/ai", "/settings/ai", "/settings/ai", Visit("/settings/ai", act=_no_amount)),
+    "/settings/retention": Pages(
+        *["/settings/retention"] * 3, error=Visit("/settings/retention", act=_no_months)
     ),
     "/settings/sending": Pages(*["/settings/sending"] * 4),
     "/setup/<token>": Pages(

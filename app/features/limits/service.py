@@ -1,11 +1,15 @@
 """Writes of a workspace's limits. The caller commits."""
 
+from dataclasses import asdict, dataclass
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
 from app.core.outbox import SendingHold
 from app.engine import store
+from app.engine.events import RunsRemoved
+from app.engine.models import Allowance
 from app.features.accounts import service as accounts
 
 
@@ -33,6 +37,50 @@ def release_sending(session: Session, workspace_id: str, *, by: str, by_id: str 
         return []
     _audit(session, workspace_id, "sending.released", by, by_id)
     return store.wake_held(session, workspace_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """What a workspace may do: dollars a day for AI in micro-dollars, steps at once; None: as the house has it."""
+
+    ai_daily_microusd: int | None = None
+    steps_at_once: int | None = None
+    ai_at_once: int | None = None
+
+
+def set_most(session: Session, workspace_id: str, most: Most, *, by: str, by_id: str | None) -> None:
+    """Limit what a workspace spends on AI a day and does at once; what waits in line goes on as far as it may now."""
+    own = _own(session, workspace_id)
+    for name, value in asdict(most).items():
+        setattr(own, name, value)
+    session.flush()
+    _audit(session, workspace_id, "limits.changed", by, by_id, **asdict(most))
+
+
+def set_keeping(
+    session: Session, workspace_id: str, *, months: int, documents: bool, by: str, by_id: str | None
+) -> None:
+    """Say how long the workspace keeps runs that have ended, and whether their documents stay when they go."""
+    own = _own(session, workspace_id)
+    own.keep_runs_months, own.keep_documents = months, documents
+    session.flush()
+    _audit(session, workspace_id, "retention.changed", by, by_id, months=months, documents_stay=documents)
+
+
+def note_removed(session: Session, event: RunsRemoved) -> None:
+    """Write down that the clock removed runs which nobody keeps any more."""
+    _audit(
+        session, event.workspace_id, "retention.removed", "Greenlight", None, runs=event.number,
+        before=clock.iso(event.before), with_documents=event.documents,
+    )  # fmt: skip
+
+
+def _own(session: Session, workspace_id: str) -> Allowance:
+    own = session.get(Allowance, workspace_id)
+    if own is None:
+        own = Allowance(workspace_id=workspace_id, keep_documents=True)
+        session.add(own)
+    return own
 
 
 def _audit(session: Session, workspace_id: str, action: str, by: str, by_id: str | None, **detail: object) -> None:

@@ -493,18 +493,26 @@ class DetailsForm(Form):
     cost_usd = wtforms.StringField("Most it may cost", validators=[Length(max=20)])
     minutes = wtforms.StringField("Longest working time", validators=[Length(max=10)],
                                   description="Waiting for people does not count.")  # fmt: skip
+    at_once = wtforms.StringField(
+        "Most at once", validators=[Length(max=10)],
+        description="Steps that spend or send, in all runs of this workflow together. More stand in line.",
+    )  # fmt: skip
 
     def limited(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return *data* with the limits of the form. Raises Invalid when they are none."""
         cost = self.text("cost_usd").replace("$", "").replace(",", "").strip()
-        minutes = self.text("minutes").strip()
+        wholes = {name: self.text(name).strip() for name in ("minutes", "at_once")}
         kept = data.get("limits")
         given: dict[str, Any] = {**kept} if isinstance(kept, dict) else {}
-        given |= {"cost_usd": cost or None, "minutes": _whole(minutes) if minutes else None}
+        given |= {"cost_usd": cost or None}
+        given |= {name: _whole(text) if text else None for name, text in wholes.items()}
         try:
             Limits.model_validate(given)
         except ValidationError as invalid:
-            words = {"cost_usd": "Write an amount like 5.00.", "minutes": "Write 1 to 43200 minutes."}
+            words = {
+                "cost_usd": "Write an amount like 5.00.", "minutes": "Write 1 to 43200 minutes.",
+                "at_once": "Write 1 to 1000 steps.",
+            }  # fmt: skip
             faults = [
                 FieldError(f"/{each['loc'][0]}", "bad_value", words.get(str(each["loc"][0]), each["msg"]))
                 for each in invalid.errors()
@@ -521,6 +529,7 @@ def details_form(workflow: Workflow, data: Mapping[str, Any]) -> DetailsForm:
         None, name=workflow.name, description=workflow.description, category=workflow.category,
         tags=", ".join(map(str, workflow.tags or [])), icon=workflow.icon or ICONS[0],
         cost_usd=limits.get("cost_usd") or "", minutes=limits.get("minutes") or "",
+        at_once=limits.get("at_once") or "",
     )  # fmt: skip
 
 

@@ -1,0 +1,111 @@
+"""Retention: once a day the clock removes runs that ended longer ago than their workspace keeps them, a few at a time.
+
+A run goes with its steps, calls, waits, requests, logs and messages. Documents and pictures stay, unless the workspace
+chose otherwise. It may run twice and on several machines: rows are locked, and the day is marked when nothing is left.
+"""
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session
+
+from app.core import clock, events
+from app.core.db import table, transaction
+from app.engine import store
+from app.engine.enums import RUN_ENDS, RUN_OPEN
+from app.engine.events import RunsRemoved
+from app.engine.models import Allowance, Beat
+from app.engine.ports import bound
+
+KEEP_MONTHS = 13
+CHUNK = 100
+EVERY_S = 24 * 3600.0
+NAME = "retention"
+SEED = "seed"  # a template's own sample, which the gallery shows
+
+_workspace = sa.table("workspace", sa.column("id"))
+_allowance, _beat, _run = table(Allowance), table(Beat), store.run
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long one workspace keeps its runs, and whether documents stay when a run goes."""
+
+    workspace_id: str
+    months: int
+    documents: bool
+
+
+def work(engine: Engine) -> int:
+    """Remove the next few runs that nobody keeps any more; return how many. Nothing more is done today after 0."""
+    with transaction(engine) as session:
+        if not _is_due(session):
+            return 0
+        keepings = _keepings(session)
+    removed = 0
+    for keeping in keepings:
+        with transaction(engine) as session:
+            removed += _remove(session, keeping, CHUNK - removed)
+        if removed >= CHUNK:
+            return removed
+    with transaction(engine) as session:
+        _mark(session)
+    return removed
+
+
+def before(now: datetime, months: int) -> datetime:
+    """Return the moment *months* calendar months before *now*."""
+    whole = now.year * 12 + now.month - 1 - months
+    year, month = divmod(whole, 12)
+    return now.replace(year=year, month=month + 1, day=min(now.day, monthrange(year, month + 1)[1]))
+
+
+def _is_due(session: Session) -> bool:
+    at = session.scalar(sa.select(_beat.c.at).where(_beat.c.name == NAME))
+    return at is None or (clock.now() - at).total_seconds() >= EVERY_S
+
+
+def _mark(session: Session) -> None:
+    session.execute(store.insert_new(session, _beat, ["name"]), {"name": NAME, "at": clock.now()})
+    session.execute(sa.update(_beat).where(_beat.c.name == NAME).values(at=clock.now()))
+
+
+def _keepings(session: Session) -> list[Keeping]:
+    own = sa.select(_workspace.c.id, _allowance.c.keep_runs_months, _allowance.c.keep_documents).select_from(
+        _workspace.outerjoin(_allowance, _allowance.c.workspace_id == _workspace.c.id)
+    )
+    return [
+        Keeping(row.id, row.keep_runs_months or KEEP_MONTHS, row.keep_documents is not False)
+        for row in session.execute(own.order_by(_workspace.c.id))
+    ]
+
+
+def _remove(session: Session, keeping: Keeping, most: int) -> int:
+    cut = before(clock.now(), keeping.months)
+    parent = _run.alias("parent")
+    old = (
+        sa.select(_run.c.id)
+        .where(
+            _run.c.workspace_id == keeping.workspace_id,
+            _run.c.created_at < cut,
+            _run.c.finished_at < cut,
+            _run.c.status.in_([status.value for status in RUN_ENDS]),
+            _run.c.trigger_kind != SEED,
+            ~sa.exists().where(
+                parent.c.id == _run.c.parent_run_id, parent.c.status.in_([status.value for status in RUN_OPEN])
+            ),
+        )
+        .order_by(_run.c.created_at, _run.c.id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(session.scalars(old))
+    if ids:
+        if not keeping.documents:
+            bound.remove_made_by(session, ids)
+        session.execute(sa.delete(_run).where(_run.c.id.in_(ids)))
+        events.publish(session, RunsRemoved(keeping.workspace_id, len(ids), cut, not keeping.documents))
+    return len(ids)

@@ -1,0 +1,176 @@
+"""Once a day old runs go with all that is theirs; documents stay unless chosen; several machines may do it."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.core import clock, events, outbox
+from app.core.db import Base, transaction
+from app.engine import control, ports, retention
+from app.engine.events import RunsRemoved
+from app.engine.models import Allowance, Beat, Run
+from app.features.files.models import Document
+from app.features.files.service import remove_made_by
+from tests.engine.rig import House
+from tests.engine.sink import Sink
+
+OLD = timedelta(days=14 * 31)
+OF_RUNS = ("run", "step_run", "call", "wait", "run_log", "outbox")
+
+
+@pytest.fixture(autouse=True)
+def port() -> None:
+    ports.bind(remove_made_by=remove_made_by)
+
+
+@pytest.fixture
+def old_run(house: House, sink: Sink) -> Callable[..., str]:
+    """Return a function that makes a run which ended long ago, with a row of each kind."""
+
+    def make(**columns: Any) -> str:
+        run_id = house.start(
+            [
+                {"id": "one", "type": "spend", "config": {"url": sink.url}},
+                {"id": "ask", "type": "ask", "after": ["one"], "config": {}},
+            ]
+        )
+        house.work(run_id)
+        with house.session() as session:
+            control.decide(session, house_wait(session, run_id), outcome="approved", output={})
+            outbox.post(
+                session, channel="email", recipient="sam@northfield.example", subject="", content={},
+                dedupe_key=run_id, workspace_id=house.workspace_id, run_id=run_id,
+            )  # fmt: skip
+        house.work()
+        with house.session() as session:
+            past = clock.now() - OLD
+            values = {"created_at": past, "finished_at": past, **columns}
+            session.execute(sa.update(Run).where(Run.id == run_id).values(**values))
+            session.add(
+                Document(workspace_id=house.workspace_id, run_id=run_id, title="An ad", body="Drive.", fields={},
+                         status="approved", position=1, written_by="sample", version=1, created_at=past,
+                         updated_at=past)
+            )  # fmt: skip
+        return run_id
+
+    return make
+
+
+def house_wait(session: Any, run_id: str) -> str:
+    return str(session.scalar(sa.text("SELECT id FROM wait WHERE run_id = :run_id"), {"run_id": run_id}))
+
+
+def keep(house: House, months: int, *, documents: bool = True) -> None:
+    with house.session() as session:
+        session.merge(
+            Allowance(workspace_id=house.workspace_id, keep_runs_months=months, keep_documents=documents)
+        )
+
+
+def left(house: House) -> set[str]:
+    with house.session() as session:
+        return set(session.scalars(sa.select(Run.id)))
+
+
+def rows(house: House, run_id: str) -> dict[str, int]:
+    with house.session() as session:
+        counted = {}
+        for name in OF_RUNS:
+            table = Base.metadata.tables[name]
+            column = table.c.id if name == "run" else table.c.run_id
+            counted[name] = session.scalar(sa.select(sa.func.count()).where(column == run_id)) or 0
+        return counted
+
+
+def tomorrow(house: House) -> None:
+    with transaction(house.engine) as session:
+        session.execute(sa.update(Beat).values(at=clock.now() - timedelta(days=1, seconds=1)))
+
+
+def test_old_runs_go_with_all_that_is_theirs_and_documents_stay(house: House, old_run: Callable[..., str]) -> None:
+    told: list[RunsRemoved] = []
+    events.listen(RunsRemoved, lambda session, event: told.append(event))
+    old, young = old_run(), old_run(created_at=clock.now(), finished_at=clock.now())
+    assert set(rows(house, old).values()) >= {1}
+    assert retention.work(house.engine) == 1
+    assert left(house) == {young}
+    assert rows(house, old) == dict.fromkeys(OF_RUNS, 0)
+    with house.session() as session:
+        assert set(session.scalars(sa.select(Document.run_id))) == {None, young}
+    assert [(one.workspace_id, one.number, one.documents) for one in told] == [(house.workspace_id, 1, False)]
+
+
+def test_it_is_done_once_a_day(house: House, old_run: Callable[..., str]) -> None:
+    assert retention.work(house.engine) == 0
+    late = old_run()
+    assert retention.work(house.engine) == 0
+    tomorrow(house)
+    assert retention.work(house.engine) == 1
+    assert late not in left(house)
+
+
+def test_open_runs_samples_and_children_of_open_runs_stay(house: House, old_run: Callable[..., str]) -> None:
+    waiting = house.start([{"id": "ask", "type": "ask", "config": {}}])
+    house.work(waiting)
+    with house.session() as session:
+        session.execute(sa.update(Run).where(Run.id == waiting).values(created_at=clock.now() - OLD))
+    child, sample = old_run(parent_run_id=waiting), old_run(trigger_kind="seed")
+    assert retention.work(house.engine) == 0
+    assert left(house) == {waiting, child, sample}
+
+
+def test_a_workspace_says_how_long_and_whether_documents_go(house: House, old_run: Callable[..., str]) -> None:
+    keep(house, 2, documents=False)
+    long_ago, lately = clock.now() - timedelta(days=70), clock.now() - timedelta(days=40)
+    gone = old_run(created_at=long_ago, finished_at=long_ago)
+    kept = old_run(created_at=lately, finished_at=lately)
+    other = House(house.engine)
+    retention.work(house.engine)
+    assert left(house) == {kept}
+    with house.session() as session:
+        assert session.scalars(sa.select(Document.run_id)).all() == [kept]
+    assert gone not in left(other)
+
+
+def test_many_go_a_few_at_a_time(
+    house: House, old_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 2)
+    for _ in range(5):
+        old_run()
+    assert [retention.work(house.engine) for _ in range(4)] == [2, 2, 1, 0]
+    assert left(house) == set()
+
+
+def test_two_machines_remove_each_run_once(
+    house: House, old_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 2)
+    for _ in range(6):
+        old_run()
+    gate, removed = threading.Barrier(2), []
+
+    def machine() -> None:
+        gate.wait()
+        removed.extend(retention.work(house.engine) for _ in range(4))
+
+    threads = [threading.Thread(target=machine) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (sum(removed), left(house)) == (6, set())
+
+
+@pytest.mark.parametrize(
+    ("now", "months", "expected"),
+    [("2026-03-31", 1, "2026-02-28"), ("2026-12-15", 13, "2025-11-15"), ("2026-01-01", 1, "2025-12-01"),
+     ("2024-02-29", 12, "2023-02-28")],
+)  # fmt: skip
+def test_months_are_the_calendars(now: str, months: int, expected: str) -> None:
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    assert str(retention.before(moment, months).date()) == expected
