@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import outbox
-from app.core.db import moment
+from app.core.db import changed, moment
 from app.core.errors import Conflict, NotFound
 from app.definition.graph import following
 from app.engine import store
@@ -71,6 +71,29 @@ def try_again(session: Session, run_id: str) -> None:
     session.execute(sa.delete(steps).where(steps.c.id.in_(skipped | unopened)))
     if not store.set_control(session, run_id, to=RunStatus.RUNNING, only_from=(RunStatus.FAILED,)):
         raise Conflict("This run has not failed, or somebody takes it up already.")
+
+
+def try_now(session: Session, run_id: str, step_run_id: str) -> None:
+    """Try a step again now instead of when its time has come. Raises Conflict when it is not waiting for that."""
+    _end_pause(session, run_id, step_run_id, not_before=moment())
+
+
+def stop_trying(session: Session, run_id: str, step_run_id: str) -> None:
+    """Let a step that would be tried again fail with what went wrong last. Raises Conflict when it is too late."""
+    ended = {"status": StepStatus.FAILED.value, "outcome": "failed", "finished_at": moment(), "not_before": None}
+    _end_pause(session, run_id, step_run_id, fence=store.step_run.c.fence + 1, **ended)
+
+
+def _end_pause(session: Session, run_id: str, step_run_id: str, **values: Any) -> None:
+    """Change a step between two of its tries, unless the next one has begun."""
+    step = store.step_run
+    statement = (
+        sa.update(step)
+        .where(step.c.id == step_run_id, step.c.run_id == run_id, step.c.status == StepStatus.RETRYING)
+        .values(**values)
+    )
+    if changed(session.execute(statement)) != 1 or not store.wake_run(session, run_id):
+        raise Conflict("This step does not wait for its next try any more.")
 
 
 def decide(session: Session, wait_id: str, *, outcome: str, output: dict[str, Any], undo_s: int = 0) -> bool:

@@ -69,7 +69,7 @@ def _busy(scope: str, within: sa.FromClause | None = None, *, ai: bool = False) 
     """Count what is under way in *scope*: leased steps; a row that only holds items has no lease."""
     other, other_run = step_run.alias(), run.alias()
     counted = sa.select(sa.func.count()).where(
-        other.c.status == StepStatus.RUNNING.value,
+        other.c.status == sa.literal_column("'running'"),  # as the index has it
         other.c.lease_owner.is_not(None),
         other.c.effect == Effect.SPENDS.value if ai else other.c.effect != Effect.NONE.value,
     )

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.core.db import moment
 from app.engine import limits, store
-from app.engine.enums import Effect, StepStatus
+from app.engine.enums import Effect, RunStatus, StepStatus
 from app.engine.store import HeldStep
 
 LOCK = 7_206_101  # one number for all who count before they claim
@@ -24,11 +24,9 @@ def _queued_at(step: sa.FromClause) -> sa.ColumnElement[object]:
 
 def _in_line(step: sa.FromClause) -> sa.ColumnElement[bool]:
     return sa.and_(
+        step.c.status.in_(store.written([StepStatus.PENDING, StepStatus.RETRYING])),  # as the index has it
         step.c.effect != Effect.NONE.value,
-        sa.or_(
-            step.c.status == StepStatus.PENDING.value,
-            sa.and_(step.c.status == StepStatus.RETRYING.value, step.c.not_before <= moment()),
-        ),
+        sa.or_(step.c.status != StepStatus.RETRYING.value, step.c.not_before <= moment()),
     )
 
 
@@ -90,6 +88,29 @@ def places(session: Session, workspace_id: str, run_ids: Sequence[str]) -> Mappi
         run_id: Place(number, None if took is None else took * -(-number // width))
         for run_id, number in found.items()
     }
+
+
+def place_of_queued(session: Session, run_id: str) -> Place | None:
+    """Return where a run stands that nobody has begun; None when it is the only one, or is begun."""
+    run, before = store.run.alias("this"), store.run
+    ahead = (
+        sa.select(sa.func.count())
+        .where(
+            before.c.status == RunStatus.QUEUED.value,
+            sa.tuple_(before.c.created_at, before.c.id) <= sa.tuple_(run.c.created_at, run.c.id),
+        )
+        .correlate(run)
+        .scalar_subquery()
+    )
+    number = session.scalar(
+        sa.select(ahead).select_from(run).where(run.c.id == run_id, run.c.status == RunStatus.QUEUED.value)
+    )
+    return Place(number) if number and number > 1 else None
+
+
+def stands(status: str, effect: str) -> bool:
+    """Tell whether a step run may stand in line."""
+    return effect != Effect.NONE and status in (StepStatus.PENDING, StepStatus.RETRYING)
 
 
 def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int]:

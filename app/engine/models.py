@@ -144,8 +144,8 @@ class StepRun(Model):
     __table_args__ = (
         sa.UniqueConstraint("run_id", "step_id", "item"),
         sa.Index(
-            "ix_step_run_pending", "created_at", postgresql_where=sa.text("status = 'pending'"),
-            sqlite_where=sa.text("status = 'pending'"),
+            "ix_step_run_line", "created_at", postgresql_where=sa.text("status IN ('pending', 'retrying')"),
+            sqlite_where=sa.text("status IN ('pending', 'retrying')"),
         ),
         sa.Index(
             "ix_step_run_under_way", "workspace_id", postgresql_where=sa.text("status = 'running'"),

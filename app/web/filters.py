@@ -106,6 +106,12 @@ def plural(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,}{NBSP}{one if number == 1 else many or one + 's'}"
 
 
+def ordinal(number: int) -> str:
+    """Write a place in a line: ``1st``, ``2nd``, ``11th``."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number % 100 not in (11, 12, 13) else "th"
+    return f"{number:,}{ending}"
+
+
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from app.engine import line
 from app.engine.enums import RunStatus
 from app.engine.models import Run, WaitRow
 from app.features.runs import pace, queries, story, trace
@@ -61,7 +62,7 @@ FILTERS = (
 def rows(
     session: Session, workspace_id: str, runs: Sequence[Run], *, zone: str, now: datetime, me: str = ""
 ) -> list[Row]:
-    """Put runs in words, *me* (the reader's address) as "you": at most five more statements, however many there are."""
+    """Put runs in words, *me* (the reader's address) as "you": in at most eight more statements."""
     if not runs:
         return []
     names = queries.workflow_names(session, workspace_id, runs)
@@ -69,11 +70,13 @@ def rows(
     people = trace.called(queries.names_by_email(session, workspace_id, trace.people_of(waits.values())), me)
     errors = queries.first_errors(session, [run.id for run in runs if run.status == RunStatus.FAILED])
     answers = queries.last_answers(session, [run.id for run in runs if run.status == RunStatus.COMPLETED])
-    left = _left(session, [run for run in runs if run.status == RunStatus.RUNNING], now)
+    running = [run for run in runs if run.status == RunStatus.RUNNING]
+    left = _left(session, running, now)
+    places = line.places(session, workspace_id, [run.id for run in running])
     return [
         _row(
             run, names.get(run.workflow_id, ""), waits.get(run.id), people, errors.get(run.id, ""),
-            answers.get(run.id, ""), left.get(run.id, ""), zone, now,
+            answers.get(run.id, ""), left.get(run.id, ""), places.get(run.id), zone, now,
         )
         for run in runs
     ]  # fmt: skip
@@ -103,11 +106,14 @@ def _row(
     error: str,
     answer: str,
     left: str,
+    place: line.Place | None,
     zone: str,
     now: datetime,
 ) -> Row:
     chip = story.chip_of(run, answer)
     sentence = _sentence(run, error, now) + left
+    if place is not None:
+        chip, sentence = story.in_line(place)
     if wait is not None:
         kind, word = trace.wait_words(wait, people, zone, now)
         chip = Chip(kind.kind, kind.icon, word)

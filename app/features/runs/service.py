@@ -142,6 +142,18 @@ def answer(session: Session, run: Run, step_run_id: str, reply: Reply, *, actor:
     _audit(session, run, actor, "run.answered", number=run.number, reply=reply.value)
 
 
+def try_now(session: Session, run: Run, step_run_id: str, *, actor: Actor) -> None:
+    """Try a step again now instead of when its time has come. Raises Conflict."""
+    control.try_now(session, run.id, step_run_id)
+    _audit(session, run, actor, "run.tried_now", number=run.number)
+
+
+def stop_trying(session: Session, run: Run, step_run_id: str, *, actor: Actor) -> None:
+    """Let a step that would be tried again fail. Raises Conflict."""
+    control.stop_trying(session, run.id, step_run_id)
+    _audit(session, run, actor, "run.stopped_trying", number=run.number)
+
+
 def try_again(session: Session, run: Run, *, actor: Actor) -> None:
     """Take up a failed run where it failed; what was finished and paid for stays. Raises Conflict."""
     control.try_again(session, run.id)

@@ -1,6 +1,6 @@
 """A run as its page tells it: what it does now, what has arrived, the diagram, every step. Read once, put in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from app.core import outbox
 from app.definition.lanes import Layout
 from app.definition.schema import Definition
+from app.engine import line
 from app.engine.enums import Effect, RunStatus, StepStatus
+from app.engine.line import Place
 from app.engine.models import Call, Run, StepRun, WaitRow
 from app.features.runs import arriving, diagram, failure, pace, queries, trace
 from app.features.runs.arriving import Arriving, Made
@@ -21,7 +23,7 @@ from app.features.runs.queries import VersionFacts
 from app.features.runs.trace import Chip, Entry
 from app.features.runs.words import listed, moment
 from app.features.workflows import queries as workflows
-from app.web.filters import duration, money, plural
+from app.web.filters import duration, money, ordinal, plural
 
 __all__ = ["Layout", "Now", "Story", "chip_of", "etag", "tell"]
 
@@ -51,6 +53,7 @@ class Now:
     late: str = ""
     asks: tuple[WaitRow, ...] = ()
     undoable: tuple[WaitRow, ...] = ()  # decided, not in effect yet
+    trying: tuple[Entry, ...] = ()  # steps between two tries
     since: datetime | None = None
 
 
@@ -91,7 +94,11 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     is_held = any(row.status == StepStatus.PENDING and row.effect == Effect.SENDS for row in rows) and bool(
         session.scalar(sa.select(outbox.is_held(run.workspace_id)))
     )
-    recorded = trace.Recorded(definition, run.inputs, run.facts, rows, calls, waits, people, zone, is_held)
+    place = _place(session, run, rows)
+    stands = ordinal(place.number) if place else ""
+    recorded = trace.Recorded(
+        definition, run.inputs, run.facts, rows, calls, waits, people, zone, is_held, stands
+    )
     entries = trace.trace(recorded, now)
     documents, pictures = queries.arrived_documents(session, run), queries.arrived_pictures(session, run)
     arrived = arriving.arriving(
@@ -109,7 +116,7 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         etag=etag(run.changed_at, run.status),
         version=queries.version_facts(session, run),
         starter=str((run.facts.get("started_by") or {}).get("name") or "Greenlight"),
-        now=_now(run, entries, arrived, sent, left, zone, now),
+        now=_now(run, entries, arrived, sent, left, place, zone, now),
         failure=failed,
         arriving=arrived,
         diagram=diagram.diagram(definition, run.version_id, entries),
@@ -125,6 +132,22 @@ def _started(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[str,
     """Return the runs that steps of this one have started; no such steps, no read."""
     step_of = {step_run: e.id for e in entries if e.type == "run_workflow" for step_run in e.step_run_ids}
     return {step_of[of]: (run_id, number) for of, run_id, number in queries.runs_of_steps(session, list(step_of))}
+
+
+def _place(session: Session, run: Run, rows: Sequence[StepRun]) -> Place | None:
+    """Return where the run stands in line; reads nothing for a run that does not."""
+    if run.status == RunStatus.QUEUED and not rows:
+        return line.place_of_queued(session, run.id)
+    if run.status != RunStatus.RUNNING or not any(line.stands(row.status, row.effect) for row in rows):
+        return None
+    return line.places(session, run.workspace_id, [run.id]).get(run.id)
+
+
+def in_line(place: Place) -> tuple[Chip, str]:
+    """Return the chip and the sentence of a run in line: "3rd in line, about 4 min"."""
+    number = ordinal(place.number)
+    about = f", about {duration(max(60.0, place.wait_s // 60 * 60))}" if place.wait_s is not None else ""
+    return Chip("idle", "clock", f"In line, {number}"), f"{number} in line{about}."
 
 
 def _left(
@@ -193,6 +216,7 @@ def _now(
     arrived: Arriving,
     sent: _Sent,
     left: Estimate | None,
+    place: Place | None,
     zone: str,
     now: datetime,
 ) -> Now:
@@ -205,7 +229,7 @@ def _now(
         and entry.status is StepStatus.WAITING
         and entry.wait.kind == "approval"
     )
-    chip, sentence, more = _said(run, status, entries, arrived, left, zone, now)
+    chip, sentence, more = _said(run, status, entries, arrived, left, place, zone, now)
     began = run.started_at or run.created_at
     worked = duration(((run.finished_at or now) - began).total_seconds()) if run.started_at else "Not yet"
     took = ("it took in all" if not run.is_open else "so far") if run.started_at else "begun"
@@ -233,8 +257,16 @@ def _now(
         sent=sent.sentence,
         asks=tuple(wait for wait in asks if not _is_undoable(wait, now)),
         undoable=tuple(wait for wait in asks if _is_undoable(wait, now)),
+        trying=tuple(_trying(entries)) if status in _PAUSES else (),
         since=run.started_at if status in (RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.STOPPING) else None,
     )
+
+
+def _trying(entries: Sequence[Entry]) -> Iterator[Entry]:
+    for entry in entries:
+        if entry.status is StepStatus.RETRYING and not entry.items:
+            yield entry
+        yield from _trying(entry.items)
 
 
 def _is_undoable(wait: WaitRow, now: datetime) -> bool:
@@ -279,6 +311,7 @@ def _said(
     entries: Sequence[Entry],
     arrived: Arriving,
     left: Estimate | None,
+    place: Place | None,
     zone: str,
     now: datetime,
 ) -> tuple[Chip, str, str]:
@@ -287,9 +320,10 @@ def _said(
     made = f"There {'is' if arrived.is_one else 'are'} {listed(arrived.things)}." if arrived.things else ""
     match status:
         case RunStatus.QUEUED:
-            return chip, "In line. It starts as soon as a worker is free.", _next(entries, left)
+            said = "In line. It starts as soon as a worker is free."
+            return *((chip, said) if place is None else in_line(place)), _next(entries, left)
         case RunStatus.RUNNING:
-            return _running(chip, entries, left)
+            return _running(chip, entries, left, place)
         case RunStatus.WAITING:
             return _waiting(entries, left, zone, now)
         case RunStatus.NEEDS_ATTENTION:
@@ -318,10 +352,16 @@ def _said(
             return chip, "This run failed.", made
 
 
-def _running(chip: Chip, entries: Sequence[Entry], left: Estimate | None) -> tuple[Chip, str, str]:
+def _running(
+    chip: Chip, entries: Sequence[Entry], left: Estimate | None, place: Place | None
+) -> tuple[Chip, str, str]:
     """Say what is being done, or what keeps it from being done."""
     held = next((entry for entry in entries if entry.note == trace.HELD_NOTE), None)
-    if held is not None and not any(entry.is_under_way for entry in entries):
+    if any(entry.is_under_way for entry in entries):
+        return chip, _working(entries), _next(entries, left)
+    if held is None and place is not None:
+        return *in_line(place), "It begins by itself as soon as there is a place."
+    if held is not None:
         said = f"{trace.HELD}: {trace.HELD_NOTE}."
         return held.chip, said, "It goes on by itself when an owner switches sending on again."
     return chip, _working(entries), _next(entries, left)

@@ -27,6 +27,7 @@ from app.engine.answers import Reply
 from app.engine.attempt import WHEN_UNCLEAR
 from app.engine.enums import Category, Effect, StepStatus
 from app.engine.models import Call, StepRun, WaitRow
+from app.engine.money import MORE_USD
 from app.features.runs.words import clipped, listed, moment
 from app.web.filters import duration, plural
 
@@ -143,6 +144,7 @@ class Recorded:
     people: Mapping[str, str] = ()  # type: ignore[assignment]  # e-mail → name; an empty tuple has no names
     zone: str = "UTC"
     is_sending_held: bool = False
+    place: str = ""  # where the run stands in line: "3rd"
 
 
 def trace(recorded: Recorded, now: datetime) -> list[Entry]:
@@ -193,6 +195,7 @@ _REPLIES = {
     Reply.YES: "Take yes",
     Reply.NO: "Take no",
     Reply.AGAIN: "Try again",
+    Reply.ADD_MONEY: f"Add ${MORE_USD} and continue",
     Reply.FAIL: "Let it fail",
 }
 _TO_DO = {Reply.YES: "Do this step", Reply.NO: "Skip it"}
@@ -314,7 +317,8 @@ class _Reading:
             case StepStatus.PENDING if self._recorded.is_sending_held and row.effect == Effect.SENDS:
                 return Chip("idle", "player-pause", HELD), f"{HELD}: sending is off", HELD_NOTE
             case StepStatus.PENDING:
-                return Chip(kind, icon, "In line"), "In line", ""
+                said = f"In line, {self._recorded.place}" if self._recorded.place else "In line"
+                return Chip(kind, icon, said), said, ""
             case _:
                 return Chip(kind, icon, word), word, ""
 

@@ -152,6 +152,24 @@ def answer(run_id: str, step_run_id: str) -> Response:
     return _done(run_id, f"Run {run.number} goes on with your answer.")
 
 
+@blueprint.post("/runs/<run_id>/steps/<step_run_id>/try-now")
+@requires(Permission.LAUNCH)
+def try_now(run_id: str, step_run_id: str) -> Response:
+    """Try a step again now instead of when its time has come."""
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    service.try_now(db.session(), run, step_run_id, actor=_me())
+    return _done(run_id, f"Run {run.number} tries again now.")
+
+
+@blueprint.post("/runs/<run_id>/steps/<step_run_id>/stop-trying")
+@requires(Permission.LAUNCH)
+def stop_trying(run_id: str, step_run_id: str) -> Response:
+    """Let a step that would be tried again fail."""
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    service.stop_trying(db.session(), run, step_run_id, actor=_me())
+    return _done(run_id, f"Run {run.number} does not try that again. What is finished is kept.")
+
+
 @blueprint.post("/runs/<run_id>/retry")
 @requires(Permission.LAUNCH)
 def retry(run_id: str) -> Response:

@@ -1,0 +1,108 @@
+"""A step between two tries: its page says when the next is, and lets a person try now or stop; a place in line."""
+
+from datetime import timedelta
+
+import pytest
+
+from app.core import clock
+from app.core.db import db
+from app.engine.enums import RunStatus, StepStatus
+from app.engine.models import Allowance, Run, StepRun
+from app.features.accounts.models import AuditEntry
+from tests import factories
+from tests.cast import add_editor
+from tests.features.runs.conftest import Yard
+from tests.page import Page, token
+
+ERROR = {"category": "busy", "code": "busy", "message": "The picture service is busy.", "fix": ""}
+
+
+@pytest.fixture
+def trying(yard: Yard) -> tuple[str, str]:
+    """A run whose step is tried again in 40 seconds; its id and the step run's."""
+    run_id, = yard.make("queued")
+    with yard.app.app_context():
+        told = factories.story(db.session(), db.session.get_one(Run, run_id))
+        step = told.step(
+            "pictures", StepStatus.RETRYING, error=ERROR, not_before=clock.now() + timedelta(seconds=40.4),
+            effect="spends",
+        )  # fmt: skip
+        step.attempts = 2
+        told.now(RunStatus.RUNNING, done=1)
+        db.session.commit()
+        return run_id, step.id
+
+
+def _step(yard: Yard, step_id: str) -> StepRun:
+    with yard.app.app_context():
+        return db.session.get_one(StepRun, step_id)
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "audited"),
+    [("try-now", "retrying", "run.tried_now"), ("stop-trying", "failed", "run.stopped_trying")],
+)
+def test_buttons_try_now_and_stop_trying(
+    yard: Yard, trying: tuple[str, str], verb: str, status: str, audited: str
+) -> None:
+    run_id, step_id = trying
+    alice = yard.cast.browser(yard.cast.alice)
+    page = alice.get(f"/runs/{run_id}").text
+    assert Page(page).faults == []
+    assert "The picture service is busy. Trying again in 40" in Page(page).text
+    assert "(3 of 6)" in Page(page).text
+    form, = (a for a in Page(page).attributes("form") if a.get("action", "").endswith(verb))
+    answer = alice.post(form["action"], data={"csrf_token": token(page)})
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/runs/{run_id}")
+    step = _step(yard, step_id)
+    assert step.status == status
+    assert step.not_before is None or step.not_before <= clock.now()
+    with yard.app.app_context():
+        assert db.session.query(AuditEntry).filter_by(action=audited).one().subject_id == run_id
+    if verb == "stop-trying":
+        again = alice.post(form["action"], data={"csrf_token": token(page)})
+        assert (again.status_code, "does not wait for its next try" in again.text) == (409, True)
+
+
+def test_only_who_may_launch_in_this_workspace_presses_them(yard: Yard, trying: tuple[str, str]) -> None:
+    run_id, step_id = trying
+    cast = yard.cast
+    for verb in ("try-now", "stop-trying"):
+        path = f"/runs/{run_id}/steps/{step_id}/{verb}"
+        assert cast.browser(cast.bob).post(path).status_code == 403
+        assert cast.browser(cast.charlie).post(path).status_code == 404
+    assert "Try now" not in cast.browser(cast.bob).get(f"/runs/{run_id}").text
+    assert "Try now" in cast.browser(add_editor(cast)).get(f"/runs/{run_id}").text
+    assert _step(yard, step_id).status == "retrying"
+
+
+def _in_line(yard: Yard, count: int) -> list[str]:
+    runs = yard.make(*["queued"] * count)
+    with yard.app.app_context():
+        session = db.session()
+        session.merge(Allowance(workspace_id=yard.cast.alice.workspace_id, steps_at_once=1, keep_documents=True))
+        for place, run_id in enumerate(runs):
+            told = factories.story(session, session.get_one(Run, run_id))
+            told.at = clock.now() - timedelta(minutes=10 - place)
+            told.step("ads", StepStatus.PENDING, effect="spends")
+            told.now(RunStatus.RUNNING)
+        session.commit()
+    return runs
+
+
+def test_a_run_in_line_says_its_place_on_its_page_in_lists_and_at_home(yard: Yard) -> None:
+    runs = _in_line(yard, 3)
+    alice = yard.cast.browser(yard.cast.alice)
+    for run_id, said in zip(runs, ("1st", "2nd", "3rd"), strict=True):
+        page = Page(alice.get(f"/runs/{run_id}").text)
+        assert (page.faults, f"{said} in line." in page.text, f"In line, {said}" in page.text) == ([], True, True)
+    for path in ("/runs", "/runs/panel"):
+        shown = Page(alice.get(path).text).text
+        assert all(f"In line, {said}" in shown for said in ("1st", "2nd", "3rd")), path
+
+
+def test_a_run_that_nobody_has_begun_says_its_place_too(yard: Yard) -> None:
+    first, second = yard.make("queued", "queued")
+    alice = yard.cast.browser(yard.cast.alice)
+    assert "It starts as soon as a worker is free." in alice.get(f"/runs/{first}").text
+    assert "2nd in line." in Page(alice.get(f"/runs/{second}").text).text
