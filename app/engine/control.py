@@ -66,11 +66,14 @@ def try_again(session: Session, run_id: str) -> None:
     unopened = {row.id for row in again if row.id in frames and not row.total}
     later = following(definition, ended)
     skipped = {row.id for row in rows if row.status == StepStatus.SKIPPED and row.step_id in later}
-    store.begin_again(session, [row.id for row in again if row.id not in frames])
+    asked = set(session.scalars(sa.select(store.wait.c.step_run_id).where(store.wait.c.run_id == run_id)))
+    anew = {row.id for row in again if row.id in asked}  # it asks anew: its request was withdrawn
+    store.begin_again(session, [row.id for row in again if row.id not in frames | anew])
     store.begin_again(session, frames - unopened, status=StepStatus.RUNNING)
-    session.execute(sa.delete(steps).where(steps.c.id.in_(skipped | unopened)))
+    session.execute(sa.delete(steps).where(steps.c.id.in_(skipped | unopened | anew)))
     if not store.set_control(session, run_id, to=RunStatus.RUNNING, only_from=(RunStatus.FAILED,)):
         raise Conflict("This run has not failed, or somebody takes it up already.")
+    session.execute(sa.update(run).where(run.c.id == run_id).values(work_from=moment()))
 
 
 def try_now(session: Session, run_id: str, step_run_id: str) -> None:

@@ -103,7 +103,7 @@ RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     _R.STOPPED: frozenset(),
 }
 STEP_TRANSITIONS: dict[StepStatus, frozenset[StepStatus]] = {
-    _S.PENDING: frozenset({_S.RUNNING, _S.CANCELLED, _S.SKIPPED}),
+    _S.PENDING: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED, _S.SKIPPED}),
     _S.RUNNING: frozenset(
         {_S.PENDING, _S.RETRYING, _S.WAITING, _S.NEEDS_ATTENTION, _S.COMPLETED, _S.FAILED, _S.CANCELLED}
     ),

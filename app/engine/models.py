@@ -52,6 +52,7 @@ class Run(Model):
     cost_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     reserved_microusd: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     budget_microusd: Mapped[int | None] = mapped_column(sa.BigInteger)
+    work_from: Mapped[datetime | None]  # since when its working time is counted anew: somebody tried again
     at_once: Mapped[int | None]  # how many steps of its workflow that spend or send may be under way
     tokens_in: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     tokens_out: Mapped[int] = mapped_column(sa.BigInteger, default=0)

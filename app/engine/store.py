@@ -63,6 +63,7 @@ class HeldRun:
     facts: Mapping[str, Any]
     now: datetime
     is_suspect: bool = False  # whoever had it last died, perhaps of its next step
+    work_from: datetime | None = None  # since when its working time counts
     has_steps: bool = True  # whether anything can be recorded of its steps
 
     @property
@@ -125,6 +126,7 @@ _take_run = (
         run.c.epoch,
         run.c.inputs,
         run.c.facts,
+        run.c.work_from,
         run.c.is_suspect,
         moment().label("now"),
         sa.exists().where(step_run.c.run_id == run.c.id).label("has_steps"),
@@ -723,6 +725,29 @@ def end_wait(
         )
     )
     return changed(bind.execute(statement)) == 1
+
+
+def fail_open_steps(bind: Bind, run_id: str, error: Mapping[str, Any]) -> None:
+    """Let every step run fail that has not ended; the fence moves, so late results are refused."""
+    statement = (
+        sa.update(step_run)
+        .where(
+            step_run.c.run_id == run_id,
+            step_run.c.status.not_in([s.value for s in StepStatus if s.is_settled]),
+        )
+        .values(
+            status=StepStatus.FAILED.value,
+            outcome="failed",
+            error=error,
+            fence=step_run.c.fence + 1,
+            lease_owner=None,
+            lease_until=None,
+            not_before=None,
+            finished_at=moment(),
+            doing="",
+        )
+    )
+    bind.execute(statement)
 
 
 def cancel_steps(bind: Bind, run_id: str, reason: str) -> None:

@@ -2,6 +2,9 @@
 
 import functools
 import time
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -11,12 +14,12 @@ from app.core import clock, crash, events
 from app.core.db import insist, moment, statement, transaction
 from app.core.ids import new_id
 from app.definition.schema import Definition, Step
-from app.engine import catalog, definitions, each, money, results, store
+from app.engine import catalog, definitions, each, money, results, store, worktime
 from app.engine.attempt import Tried, try_step
 from app.engine.contract import Effect
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.events import RunEnded, WaitEnded
-from app.engine.planner import NO_ITEM, Control, Do, Plan, Result, plan
+from app.engine.planner import NO_ITEM, Control, Do, Key, Plan, Result, plan
 from app.engine.seat import Seat
 from app.engine.store import Fenced, HeldRun, HeldStep, Recorded
 
@@ -45,11 +48,17 @@ def advance(seat: Seat, run_id: str) -> str | None:
 
 def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
     """Plan and do, round by round; return the id of a pending step that this thread should do next."""
-    began = time.monotonic()
+    began, is_cut_off = time.monotonic(), False
     while held is not None:
         definition = definitions.definition_of(seat.reader, held.version_id)
         recorded = Recorded() if held.is_untouched else _read(seat, held)
         todo = plan(definition, recorded.results, held.now, _control(held), seat.hint_again_s)
+        left_s = _left_s(seat, definition, held)
+        if is_cut_off and todo.is_end:
+            todo = replace(todo, status=RunStatus.FAILED)
+        elif left_s is not None and left_s <= 0 and not todo.is_end and _control(held) == "go":
+            held, is_cut_off = _cut_off(seat, held, definition, recorded, todo), True
+            continue
         if todo.opens or todo.settles:
             held = each.work(seat, held, definition, recorded, todo)
             continue
@@ -65,7 +74,7 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
             held = _run_fast(seat, held, definition, recorded, only, todo)
             continue
         crash.point("before_release")
-        done, claim = _release(seat, held, definition, recorded, todo)
+        done, claim = _release(seat, held, definition, recorded, todo, left_s)
         if done:
             return claim
         held = _again(seat, held)
@@ -75,6 +84,31 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
 def _read(seat: Seat, held: HeldRun) -> Recorded:
     with statement(seat.reader) as connection:
         return store.read_results(connection, held.id, seat.hint_again_s)
+
+
+def _left_s(seat: Seat, definition: Definition, held: HeldRun) -> float | None:
+    if definition.limits.minutes is None:
+        return None
+    with statement(seat.reader) as connection:
+        return worktime.left_s(connection, definition, held)
+
+
+def _cut_off(
+    seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, todo: Plan
+) -> HeldRun | None:
+    """Let all fail that has not ended, or would begin now, since the run's working time is over."""
+    error = worktime.error(definition)
+    rows = [_pending_row(definition, held, do) for do in todo.do if do.is_new]
+    rows += [_pending_row(definition, held, Do(opened.step)) for opened in todo.opens]
+
+    def write(session: Session) -> None:
+        store.insert_steps(session, rows)
+        _withdraw(session, held, recorded, recorded.waits)
+        store.fail_open_steps(session, held.id, error)
+        store.move_run(session, held, steps_done=todo.settled)  # 0 rows: pausing or stopping, as the next plan sees
+
+    insist(seat.engine, write)
+    return _again(seat, held)
 
 
 def _control(held: HeldRun) -> Control:
@@ -198,7 +232,7 @@ def _is_part(held: HeldRun) -> bool:
 
 
 def _release(
-    seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, todo: Plan
+    seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, todo: Plan, left_s: float | None
 ) -> tuple[bool, str | None]:
     """Write what the plan says and give the lease back: (True, a step for this thread) or (False, None) to go round."""
     fresh = [_pending_row(definition, held, do) for do in todo.do if do.is_new]
@@ -221,7 +255,7 @@ def _release(
             session,
             held,
             status=held.status if changed and held.status is not RunStatus.QUEUED else todo.status,
-            due_at=held.now if changed else todo.sleep_until,
+            due_at=held.now if changed else _due_at(held, todo, left_s),
             doing=_doing(definition, recorded, todo),
             steps_done=todo.settled,
             error=_run_error(session, held) if todo.status is RunStatus.FAILED else None,
@@ -239,6 +273,13 @@ def _release(
     if todo.end_waits:
         seat.hint_run(held.id)
     return True, _hint(seat, definition, fresh, again, recorded)
+
+
+def _due_at(held: HeldRun, todo: Plan, left_s: float | None) -> datetime | None:
+    """Return when the run must be looked at again: for what is due, and when its working time is over."""
+    if todo.sleep_until is None or left_s is None:
+        return todo.sleep_until
+    return min(todo.sleep_until, held.now + timedelta(seconds=max(left_s, 0.1)))
 
 
 def _run_error(session: Session, held: HeldRun) -> dict[str, Any] | None:
@@ -329,8 +370,14 @@ def _end_wait(session: Session, held: HeldRun, recorded: Recorded, step: str, it
 
 def _cancel(session: Session, held: HeldRun, recorded: Recorded, todo: Plan) -> None:
     """Withdraw waits, then cancel steps: in the order in which a decision locks them."""
-    for cancelled in todo.cancel:
-        wait_id = recorded.waits.get((cancelled.step, cancelled.item))
+    _withdraw(session, held, recorded, ((cancelled.step, cancelled.item) for cancelled in todo.cancel))
+    store.cancel_steps(session, held.id, "the run was stopped")
+
+
+def _withdraw(session: Session, held: HeldRun, recorded: Recorded, keys: Iterable[Key]) -> None:
+    """End the waits of these steps that nobody has ended yet."""
+    for key in keys:
+        wait_id = recorded.waits.get(key)
         if wait_id is None:
             continue
         row = session.execute(
@@ -341,4 +388,3 @@ def _cancel(session: Session, held: HeldRun, recorded: Recorded, todo: Plan) -> 
         ).first()
         if row is not None:
             events.publish(session, WaitEnded(wait_id, held.workspace_id, held.id, row.kind, "", "withdrawn"))
-    store.cancel_steps(session, held.id, "the run was stopped")

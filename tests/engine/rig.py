@@ -69,9 +69,11 @@ class House:
         budget: int | None = None,
         facts: dict[str, Any] | None = None,
         test: bool = False,
+        limits: dict[str, Any] | None = None,
     ) -> str:
         """Publish a definition of these steps and start a run of it; nothing is done yet."""
-        definition = {"schema": 1, "inputs": [], "steps": [{"name": step["id"], **step} for step in steps]}
+        named = [{"name": step["id"], **step} for step in steps]
+        definition = {"schema": 1, "inputs": [], "steps": named, "limits": limits or {}}
         now = clock.now()
         self.number += 1
         with transaction(self.engine) as session:

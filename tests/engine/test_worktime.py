@@ -1,0 +1,119 @@
+"""A run's working time: waits do not count, its end keeps what is done, and trying again gives the time once more."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.core import clock, events
+from app.core.db import transaction
+from app.engine import control, runner, store
+from app.engine.events import WaitEnded
+from app.engine.models import Run, StepRun, WaitRow
+from tests.engine.rig import House
+from tests.engine.sink import Sink
+
+HOUR = {"minutes": 1}
+
+
+def spend(sink: Sink, **more: Any) -> dict[str, Any]:
+    return {"id": "work", "type": "spend", "config": {"url": sink.url}, **more}
+
+
+def begin(house: House, run_id: str, *, ago_s: float) -> store.HeldStep:
+    """Let a worker have begun the step ``work`` some time ago; it does not answer."""
+    runner.advance(house.seat(), run_id)
+    with house.session() as session:
+        held = store.claim_step(session, house.steps(run_id)["work"].id, "slow:1:a", 3600.0)
+    assert held is not None
+    with transaction(house.engine) as session:
+        began = clock.now() - timedelta(seconds=ago_s)
+        session.execute(sa.update(StepRun).where(StepRun.id == held.id).values(started_at=began))
+    house.line.clear()
+    return held
+
+
+def test_a_run_that_works_too_long_fails_keeps_what_is_done_and_can_be_tried_again(house: House, sink: Sink) -> None:
+    told: list[str] = []
+    events.listen(WaitEnded, lambda session, event: told.append(event.why))
+    run_id = house.start(
+        [
+            {"id": "first", "type": "echo", "config": {"say": 1}},
+            spend(sink, after=["first"]),
+            {"id": "ask", "type": "ask", "after": ["first"], "config": {}},
+            {"id": "last", "type": "echo", "after": ["work"], "config": {"say": 2}},
+        ],
+        limits=HOUR,
+    )
+    held = begin(house, run_id, ago_s=61)
+    house.work(run_id)
+    run, steps = house.run(run_id), house.steps(run_id)
+    assert (run.status, run.error["category"], run.error["code"]) == ("failed", "timeout", "run_minutes")
+    assert "worked longer than the 1 min" in run.error["message"]
+    assert {row.step_id: row.status for row in steps.values()} == {
+        "first": "completed", "work": "failed", "ask": "failed", "last": "skipped",
+    }  # fmt: skip
+    assert "withdrawn" in told
+    with pytest.raises(store.Fenced), house.session() as session:
+        store.end_step(session, held, status="completed", outcome="done")
+    with house.session() as session:
+        control.try_again(session, run_id)
+    house.work()
+    assert house.steps(run_id)["work"].status == "completed"
+    assert house.run(run_id).status == "waiting"
+
+
+def test_waiting_and_standing_in_line_are_no_work(house: House, sink: Sink) -> None:
+    run_id = house.start(
+        [{"id": "ask", "type": "ask", "config": {}}, spend(sink, after=["ask:approved"])], limits=HOUR
+    )
+    house.work(run_id)
+    long_ago = clock.now() - timedelta(hours=2)
+    with transaction(house.engine) as session:
+        session.execute(sa.update(StepRun).values(started_at=long_ago, created_at=long_ago))
+        session.execute(sa.update(Run).values(started_at=long_ago, created_at=long_ago))
+        control.decide(session, session.scalars(sa.select(WaitRow.id)).one(), outcome="approved", output={})
+    house.work()
+    assert house.run(run_id).status == "completed"
+
+
+def test_steps_side_by_side_count_once(house: House, sink: Sink) -> None:
+    run_id = house.start([spend(sink), {**spend(sink), "id": "beside"}], limits=HOUR)
+    begin(house, run_id, ago_s=40)
+    with transaction(house.engine) as session:
+        began = clock.now() - timedelta(seconds=40)
+        session.execute(
+            sa.update(StepRun).where(StepRun.step_id == "beside").values(started_at=began, finished_at=clock.now(),
+                                                                        status="completed", outcome="done")
+        )  # fmt: skip
+    house.work(run_id)
+    assert house.run(run_id).status == "running"
+
+
+def test_the_run_is_looked_at_when_its_time_is_over(house: House, sink: Sink) -> None:
+    run_id = house.start([spend(sink)], limits=HOUR)
+    begin(house, run_id, ago_s=50)
+    house.work(run_id)
+    run = house.run(run_id)
+    assert run.status == "running"
+    assert timedelta(seconds=5) < run.due_at - clock.now() < timedelta(seconds=11)
+
+
+def test_without_a_limit_a_run_may_work_for_hours(house: House, sink: Sink) -> None:
+    run_id = house.start([spend(sink)])
+    begin(house, run_id, ago_s=50_000)
+    house.work(run_id)
+    assert house.run(run_id).status == "running"
+
+
+def test_a_failure_that_may_continue_does_not_go_on_after_the_end(house: House, sink: Sink) -> None:
+    steps = [
+        spend(sink, on_failure="continue"),
+        {"id": "rescue", "type": "echo", "after": ["work:failed"], "config": {"say": 1}},
+    ]
+    run_id = house.start(steps, limits=HOUR)
+    begin(house, run_id, ago_s=61)
+    house.work(run_id)
+    assert house.run(run_id).status == "failed"
+    assert house.steps(run_id)["rescue"].status == "failed"
