@@ -93,6 +93,7 @@ class Ticker:
             hint_steps=self._hint_steps,
             hint_run=lambda run_id: self._hint_runs([run_id]),
             hint_outbox=lambda: None,
+            hint_line=self._hint_line,
             is_ending=threading.Event(),
             is_over=threading.Event(),
             quarantine=quarantine,
@@ -150,6 +151,12 @@ class Ticker:
         if not jobs.hint_steps(steps):
             for step_run_id, _ in steps:
                 self._crew.offer(lambda step_run_id=step_run_id: runner.do_step(self.seat, step_run_id))  # type: ignore[misc]
+
+    def _hint_line(self) -> None:
+        self._crew.offer(self._do_oldest)
+
+    def _do_oldest(self) -> None:
+        runner.do_oldest(self.seat)
 
     def _hint_outbox(self, row_ids: Sequence[str]) -> None:
         if not jobs.hint_outbox(row_ids):

@@ -4,7 +4,6 @@ Revision ID: 0012
 Revises: 0011
 """
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
@@ -15,11 +14,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Count in months; nothing could set the days yet."""
-    op.add_column("allowance", sa.Column("keep_runs_months", sa.Integer(), nullable=True))
-    op.drop_column("allowance", "keep_runs_days")
+    op.execute("ALTER TABLE allowance RENAME COLUMN keep_runs_days TO keep_runs_months")
 
 
 def downgrade() -> None:
     """Count in days again."""
-    op.add_column("allowance", sa.Column("keep_runs_days", sa.Integer(), nullable=True))
-    op.drop_column("allowance", "keep_runs_months")
+    op.execute("ALTER TABLE allowance RENAME COLUMN keep_runs_months TO keep_runs_days")

@@ -106,3 +106,21 @@ def test_a_run_that_nobody_has_begun_says_its_place_too(yard: Yard) -> None:
     alice = yard.cast.browser(yard.cast.alice)
     assert "It starts as soon as a worker is free." in alice.get(f"/runs/{first}").text
     assert "2nd in line." in Page(alice.get(f"/runs/{second}").text).text
+
+
+def test_a_run_that_is_out_of_money_offers_five_dollars_more(yard: Yard) -> None:
+    run_id, = yard.make("queued")
+    out_of_money = {"category": "budget", "code": "budget", "message": "The run's money limit is reached.", "fix": ""}
+    with yard.app.app_context():
+        told = factories.story(db.session(), db.session.get_one(Run, run_id))
+        step = told.step("ads", StepStatus.NEEDS_ATTENTION, error=out_of_money, effect="spends")
+        told.now(RunStatus.NEEDS_ATTENTION)
+        db.session.commit()
+    alice = yard.cast.browser(yard.cast.alice)
+    page = alice.get(f"/runs/{run_id}").text
+    assert "Add $5 and continue" in Page(page).text
+    given = {"csrf_token": token(page), "reply": "add_money"}
+    assert alice.post(f"/runs/{run_id}/steps/{step.id}/answer", data=given).status_code == 303
+    with yard.app.app_context():
+        assert db.session.get_one(Run, run_id).budget_microusd == 10_000_000
+        assert db.session.get_one(StepRun, step.id).status == "pending"
