@@ -96,7 +96,8 @@ def place_of_queued(session: Session, run_id: str) -> Place | None:
     ahead = (
         sa.select(sa.func.count())
         .where(
-            before.c.status == RunStatus.QUEUED.value,
+            before.c.status.in_(store.written([RunStatus.QUEUED])),  # a part of the index of open runs
+            before.c.due_at.is_not(None),
             sa.tuple_(before.c.created_at, before.c.id) <= sa.tuple_(run.c.created_at, run.c.id),
         )
         .correlate(run)
@@ -119,7 +120,7 @@ def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int]:
         step.c.run_id,
         step.c.workspace_id,
         sa.func.row_number().over(order_by=(_queued_at(step), step.c.id)).label("number"),
-    ).where(_in_line(step))
+    ).where(_in_line(step), store.may_leave(step))
     if not (limits.house() or limits.house_ai()):
         line = line.where(step.c.workspace_id == workspace_id)
     ranked = line.subquery()

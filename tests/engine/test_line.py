@@ -173,7 +173,17 @@ def test_a_dead_lease_keeps_its_place_and_is_taken_over(house: House, sink: Sink
     assert claim(house, runs[1]) is None
     held = claim(house, runs[0])
     assert held is not None
-    assert (held.run_id, held.crashes) == (runs[0], 1)
+    assert held.run_id == runs[0]
+
+
+def test_a_step_whose_process_died_is_not_taken_from_the_line_but_done_alone(house: House, sink: Sink) -> None:
+    allow(house, steps_at_once=1)
+    suspect, other = stand(house, sink, 2)
+    with transaction(house.engine) as session:
+        session.execute(sa.update(StepRun).where(StepRun.run_id == suspect).values(is_suspect=True))
+        held = line.claim_oldest(session, "test:1:a", 60.0)
+    assert held is not None
+    assert held.run_id == other
 
 
 def test_a_retry_that_is_due_stands_in_line_by_its_time(house: House, sink: Sink) -> None:
