@@ -117,7 +117,10 @@ def test_a_test_of_a_draft_runs_the_draft_and_no_list_of_versions_shows_it(cast:
         service.start_test(session, workflow, inputs={"offer": "A car"}, actor=_actor(cast)) for _ in range(2)
     )
     ran = [session.get_one(Version, run.version_id) for run in (one, two)]
-    assert [version.number for version in ran] == [-1, -2]
+    assert [version.number for version in ran] == [-1, -1]
+    drafts.save_draft(session, workflow, ADS, base_revision=workflow.draft_number, actor_id=None)
+    third = service.start_test(session, workflow, inputs={"offer": "A car"}, actor=_actor(cast))
+    assert session.get_one(Version, third.version_id).number == -2
     assert ran[0].definition["steps"][0]["config"]["count"] == 4
     assert (one.test, one.facts["version"], one.budget_microusd) == (True, 0, 5_000_000)
     assert [version.number for version in workflows.versions(session, workflow)] == [1]
