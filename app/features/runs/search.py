@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.core.db import table
 from app.definition.schema import Definition, InputType
+from app.engine import store
 from app.engine.models import Run
 from app.features.accounts.models import Membership, User
 from app.features.runs.models import RunWord
@@ -73,7 +74,8 @@ def add(session: Session, workspace_id: str, number: int, found: Iterable[str]) 
     new = dict.fromkeys(word for word in found if word not in kept)
     rows = [{"workspace_id": workspace_id, "number": number, "word": word} for word in new]
     if rows:
-        session.execute(sa.insert(_word), rows)
+        unique = ["workspace_id", "number", "word"]  # another step of the run may write the same words now
+        session.execute(store.insert_new(session, _word, unique), rows)
 
 
 @dataclass(frozen=True, slots=True)
