@@ -1,7 +1,7 @@
 """Why a run failed, in eight kinds: what happened, what was kept, what to press, and a code to quote."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.engine import catalog
@@ -58,6 +58,12 @@ class Failure:
     kept: str
     kind: Kind
     code: str
+    quoted: tuple[tuple[str, str], ...] = ()  # what of the step's settings is wrong, in the person's own words
+
+    @property
+    def wants_other_answers(self) -> bool:
+        """Whether the same again would fail the same way: the first button then changes the answers."""
+        return self.kind in (ANSWERS, AI_ANSWER, MONEY)
 
 
 def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> Failure | None:
@@ -82,7 +88,15 @@ def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> Failure
         kept=_kept(entries, kept, sent),
         kind=kind,
         code=code_of(str(error.get("code") or ""), first.step_run_id or first.id),
+        quoted=tuple(_quoted(first)),
     )
+
+
+def _quoted(entry: Entry) -> Iterator[tuple[str, str]]:
+    for line in entry.went_in:
+        for piece in line.pieces:
+            if piece.origin == "wrong":
+                yield line.label, piece.text
 
 
 def _kind(category: Category, step_type: str) -> Kind:
@@ -95,8 +109,9 @@ def _kind(category: Category, step_type: str) -> Kind:
 def _kept(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> str:
     done = sum(entry.status is StepStatus.COMPLETED for entry in entries)
     things = list(kept) or ([f"what {plural(done, 'finished step')} made"] if done else [])
-    first = f"{listed(things)}, here below. " if things else "your answers. "
-    return first + sent
+    if not things:
+        return f"your answers. {sent}"
+    return f"{listed(things)}. Going on from here makes and pays for none of it again. {sent}"
 
 
 def code_of(code: str, step_run_id: str) -> str:

@@ -1,5 +1,7 @@
 """The kinds of a failure, and the code to quote."""
 
+import re
+
 import pytest
 
 from app.engine.enums import Category, StepStatus
@@ -46,3 +48,20 @@ def test_the_code_on_the_page_is_found_in_the_log(yard: Yard) -> None:
     found = Page(alice.get(f"/runs/{run_id}/log?q={code}").text)
 
     assert len([a for a in found.attributes("details") if a.get("id", "").startswith("line-")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("category", "first"), [("ai_answer", "Change answers and continue from here"), ("network", "Try this step again")]
+)
+def test_the_most_useful_button_is_first_and_the_only_green_one(yard: Yard, category: str, first: str) -> None:
+    run_id, = yard.make("failed", category=category)
+
+    html = yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text
+    card = html.partition('id="run-now"')[2].partition("</section>")[0]
+    buttons = re.findall(r'<(?:button|a)[^>]*class="(btn[^"]*)"[^>]*>(?:<svg.*?</svg>)?([^<]+)', card, re.DOTALL)
+
+    assert buttons[0][1].strip() == first
+    assert ["btn-primary" in classes for classes, _ in buttons] == [True, False, False]
+    assert "Going on from here makes and pays for none of it again. Nothing was sent." in Page(html).text
+    bob = yard.cast.browser(yard.cast.bob).get(f"/runs/{run_id}").text
+    assert "Try this step again" not in bob
