@@ -1,6 +1,5 @@
 """A workspace's own templates in and out of files, and away again. A file says what the product's own files say."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -78,9 +77,3 @@ def _audit(session: Session, template: Template, actor: Actor, action: str, **de
         session, workspace_id=template.workspace_id, actor=actor.name, actor_id=actor.user_id, action=action,
         subject_kind="template", subject_id=template.id, name=template.name, **detail,
     )  # fmt: skip
-
-
-def slug_of(data: Mapping[str, Any]) -> str:
-    """Return the slug that a file names; nothing where it names none."""
-    slug = data.get("slug")
-    return slug if isinstance(slug, str) else ""

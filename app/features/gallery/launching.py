@@ -72,10 +72,10 @@ def answer(**place: str) -> Response:
     faults += misfits
     wrong = {fault.path for fault in faults}
     problems = faults + [fault for fault in _problems(asking, number) if fault.path not in wrong]
-    if problems or "again" in request.form:
+    if problems:
         form = asking.form(number)
         forms.show_problems(form, problems)
-        return _ask(asking, number, form, status=422 if problems else 200)
+        return _ask(asking, number, form, status=422)
     last = number == len(asking.pages)
     return htmx.redirect(asking.subject.launch_url(page=CHECK if last else number + 1))
 
