@@ -209,9 +209,8 @@ def test_step_that_asks_is_answered_by_its_buttons(yard: Yard) -> None:
     alice = yard.cast.browser(yard.cast.alice)
     page = Page(alice.get(f"/runs/{run_id}").text)
     action = f"/runs/{run_id}/steps/{row_id}/answer"
-    assert [form["action"] for form in page.attributes("form") if form.get("action") == action] == [
-        action
-    ] * 3
+    shown = [form for form in page.attributes("form") if form.get("action") == action]
+    assert len(shown) == 6  # three answers, above and at the step
     assert "It was sent" in page.text
     assert alice.post(action, data={"reply": "perhaps"}).status_code == 422
     assert alice.post(action, data={"reply": "send_again"}).status_code == 303
