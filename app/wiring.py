@@ -13,7 +13,7 @@ FEATURES = (
     "home",
 )  # fmt: skip
 WITH_PAGES = tuple(feature for feature in FEATURES if feature != "ai")
-WITH_LISTENERS = ("runs", "approvals")
+WITH_LISTENERS = ("runs", "lifecycle", "approvals")
 
 
 def connect(settings: Settings) -> None:

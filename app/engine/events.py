@@ -51,3 +51,8 @@ class RunsRemoved:
     number: int
     before: datetime
     documents: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DayCleared:
+    """Once a day: the engine has removed what is old. Others remove theirs now, a little at a time."""

@@ -16,7 +16,7 @@ from app.core import clock, events
 from app.core.db import table, transaction
 from app.engine import store
 from app.engine.enums import RUN_ENDS, RUN_OPEN
-from app.engine.events import RunsRemoved
+from app.engine.events import DayCleared, RunsRemoved
 from app.engine.models import Allowance, Beat
 from app.engine.ports import bound
 
@@ -71,6 +71,7 @@ def _is_due(session: Session) -> bool:
 def _mark(session: Session) -> None:
     session.execute(store.insert_new(session, _beat, ["name"]), {"name": NAME, "at": clock.now()})
     session.execute(sa.update(_beat).where(_beat.c.name == NAME).values(at=clock.now()))
+    events.publish(session, DayCleared())
 
 
 def _keepings(session: Session) -> list[Keeping]:

@@ -14,6 +14,7 @@ from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.definition import schema
 from app.definition.schema import Definition
+from app.engine import retention
 from app.engine.enums import RunStatus
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry
@@ -130,6 +131,16 @@ def test_after_30_days_it_is_gone_for_good_but_its_runs_stay(cast: Cast, session
     assert [one.workflow.name for one in queries.deleted(session, cast.alice.workspace_id)] == ["c"]
     with pytest.raises(NotFound):
         queries.deleted_workflow(session, cast.alice.workspace_id, used.id)
+
+
+def test_once_a_day_the_clock_removes_them(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    service.delete(session, workflow, open_runs=OpenRuns.FINISH, actor=_actor(cast))
+    workflow.deleted_at = clock.now() - timedelta(days=31)
+    session.commit()
+    assert retention.work(db.engine) == 0
+    session.expire_all()
+    assert session.scalar(sa.select(sa.func.count()).select_from(Workflow)) == 0
 
 
 # --- files ---
