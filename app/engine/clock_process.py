@@ -4,7 +4,6 @@ Due times live in our rows. With the queue gone, or the entry missing, the same 
 work with threads of its own: nothing waits for Redis to come back.
 """
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from app.core.db import CLOCK_POOL, make_engine
 from app.core.settings import Settings
 from app.engine import heartbeat, jobs, recovery, retention, runner, timers
 from app.engine.crew import Crew
-from app.engine.seat import Seat
+from app.engine.seat import Seat, end_on_sigterm
 
 INTERVAL_S = 1.0
 ENTRY = "greenlight-tick"
@@ -34,7 +33,7 @@ _log = structlog.get_logger(__name__)
 def run(settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None) -> int:
     """Tick every second until SIGTERM; returns the exit code."""
     ticker = Ticker(settings, owner, quarantine)
-    signal.signal(signal.SIGTERM, lambda *_: ticker.seat.is_ending.set())
+    end_on_sigterm(ticker.seat.is_ending)
     return ticker.run()
 
 

@@ -18,6 +18,7 @@ from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.planner import NO_ITEM
 from app.engine.ports import bound
 
+SUB_RUN = "sub_run"  # the kind of a wait for a run of another workflow
 _GOING = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION)
 
 
@@ -66,7 +67,8 @@ def try_again(session: Session, run_id: str) -> None:
     unopened = {row.id for row in again if row.id in frames and not row.total}
     later = following(definition, ended)
     skipped = {row.id for row in rows if row.status == StepStatus.SKIPPED and row.step_id in later}
-    asked = set(session.scalars(sa.select(store.wait.c.step_run_id).where(store.wait.c.run_id == run_id)))
+    waits = sa.select(store.wait.c.step_run_id).where(store.wait.c.run_id == run_id, store.wait.c.kind != SUB_RUN)
+    asked = set(session.scalars(waits))
     anew = {row.id for row in again if row.id in asked}  # it asks anew: its request was withdrawn
     store.begin_again(session, [row.id for row in again if row.id not in frames | anew])
     store.begin_again(session, frames - unopened, status=StepStatus.RUNNING)

@@ -18,7 +18,7 @@ from app.core import crash
 from app.core.db import make_engine, transaction
 from app.core.settings import Settings
 from app.engine import definitions, heartbeat, jobs, recovery, runner, store
-from app.engine.seat import Seat
+from app.engine.seat import Seat, end_on_sigterm
 
 MEMORY_BYTES = 512 * 1024 * 1024  # of address space, beyond what the process has when it begins
 FINISH_S = 20.0
@@ -57,7 +57,7 @@ def run(settings: Settings, owner: str, step_run_id: str) -> int:
     """Do one step alone and end; 0 when the process survived it, whatever became of the step."""
     engine = make_engine(settings.sqlalchemy_url, pool=1, wait_s=30)
     seat = _seat(settings, engine, owner)
-    signal.signal(signal.SIGTERM, lambda *_: seat.is_ending.set())
+    end_on_sigterm(seat.is_ending)
     crash.arm(settings.environment, settings.crash_at)
     _limit(engine, step_run_id)
     heartbeat.start(seat, make_engine(settings.sqlalchemy_url, pool=1), lambda: None)

@@ -1,7 +1,10 @@
 """The seat: what a process that does work gives to the runner, and what it holds."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Engine
@@ -40,3 +43,25 @@ class Seat:
     def hint_again_s(self) -> float:
         """After how many seconds a hint that shows nothing is given again: 10 at the usual lease of 60."""
         return self.lease_s / 6
+
+
+def end_on_sigterm(is_ending: threading.Event) -> None:
+    """Set *is_ending* at a SIGTERM; call it in the main thread.
+
+    The handler only writes to a pipe: it may interrupt the main thread while that holds the event's own lock, and
+    setting the event there would wait for ever.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGTERM, lambda *_: _ring(writer))
+    threading.Thread(target=_answer, args=(reader, is_ending), name="ending", daemon=True).start()
+
+
+def _ring(writer: int) -> None:
+    with suppress(BlockingIOError):  # full of SIGTERMs: one is enough
+        os.write(writer, b"1")
+
+
+def _answer(reader: int, is_ending: threading.Event) -> None:
+    os.read(reader, 1)
+    is_ending.set()

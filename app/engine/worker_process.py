@@ -5,7 +5,6 @@ up a start. A hint is acknowledged before it runs: the database remembers, not t
 """
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ from app.core.ids import new_id
 from app.core.settings import Settings
 from app.engine import heartbeat, jobs, recovery, runner
 from app.engine.crew import Crew
-from app.engine.seat import Seat
+from app.engine.seat import Seat, end_on_sigterm
 
 POP_S = 1
 FINISH_S = 20.0
@@ -48,7 +47,7 @@ def seat() -> Seat:
 def run(settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None) -> int:
     """Work until SIGTERM; then take nothing new, finish within 20 s, give the rest back. Returns the exit code."""
     worker = Worker(settings, owner, quarantine)
-    signal.signal(signal.SIGTERM, lambda *_: worker.end())
+    end_on_sigterm(worker.seat.is_ending)
     return worker.run()
 
 
@@ -95,7 +94,7 @@ class Worker:
         return self.exit_code
 
     def end(self) -> None:
-        """Take no new work; a second call changes nothing. Safe in a signal handler."""
+        """Take no new work; a second call changes nothing."""
         self.seat.is_ending.set()
 
     def _overdue(self) -> None:

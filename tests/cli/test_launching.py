@@ -144,10 +144,10 @@ def test_a_template_goes_to_a_file_comes_in_and_goes_away(greenlight: Greenlight
     assert taken.code != 0
     assert "Greenlight has a template “facebook-ads-campaign” already." in taken.err
     file.write_text(file.read_text("utf-8").replace("slug: facebook-ads-campaign", "slug: our-ads"), "utf-8")
-    for version in (1, 2):
-        kept = greenlight("template", "import", str(file), "--json")
-        assert (kept.code, kept.json["slug"], kept.json["version"]) == (0, "our-ads", version)
-    assert greenlight("template", "export", "our-ads", "--json").json["version"] == 2
+    first, second = (greenlight("template", "import", str(file), "--json") for _ in range(2))
+    assert [kept.code for kept in (first, second)] == [0, 0]
+    assert second.json["version"] == first.json["version"] + 1
+    assert greenlight("template", "export", "our-ads", "--json").json["version"] == second.json["version"]
     file.write_text("slug: [", "utf-8")
     assert greenlight("template", "import", str(file)).code == 2
     assert greenlight("template", "delete", "our-ads", "--yes").out == "our-ads is removed.\n"
@@ -256,7 +256,8 @@ def test_the_doctor_finds_a_healthy_house_well(greenlight: Greenlight) -> None:
 def test_seeding_again_changes_nothing(greenlight: Greenlight) -> None:
     before = greenlight("run", "list", "--status", "completed", "--limit", "200", "--json").json["items"]
     said = greenlight("seed", "--runs", "--json")
-    assert said.json == {"templates_changed": 0, "demo": True, "sample_runs": 4}
+    templates = greenlight("template", "list", "--json").json["items"]
+    assert said.json == {"templates_changed": 0, "demo": True, "sample_runs": len(templates)}
     after = greenlight("run", "list", "--status", "completed", "--limit", "200", "--json").json["items"]
     assert [run["id"] for run in after] == [run["id"] for run in before]
 

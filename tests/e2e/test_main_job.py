@@ -241,11 +241,11 @@ def _load_until(page: Page, status: str, *, by_link: bool = False) -> None:
 
 
 def _ask_on(page: Page) -> list[str]:
-    """Collect the addresses that the page's own script asks for."""
+    """Collect the addresses that the page's own script asks for of its run."""
     seen: list[str] = []
 
     def note(request: Request) -> None:
-        if request.resource_type in ("xhr", "fetch"):
+        if request.resource_type in ("xhr", "fetch") and "/runs/" in request.url:
             seen.append(request.url)
 
     page.on("request", note)

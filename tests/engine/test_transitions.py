@@ -94,7 +94,7 @@ class Transitions(RuleBasedStateMachine):
         todo = plan(definition, recorded.results, held.now, turn._control(held))
         before, run = self._rows(), self.house.run(held.id)
         is_current = (run.epoch, run.revision) == (held.epoch, held.revision)
-        done, _step = turn._release(self.seats[who], held, definition, recorded, todo)
+        done, _step = turn._release(self.seats[who], held, definition, recorded, todo, None)
         assert done == is_current, "a plan made of what is not so any more would leave the run asleep"
         if not done:
             assert self._rows() == before, "a refused plan leaves no trace"
@@ -156,9 +156,9 @@ class Transitions(RuleBasedStateMachine):
     def die(self, who: int) -> None:
         """A worker is gone, and what it held is given back; what it still writes later is refused."""
         with transaction(self.engines[who]) as session:
-            for run_id in store.give_back_steps(session, self.seats[who].owner, count_crash=False):
+            for run_id in store.give_back_steps(session, self.seats[who].owner, is_dead=True, was_alone=False):
                 store.wake_run(session, run_id)
-            store.give_back_runs(session, self.seats[who].owner)
+            store.give_back_runs(session, self.seats[who].owner, is_dead=True)
 
     @rule()
     def lapse(self) -> None:

@@ -18,7 +18,6 @@ from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
 
-KIND = "sub_run"
 DEEPEST = 5
 MOST_BYTES = 200 * 1024
 
@@ -36,7 +35,7 @@ def wait_started(session: Session, event: WaitStarted) -> None:
     Whom a step asks, the run is found by. Raises Conflict when a workflow would run itself, or runs go too deep;
     NotFound; Invalid for wrong answers.
     """
-    if event.kind != KIND:
+    if event.kind != control.SUB_RUN:
         _keep_people(session, event)
         return
     parent = session.get_one(Run, event.run_id)
@@ -53,7 +52,7 @@ def wait_started(session: Session, event: WaitStarted) -> None:
 
 def wait_ended(session: Session, event: WaitEnded) -> None:
     """Stop the run of a step that is cancelled."""
-    if event.kind != KIND or event.why != "withdrawn":
+    if event.kind != control.SUB_RUN or event.why != "withdrawn":
         return
     wait = session.get_one(WaitRow, event.wait_id)
     child = _child(session, wait.step_run_id)
