@@ -341,8 +341,17 @@ def _with_result(move: sa.UpdateBase) -> sa.Insert:
     )
 
 
+def _result_alone() -> sa.Insert:
+    """Return the INSERT of a plain result by itself, for a database that takes it after the UPDATE."""
+    columns: dict[str, Any] = dict(zip(_fast_defaults, written(_fast_defaults.values()), strict=True))
+    names = (*_plain_columns, "workspace_id")
+    columns |= {name: sa.bindparam(f"s_{name}", type_=step_run.c[name].type) for name in names}
+    return sa.insert(step_run).values(**columns, created_at=moment(), finished_at=moment())
+
+
 _fast_insert = _with_result(_advance_run)
 _last_insert = _with_result(_complete_run)
+_second_insert = _result_alone()
 _plain_insert = sa.insert(step_run)
 
 
@@ -356,7 +365,7 @@ def record_fast(
     """
     guard = _guard(held, steps_done, doing)
     if _dialect(bind) != "postgresql":
-        return _record(bind, held, _advance_run, guard, {**row, "finished_at": clock.now()})
+        return _record_plain(bind, held, _advance_run, guard, row)
     return _record_at_once(bind, held, _fast_insert, guard, row)
 
 
@@ -364,15 +373,29 @@ def record_last(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done
     """As :func:`record_fast` for the result that completes the run; False also when the run has changed meanwhile."""
     guard = {**_guard(held, steps_done), "g_revision": held.revision}
     if _dialect(bind) != "postgresql":
-        return _record(bind, held, _complete_run, guard, {**row, "finished_at": clock.now()}) is not None
+        return _record_plain(bind, held, _complete_run, guard, row) is not None
     return _record_at_once(bind, held, _last_insert, guard, row) is not None
 
 
 def _record_at_once(
     bind: Bind, held: HeldRun, statement: sa.Insert, guard: dict[str, Any], row: Mapping[str, Any]
 ) -> int | None:
-    result = bind.execute(statement, {**guard, "s_run_id": held.id, **{f"s_{k}": v for k, v in row.items()}}).first()
+    result = bind.execute(statement, {**guard, **_bound(held, row)}).first()
     return result.revision if result else None
+
+
+def _record_plain(
+    bind: Bind, held: HeldRun, move: sa.UpdateBase, guard: dict[str, Any], row: Mapping[str, Any]
+) -> int | None:
+    moved = bind.execute(move, guard).first()
+    if moved is None:
+        return None
+    bind.execute(_second_insert, {"s_workspace_id": held.workspace_id, **_bound(held, row)})
+    return int(moved.revision)
+
+
+def _bound(held: HeldRun, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"s_run_id": held.id, **{f"s_{name}": value for name, value in row.items()}}
 
 
 def _record(
