@@ -214,6 +214,7 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(
 def test_the_total_time_ends_a_hang_and_a_drip(
     server: FakeOpenAI, kind: str, make: Callable[..., object], reply: Reply
 ) -> None:
+    make()  # loads the library and connects, which is no part of the half second
     server.script(kind, reply)
     begun = time.monotonic()
     with pytest.raises(StepError) as raised:
