@@ -134,6 +134,7 @@ def decision_of_wait(wait_id: str) -> Response:
     person = queries.approver_for(db.session(), approval, me.email)
     undo = _undoing_inside(approval, person)
     if undo["said"]:
+        undo["go_on_url"] = undo["go_on_url"] and f"{undo['go_on_url']}?from=run"
         undo["said"] = f"{_outcome(approval, person, me.timezone)} {undo['said']}"
     return htmx.page("approvals/_undo.html", undo=undo)
 
@@ -243,6 +244,8 @@ def _after(approval_id: str, change: Change, said: str) -> Response:
     db.session.commit()
     runs.hint(approval.run_id)
     flash(said, "go")
+    if request.args.get("from") == "run":
+        return htmx.redirect(url_for("runs.show", run_id=approval.run_id))
     return htmx.redirect(url_for("approvals.show", approval_id=approval_id))
 
 

@@ -125,6 +125,10 @@ def test_the_run_says_when_the_next_step_starts(desk: Desk, asked: Asked) -> Non
     page = sam.get(f"/runs/{asked.run_id}").text
     assert f'hx-get="/approvals/of/{asked.wait_id}/decision"' in page
     assert "Decided. The next step starts" in page
+    line = Page(sam.get(f"/approvals/of/{asked.wait_id}/decision").text)
+    (go_on,) = (form["action"] for form in line.attributes("form") if "go-on" in str(form["action"]))
+    answer = sam.post(str(go_on), data={"csrf_token": sam.csrf})  # type: ignore[attr-defined]
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/runs/{asked.run_id}")
 
 
 def test_only_the_last_answer_is_taken_back(desk: Desk) -> None:
