@@ -20,6 +20,11 @@ class Problem:
     message: str
     fix: str
 
+    @property
+    def sentence(self) -> str:
+        """What is wrong and what to do, as one text."""
+        return f"{self.message} {self.fix}".strip()
+
     def as_dict(self) -> dict[str, str]:
         """Return the four parts as the JSON of the API and of ``--json``."""
         return {"path": self.path, "code": self.code, "message": self.message, "fix": self.fix}

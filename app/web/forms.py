@@ -27,6 +27,7 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from app.core.errors import FieldError, Invalid
 from app.web import setting_fields as settings
+from app.web.condition_field import Condition
 from app.web.csrf import FIELD, token
 
 LONG = 200  # characters from which a text gets several lines
@@ -129,7 +130,7 @@ def _setting(key: str, info: FieldInfo, offered: Offered) -> Any:
         "render_kw": {"widget": widget},
     }
     if widget == "condition":
-        return settings.Condition(**common)
+        return Condition(**common)
     if choices is not None and widget in ("step", "images"):
         return settings.Many(choices=choices, is_one_text=texts and not is_list, **common)
     if (literal := _choices(kind)) is not None:

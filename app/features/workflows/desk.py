@@ -16,7 +16,8 @@ from app.definition.text_width import cut_to_fit
 from app.engine import catalog
 from app.engine.contract import Effect, StepType
 from app.features.workflows import queries
-from app.features.workflows.forms import TYPE_WORDS, entry_words, field_name
+from app.features.workflows.forms.question import TYPE_WORDS
+from app.features.workflows.forms.step import entry_words, field_name
 from app.features.workflows.models import Workflow
 from app.features.workflows.queries import Draft
 

@@ -8,11 +8,17 @@ from app.definition.schema import Definition
 from app.engine import catalog
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.workflows import builder, queries
+from app.features.workflows import queries
+from app.features.workflows.builder import (
+    questions,  # noqa: F401 (its rules are added to the blueprint)
+    steps,  # noqa: F401 (its rules as well)
+    whole,  # noqa: F401
+)
+from app.features.workflows.builder.blueprint import blueprint as builder
 from app.web import htmx
 
 blueprint = Blueprint("workflows", __name__)
-blueprint.register_blueprint(builder.blueprint)
+blueprint.register_blueprint(builder)
 
 
 @blueprint.get("/workflows")

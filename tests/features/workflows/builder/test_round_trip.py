@@ -16,7 +16,8 @@ from app.definition.parts import InputType
 from app.definition.sentences import OPERATORS
 from app.definition.sketch import sketch
 from app.engine import catalog
-from app.features.workflows.forms import QuestionForm, StepForm
+from app.features.workflows.forms.question import QuestionForm
+from app.features.workflows.forms.step import StepForm
 from app.web import written
 from tests.features.workflows.builder.conftest import controls
 

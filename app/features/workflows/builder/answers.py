@@ -1,0 +1,247 @@
+"""What the builder's pages share: saving a change, and answering with the panel and what stands around it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Response, flash, make_response, render_template, request, url_for
+from werkzeug.datastructures import MultiDict
+
+from app.core.db import db
+from app.core.errors import Conflict, Invalid, NotFound
+from app.definition.edit import EditImpossible
+from app.features.accounts import queries as accounts
+from app.features.accounts.guards import who
+from app.features.files import queries as files
+from app.features.workflows import offers, queries, service
+from app.features.workflows.desk import Desk, lay
+from app.features.workflows.forms.details import details_form
+from app.features.workflows.forms.question import QuestionForm, find_question
+from app.features.workflows.forms.step import OPERATORS, Clash, StepForm, value_choices
+from app.features.workflows.forms.text import as_text
+from app.features.workflows.models import Workflow
+from app.features.workflows.queries import Draft
+from app.web import htmx
+
+Data = dict[str, Any]
+Change = Callable[[Draft], tuple[Data, str]]
+PICTURES = 24
+
+
+class Clashed(Exception):
+    """Somebody else changed the same settings."""
+
+
+def workflow_of(workflow_id: str) -> Workflow:
+    """Return a workflow of this workspace. Raises NotFound."""
+    return queries.workflow(db.session(), who().workspace_id, workflow_id)
+
+
+def save(workflow: Workflow, change: Change) -> None:
+    """Save what a change makes of the newest draft, and commit."""
+    service.edit_draft(db.session(), workflow, change, actor_id=who().user_id)
+    db.session.commit()
+
+
+def step_back(workflow_id: str, way: Callable[..., Draft]) -> Response:
+    """Undo or redo, and show the step that was open."""
+    workflow = workflow_of(workflow_id)
+    chosen = request.form.get("chosen", "")
+    try:
+        way(db.session(), workflow, base_revision=request.form.get("revision", type=int) or 0)
+        db.session.commit()
+    except Conflict as conflict:
+        db.session.rollback()
+        return refused(workflow_id, conflict, chosen=chosen)
+    return done(workflow_id, workflow, chosen)
+
+
+def changed(
+    workflow_id: str,
+    workflow: Workflow,
+    change: Change,
+    chosen: Callable[[], str],
+    *,
+    told: Callable[[], str] = str,
+) -> Response:
+    """Save a change and show the step that *chosen* names afterwards, with what *told* says."""
+    try:
+        save(workflow, change)
+    except (EditImpossible, Invalid) as fault:
+        db.session.rollback()
+        return refused(workflow_id, fault, chosen=chosen())
+    return done(workflow_id, workflow, chosen(), told=told())
+
+
+def done(workflow_id: str, workflow: Workflow, chosen: str, *, told: str = "") -> Response:
+    """Show a step after a change, with what was told."""
+    desk = lay(db.session(), workflow, chosen=chosen)
+    is_there = bool(chosen) and desk.step(chosen) is not None
+    if not htmx.is_htmx():
+        if told:
+            flash(told, "go")
+        where = url_for(".step", workflow_id=workflow_id, step_id=chosen) if is_there else ""
+        return htmx.redirect(where or url_for(".show", workflow_id=workflow_id))
+    if is_there:
+        return step_panel(desk, wants_panel=True, told=told)
+    part = "start" if desk.has_steps else "add"
+    return panel(lay(db.session(), workflow), part, wants_panel=True, told=told, after=[], before=[])
+
+
+def answer(workflow_id: str, part: str, **args: str) -> Response:
+    """Answer a saved form with the part of the builder that follows."""
+    if not htmx.is_htmx():
+        arguments: dict[str, Any] = {"as": args["kind"]} if "kind" in args else dict(args)
+        return htmx.redirect(url_for(f".{part}", workflow_id=workflow_id, **arguments))
+    desk = lay(db.session(), workflow_of(workflow_id))
+    if part == "question":
+        return question_panel(desk, args["key"], wants_panel=True)
+    context: dict[str, Any] = {}
+    if part == "details":
+        context["form"] = details_form(desk.workflow, desk.data)
+    if part == "text":
+        context |= {"text": as_text(desk.data, args["kind"]), "kind": args["kind"], "faults": []}
+    return panel(desk, part, wants_panel=True, told="Saved.", **context)
+
+
+def refused(
+    workflow_id: str, fault: Exception, *, chosen: str = "", part: str = "", key: str = ""
+) -> Response:
+    """Say why a change was not made; nothing on the page is lost."""
+    message = " ".join(filter(None, (str(getattr(fault, "message", fault)), getattr(fault, "fix", ""))))
+    if htmx.is_htmx():
+        response = make_response(render_template("workflows/builder/refused.oob.html", message=message), 422)
+        response.headers["HX-Reswap"] = "none"
+        return response
+    desk = lay(db.session(), workflow_of(workflow_id), chosen=chosen)
+    if chosen and desk.step(chosen) is not None:
+        return step_panel(desk, refused=message, status=422)
+    if part == "question" and find_question(desk.data, key)[1] is not None:
+        return question_panel(desk, key, refused=message, status=422)
+    return panel(desk, "questions" if part else "start", refused=message, status=422)
+
+
+def base_step(workflow: Workflow, step_id: str) -> Data | None:
+    """Return the step as it was when the form was opened; None when that is not known any more."""
+    number = request.form.get("revision", type=int) or 0
+    found = queries.revision(db.session(), workflow, number)
+    steps = found.definition.get("steps") if found else None
+    known = (each for each in steps or () if isinstance(each, dict) and each.get("id") == step_id)
+    return next(known, None)
+
+
+def said(step: Mapping[str, Any]) -> str:
+    """Write a step's name in quotes."""
+    return f"“{str(step.get('name') or step.get('id'))[:60]}”"
+
+
+def name_of(desk: Desk, step_id: str) -> str:
+    """Write the name of a step of the draft in quotes."""
+    return said(desk.step(step_id) or {"id": step_id})
+
+
+# --- showing -------------------------------------------------------------------------------------------------------
+
+
+def panel(
+    desk: Desk,
+    part: str,
+    *,
+    status: int = 200,
+    wants_panel: bool = False,
+    told: str = "",
+    refused: str = "",
+    **more: Any,
+) -> Response:
+    """Answer with a part of the builder: the whole page, or the panel and what stands around it."""
+    context = {"desk": desk, "part": part, "told": told, "refused": refused, **more}
+    if not htmx.is_fragment():
+        return htmx.page("workflows/builder/edit.html", status=status, **context)
+    response = make_response(render_template("workflows/builder/panel.oob.html", **context), status)
+    if wants_panel:
+        response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#panel", "innerHTML"
+    return response
+
+
+def step_panel(desk: Desk, **options: Any) -> Response:
+    """Answer with the form of the chosen step."""
+    return panel(desk, "step", **step_context(desk), **options)
+
+
+def step_context(desk: Desk) -> dict[str, Any]:
+    """Return what the form of the chosen step shows. Raises NotFound when it is gone."""
+    step = desk.step(desk.chosen)
+    card = desk.cards.get(desk.chosen)
+    if step is None or card is None:
+        raise NotFound("This step does not exist any more.", fix="Go back to the workflow.")
+    form = form_of(desk, step)
+    loose = form.show(card.problems, desk.place_of[desk.chosen])
+    offered = offers.offers(
+        desk.data, desk.drawn, desk.chosen, desk.types, has_item=bool(step.get("for_each"))
+    )
+    return {
+        "card": card,
+        "form": form,
+        "loose": loose,
+        "offers": offered,
+        "values": value_choices(offered),
+        "operators": OPERATORS,
+        "focus": request.args.get("fix", ""),
+    }
+
+
+def form_of(desk: Desk, step: Mapping[str, Any], posted: MultiDict[str, str] | None = None) -> StepForm:
+    """Return a step's form, with what was posted if anything was."""
+    kind = desk.kinds.get(str(step.get("type")))
+    widgets = {
+        str((info.json_schema_extra or {}).get("widget", ""))  # type: ignore[union-attr]  # ours are all mappings
+        for info in (kind.config.model_fields.values() if kind else ())
+    }
+    return StepForm(
+        step, kind, desk.drawn, desk.types, posted=posted,
+        pictures=_pictures(desk) if "images" in widgets else (),
+        people=_people() if "people" in widgets else (),
+    )  # fmt: skip
+
+
+def _pictures(desk: Desk) -> list[tuple[str, str]]:
+    """Return what pictures may be chosen: those of answers, then the newest ones of the workspace."""
+    inputs = desk.data.get("inputs") or []
+    asked = [
+        (f"{{{{ inputs.{each['key']} }}}}", f"answer: {each.get('label') or each['key']}")
+        for each in inputs
+        if isinstance(each, dict) and each.get("type") in ("image", "images") and each.get("key")
+    ]
+    found = files.images(db.session(), who().workspace_id, limit=PICTURES)
+    return [*asked, *((image.id, image.prompt[:60] or "Picture") for image in found)]
+
+
+def _people() -> list[tuple[str, str]]:
+    starter = ("{{ run.started_by.email }}", "Whoever starts the run")
+    return [
+        starter,
+        *((each.email, each.name) for each in accounts.members(db.session(), who().workspace_id)),
+    ]
+
+
+def clash_panel(workflow_id: str, step_id: str, clash: list[Clash]) -> Response:
+    """Answer with both changes of one setting, to choose from."""
+    desk = lay(db.session(), workflow_of(workflow_id), chosen=step_id)
+    own = ("revision", "act", "csrf_token")
+    kept = [(name, value) for name, value in request.form.items(multi=True) if name not in own]
+    context = {**step_context(desk), "clash": clash, "kept": kept, "base": request.form.get("revision", "0")}
+    return panel(desk, "clash", status=409, wants_panel=True, **context)
+
+
+def question_panel(desk: Desk, key: str, **options: Any) -> Response:
+    """Answer with the form of a question."""
+    return panel(desk, "question", **question_context(desk, key), **options)
+
+
+def question_context(desk: Desk, key: str) -> dict[str, Any]:
+    """Return what the form of a question shows. Raises NotFound when it is gone."""
+    place, found = find_question(desk.data, key)
+    if found is None:
+        raise NotFound("This question does not exist any more.", fix="Go back to the workflow.")
+    form = QuestionForm(found)
+    loose = form.show(desk.problems, place)
+    return {"key": key, "form": form, "loose": loose, "question": found}

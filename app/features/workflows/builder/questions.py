@@ -1,0 +1,102 @@
+"""Pages of the questions asked at the start."""
+
+from copy import deepcopy
+
+from flask import Response, make_response, render_template, request, url_for
+
+from app.core.db import db
+from app.core.errors import Invalid
+from app.definition import edit
+from app.definition.edit import EditImpossible
+from app.features.accounts.enums import Permission
+from app.features.accounts.guards import requires
+from app.features.workflows.builder.answers import (
+    Data,
+    answer,
+    panel,
+    question_context,
+    question_panel,
+    refused,
+    save,
+    workflow_of,
+)
+from app.features.workflows.builder.blueprint import blueprint
+from app.features.workflows.desk import lay
+from app.features.workflows.forms.question import (
+    QuestionForm,
+    find_question,
+    with_free_key,
+    with_questions_changed,
+)
+from app.features.workflows.queries import Draft
+from app.web import htmx
+
+
+@blueprint.get("/workflows/<workflow_id>/edit/questions")
+@requires(Permission.BUILD)
+def questions(workflow_id: str) -> Response:
+    """Show the questions asked at the start, in order and by group, as the launch form will ask them."""
+    return panel(lay(db.session(), workflow_of(workflow_id)), "questions")
+
+
+@blueprint.post("/workflows/<workflow_id>/edit/questions")
+@requires(Permission.BUILD)
+def change_questions(workflow_id: str) -> Response:
+    """Add a question, or move or delete the one that the pressed button names."""
+    workflow = workflow_of(workflow_id)
+    key, _, action = request.form.get("act", "").rpartition(":")
+    opened = ""
+
+    def change(draft: Draft) -> tuple[Data, str]:
+        nonlocal opened
+        data, opened = with_questions_changed(draft.definition, key, action, request.form.get("label", ""))
+        return data, "Changed the questions"
+
+    try:
+        save(workflow, change)
+    except (EditImpossible, Invalid) as fault:
+        db.session.rollback()
+        return refused(workflow_id, fault, part="questions")
+    if opened:
+        return answer(workflow_id, "question", key=opened)
+    return answer(workflow_id, "questions")
+
+
+@blueprint.get("/workflows/<workflow_id>/edit/questions/<key>")
+@requires(Permission.BUILD)
+def question(workflow_id: str, key: str) -> Response:
+    """Show the form of one question."""
+    return question_panel(lay(db.session(), workflow_of(workflow_id)), key)
+
+
+@blueprint.post("/workflows/<workflow_id>/edit/questions/<key>")
+@requires(Permission.BUILD)
+def save_question(workflow_id: str, key: str) -> Response:
+    """Save the form of one question; a new key is used wherever the answer was."""
+    workflow, now = workflow_of(workflow_id), key
+
+    def change(draft: Draft) -> tuple[Data, str]:
+        nonlocal now
+        place, found = find_question(draft.definition, key)
+        if found is None:
+            raise EditImpossible("Somebody deleted this question while you were at it. Undo brings it back.")
+        form = QuestionForm(found, request.form)
+        data = deepcopy(draft.definition)
+        data["inputs"][place] = {**form.question(), "key": key}
+        if form.new_key != key:
+            data = edit.rename_input(with_free_key(data, key, form.new_key), key, form.new_key)
+            now = form.new_key
+        return data, f"Changed the question “{now}”"
+
+    try:
+        save(workflow, change)
+    except (EditImpossible, Invalid) as fault:
+        db.session.rollback()
+        return refused(workflow_id, fault, part="question", key=key)
+    if not htmx.is_htmx():
+        return htmx.redirect(url_for(".question", workflow_id=workflow_id, key=now))
+    desk = lay(db.session(), workflow)
+    if request.form.get("act") or now != key or request.form.get("type") != request.form.get("was-type"):
+        return question_panel(desk, now, wants_panel=True)
+    context = question_context(desk, now)
+    return make_response(render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **context))

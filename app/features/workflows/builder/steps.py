@@ -1,0 +1,209 @@
+"""Pages of steps: seeing, adding, changing, moving, copying and deleting them; undo and redo."""
+
+from flask import Response, make_response, render_template, request, url_for
+
+from app.core.db import db
+from app.core.errors import Invalid
+from app.definition import edit
+from app.definition.edit import EditImpossible
+from app.features.accounts.enums import Permission
+from app.features.accounts.guards import requires, who
+from app.features.workflows import service
+from app.features.workflows.builder.answers import (
+    Clashed,
+    Data,
+    base_step,
+    changed,
+    clash_panel,
+    form_of,
+    name_of,
+    panel,
+    refused,
+    said,
+    save,
+    step_back,
+    step_context,
+    step_panel,
+    workflow_of,
+)
+from app.features.workflows.builder.blueprint import blueprint
+from app.features.workflows.desk import Desk, lay, new_step
+from app.features.workflows.forms.details import NewForm
+from app.features.workflows.forms.step import Clash
+from app.features.workflows.queries import Draft
+from app.web import htmx
+
+
+@blueprint.get("/workflows/new")
+@requires(Permission.BUILD)
+def new() -> Response:
+    """Ask what the new workflow is called."""
+    return htmx.page("workflows/new.html", form=NewForm())
+
+
+@blueprint.post("/workflows")
+@requires(Permission.BUILD)
+def create() -> Response:
+    """Make an empty workflow and open it in the builder."""
+    form = NewForm()
+    if form.validate_on_submit():
+        try:
+            made = service.create_draft(
+                db.session(), workspace_id=who().workspace_id, name=form.text("name"), actor_id=who().user_id
+            )
+            db.session.commit()
+            return htmx.redirect(url_for(".show", workflow_id=made.id))
+        except Invalid as invalid:
+            form.add_problems(invalid)
+    return htmx.page("workflows/new.html", form=form, status=422)
+
+
+@blueprint.get("/workflows/<workflow_id>/edit")
+@requires(Permission.BUILD)
+def show(workflow_id: str) -> Response:
+    """Show a draft: its diagram, and for an empty one what to begin with."""
+    desk = lay(db.session(), workflow_of(workflow_id))
+    return panel(desk, "start" if desk.has_steps else "add", after=[], before=[])
+
+
+@blueprint.get("/workflows/<workflow_id>/edit/steps/<step_id>")
+@requires(Permission.BUILD)
+def step(workflow_id: str, step_id: str) -> Response:
+    """Show the form of one step."""
+    return step_panel(lay(db.session(), workflow_of(workflow_id), chosen=step_id))
+
+
+@blueprint.post("/workflows/<workflow_id>/edit/steps/<step_id>")
+@requires(Permission.BUILD)
+def save_step(workflow_id: str, step_id: str) -> Response:
+    """Save the form of one step: what was changed in it, onto what the step is now."""
+    workflow = workflow_of(workflow_id)
+    base = base_step(workflow, step_id)
+    clash: list[Clash] = []
+    renamed = step_id
+
+    def change(draft: Draft) -> tuple[Data, str]:
+        nonlocal renamed
+        desk = Desk(workflow, draft, step_id)
+        now = desk.step(step_id)
+        if now is None:
+            raise EditImpossible("Somebody deleted this step while you were at it. Undo brings it back.")
+        form = form_of(desk, base or now, request.form)
+        posted = form.onto(form_of(desk, now), clash, is_sure="over" in request.form)
+        if clash:
+            raise Clashed
+        form = form_of(desk, now, posted)
+        data = edit.replace_step(desk.data, step_id, form.step())
+        if form.new_id != step_id:
+            data = edit.rename_step(data, step_id, form.new_id, desk.types)
+            renamed = form.new_id
+        return data, f"Changed {said(now)}: {', '.join(form.changed[:3]).lower()}"
+
+    try:
+        save(workflow, change)
+    except Clashed:
+        db.session.rollback()
+        return clash_panel(workflow_id, step_id, clash)
+    except (EditImpossible, Invalid) as fault:
+        db.session.rollback()
+        return refused(workflow_id, fault, chosen=step_id)
+    desk = lay(db.session(), workflow, chosen=renamed)
+    if not htmx.is_htmx():
+        return htmx.redirect(url_for(".step", workflow_id=workflow_id, step_id=renamed))
+    if request.form.get("act") or renamed != step_id:
+        return step_panel(desk, wants_panel=True)
+    return make_response(
+        render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **step_context(desk))
+    )
+
+
+@blueprint.get("/workflows/<workflow_id>/edit/add")
+@requires(Permission.BUILD)
+def add(workflow_id: str) -> Response:
+    """Show the kinds of step to add, at the place that ``?after=`` (entries) and ``?before=`` (steps) name."""
+    desk = lay(db.session(), workflow_of(workflow_id))
+    after = [each for each in request.args.getlist("after") if desk.drawn.has_step(each.partition(":")[0])]
+    before = [each for each in request.args.getlist("before") if desk.drawn.has_step(each)]
+    return panel(desk, "add", after=after, before=before)
+
+
+@blueprint.post("/workflows/<workflow_id>/edit/steps")
+@requires(Permission.BUILD)
+def add_step(workflow_id: str) -> Response:
+    """Add a step of the chosen kind and open its form."""
+    workflow, made = workflow_of(workflow_id), ""
+    after = request.form.getlist("after")
+    before = [] if request.form.get("where") == "beside" else request.form.getlist("before")
+
+    def change(draft: Draft) -> tuple[Data, str]:
+        nonlocal made
+        desk = Desk(workflow, draft)
+        if request.form.get("type") not in desk.kinds:
+            raise EditImpossible("Choose what kind of step to add.")
+        step = new_step(desk, request.form["type"], after)
+        made = step["id"]
+        new = edit.insert_step(desk.data, step, desk.types, sources=after, targets=before)
+        return new, f"Added {said(step)}"
+
+    return changed(workflow_id, workflow, change, lambda: made)
+
+
+@blueprint.post("/workflows/<workflow_id>/edit/steps/<step_id>/copy")
+@requires(Permission.BUILD)
+def copy_step(workflow_id: str, step_id: str) -> Response:
+    """Put a copy of a step after it and open its form."""
+    workflow, made = workflow_of(workflow_id), step_id
+
+    def change(draft: Draft) -> tuple[Data, str]:
+        nonlocal made
+        desk = Desk(workflow, draft)
+        made = edit.free_id(desk.data, step_id)
+        return edit.duplicate_step(desk.data, step_id, desk.types), f"Copied {name_of(desk, step_id)}"
+
+    return changed(workflow_id, workflow, change, lambda: made)
+
+
+@blueprint.post("/workflows/<workflow_id>/edit/steps/<step_id>/removal")
+@requires(Permission.BUILD)
+def remove_step(workflow_id: str, step_id: str) -> Response:
+    """Take a step out."""
+    workflow, words = workflow_of(workflow_id), ""
+
+    def change(draft: Draft) -> tuple[Data, str]:
+        nonlocal words
+        words = f"Deleted {name_of(Desk(workflow, draft), step_id)}"
+        return edit.remove_step(draft.definition, step_id), words
+
+    return changed(workflow_id, workflow, change, lambda: "", told=lambda: f"{words}. Undo brings it back.")
+
+
+@blueprint.post("/workflows/<workflow_id>/edit/steps/<step_id>/move")
+@requires(Permission.BUILD)
+def move_step(workflow_id: str, step_id: str) -> Response:
+    """Move a step ``up`` or ``down`` its line, or to the place that ``after`` and ``before`` name."""
+    workflow = workflow_of(workflow_id)
+    after, before = request.form.getlist("after"), request.form.getlist("before")
+    way = request.form.get("way", "")
+
+    def change(draft: Draft) -> tuple[Data, str]:
+        desk = Desk(workflow, draft)
+        words = f"Moved {name_of(desk, step_id)}"
+        if way in ("up", "down"):
+            return (edit.move_up if way == "up" else edit.move_down)(desk.data, step_id, desk.types), words
+        return edit.move_step(desk.data, step_id, desk.types, sources=after, targets=before), words
+
+    return changed(workflow_id, workflow, change, lambda: step_id)
+
+
+@blueprint.post("/workflows/<workflow_id>/edit/undo")
+@requires(Permission.BUILD)
+def undo(workflow_id: str) -> Response:
+    """Undo the last change of the draft."""
+    return step_back(workflow_id, service.undo)
+
+
+@blueprint.post("/workflows/<workflow_id>/edit/redo")
+@requires(Permission.BUILD)
+def redo(workflow_id: str) -> Response:
+    """Do again what was undone last."""
+    return step_back(workflow_id, service.redo)

@@ -1,0 +1,86 @@
+"""What a workflow is called and about, and its limits, as forms."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import wtforms
+from pydantic import ValidationError
+from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
+from wtforms.validators import InputRequired, Length
+
+from app.core.errors import FieldError, Invalid
+from app.definition.parts import Limits
+from app.features.workflows.models import Workflow
+from app.web.forms import Form
+
+ICONS = (
+    "route", "writing", "photo", "mail", "car", "calendar-time", "speakerphone", "star", "users", "tool",
+    "message-2", "chart-bar", "brand-facebook", "brand-instagram",
+)  # fmt: skip
+
+
+class NewForm(Form):
+    """What a new workflow is called."""
+
+    name = wtforms.StringField("Name", validators=[InputRequired("Give it a name."), Length(max=200)])
+
+
+class DetailsForm(Form):
+    """What a workflow is called and about, and its limits."""
+
+    name = wtforms.StringField("Name", validators=[InputRequired("Give it a name."), Length(max=200)])
+    description = wtforms.TextAreaField("What it is for", validators=[Length(max=2000)])
+    category = wtforms.StringField("Category", validators=[Length(max=40)], description="Such as “Paid ads”.")
+    tags = wtforms.StringField(
+        "Tags", validators=[Length(max=400)], description="Words to find it by, with commas."
+    )
+    icon = wtforms.SelectField(
+        "Icon",
+        choices=[SelectChoice(each, each.replace("-", " ").capitalize()) for each in ICONS],
+        validate_choice=False,
+    )
+    cost_usd = wtforms.StringField("Most it may cost", validators=[Length(max=20)])
+    minutes = wtforms.StringField("Longest working time", validators=[Length(max=10)],
+                                  description="Waiting for people does not count.")  # fmt: skip
+    at_once = wtforms.StringField(
+        "Most at once", validators=[Length(max=10)],
+        description="Steps that spend or send, in all runs of this workflow together. More stand in line.",
+    )  # fmt: skip
+
+    def limited(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return *data* with the limits of the form. Raises Invalid when they are none."""
+        cost = self.text("cost_usd").replace("$", "").replace(",", "").strip()
+        wholes = {name: self.text(name).strip() for name in ("minutes", "at_once")}
+        kept = data.get("limits")
+        given: dict[str, Any] = {**kept} if isinstance(kept, dict) else {}
+        given |= {"cost_usd": cost or None}
+        given |= {name: _whole(text) if text else None for name, text in wholes.items()}
+        try:
+            Limits.model_validate(given)
+        except ValidationError as invalid:
+            words = {
+                "cost_usd": "Write an amount like 5.00.", "minutes": "Write 1 to 43200 minutes.",
+                "at_once": "Write 1 to 1000 steps.",
+            }  # fmt: skip
+            faults = [
+                FieldError(f"/{each['loc'][0]}", "bad_value", words.get(str(each["loc"][0]), each["msg"]))
+                for each in invalid.errors()
+            ]
+            raise Invalid("The limits are not right.", faults) from None
+        return {**data, "limits": given}
+
+
+def details_form(workflow: Workflow, data: Mapping[str, Any]) -> DetailsForm:
+    """Return the form with what the workflow has."""
+    limits = data.get("limits")
+    limits = limits if isinstance(limits, dict) else {}
+    return DetailsForm(
+        None, name=workflow.name, description=workflow.description, category=workflow.category,
+        tags=", ".join(map(str, workflow.tags or [])), icon=workflow.icon or ICONS[0],
+        cost_usd=limits.get("cost_usd") or "", minutes=limits.get("minutes") or "",
+        at_once=limits.get("at_once") or "",
+    )  # fmt: skip
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else text

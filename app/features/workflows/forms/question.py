@@ -1,0 +1,155 @@
+"""A question as a form, and changes to the list of questions."""
+
+import re
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from typing import Any
+
+import wtforms
+from werkzeug.datastructures import MultiDict
+
+from app.definition.edit import EditImpossible, free_id
+from app.definition.parts import NAME_PATTERN, Input
+from app.definition.problems import Problem
+from app.web.forms import settings_of
+from app.web.setting_fields import Choice, Json, Setting, Text, put
+
+Posted = MultiDict[str, str]
+
+_QUESTION_PARTS = {
+    "label": "Question", "type": "Kind of answer", "required": "Must be answered", "choices": "Choices",
+    "help": "Help under the question", "placeholder": "Example in the empty field", "default": "Answer to begin with",
+    "group": "Page", "min": "At least", "max": "At most", "max_length": "Longest answer", "key": "Short name",
+}  # fmt: skip
+TYPE_WORDS = {
+    "text": "Short text", "long_text": "Long text", "number": "Number", "integer": "Whole number", "money": "Money",
+    "percent": "Percent", "boolean": "Yes or no", "date": "Date", "datetime": "Date and time",
+    "choice": "One of several",
+    "multi_choice": "Several of several", "email": "E-mail address", "phone": "Phone number", "url": "Web address",
+    "vin": "VIN", "document": "A document", "documents": "Documents", "image": "A picture", "images": "Pictures",
+    "people": "People", "csv": "Table (CSV)", "json": "Data (JSON)",
+}  # fmt: skip
+_WITH_CHOICES = ("choice", "multi_choice")
+_BOUNDED = (
+    "number",
+    "integer",
+    "money",
+    "percent",
+    "date",
+    "datetime",
+    "text",
+    "long_text",
+    "documents",
+    "images",
+    "people",
+)
+
+
+class QuestionForm:
+    """A question as a form, made from the schema of inputs; it shows what its kind of answer can have."""
+
+    def __init__(self, question: Mapping[str, Any], posted: Posted | None = None) -> None:
+        self._question = dict(question)
+        made = type("QuestionSettings", (wtforms.Form,), _question_fields())
+        stored = {f"q-{key}": value for key, value in question.items()}
+        self.fields: dict[str, Setting] = dict(made(posted, data=stored)._fields)
+
+    @property
+    def shown(self) -> list[Setting]:
+        """The settings that the kind of answer has, and those that hold something all the same."""
+        kind = str(self._question.get("type", "text"))
+        hidden = set()
+        if kind not in _WITH_CHOICES and not self._question.get("choices"):
+            hidden.add("q-choices")
+        for key in ("min", "max"):
+            if kind not in _BOUNDED and self._question.get(key) is None:
+                hidden.add(f"q-{key}")
+        if "text" not in kind and self._question.get("max_length") is None:
+            hidden.add("q-max_length")
+        return [self.fields[f"q-{key}"] for key in _QUESTION_PARTS if f"q-{key}" not in hidden]
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """The pairs of what is not shown, so that it is posted as it is."""
+        shown = {field.name for field in self.shown}
+        return [pair for name, field in self.fields.items() if name not in shown for pair in field.pairs()]
+
+    def question(self) -> dict[str, Any]:
+        """Return the question as the form has it."""
+        question = dict(self._question)
+        for name, field in self.fields.items():
+            if field.is_changed:
+                put(question, name.removeprefix("q-"), field.data)
+        return question
+
+    @property
+    def new_key(self) -> str:
+        """The key that the form gives it; the old one where that is none."""
+        wanted = str(self.fields["q-key"].data).strip()
+        return wanted if re.match(NAME_PATTERN, wanted) else str(self._question.get("key"))
+
+    def show(self, problems: Iterable[Problem], place: int) -> list[Problem]:
+        """Put the question's problems beside their fields; return those that fit none of them."""
+        left = []
+        for problem in problems:
+            parts = problem.path.split("/")[1:]
+            if parts[:2] == ["inputs", str(place)]:
+                field = self.fields.get(f"q-{parts[2]}") if len(parts) > 2 else None
+                if field is None:
+                    left.append(problem)
+                else:
+                    field.notes.append(problem.sentence)
+        return left
+
+
+def find_question(data: Mapping[str, Any], key: str) -> tuple[int, dict[str, Any] | None]:
+    """Return place and question of a key; (-1, None) when there is none."""
+    for place, each in enumerate(data.get("inputs") or ()):
+        if isinstance(each, dict) and each.get("key") == key:
+            return place, each
+    return -1, None
+
+
+def with_free_key(data: dict[str, Any], key: str, wanted: str) -> dict[str, Any]:
+    """Return *data* when the key *wanted* is free for the question *key*. Raises EditImpossible."""
+    if wanted != key and find_question(data, wanted)[1] is not None:
+        raise EditImpossible(f"Another question has the short name “{wanted}”.")
+    return data
+
+
+def with_questions_changed(data: dict[str, Any], key: str, action: str, label: str) -> tuple[dict[str, Any], str]:
+    """Add a question (and return its key), or move or delete the one with *key*. Raises EditImpossible."""
+    new = deepcopy(data)
+    if not isinstance(new.get("inputs"), list):
+        new["inputs"] = []
+    listed: list[Any] = new["inputs"]
+    if action == "add":
+        words = " ".join(label.split())[:300] or "New question"
+        made = free_id(
+            {"steps": [{"id": each.get("key")} for each in listed if isinstance(each, dict)]}, words
+        )
+        listed.append({"key": made, "label": words, "type": "text"})
+        return new, made
+    place, found = find_question(new, key)
+    if found is None:
+        raise EditImpossible("Somebody deleted this question while you were at it.")
+    to = {"up": place - 1, "down": place + 1}.get(action)
+    if action == "remove":
+        del listed[place]
+    elif to is None or not 0 <= to < len(listed):
+        raise EditImpossible("It cannot go further.")
+    else:
+        listed.insert(to, listed.pop(place))
+    return new, ""
+
+
+def _question_fields() -> dict[str, Any]:
+    fields = settings_of(Input, prefix="q-", offered=lambda _key, _extra: None)
+    fields["q-label"] = Text("", usual="", required=True)
+    fields["q-type"] = Choice("", usual="text", choices=list(TYPE_WORDS.items()))
+    fields["q-default"] = Json("", usual=None)
+    fields["q-min"], fields["q-max"] = Json("", usual=None), Json("", usual=None)
+    fields["q-help"] = Text("", usual="", rows=3)
+    for key, words in _QUESTION_PARTS.items():
+        fields[f"q-{key}"].args, fields[f"q-{key}"].kwargs["label"] = (), words
+    return fields

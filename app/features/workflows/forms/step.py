@@ -1,0 +1,292 @@
+"""A step as a form: settings made from its type's schema, and what every step has."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import wtforms
+from werkzeug.datastructures import MultiDict
+
+from app.definition.edit import entry
+from app.definition.parts import Definition, TypeFacts
+from app.definition.problems import Problem
+from app.definition.sentences import OPERATORS as OPERATOR_WORDS
+from app.engine.contract import StepType
+from app.features.workflows.offers import Offer, makers
+from app.web import written
+from app.web.condition_field import Condition
+from app.web.forms import settings_of
+from app.web.setting_fields import ABSENT, Choice, Json, Many, Number, Setting, Text, put
+
+Posted = MultiDict[str, str]
+
+_OUTCOMES = {"failed": "if it fails"}
+_RETRY = ("attempts", "backoff", "delay_s", "max_delay_s")
+_MORE = ("after", "join", "on_failure", "timeout_s", *_RETRY, "items", "parallel", "id")
+OPERATORS = list(OPERATOR_WORDS.items())
+
+
+class StepForm:
+    """A step as a form: *settings* from its type's schema, and what every step has.
+
+    Without *posted* it shows the step; with it, :meth:`step` is the step as it then is. What nobody touched stays as it
+    is written, whatever it is.
+    """
+
+    def __init__(
+        self,
+        step: Mapping[str, Any],
+        kind: StepType | None,
+        drawn: Definition,
+        types: Mapping[str, TypeFacts],
+        *,
+        posted: Posted | None = None,
+        pictures: Sequence[tuple[str, str]] = (),
+        people: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self._step = dict(step)
+        self._act = posted.get("act", "") if posted else ""
+        self.kind = kind
+        self.people = list(people)
+        config = step.get("config")
+        self._config: dict[str, Any] = config if isinstance(config, dict) else {}
+        offered = _chooser(str(step.get("id")), drawn, types, pictures, people)
+        fields: dict[str, Any] = {"s-name": Text("Name", required=True)}
+        fields |= settings_of(kind.config, prefix="c-", offered=offered) if kind else {}
+        known = {name.removeprefix("c-") for name in fields}
+        fields |= {
+            f"c-{key}": Json(key, description="Not known here.") for key in self._config if key not in known
+        }
+        fields |= _of_every_step(str(step.get("id")), drawn, types)
+        made = type("StepSettings", (wtforms.Form,), fields)
+        self.fields: dict[str, Setting] = dict(made(posted, data=self._stored())._fields)
+
+    @property
+    def settings(self) -> list[Setting]:
+        """The settings of the step's type."""
+        return [field for name, field in self.fields.items() if name.startswith("c-")]
+
+    @property
+    def more(self) -> list[Setting]:
+        """What every step has, beside its name and its condition."""
+        return [self.fields[f"s-{name}"] for name in _MORE]
+
+    @property
+    def changed(self) -> list[str]:
+        """The words of what somebody changed."""
+        return [str(field.label.text) for field in self.fields.values() if field.is_changed]
+
+    @property
+    def notes(self) -> int:
+        """How many problems stand beside its fields."""
+        return sum(len(field.notes) for field in self.fields.values())
+
+    def step(self) -> dict[str, Any]:
+        """Return the step as the form has it; its id stays (see :attr:`new_id`)."""
+        step, config = dict(self._step), dict(self._config)
+        for name, field in self.fields.items():
+            if not field.is_changed:
+                continue
+            part, _, key = name.partition("-")
+            if part == "c":
+                put(config, key, field.data)
+            elif key in ("name", "after", "join", "when", "on_failure", "timeout_s"):
+                put(step, key, field.data)
+        if config or "config" in step:
+            step["config"] = config if isinstance(step.get("config", {}), dict) else step["config"]
+        self._put_part(step, "retry", _RETRY, needed="attempts")
+        self._put_part(step, "for_each", ("items", "parallel"), needed="items")
+        return step
+
+    def onto(self, now: "StepForm", clash: "list[Clash]", *, is_sure: bool) -> Posted:
+        """Return what to post to *now* so that what was changed here is changed there, and nothing else.
+
+        Fills *clash* with what somebody else has changed meanwhile to something else, unless one *is_sure*.
+        """
+        pairs: list[tuple[str, str]] = [("act", self._act)] if self._act else []
+        for name, field in self.fields.items():
+            other = now.fields.get(name)
+            if not field.is_changed:
+                pairs += other.pairs() if other is not None else []
+                continue
+            pairs += field.posted
+            if other is None or is_sure or same_setting(other.stored, field.stored):
+                continue
+            if not same_setting(other.stored, field.data):
+                clash.append(Clash(str(field.label.text), _shown(other.stored), _shown(field.data)))
+        return MultiDict([*pairs, ("posted", "1")])
+
+    @property
+    def new_id(self) -> str:
+        """The id that the form gives the step."""
+        return str(self.fields["s-id"].data).strip()
+
+    def show(self, problems: Iterable[Problem], place: int) -> list[Problem]:
+        """Put the problems of the step at *place* beside their fields; return those that fit none of them."""
+        left = []
+        for problem in problems:
+            field = self._field_of(problem.path.removeprefix(f"/steps/{place}"))
+            if field is None:
+                left.append(problem)
+            else:
+                field.notes.append(problem.sentence)
+        return left
+
+    def _stored(self) -> dict[str, Any]:
+        """Return what is stored by field; what is not written down is left out."""
+        stored = {f"s-{key}": value for key, value in self._step.items() if f"s-{key}" not in ("s-config",)}
+        for part in ("retry", "for_each"):
+            inner = self._step.get(part)
+            if isinstance(inner, dict):
+                stored |= {f"s-{key}": value for key, value in inner.items()}
+        return stored | {f"c-{key}": value for key, value in self._config.items()}
+
+    def _put_part(self, step: dict[str, Any], part: str, keys: Sequence[str], *, needed: str) -> None:
+        changed = {key: self.fields[f"s-{key}"] for key in keys if self.fields[f"s-{key}"].is_changed}
+        if not changed:
+            return
+        old = step.get(part)
+        inner = dict(old) if isinstance(old, dict) else {}
+        for key, field in changed.items():
+            put(inner, key, field.data)
+        if inner.get(needed) in (None, "", ABSENT):
+            inner = {}
+        if inner:
+            step[part] = inner
+        elif old is not None:
+            step[part] = None
+
+    def _field_of(self, path: str) -> Setting | None:
+        return self.fields.get(field_name(path))
+
+
+def field_name(path: str) -> str:
+    """Return the name of the field that a path within a step is about; "" for the step as a whole."""
+    parts = path.split("/")[1:]
+    if parts[:1] == ["config"] and len(parts) > 1:
+        return f"c-{parts[1].replace('~1', '/').replace('~0', '~')}"
+    if parts[:1] in (["retry"], ["for_each"]):
+        return f"s-{parts[1]}" if len(parts) > 1 else {"retry": "s-attempts", "for_each": "s-items"}[parts[0]]
+    return f"s-{parts[0]}" if parts and parts[0] else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A setting that two people changed: what it is now (*theirs*), and what was to be saved (*mine*)."""
+
+    label: str
+    theirs: str
+    mine: str
+
+
+def same_setting(one: Any, other: Any) -> bool:
+    """Tell whether two settings are the same, written down or not."""
+    if one is ABSENT or other is ABSENT:
+        return one is other
+    return written.same(one, other)
+
+
+def _shown(value: Any) -> str:
+    return (
+        "nothing"
+        if value in (ABSENT, None, "")
+        else value
+        if isinstance(value, str)
+        else written.write(value)
+    )
+
+
+def entry_words(written: str, drawn: Definition) -> str:
+    """Say an entry of ``after``: "Ask the manager: approved"."""
+    source, _, outcome = written.partition(":")
+    name = drawn.step(source).name if drawn.has_step(source) else source
+    return f"{name}: {_OUTCOMES.get(outcome, outcome)}" if outcome and outcome != "done" else name
+
+
+def value_choices(offered: Sequence[Offer]) -> list[tuple[str, str]]:
+    """Return values as choices of a condition's left side; of lists, their length too."""
+    found = []
+    for each in offered:
+        found.append((each.text, each.label))
+        if each.is_list:
+            found.append((each.text.replace(" }}", " | length }}"), f"number of: {each.label}"))
+    return found
+
+
+def _chooser(
+    step_id: str,
+    drawn: Definition,
+    types: Mapping[str, TypeFacts],
+    pictures: Sequence[tuple[str, str]],
+    people: Sequence[tuple[str, str]],
+) -> Callable[[str, Mapping[str, Any]], Sequence[tuple[str, str]] | None]:
+    def offered(key: str, extra: Mapping[str, Any]) -> Sequence[tuple[str, str]] | None:
+        match extra.get("widget"):
+            case "step":
+                return makers(drawn, step_id, str(extra.get("makes", key)), types)
+            case "images":
+                return pictures
+            case "people":
+                return people
+        return None
+
+    return offered
+
+
+def _of_every_step(step_id: str, drawn: Definition, types: Mapping[str, TypeFacts]) -> dict[str, Any]:
+    entries = []
+    for other in drawn.steps:
+        facts = types.get(other.type)
+        if other.id != step_id:
+            found = [entry(other.id, each) for each in (*(facts.outcomes if facts else ("done",)), "failed")]
+            entries += [(each, entry_words(each, drawn)) for each in found]
+    return {
+        "s-when": Condition(
+            "Only when",
+            usual=None,
+            description="Otherwise the step is skipped and says why.",
+        ),
+        "s-after": Many(
+            "Runs after", usual=[], choices=entries, description="Nothing: it starts at once."
+        ),
+        "s-join": Choice(
+            "When it comes after several",
+            usual="all",
+            choices=[("all", "Wait for all of them"), ("any", "Go on after the first")],
+            is_row=True,
+        ),
+        "s-on_failure": Choice(
+            "If it fails",
+            usual="stop",
+            choices=[("stop", "Stop the run"), ("continue", "Go on without it")],
+            is_row=True,
+        ),
+        "s-timeout_s": Number("Longest time for one try", usual=120, unit="seconds"),
+        "s-attempts": Number(
+            "Tries in all",
+            usual=None,
+            is_nullable=True,
+            description="Empty: as often as fits what went wrong.",
+        ),
+        "s-backoff": Choice(
+            "Pause between tries",
+            usual="exponential",
+            choices=[("fixed", "Always the same"), ("linear", "A little longer each time"),
+                     ("exponential", "Twice as long each time")],
+        ),
+        "s-delay_s": Number("First pause", usual=1.0, unit="seconds"),
+        "s-max_delay_s": Number("Longest pause", usual=1800.0, unit="seconds"),
+        "s-items": Text(
+            "Do it for every item of",
+            usual=None,
+            description="A list, such as an answer with several documents. Empty: once.",
+            is_list_too=True,
+            render_kw={"widget": "value"},
+        ),
+        "s-parallel": Number("Items at the same time", usual=3),
+        "s-id": Text(
+            "Short name",
+            required=True,
+            description="Other steps use what this one makes by this name.",
+        ),
+    }  # fmt: skip
