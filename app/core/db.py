@@ -115,6 +115,26 @@ def _moment_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
     )
 
 
+class elapsed(expression.FunctionElement[float]):  # noqa: N801 (an SQL function, written like one)
+    """The seconds between two moments, as an index can hold them: ``elapsed(Run.started_at, Run.finished_at)``."""
+
+    type = sa.Float()
+    inherit_cache = True
+    name = "elapsed"
+
+
+@compiles(elapsed, "postgresql")
+def _elapsed_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
+    began, ended = (compiler.process(each, **kw) for each in element.clauses)
+    return f"CAST(EXTRACT(epoch FROM {ended} - {began}) AS DOUBLE PRECISION)"
+
+
+@compiles(elapsed, "sqlite")
+def _elapsed_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    began, ended = (compiler.process(each, **kw) for each in element.clauses)
+    return f"round((julianday({ended}) - julianday({began})) * 86400.0, 3)"
+
+
 class _Turns:
     """A lock that lets threads in by the order in which they came; Python's own has no order."""
 

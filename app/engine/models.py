@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.db import Model
+from app.core.db import Model, elapsed
 from app.core.ids import new_id
 from app.engine.enums import RUN_OPEN, RunStatus
 
@@ -75,6 +75,7 @@ class Run(Model):
         sa.Index("ix_run_workspace_id_created_at", "workspace_id", "created_at", "id"),
         sa.Index("ix_run_workspace_id_status", "workspace_id", "status", "created_at", "id"),
         sa.Index("ix_run_workflow_id_created_at", "workflow_id", "created_at"),
+        sa.Index("ix_run_version_id", "version_id"),
         sa.Index("ix_run_workspace_id_started_by", "workspace_id", "started_by", "created_at", "id"),
         sa.Index("ix_run_workspace_id_cost_microusd", "workspace_id", "cost_microusd", "id"),
         sa.Index(
@@ -99,6 +100,17 @@ class Run(Model):
         if not self.is_open and self.status == RunStatus.COMPLETED:
             return 1.0
         return self.steps_done / self.steps_total if self.steps_total else 0.0
+
+
+# What runs are listed by that is no column; an index has each, so both are written in one way only.
+RUN_TOOK_S: sa.ColumnElement[float] = elapsed(Run.started_at, Run.finished_at)
+RUN_NAME: sa.ColumnElement[str] = sa.func.lower(
+    sa.func.substr(Run.label, sa.literal_column("1"), sa.literal_column("60"))
+)
+_has_ended: dict[str, Any] = {f"{kind}_where": Run.finished_at.is_not(None) for kind in ("postgresql", "sqlite")}
+sa.Index("ix_run_ended", Run.workspace_id, Run.started_by, Run.finished_at, **_has_ended)
+sa.Index("ix_run_took", Run.workspace_id, RUN_TOOK_S, Run.id, **_has_ended)
+sa.Index("ix_run_name", Run.workspace_id, RUN_NAME, Run.id)
 
 
 class StepRun(Model):

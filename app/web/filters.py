@@ -9,6 +9,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from app.core.clock import iso, now
+from app.core.ids import new_id
 from app.web.visitor import visitor
 
 NBSP = "\u00a0"
@@ -37,6 +38,7 @@ def init_app(app: Flask) -> None:
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["now"] = now
+    app.jinja_env.globals["new_id"] = new_id
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
 

@@ -1,13 +1,15 @@
-// A word about a run that has ended goes away by itself, but not while it is looked at; the same one never comes twice.
+// A word about a run that has ended goes away by itself, but not while it is looked at. The same one never comes twice in a tab.
 (() => {
   const STAY_MS = 12_000;
-  const seen = new Set();
+  const KEPT = 20;
+  const seen = () => (sessionStorage.getItem("toasts") ?? "").split(" ");
 
   const watch = (toast) => {
     if (toast.dataset.watched) return;
     toast.dataset.watched = "1";
-    if (seen.has(toast.dataset.toast)) return toast.remove();
-    seen.add(toast.dataset.toast);
+    const had = seen();
+    if (had.includes(toast.dataset.toast)) return toast.remove();
+    sessionStorage.setItem("toasts", [...had, toast.dataset.toast].slice(-KEPT).join(" "));
     const leave = () => (toast.matches(":hover, :focus-within") ? setTimeout(leave, 2_000) : toast.remove());
     setTimeout(leave, STAY_MS);
   };

@@ -26,6 +26,7 @@ blueprint = Blueprint("home", __name__)
 
 SHOWN = 6
 TOASTS = 3
+OVERLAP_S = 5  # a run may be seen as ended a little after the time that it says; the page drops what it had
 SAID_AGAIN_S = 30  # how long what is said of the time that is left stays as it is
 
 
@@ -89,7 +90,7 @@ def mark() -> Response:
     if same is not None:
         return same
     since = request.args.get("since", type=float)
-    begun = datetime.fromtimestamp(since, UTC) if since and 1e9 < since < 1e10 else None
+    begun = datetime.fromtimestamp(since - OVERLAP_S, UTC) if since and 1e9 < since < 1e10 else None
     ended = runs.ended_since(db.session(), me.workspace_id, me.user_id, begun, limit=TOASTS) if begun else []
     here = urlsplit(request.headers.get("HX-Current-URL", "")).path
     return make_response(

@@ -1,4 +1,4 @@
-"""What happens to workflows once a day: those deleted 30 days ago are removed for good."""
+"""What happens to workflows once a day: those deleted 30 days ago go for good, and what samples left."""
 
 from sqlalchemy.orm import Session
 
@@ -15,3 +15,4 @@ def register() -> None:
 def day_cleared(session: Session, event: DayCleared) -> None:
     """Remove some of what nobody can bring back any more; the rest goes on another day. May run twice."""
     service.remove_old(session)
+    service.remove_samples(session)

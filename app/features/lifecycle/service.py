@@ -1,18 +1,23 @@
 """Writes of a workflow's life. Nothing here commits; where runs are named in the answer, hint them after the commit."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid
+from app.core.ids import is_id
 from app.definition.schema import Definition
 from app.definition.shape import text_fault
 from app.engine import catalog
+from app.engine.enums import RUN_OPEN
 from app.engine.models import Run
+from app.engine.ports import bound
 from app.features.accounts import service as accounts
 from app.features.lifecycle import exchange, queries, samples
 from app.features.lifecycle.enums import KEPT_DAYS, OpenRuns
@@ -25,6 +30,7 @@ from app.features.workflows.models import DraftRevision, Version, Workflow
 from app.features.workflows.service import DraftConflict
 
 NOTE_CHARS = 500
+SAMPLE_DAYS = 7
 
 
 # --- versions ---
@@ -74,8 +80,13 @@ def _check_note(note: str) -> None:
 # --- tests ---
 
 
-def start_test(session: Session, workflow: Workflow, *, inputs: Mapping[str, Any], actor: Actor) -> Run:
-    """Start a test run of the draft: nothing is sent, nothing is spent. Raises Invalid with every problem."""
+def start_test(
+    session: Session, workflow: Workflow, *, inputs: Mapping[str, Any], actor: Actor, once: str = ""
+) -> Run:
+    """Start a test run of the draft: nothing is sent, nothing is spent. Raises Invalid with every problem.
+
+    The same draft with the same answers and the same *once*, an id that the form holds, is the same run.
+    """
     draft = workflows.draft_of(session, workflow)
     is_current = bool(workflow.published_number) and not draft.has_changes
     version = (
@@ -91,13 +102,15 @@ def start_test(session: Session, workflow: Workflow, *, inputs: Mapping[str, Any
         inputs=inputs,
         actor=actor,
         label=f"Test of {workflow.name}",
+        dedupe_key=_once("test", once, version.id, json.dumps(inputs, sort_keys=True, default=str)),
         test=True,
     )
 
 
-def start_sample(session: Session, workflow: Workflow, step_id: str, *, actor: Actor) -> Run:
+def start_sample(session: Session, workflow: Workflow, step_id: str, *, actor: Actor, once: str = "") -> Run:
     """Start a test that does one step of the draft alone, with the last run's values or with samples.
 
+    The same step with the same *once*, an id that the form holds, is the same run while the draft stays as it is.
     Raises Conflict when the draft has no such step any more, Invalid with the step's problems.
     """
     data = workflows.draft_of(session, workflow).definition
@@ -122,8 +135,15 @@ def start_sample(session: Session, workflow: Workflow, step_id: str, *, actor: A
         actor=actor,
         label=f"Sample of {step.name}",
         trigger_kind=queries.SAMPLE,
+        dedupe_key=_once("sample", once, workflow.id, f"{workflow.draft_number} {step_id}"),
         test=True,
     )
+
+
+def _once(what: str, once: str, *parts: str) -> str | None:
+    """Make the key by which a second press finds the first one's run; None where the form brought no id."""
+    told = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return f"{what}-{once}-{told}" if is_id(once) else None
 
 
 # --- on, off, gone ---
@@ -226,6 +246,31 @@ def remove_old(session: Session, *, most: int = 100) -> int:
     ids = session.scalars(old.where(sa.or_(with_drafts, ~has_runs)).limit(most)).all()
     session.execute(sa.delete(DraftRevision).where(DraftRevision.workflow_id.in_(ids)))
     session.execute(sa.delete(Workflow).where(Workflow.id.in_(ids), ~has_runs))
+    return len(ids)
+
+
+def remove_samples(session: Session, *, most: int = 100) -> int:
+    """Remove what samples of a step leave behind, in all workspaces; may run twice. Returns how many runs.
+
+    Their runs go a week after they ended, with what they made; then each definition kept for a test that no run is of.
+    A workflow's newest one stays: the next test may take it.
+    """
+    kept = sa.select(Version.id).where(Version.number < 1)
+    old = sa.select(Run.id).where(
+        Run.version_id.in_(kept),
+        Run.trigger_kind == queries.SAMPLE,
+        Run.finished_at < clock.now() - timedelta(days=SAMPLE_DAYS),
+        Run.status.not_in([status.value for status in RUN_OPEN]),
+    )
+    ids = session.scalars(old.limit(most)).all()
+    if ids:
+        bound.remove_made_by(session, ids)
+        session.execute(sa.delete(Run).where(Run.id.in_(ids)))
+    later = aliased(Version)
+    is_newest = ~sa.exists().where(later.workflow_id == Version.workflow_id, later.number < Version.number)
+    is_needed = sa.exists().where(Run.version_id == Version.id)
+    free = session.scalars(kept.where(~is_needed, ~is_newest).limit(most)).all()
+    session.execute(sa.delete(Version).where(Version.id.in_(free)))
     return len(ids)
 
 

@@ -121,7 +121,8 @@ def test_runs(workflow_id: str) -> Response:
     definition = Definition.model_validate(validated(_draft(workflow)))
     form = forms.answers_form(definition, {}, **_there(definition))()
     try:
-        run = service.start_test(db.session(), workflow, inputs=forms.given(form, definition), actor=_actor())
+        given = forms.given(form, definition)
+        run = service.start_test(db.session(), workflow, inputs=given, actor=_actor(), once=_once())
         db.session.commit()
     except Invalid as invalid:
         db.session.rollback()
@@ -136,12 +137,12 @@ def test_runs(workflow_id: str) -> Response:
 def sample(workflow_id: str, step_id: str) -> Response:
     """Do one step of the draft alone; its result appears beside it, or on the run's page without script."""
     workflow = _workflow(workflow_id)
-    run = service.start_sample(db.session(), workflow, step_id, actor=_actor())
+    run = service.start_sample(db.session(), workflow, step_id, actor=_actor(), once=_once())
     db.session.commit()
     jobs.hint_run(run.id)
     if not htmx.is_fragment():
         return htmx.redirect(url_for("runs.show", run_id=run.id))
-    response = _sample(run.id)
+    response = _sample(run.id, is_next=True)
     response.headers["HX-Reswap"] = "outerHTML show:bottom"  # it stands below a long form
     return response
 
@@ -352,6 +353,10 @@ def _to(workflow: Workflow) -> Response:
     return htmx.redirect(url_for("workflows.show", workflow_id=workflow.id))
 
 
+def _once() -> str:
+    return request.form.get("once", "")
+
+
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
@@ -427,7 +432,7 @@ def _end_page(
     )  # fmt: skip
 
 
-def _sample(run_id: str) -> Response:
+def _sample(run_id: str, *, is_next: bool = False) -> Response:
     session = db.session()
     run = runs.run(session, who().workspace_id, run_id)
     wanted = workflows.load_definition(session, run.version_id).steps[-1].id
@@ -444,6 +449,7 @@ def _sample(run_id: str) -> Response:
         pictures=pictures,
         values=[] if documents or pictures else _values(step.output if step else None),
         sentences=queries.would_have(session, run),
+        is_next=is_next,
     )
     if htmx.is_fragment() and request.method == "GET" and not run.is_open:
         response.status_code = htmx.STOP_POLLING

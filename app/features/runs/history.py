@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.ids import is_id
 from app.engine.models import Run
 from app.features.runs import queries, search
 from app.features.runs.listing import FILTERS, Filter
+from app.features.runs.orders import ORDERS, Sort
 
 SIZES = (25, 50, 100)
 BY_ITSELF = "nobody"  # the person of runs that no person started
@@ -23,15 +23,6 @@ MOST_SORTED = 4000
 BATCH = 500
 
 
-class Sort(StrEnum):
-    """In which order runs are listed."""
-
-    NEWEST = "newest"
-    OLDEST = "oldest"
-    COST = "cost"
-
-
-SORTS = {Sort.NEWEST: "Newest first", Sort.OLDEST: "Oldest first", Sort.COST: "Most expensive first"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,30 +151,42 @@ class _Found:
     """The runs that fit, without an order; *is_narrow* when they are few, so that sorting them is quick."""
 
     def __init__(self, session: Session, workspace_id: str, wanted: Wanted, zone: str) -> None:
-        self._workspace_id, self._sort, self._statuses = workspace_id, wanted.sort, wanted.statuses
+        self._workspace_id, self._order, self._statuses = workspace_id, ORDERS[wanted.sort], wanted.statuses
         matches = [search.matching(session, workspace_id, text) for text in (wanted.q, wanted.label) if text]
         conditions = [*_conditions(workspace_id, wanted, zone), *(match.condition for match in matches)]
-        self._runs = sa.select(Run).where(*conditions)
+        self._runs = sa.select(Run).where(*conditions, *self._order.conditions)
         self._is_narrow = any(match.is_narrow for match in matches)
-        if wanted.sort is Sort.COST and not self._is_narrow and len(conditions) > 1 + len(matches):
+        is_filtered = len(conditions) > 1 + len(matches)
+        if not self._order.is_by_time and not self._is_narrow and is_filtered:
             some = self._runs.with_only_columns(Run.id).limit(MOST_SORTED + 1).subquery()
             self._is_narrow = session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() <= MOST_SORTED
 
     def after(self, session: Session, last: str | None, limit: int) -> sa.Select[Any]:
         """Select what comes after the run *last* in the wanted order, at most *limit*."""
-        found, is_up = self._runs, self._sort is Sort.OLDEST
-        column: Any = Run.cost_microusd if self._sort is Sort.COST else Run.created_at
+        found, column, is_up = self._runs, self._order.by, self._order.is_up
         if last is not None:
             known = sa.select(column).where(Run.id == last, Run.workspace_id == self._workspace_id)
             anchor = session.execute(known).scalar_one_or_none()
             if anchor is not None:
-                key, seen = sa.tuple_(column, Run.id), sa.tuple_(sa.literal(anchor, column.type), sa.literal(last))
-                found = found.where(key > seen if is_up else key < seen)
+                found = found.where(_is_past(column, sa.literal(anchor, column.type), sa.literal(last), is_up))
         if self._is_narrow:
             return found.order_by(*queries.sorted_by_itself(column, is_up=is_up)).limit(limit)
-        if len(self._statuses) > 1 and self._sort is not Sort.COST:
+        if len(self._statuses) > 1 and self._order.is_by_time:
             return queries.of_each(found, self._statuses, limit=limit, is_up=is_up)
         return found.order_by(*(each.asc() if is_up else each.desc() for each in (column, Run.id))).limit(limit)
+
+
+def _is_past(column: Any, anchor: Any, last: Any, is_up: bool) -> sa.ColumnElement[bool]:
+    """Tell whether a run comes after the one that has *anchor* in the column and the id *last*.
+
+    Written out: SQLite finds no place in an index over an expression for a pair of values.
+    """
+    if isinstance(column, InstrumentedAttribute):
+        key, seen = sa.tuple_(column, Run.id), sa.tuple_(anchor, last)
+        return key > seen if is_up else key < seen
+    if is_up:
+        return sa.and_(column >= anchor, sa.or_(column > anchor, Run.id > last))
+    return sa.and_(column <= anchor, sa.or_(column < anchor, Run.id < last))
 
 
 def _conditions(workspace_id: str, wanted: Wanted, zone: str) -> Iterator[sa.ColumnElement[bool]]:

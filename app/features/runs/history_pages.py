@@ -15,6 +15,7 @@ from app.features.accounts.guards import requires, who
 from app.features.accounts.queries import Who
 from app.features.runs import exports, history, listing, saved_views
 from app.features.runs.history import Wanted
+from app.features.runs.orders import ORDERS
 from app.features.workflows import queries as workflows
 from app.web import htmx, paging
 
@@ -101,7 +102,8 @@ def _choices(me: Who) -> dict[str, Any]:
             *((each.user_id, each.name) for each in accounts.members(session, me.workspace_id)),
             (history.BY_ITSELF, "Nobody: it started by itself"),
         ],
-        "sorts": history.SORTS,
+        "orders": ORDERS,
+        "sort_choices": [(sort.value, order.name) for sort, order in ORDERS.items()],
         "size_choices": [(size, str(size)) for size in history.SIZES],
         "ranges": history.ranges(clock.now(), me.timezone),
     }

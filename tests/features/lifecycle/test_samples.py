@@ -2,6 +2,7 @@
 
 import copy
 import zipfile
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app.core import outbox
+from app.core import clock, outbox
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
+from app.core.ids import new_id
 from app.definition import schema
 from app.definition.inputs import clean_inputs
 from app.definition.schema import Definition, InputType
@@ -127,6 +129,48 @@ def test_a_test_of_a_draft_runs_the_draft_and_no_list_of_versions_shows_it(cast:
     assert workflow.published_number == 1
     with pytest.raises(Invalid):
         service.start_test(session, workflow, inputs={}, actor=_actor(cast))
+
+
+def test_pressed_twice_a_test_and_a_sample_are_one_run(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    once, again = new_id(), new_id()
+
+    def test(offer: str, once: str) -> str:
+        return service.start_test(session, workflow, inputs={"offer": offer}, actor=_actor(cast), once=once).id
+
+    def sample(step: str, once: str) -> str:
+        return service.start_sample(session, workflow, step, actor=_actor(cast), once=once).id
+
+    assert test("A car", once) == test("A car", once)
+    assert len({test("A car", once), test("A van", once), test("A car", again), test("A car", "")}) == 4
+    assert sample("ads", once) == sample("ads", once)
+    first = sample("ads", once)
+    drafts.save_draft(session, workflow, {**ADS, "limits": {}}, base_revision=0, actor_id=None)
+    assert len({first, sample("ads", once), sample("pictures", once), sample("ads", again)}) == 4
+
+
+def test_samples_go_after_a_week_and_a_draft_that_no_run_is_of_with_them(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    old, fresh, going = (
+        service.start_sample(session, workflow, step, actor=_actor(cast)) for step in ("ads", "pictures", "attach")
+    )
+    test = service.start_test(session, workflow, inputs={"offer": "A car"}, actor=_actor(cast))
+    story = factories.story(session, old)
+    made = story.documents(story.step("ads", StepStatus.COMPLETED))[0].id
+    long_ago = clock.now() - timedelta(days=8)
+    for run, ended in ((old, long_ago), (fresh, clock.now()), (test, long_ago)):
+        run.status, run.finished_at = RunStatus.COMPLETED.value, ended
+    session.flush()
+    versions = {run.id: run.version_id for run in (old, fresh, going, test)}
+
+    assert service.remove_samples(session) == 1
+    assert service.remove_samples(session) == 0
+
+    session.expire_all()
+    assert set(session.scalars(sa.select(Run.id))) == {fresh.id, going.id, test.id}
+    assert session.get(Version, versions[old.id]) is None
+    assert all(session.get(Version, versions[run.id]) for run in (fresh, going, test))
+    assert session.get(Document, made) is None
 
 
 def test_a_draft_with_problems_is_not_tested(cast: Cast, session: Session) -> None:

@@ -13,8 +13,9 @@ from app.core import clock
 from app.core.db import db
 from app.core.ids import new_id
 from app.features.runs import history, search
-from app.features.runs.history import Sort, Wanted
+from app.features.runs.history import Wanted
 from app.features.runs.models import RunView
+from app.features.runs.orders import Sort
 from tests import factories
 from tests.cast import add_editor
 from tests.features.runs.conftest import Yard, statements
@@ -84,7 +85,9 @@ def test_every_order_pages_without_gaps_or_doubles(
     made = yard.make(*["finished"] * 7, label="Car")
     at = clock.now() - timedelta(days=1)
     for place, run_id in enumerate(made):
-        values = {"created_at": at + timedelta(hours=place // 3), "cost_microusd": place // 2 * 1000}
+        began = at + timedelta(hours=place // 3)
+        values = {"created_at": began, "started_at": began, "cost_microusd": place // 2 * 1000,
+                  "finished_at": began + timedelta(seconds=place // 2), "label": f"Car {place // 2}"}
         yard.change(run_id, lambda run, values=values: [setattr(run, key, value) for key, value in values.items()])
 
     found: list[str] = []
@@ -92,8 +95,15 @@ def test_every_order_pages_without_gaps_or_doubles(
         found += page
 
     # ties are settled by the id, and ids sort by their making
-    expected = {Sort.NEWEST: made[::-1], Sort.OLDEST: made, Sort.COST: made[::-1]}[wanted.sort]
+    expected = made[::-1] if wanted.sort in (Sort.NEWEST, Sort.COST, Sort.LONGEST) else made
     assert found == expected
+
+
+def test_a_run_without_a_duration_is_in_no_order_of_durations(yard: Yard) -> None:
+    finished, queued = yard.make("finished", "queued")
+
+    assert _page(yard, Wanted(sort=Sort.LONGEST)) == [finished]
+    assert _page(yard, Wanted(sort=Sort.NAME)) == [finished, queued]
 
 
 def test_few_runs_are_sorted_by_themselves_and_many_by_the_index(
@@ -231,6 +241,7 @@ def test_many_runs_are_read_by_an_index(yard: Yard) -> None:
         Wanted(), Wanted(status="failed"), Wanted(status="running"), Wanted(sort=Sort.COST), Wanted(person=person),
         Wanted(workflow=workflow),
         Wanted(since=date(2026, 1, 1)), Wanted(q="zebra"), Wanted(q="rav4"), Wanted(sort=Sort.COST, status="failed"),
+        Wanted(sort=Sort.LONGEST), Wanted(sort=Sort.SHORTEST), Wanted(sort=Sort.NAME), Wanted(sort=Sort.NAME, q="car"),
     ):  # fmt: skip
         with statements(yard.app) as seen:
             _page(yard, wanted)
