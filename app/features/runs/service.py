@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
-from app.core.db import table
+from app.core.db import moment, table
 from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id
 from app.definition.inputs import clean_inputs
@@ -106,7 +106,8 @@ def start(
         created_at=clock.now(),
     )
     run.label = _label(label, run) or workflow.name
-    run.due_at = run.changed_at = run.created_at
+    run.changed_at = run.created_at
+    run.due_at = moment()  # by the clock that it is asked for by: ours may be an hour off
     run.facts = _facts(run, home, workflow, version, actor)
     if parent is not None:
         run.parent_run_id, run.parent_step_run_id = parent.run_id, parent.step_run_id

@@ -1,13 +1,16 @@
 """Starting runs, on both databases."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from app.core import clock
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
+from app.engine import store
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry, Workspace
 from app.features.runs import service
@@ -33,7 +36,7 @@ def test_start_writes_a_run_in_line_that_is_due_at_once(session: Session, ads: W
     run = _start(session, ads, label="Ads: {{ inputs.offer | upper }}")
 
     assert (run.status, run.revision, run.number, run.steps_total) == ("queued", 1, 1, 6)
-    assert run.due_at == run.created_at == run.changed_at
+    assert run.created_at == run.changed_at
     assert run.budget_microusd == 5_000_000
     assert run.label == "Ads: A CAR"
     assert run.facts == {
@@ -49,6 +52,18 @@ def test_start_writes_a_run_in_line_that_is_due_at_once(session: Session, ads: W
         "version": 1,
         "trigger": {"kind": "person", "id": None},
     }
+
+
+def test_a_run_is_due_by_the_databases_clock_whatever_ours_says(
+    session: Session, ads: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
+        run = _start(session, ads)
+        session.commit()
+    assert run.due_at is not None
+    assert abs(run.due_at - clock.now()) < timedelta(minutes=1)
+    assert store.due_runs(session) == [run.id]
 
 
 def test_start_is_audited(session: Session, ads: Workflow) -> None:
