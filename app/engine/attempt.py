@@ -88,7 +88,7 @@ def try_step(
         config = step_type.config.model_validate(went_in)
         context = RunContext(
             seat.engine, claim, effect=step_type.effect, name=step.name or step.id, run=_run_facts(held), scope=scope,
-            timeout_s=float(step.timeout_s),
+            timeout_s=float(step.timeout_s), clock=held.clock,
         )  # fmt: skip
         answer = _tested(step_type, config, context) if held.test else step_type.run(config, context)
         return _answered(step_type, answer, went_in, tuple(context.writes))

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import Engine
@@ -46,8 +47,10 @@ class RunContext:
         run: RunFacts,
         scope: Mapping[str, object],
         timeout_s: float,
+        clock: Callable[[], datetime],
     ) -> None:
         self.run = run
+        self.now = clock
         self.step = StepFacts(step.step_id, step.id, name, step.item, step.attempts)
         self.scope = scope
         self.documents = _Documents(self)

@@ -177,6 +177,9 @@ class Context(Protocol):
     def output_of(self, step_id: str) -> Mapping[str, Any]:
         """Return the recorded output of an earlier step; empty when it was skipped or failed."""
 
+    def now(self) -> datetime:
+        """Return the time by the database's clock, which tells when a wait is over."""
+
     def remaining_s(self) -> float:
         """Seconds until the step's deadline, never below zero: the total timeout of every outward request."""
 

@@ -4,6 +4,7 @@ Locks in one order: step rows first, then the run's row, last and short. Nobody 
 Each function runs in the caller's transaction; zero rows means that somebody was quicker, and the answer says so.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -65,11 +66,16 @@ class HeldRun:
     is_suspect: bool = False  # whoever had it last died, perhaps of its next step
     work_from: datetime | None = None  # since when its working time counts
     has_steps: bool = True  # whether anything can be recorded of its steps
+    read_at: float = field(default_factory=time.monotonic)  # when *now* was read
 
     @property
     def is_untouched(self) -> bool:
         """Whether nobody had the run before us and it came without steps: nothing is recorded."""
         return self.epoch == 1 and not self.has_steps
+
+    def clock(self) -> datetime:
+        """Return the time by the database's clock, whatever this machine's says."""
+        return self.now + timedelta(seconds=time.monotonic() - self.read_at)
 
     def moved_to(self, revision: int, status: RunStatus = RunStatus.RUNNING) -> "HeldRun":
         """Return the run as it is after a write of ours."""
@@ -216,7 +222,9 @@ def reread_run(bind: Bind, held: HeldRun) -> HeldRun | None:
     row = bind.execute(_reread_run, {"b_run_id": held.id}).first()
     if row is None or row.epoch != held.epoch or not RunStatus(row.status).is_open:
         return None
-    return replace(held, status=RunStatus(row.status), revision=row.revision, now=row.now, has_steps=True)
+    return replace(
+        held, status=RunStatus(row.status), revision=row.revision, now=row.now, has_steps=True, read_at=time.monotonic()
+    )
 
 
 @dataclass(slots=True)

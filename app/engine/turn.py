@@ -317,6 +317,7 @@ def _pending_row(definition: Definition, held: HeldRun, do: Do) -> dict[str, Any
     return {
         "id": new_id(), "workspace_id": held.workspace_id, "run_id": held.id, "step_id": step.id, "item": do.item,
         "type": step.type, "effect": effect.value, "status": StepStatus.PENDING.value, "hinted_at": held.now,
+        "created_at": held.now,  # its place in line
         "is_suspect": held.is_suspect and effect is Effect.NONE,  # what was done under the dead lease was pure
     }  # fmt: skip
 

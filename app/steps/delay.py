@@ -1,7 +1,7 @@
 """Wait for a time: so many seconds, or until a moment. No worker is held meanwhile."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -44,7 +44,7 @@ class Config(Settings):
 
 def run(config: Config, ctx: Context) -> Done | Wait:
     """Return the wait, or go on at once when its time has passed."""
-    now = clock.now()
+    now = ctx.now()
     if config.seconds is not None:
         until = now + timedelta(seconds=config.seconds)
     else:
@@ -63,12 +63,13 @@ def run(config: Config, ctx: Context) -> Done | Wait:
 def _moment(text: str, zone: ZoneInfo) -> datetime:
     try:
         if len(text.strip()) == len("2026-11-30"):
-            return datetime.combine(date.fromisoformat(text.strip()), time(), zone)
-        moment = datetime.fromisoformat(text.strip())
+            moment = datetime.combine(date.fromisoformat(text.strip()), time(), zone)
+        else:
+            moment = datetime.fromisoformat(text.strip())
     except ValueError:
         message = "This is not a date: write it like 2026-11-30 or 2026-11-30T09:00."
         raise PydanticCustomError("bad_value", message) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _zone(workspace: object) -> ZoneInfo:

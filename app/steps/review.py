@@ -80,7 +80,7 @@ def run(config: Config, ctx: Context) -> Wait:
         )
     ctx.documents.read(documents)
     hours = config.expires_after_hours
-    until = None if hours is None or config.on_expiry == "keep" else clock.now() + timedelta(hours=hours)
+    until = None if hours is None or config.on_expiry == "keep" else ctx.now() + timedelta(hours=hours)
     outcome = _ON_UNTIL[config.on_expiry]
     return Wait(
         kind="approval",

@@ -6,11 +6,13 @@ In a package's tests: ``check(STEP, config={"prompt": "…"})``. It raises Asser
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
+from app.core import clock
 from app.core.ids import new_id
 from app.definition.values import MAX_OUTPUT_BYTES, evaluate
 from app.engine.contract import (
@@ -94,6 +96,10 @@ class Bench:
     def output_of(self, step_id: str) -> Mapping[str, Any]:
         """See :class:`app.engine.contract.Context`."""
         return self.outputs.get(step_id, {})
+
+    def now(self) -> datetime:
+        """See :class:`app.engine.contract.Context`."""
+        return clock.now()
 
     def remaining_s(self) -> float:
         """See :class:`app.engine.contract.Context`."""

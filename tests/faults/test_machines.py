@@ -143,5 +143,28 @@ def test_f26_a_worker_an_hour_off_steals_nothing_and_delays_nothing(house: House
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("offset_s", [HOUR_S, -HOUR_S])
+def test_f26_a_delay_takes_as_long_as_it_says_on_a_worker_an_hour_off(
+    house: House, fleet: Fleet, offset_s: int
+) -> None:
+    if not debian("libfaketime", FAKETIME):
+        pytest.skip("libfaketime is not there and cannot be installed")
+    delay = {"id": "ask", "type": "ask", "config": {"kind": "time", "seconds": 4.0, "on_until": "approved"}}
+    after = {"id": "b", "type": "spend", "after": ["ask:approved"], "config": {"url": fleet.sink.url}}
+    fleet.start("clock")
+    fleet.output.touch()
+    with skewed(fleet, "worker", offset_s) as odd:  # and no other
+        wait_until(lambda: f"worker:{odd.pid}" in fleet.said, timeout_s=END_S)
+        began = time.time()
+        jobs.hint_run(run_id := house.start([delay, after]))
+        wait_for_the_end(house, "")
+    (came,) = [request.at for request in fleet.sink.requests]
+    assert came - began >= 4.0, "not early"
+    assert house.steps(run_id)["ask"].outcome == "approved"
+    check(house, fleet.sink)
+
+
+@pytest.mark.faults
 def test_f26_daily_schedules_over_both_changes_of_the_clock() -> None:
     pytest.skip("no schedules yet")

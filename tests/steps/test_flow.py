@@ -82,6 +82,34 @@ def test_a_delay_waits_until_a_moment_in_the_workspaces_zone(
     assert wait.until == moment
 
 
+@pytest.mark.parametrize(
+    ("until", "moment"),
+    [
+        ("2026-11-01T01:30", datetime(2026, 11, 1, 5, 30, tzinfo=UTC)),  # comes twice: the first one
+        ("2026-11-01T02:30", datetime(2026, 11, 1, 7, 30, tzinfo=UTC)),
+        ("2027-03-14T01:30", datetime(2027, 3, 14, 6, 30, tzinfo=UTC)),
+        ("2027-03-14T02:30", datetime(2027, 3, 14, 7, 30, tzinfo=UTC)),  # does not come: 3:30, as the clocks say then
+        ("2027-03-14", datetime(2027, 3, 14, 5, tzinfo=UTC)),
+    ],
+)
+def test_f26_a_delay_until_a_time_of_the_night_when_the_clocks_change(
+    until: str, moment: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 10, 20, tzinfo=UTC))
+    wait = Bench(facts={"workspace": {"timezone": "America/New_York"}}).do(delay.STEP, {"until": until})
+    assert isinstance(wait, Wait)
+    assert wait.until == moment
+
+
+def test_a_delay_counts_by_the_databases_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    monkeypatch.setattr(Bench, "now", lambda _: datetime(2026, 11, 20, 9, tzinfo=UTC))
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 20, 10, tzinfo=UTC))  # ours is an hour ahead
+    wait = bench.do(delay.STEP, {"seconds": 90})
+    assert isinstance(wait, Wait)
+    assert wait.until == datetime(2026, 11, 20, 9, 1, 30, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("config", [{"seconds": 0}, {"until": "2020-01-01"}])
 def test_a_time_that_has_passed_does_not_wait(config: dict[str, Any]) -> None:
     assert isinstance(Bench().do(delay.STEP, config), Done)

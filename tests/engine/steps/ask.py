@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.core import clock
 from app.engine.contract import Context, Effect, StepType, Wait
 
 
@@ -17,7 +16,7 @@ class Config(BaseModel):
 
 
 def run(config: Config, ctx: Context) -> Wait:
-    until = clock.now() + timedelta(seconds=config.seconds) if config.seconds else None
+    until = ctx.now() + timedelta(seconds=config.seconds) if config.seconds else None
     return Wait(config.kind, until=until, on_until=config.on_until, detail={"asked": ctx.step.name})
 
 
