@@ -134,7 +134,7 @@ def _check_comparison(tree: dict[Any, Any]) -> Iterator[Problem]:
         yield _wrong(
             "/value",
             "The comparison does not say which value to look at.",
-            'Add value: "{{ inputs.price }}".',
+            "Choose the value to look at.",
         )
     if not isinstance(op, str) or op not in OPERATORS:
         fix = suggest(
@@ -144,7 +144,7 @@ def _check_comparison(tree: dict[Any, Any]) -> Iterator[Problem]:
         )
         yield _wrong("/op", "The comparison does not say how to compare.", fix)
     elif op in EMPTY and tree.get("than") is not None:
-        yield _wrong("/than", f"“{op}” compares with nothing.", "Remove “than”.")
+        yield _wrong("/than", f"“{op}” compares with nothing.", "Leave what it is compared with empty.")
     elif op not in EMPTY:
         yield from _check_than(op, tree.get("than"))
 
@@ -154,7 +154,7 @@ def _check_than(op: str, than: object) -> Iterator[Problem]:
         yield _wrong(
             "/than",
             "The comparison does not say what to compare with.",
-            "Add “than”; to look for nothing, use is_empty.",
+            "Write what to compare it with, or choose “is empty”.",
         )
     elif has_value(than):
         return

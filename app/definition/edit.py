@@ -141,6 +141,19 @@ def connect(data: Data, step_id: str, source: str) -> Data:
     return new
 
 
+def lead(data: Data, sources: Sequence[str], step_id: str) -> Data:
+    """Let a step come after the entries *sources* too. Raises EditImpossible where it would wait for itself."""
+    new = data
+    for source in sources:
+        new = connect(new, step_id, source)
+    if loop := find_loop(new):
+        raise EditImpossible(f"{_name(_step(data, step_id))} cannot follow: {listed(loop)} would wait for each other.")
+    step = _step(new, step_id)
+    if len(step["after"]) > 1 and len({split(each)[0] for each in step["after"]}) == 1:
+        step["join"] = "any"
+    return new
+
+
 def disconnect(data: Data, step_id: str, source: str) -> Data:
     """Let a step come after the entry *source* no longer."""
     new = deepcopy(data)

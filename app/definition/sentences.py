@@ -1,8 +1,9 @@
 """A definition's values and conditions as people read them: answers by their question, results by their step's name."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.definition.parts import Definition, in_words
 from app.definition.problems import listed, shorten
@@ -35,6 +36,35 @@ _RUN = {
     "workspace": "the workspace",
     "workflow": "the workflow",
 }
+_FILTERS = {
+    ("upper", 0): "{}, in capitals",
+    ("lower", 0): "{}, in small letters",
+    ("title", 0): "{}, with capital initials",
+    ("trim", 0): "{}, without spaces around it",
+    ("default", 1): "{}, or {} where there is none",
+    ("int", 0): "{}, as a whole number",
+    ("int", 1): "{}, as a whole number or {}",
+    ("float", 0): "{}, as a number",
+    ("float", 1): "{}, as a number or {}",
+    ("round", 0): "{}, rounded",
+    ("round", 1): "{}, rounded to {} decimals",
+    ("length", 0): "the number of {}",
+    ("join", 0): "{}, as one text",
+    ("join", 1): "{}, with {} between them",
+    ("rows", 0): "the rows of {}",
+    ("first", 0): "the first of {}",
+    ("last", 0): "the last of {}",
+    ("replace", 2): "{}, with {} replaced by {}",
+    ("date", 0): "{}, as a date",
+    ("date", 1): "{}, as a date",
+    ("money", 0): "{}, as money",
+    ("money", 1): "{}, as money in {}",
+    ("json", 0): "{}, as data",
+    ("truncate", 0): "{}, shortened",
+    ("truncate", 1): "{}, shortened to {} letters",
+    ("truncate", 2): "{}, shortened to {} letters",
+}
+_VALUE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _BRACES = re.compile(r"\{\{|\}\}|\{%|%\}")
 
 
@@ -68,11 +98,53 @@ def value_in_words(text: str, names: Names) -> str:
         value = parse_value(text)
     except ValueInvalid:
         return _BRACES.sub("", text)
+
+    def said(path: list[str]) -> str:
+        return _path(path, names)
+
     if value.alone is not None:
-        return _expression(value.alone, names)
+        return _expression(value.alone, said)
     return "".join(
-        piece if isinstance(piece, str) else f"[{_expression(piece, names)}]" for piece in value.pieces
+        piece if isinstance(piece, str) else f"[{_expression(piece, said)}]" for piece in value.pieces
     )
+
+
+def values_in_words(texts: Mapping[str, str], written: str, names: Names) -> dict[str, str]:
+    """Return a short label for every ``{{ … }}`` in *written*: "The offer, shortened to 60 letters".
+
+    *texts* has the labels of values that are known by what is written.
+    """
+
+    def said(path: list[str]) -> str:
+        match path:
+            case ["inputs", key]:
+                return names.question(key).rstrip(" ?:")
+            case ["steps", step_id, *rest] if rest:
+                return f"{names.step(step_id)}: {', '.join(map(_part, rest))}"
+        return texts.get(f"{{{{ {'.'.join(path)} }}}}") or _path(path, names)
+
+    found = {}
+    for text in dict.fromkeys(_VALUE.findall(written)):
+        if text not in texts:
+            try:
+                alone = parse_value(text).alone
+            except ValueInvalid:
+                continue
+            if alone is not None:
+                found[text] = shorten(_expression(alone, said), 120)
+    return found
+
+
+def settings_in_words(obj: Any, names: Names) -> Any:
+    """Return settings (a text, list or dict at any depth) with every ``{{ … }}`` in words; the rest as it is."""
+    match obj:
+        case str() if "{{" in obj:
+            return _VALUE.sub(lambda found: value_in_words(found[0], names), obj)
+        case list():
+            return [settings_in_words(each, names) for each in obj]
+        case dict():
+            return {key: settings_in_words(each, names) for key, each in obj.items()}
+    return obj
 
 
 def condition_in_words(tree: object, names: Names) -> str:
@@ -106,7 +178,7 @@ def _side(value: object, names: Names) -> str:
         case bool():
             return "yes" if value else "no"
         case int() | float():
-            return f"{value:,}"
+            return _number(value)
         case str() if "{{" in value:
             return value_in_words(value, names)
         case str():
@@ -114,17 +186,26 @@ def _side(value: object, names: Names) -> str:
     return "nothing" if value is None else "a list"
 
 
-def _expression(expression: Expression, names: Names) -> str:
+def _number(value: object) -> str:
+    return (
+        f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value).lower()
+    )
+
+
+def _expression(expression: Expression, said: Callable[[list[str]], str]) -> str:
+    """Say an expression; *said* says a path."""
     match expression:
         case Named(path):
-            return _path([str(part) for part in path], names)
+            return said([str(part) for part in path])
         case Part(of, key):
-            return f"{_expression(of, names)}, {_part(str(key))}"
+            return f"{_expression(of, said)}, {_part(str(key))}"
         case Filtered(of, name, arguments):
-            said = ", ".join(_expression(argument, names) for argument in arguments)
-            return f"{_expression(of, names)} ({name}{' ' + said if said else ''})"
+            words = _FILTERS.get((name, len(arguments)), f"{{}}, as {name}")
+            return words.format(
+                _expression(of, said), *(_expression(argument, said) for argument in arguments)
+            )
         case Constant(value):
-            return _side(value, names)
+            return f"“{shorten(value, 80)}”" if isinstance(value, str) else _number(value)
 
 
 def _path(path: list[str], names: Names) -> str:

@@ -52,7 +52,8 @@ def _sentence(tree: object) -> str:
     if "not" in tree:
         return f"not: {_sentence(tree['not'])}"
     than = tree.get("than")
-    other = listed(than) if isinstance(than, list) else said(than)
+    is_number = isinstance(than, int | float) and not isinstance(than, bool)
+    other = f"{than:,}" if is_number else listed(than) if isinstance(than, list) else said(than)
     return f"{said(tree.get('value'), 'nothing')} {OPERATORS.get(str(tree.get('op')), 'is')} {other}".strip()
 
 

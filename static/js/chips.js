@@ -56,7 +56,7 @@
     list.className = "menu-values";
     list.setAttribute("role", "group");
     list.setAttribute("aria-label", "Values");
-    for (const each of known(editor.field)) {
+    for (const each of known(editor.field).filter((each) => !each.hidden)) {
       const line = document.createElement("button");
       line.type = "button";
       line.append(each.querySelector(".chipv").cloneNode(true));

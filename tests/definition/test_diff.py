@@ -128,7 +128,7 @@ PAIRS: list[tuple[Edit, list[str]]] = [
      [("In “Write 10 ads”, “What should be written?” was reworded: “in a warm voice” was taken out and"
       " “and name [the answer “Brand”]” was added.")]),
     (_config("pictures", prompt="{{ inputs.offer | upper }}"),
-     [("In “Make pictures”, “What should the pictures show?” is now the answer “What is the offer?” (upper)"
+     [("In “Make pictures”, “What should the pictures show?” is now the answer “What is the offer?”, in capitals"
       " instead of the answer “What is the offer?”.")]),
     (_config("attach", strategy="one_to_all"),
      ["In “Give each ad a picture”, “How” is now one to all instead of one each."]),
@@ -150,7 +150,8 @@ PAIRS: list[tuple[Edit, list[str]]] = [
       " “Brand” is one of “Honda” or “Toyota” or it is not so that the reason of “The manager decides” is empty);"
       " before: the answer “Price” is more than 30,000.")]),
     (_config("sums", set={"total": "{{ inputs.price | round(2) }}", "vat_rate": 19}),
-     ["In “Work out the sums”, “Values”: “total” is now the answer “Price” (round 2) instead of the answer “Price”.",
+     [("In “Work out the sums”, “Values”: “total” is now the answer “Price”, rounded to 2 decimals"
+       " instead of the answer “Price”."),
       "In “Work out the sums”, “Values” now has “vat rate”: 19."]),
     (_with_delay, ["“Wait a day” was added between “Give each ad a picture” and “The manager decides”."]),
     (_with_end, ["“Say why not” was added after “The manager decides” (rejected)."]),

@@ -93,7 +93,7 @@ def _build(page: Page) -> None:
     _saved(page)
     line.get_by_role("textbox", name="Compared with").fill("$30,000")
     line.get_by_role("textbox", name="Compared with").blur()
-    expect(page.locator("#about-step")).to_contain_text("more than 30000")
+    expect(page.locator("#about-step")).to_contain_text("more than 30,000")
 
     _plus(page, "Add a step after Choose a way: yes").click()
     _add(page, "Write texts")
@@ -115,9 +115,10 @@ def _build(page: Page) -> None:
 
     _plus(page, "Add a step after Write texts").click()
     _add(page, "Bring together")
-    page.locator("#more-place summary").click()
-    page.get_by_label("Write the plain offer", exact=True).check()
-    _saved(page)
+    _plus(page, "Add a step after Write the plain offer").click()
+    page.get_by_label("Go on with a step that is there").select_option(label="Bring together")
+    page.get_by_role("button", name="Lead there").click()
+    expect(page.get_by_label("Write the plain offer", exact=True)).to_be_checked()
     page.get_by_text("Go on after the first").click()
     _saved(page)
 
@@ -205,9 +206,7 @@ def test_the_same_workflow_is_built_by_keys_alone(house: Running, new_context: N
     keys.write("What should be written?", "Say that the price is right.")
     keys.plus("Add a step after Write texts")
     keys.add("Bring together")
-    keys.to("Runs after:")
-    page.keyboard.press("Enter")
-    keys.to("Write texts", unchecked=True)
+    keys.to("Write texts 2", unchecked=True)
     page.keyboard.press("Space")
     _saved(page)
     keys.plus("Add a step after Bring together")

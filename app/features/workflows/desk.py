@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.definition import edit, graph, lanes, schema
-from app.definition.parts import Definition, TypeFacts
+from app.definition.parts import Definition, TypeFacts, in_words
 from app.definition.problems import Problem, listed
+from app.definition.sentences import Names, settings_in_words
 from app.definition.sketch import sketch
 from app.definition.text_width import cut_to_fit
 from app.engine import catalog
@@ -118,6 +119,12 @@ class Desk:
         """The names of the steps by id."""
         return {step.id: step.name for step in self.drawn.steps}
 
+    @cached_property
+    def words(self) -> Names:
+        """What questions and steps are called in sentences."""
+        labels = {each["key"]: each["label"] or in_words(each["key"]) for each in self.questions}
+        return Names(_unmarked(labels), _unmarked(self.names))
+
     @property
     def has_steps(self) -> bool:
         """Tell whether there is a step at all."""
@@ -160,6 +167,18 @@ class Desk:
             found.append(((after, self._followers[step_id, outcome]), "" if outcome == "done" else outcome))
         return found
 
+    def may_follow(self, after: Sequence[str]) -> list[tuple[str, str]]:
+        """Return id and name of the steps that could come after entries too, without a ring."""
+        sources = {graph.split(each)[0] for each in after}
+        before = graph.predecessors(self.drawn)
+        above = sources.union(*(before.get(each, ()) for each in sources))
+        entries = {edit.entry(*graph.split(each)) for each in after}
+        return [
+            (step.id, step.name)
+            for step in self.drawn.steps
+            if step.id not in above and not entries & {edit.entry(*graph.split(each)) for each in step.after}
+        ]
+
     @cached_property
     def _followers(self) -> dict[tuple[str, str], list[str]]:
         found: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -194,7 +213,7 @@ class Desk:
     ) -> Card:
         step = self.drawn.step(step_id)
         kind = self.kinds.get(step.type)
-        sentence = _sentence(kind, step.config)
+        sentence = _sentence(kind, self._said(kind, step.config))
         return Card(
             id=step_id,
             number=number,
@@ -211,6 +230,20 @@ class Desk:
             has_down=is_followed,
         )
 
+    def _said(self, kind: StepType | None, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return settings with steps by their names and values in words."""
+        config = dict(config)
+        for field in kind.step_refs if kind else ():
+            value = config.get(field)
+            if isinstance(value, list):
+                config[field] = [
+                    self.names.get(each, each) if isinstance(each, str) else each for each in value
+                ]
+            elif isinstance(value, str):
+                config[field] = self.names.get(value, value)
+        said: dict[str, Any] = settings_in_words(config, self.words)
+        return said
+
 
 def lay(session: Session, workflow: Workflow, *, chosen: str = "") -> Desk:
     """Put a workflow's draft on the desk."""
@@ -221,17 +254,33 @@ def new_step(desk: Desk, type_name: str, after: list[str]) -> dict[str, Any]:
     """Return a step of a type as it is when added: named, and fed by what comes before it."""
     kind = desk.kinds[type_name]
     step: dict[str, Any] = {
-        "id": edit.free_id(desk.data, kind.label), "type": type_name, "name": kind.label, "after": after, "config": {},
+        "id": edit.free_id(desk.data, kind.label), "type": type_name, "name": _free_name(desk, kind.label),
+        "after": after, "config": {},
     }  # fmt: skip
     before = {graph.split(each)[0] for each in after}
     reach = graph.predecessors(desk.drawn)
     near = before.union(*(reach.get(each, ()) for each in before))
     for field in kind.step_refs:
-        makers = [each for each in graph.topological_order(desk.drawn) if each in near and _makes(desk, each, field)]
+        makers = [
+            each for each in graph.topological_order(desk.drawn) if each in near and _makes(desk, each, field)
+        ]
         last = [each for each in makers if not any(each in reach[other] for other in makers)]
         if last:
             step["config"][field] = last[0] if len(last) == 1 else last
     return step
+
+
+def _unmarked(names: Mapping[str, str]) -> dict[str, str]:
+    """Return names without the marks that make a value stand out in a sentence."""
+    return {key: name.replace("**", "") for key, name in names.items()}
+
+
+def _free_name(desk: Desk, wanted: str) -> str:
+    """Return a name that no step has, so that lists of steps can be told apart."""
+    taken, number = set(desk.names.values()), 1
+    while (found := wanted if number == 1 else f"{wanted} {number}") in taken:
+        number += 1
+    return found
 
 
 def _makes(desk: Desk, step_id: str, field: str) -> bool:

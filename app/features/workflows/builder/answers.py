@@ -9,6 +9,8 @@ from werkzeug.datastructures import MultiDict
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.definition.edit import EditImpossible
+from app.definition.sentences import values_in_words
+from app.definition.values import texts_in
 from app.features.accounts import queries as accounts
 from app.features.accounts.guards import who
 from app.features.files import queries as files
@@ -159,7 +161,19 @@ def panel(
     response = make_response(render_template("workflows/builder/panel.oob.html", **context), status)
     if wants_panel:
         response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#panel", "innerHTML"
+    if wants_panel and status == 200:
+        response.headers["HX-Replace-Url"] = _url_of(desk, part, more)
     return response
+
+
+def _url_of(desk: Desk, part: str, shown: Mapping[str, Any]) -> str:
+    """Return the address of what the panel shows, for the browser to come back to."""
+    named: dict[str, Any] = {
+        "step": {"step_id": desk.chosen},
+        "question": {"key": str(shown.get("key"))},
+    }.get(part, {})
+    name = part if part in ("step", "add", "questions", "question", "details", "text") else "show"
+    return url_for(f".{name}", workflow_id=desk.workflow.id, **named)
 
 
 def step_panel(desk: Desk, **options: Any) -> Response:
@@ -178,12 +192,16 @@ def step_context(desk: Desk) -> dict[str, Any]:
     offered = offers.offers(
         desk.data, desk.drawn, desk.chosen, desk.types, has_item=bool(step.get("for_each"))
     )
+    values = value_choices(offered)
+    written = "\n".join(text for _, text in texts_in(step))
+    others = list(values_in_words(dict(values), written, desk.words).items())
     return {
         "card": card,
         "form": form,
         "loose": loose,
         "offers": offered,
-        "values": value_choices(offered),
+        "others": others,
+        "values": [*values, *others],
         "operators": OPERATORS,
         "focus": request.args.get("fix", ""),
     }

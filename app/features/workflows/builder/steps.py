@@ -148,6 +148,22 @@ def add_step(workflow_id: str) -> Response:
     return changed(workflow_id, workflow, change, lambda: made)
 
 
+@blueprint.post("/workflows/<workflow_id>/edit/ways")
+@requires(Permission.BUILD)
+def add_way(workflow_id: str) -> Response:
+    """Let the step that ``to`` names come after the entries ``after`` too."""
+    workflow = workflow_of(workflow_id)
+    after, target = request.form.getlist("after"), request.form.get("to", "")
+
+    def change(draft: Draft) -> tuple[Data, str]:
+        desk = Desk(workflow, draft)
+        if not after:
+            raise EditImpossible("Choose what it comes after.")
+        return edit.lead(desk.data, after, target), f"Led on to {name_of(desk, target)}"
+
+    return changed(workflow_id, workflow, change, lambda: target)
+
+
 @blueprint.post("/workflows/<workflow_id>/edit/steps/<step_id>/copy")
 @requires(Permission.BUILD)
 def copy_step(workflow_id: str, step_id: str) -> Response:

@@ -109,6 +109,33 @@ def test_dragging_is_a_move_and_a_ring_is_refused_in_words(bench: Bench) -> None
     assert bench.draft.revision == before
 
 
+def test_an_end_is_led_on_to_a_step_that_is_there(bench: Bench) -> None:
+    bench.post("/steps", {"after": "check:expired", "type": "delay"})
+    html = bench.browser.get(f"{bench.url}/add?after=wait").text
+    assert Page(html).faults == []
+    offered = html.partition('id="lead-to"')[2].partition("</select>")[0]
+    assert 'value="tell"' in offered
+    assert 'value="check"' not in offered  # it comes before
+    answer = bench.post("/ways", {"after": "wait", "to": "tell"}, htmx=True)
+    assert bench.steps["tell"]["after"] == ["check:approved", "wait"]
+    assert answer.headers["HX-Replace-Url"].endswith("/edit/steps/tell")
+    refused = bench.post("/ways", {"after": "tell", "to": "check"}, htmx=True, status=422)
+    assert "would wait for each other" in refused.text
+    bench.post("/ways", {"to": "tell"}, htmx=True, status=422)
+
+
+def test_sentences_and_chips_say_names_not_ids(bench: Bench) -> None:
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-prompt": "About {{ inputs.offer | truncate(60) }}"})
+    page = Page(bench.browser.get(f"{bench.url}/steps/check").text)
+    assert "decides on Write the ads" in page.text
+    html = bench.browser.get(f"{bench.url}/steps/ads").text
+    assert "What is the offer, shortened to 60 letters" in Page(html).text
+    assert "About the answer “What is the offer?”" in Page(html).text
+    bench.post("/steps", {"after": "tell", "type": "delay"})
+    bench.post("/steps", {"after": "tell", "type": "delay"})
+    assert [bench.steps[each]["name"] for each in ("wait", "wait_2")] == ["Wait", "Wait 2"]
+
+
 def test_runs_after_and_short_name_are_fields(bench: Bench) -> None:
     form = bench.form("/steps/tell") | {"s-after": ["check:approved", "ads"], "s-join": "any"}
     bench.post("/steps/tell", form)
@@ -210,7 +237,8 @@ def test_an_empty_workflow_asks_for_its_first_step(cast: Cast) -> None:
 
 ROUTES: list[tuple[str, str, dict[str, Any]]] = [
     ("get", "/edit", {}), ("get", "/edit/steps/ads", {}), ("post", "/edit/steps/ads", {}), ("get", "/edit/add", {}),
-    ("post", "/edit/steps", {"type": "delay"}), ("post", "/edit/steps/ads/copy", {}),
+    ("post", "/edit/steps", {"type": "delay"}), ("post", "/edit/ways", {"after": "ads", "to": "tell"}),
+    ("post", "/edit/steps/ads/copy", {}),
     ("post", "/edit/steps/ads/removal", {}), ("post", "/edit/steps/ads/move", {"way": "down"}),
     ("post", "/edit/undo", {}), ("post", "/edit/redo", {}), ("get", "/edit/questions", {}),
     ("post", "/edit/questions", {"act": ":add"}),
