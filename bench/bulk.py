@@ -20,7 +20,7 @@ BATCH = 5_000
 def add_finished(team: Team, count: int) -> None:
     """Add *count* copies of the workspace's newest completed run and its steps, then let the database take stock."""
     house = team.house
-    with house.engine.connect() as connection:
+    with house.reader.connect() as connection:
         newest = (
             sa.select(Run.__table__).where(Run.status == "completed").order_by(Run.number.desc()).limit(1)
         )
@@ -47,7 +47,7 @@ def take_stock(house: House) -> None:
             connection.execute("VACUUM ANALYZE")
             connection.execute("CHECKPOINT")
     else:
-        with house.engine.connect() as connection:
+        with house.reader.connect() as connection:
             connection.exec_driver_sql("PRAGMA optimize")
 
 

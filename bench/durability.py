@@ -85,6 +85,6 @@ def _acknowledged(notes: Path) -> set[tuple[str, str]]:
 
 
 def _recorded(house: House) -> set[tuple[str, str]]:
-    with house.engine.connect() as connection:
+    with house.reader.connect() as connection:
         rows = connection.exec_driver_sql("SELECT run_id, step_id FROM step_run WHERE status = 'completed'")
         return {(row.run_id, row.step_id) for row in rows}

@@ -106,6 +106,13 @@ class House:
         return make_engine(self.settings.sqlalchemy_url, pool=2, wait_s=60, statement_timeout_s=600)
 
     @cached_property
+    def reader(self) -> Engine:
+        """The engine that only looks: on SQLite one that never stands in line for the write lock."""
+        if self.kind == "postgresql":
+            return self.engine
+        return make_engine(self.settings.sqlalchemy_url, pool=2, wait_s=60, reading=True)
+
+    @cached_property
     def redis(self) -> Any:
         return Redis.from_url(self.redis_url)
 
@@ -116,7 +123,7 @@ class House:
             yield session
 
     def scalar(self, statement: str, **values: Any) -> Any:
-        with self.engine.connect() as connection:
+        with self.reader.connect() as connection:
             return connection.execute(sa.text(statement), values).scalar()
 
     @contextmanager
@@ -194,7 +201,7 @@ class House:
             self.end_process(name)
         with self.app.app_context():
             db.session.remove()
-            for engine in (self.engine, *db.engines.values()):
+            for engine in (self.engine, self.reader, *db.engines.values()):
                 engine.dispose()
         self.redis.close()
 

@@ -104,7 +104,7 @@ def _waiting(team: Team, step_id: str, untils: list[datetime]) -> dict[str, date
 
 
 def _lateness_s(team: Team, timers: dict[str, datetime]) -> list[float]:
-    with team.house.engine.connect() as connection:
+    with team.house.reader.connect() as connection:
         rows = connection.execute(
             sa.select(StepRun.id, StepRun.finished_at).where(
                 StepRun.id.in_(timers), StepRun.finished_at.is_not(None)

@@ -49,7 +49,7 @@ def _begun(house: House, run_ids: set[str], *, limit_s: float = 30.0) -> dict[st
     """Return when the first step of each of these runs began, by the system's clock that all processes share."""
     end = time.monotonic() + limit_s
     while True:
-        with house.engine.connect() as connection:
+        with house.reader.connect() as connection:
             rows = connection.exec_driver_sql(
                 f"SELECT run_id, {_epoch(house)} FROM step_run WHERE step_id = 's1'"
             ).all()

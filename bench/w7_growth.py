@@ -77,7 +77,7 @@ def _bytes_per_run(team: Team) -> float:
 
 def _pages(team: Team) -> dict[str, Page]:
     house = team.house
-    with house.engine.connect() as connection:
+    with house.reader.connect() as connection:
         run_id = connection.execute(sa.select(Run.id).order_by(Run.number.desc()).limit(1)).scalar_one()
     client = house.app.test_client()
     client.set_cookie("gl", team.people[0].token)

@@ -79,7 +79,7 @@ class _Watchers:
             sa.select(Run.id).where(Run.status.in_(sorted(RUN_OPEN))).order_by(Run.number.desc()).limit(MANY)
         )
         while not self._is_over.is_set():
-            with self._team.house.engine.connect() as connection:
+            with self._team.house.reader.connect() as connection:
                 self._open = list(connection.execute(wanted).scalars())
             await asyncio.sleep(0.5)
 

@@ -4,9 +4,8 @@ import json
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -14,15 +13,16 @@ import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import event
-from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import TIMESTAMP
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.orm import registry as orm_registry
 from sqlalchemy.sql import expression
 from sqlalchemy.types import TypeDecorator
+
+from app.core import sqlite
+from app.core.sqlite import BUSY_S
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -31,12 +31,10 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-BUSY_S = 5.0
 # Connections to PostgreSQL that each process keeps at most: what the start compares with what the server gives.
 WEB_POOL, WORKER_POOL, HEARTBEAT_POOL, CLOCK_POOL = 3, 4, 1, 1
 PING_AFTER_S = 1.0  # a connection that was idle for longer is asked whether it lives before it is given out
 SWOLLEN = "is_swollen"
-CACHE_KB = 512  # pages kept by each SQLite connection; the system's own cache has the rest
 
 # What a database that is busy or away makes a statement raise: no fault of whoever asked.
 AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
@@ -135,95 +133,13 @@ def _elapsed_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
     return f"round((julianday({ended}) - julianday({began})) * 86400.0, 3)"
 
 
-class _Turns:
-    """A lock that lets threads in by the order in which they came; Python's own has no order."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._line: deque[threading.Lock] = deque()
-        self._is_taken = False
-
-    def take(self, wait_s: float) -> bool:
-        """Wait for one's turn; False when it did not come within *wait_s* seconds."""
-        with self._lock:
-            if not self._is_taken:
-                self._is_taken = True
-                return True
-            mine = threading.Lock()
-            mine.acquire()
-            self._line.append(mine)
-        if mine.acquire(timeout=wait_s):
-            return True
-        with self._lock:
-            if mine in self._line:
-                self._line.remove(mine)
-                return False
-        return True  # it came in the very last moment
-
-    def give_back(self) -> None:
-        """Let the next one in."""
-        with self._lock:
-            if self._line:
-                self._line.popleft().release()
-            else:
-                self._is_taken = False
-
-
-class _SerialSQLite(SQLiteDialect_pysqlite):
-    """SQLite where every transaction of a process writes alone: one fair lock around BEGIN IMMEDIATE … COMMIT.
-
-    SQLite's own busy handler is not fair (measured: one thread made 15,714 commits while another made 1).
-    """
-
-    supports_statement_cache = True
-    wait_s = BUSY_S
-    _turns = _Turns()
-    _holders: set[int] = set()
-
-    def do_begin(self, dbapi_connection: Any) -> None:
-        """Take the turn, then the database's write lock."""
-        if not self._turns.take(self.wait_s):
-            raise sa.exc.TimeoutError(f"the database is busy: no turn to write within {self.wait_s:.0f} s")
-        try:
-            dbapi_connection.execute("BEGIN IMMEDIATE")
-        except BaseException:
-            self._turns.give_back()
-            raise
-        self._holders.add(id(dbapi_connection))
-
-    def do_commit(self, dbapi_connection: Any) -> None:
-        """Commit, then let the next one in."""
-        try:
-            dbapi_connection.commit()
-        except BaseException:
-            dbapi_connection.rollback()
-            raise
-        finally:
-            self._give_back(dbapi_connection)
-
-    def do_rollback(self, dbapi_connection: Any) -> None:
-        """Roll back, then let the next one in."""
-        try:
-            dbapi_connection.rollback()
-        finally:
-            self._give_back(dbapi_connection)
-
-    def _give_back(self, dbapi_connection: Any) -> None:
-        if id(dbapi_connection) in self._holders:
-            self._holders.discard(id(dbapi_connection))
-            self._turns.give_back()
-
-
-registry.register("sqlite.serial", __name__, "_SerialSQLite")
-
-
 def make_engine(
     url: str, *, reading: bool = False, pool: int = 4, wait_s: float = BUSY_S, statement_timeout_s: int = 15
 ) -> Engine:
     """Return an engine for *url*, set up as its database needs; *reading* refuses to write on SQLite."""
     options: dict[str, Any] = {"json_serializer": to_json}
     if url.startswith("sqlite"):
-        return _sqlite_engine(url, reading=reading, pool=max(pool, 2), wait_s=wait_s, options=options)
+        return sqlite.make_engine(url, reading=reading, pool=max(pool, 2), wait_s=wait_s, options=options)
     seconds = f"{statement_timeout_s}s"
     settings = f"-c statement_timeout={seconds} -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
     engine = sa.create_engine(
@@ -266,42 +182,6 @@ def _ping_idle(engine: Engine) -> None:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as gone:
             raise sa.exc.InvalidatePoolError from gone
-
-
-def _sqlite_engine(url: str, *, reading: bool, pool: int, wait_s: float, options: dict[str, Any]) -> Engine:
-    plain = (
-        url
-        if reading
-        else url.replace("sqlite://", "sqlite+serial://", 1).replace("sqlite+pysqlite", "sqlite+serial")
-    )
-    engine = sa.create_engine(
-        plain,
-        poolclass=sa.pool.QueuePool,
-        pool_size=pool,
-        max_overflow=8 if reading else 0,
-        pool_timeout=wait_s,
-        connect_args={"timeout": max(wait_s, 15), "check_same_thread": False, "isolation_level": None},
-        **options,
-    )
-
-    if isinstance(engine.dialect, _SerialSQLite):
-        engine.dialect.wait_s = wait_s
-
-    @event.listens_for(engine, "connect")
-    def _set_up(dbapi_connection: Any, _record: Any) -> None:
-        dbapi_connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"cache_size={-CACHE_KB}"):
-            dbapi_connection.execute(f"PRAGMA {pragma}")
-        if reading:
-            dbapi_connection.execute("PRAGMA query_only=ON")
-
-    if reading:
-
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Any) -> None:
-            connection.exec_driver_sql("BEGIN")
-
-    return engine
 
 
 to_json: Callable[[Any], str] = json.JSONEncoder(
@@ -355,7 +235,7 @@ def transaction(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def statement(engine: Engine) -> Iterator[Connection]:
-    """Open a connection for one guarded statement that is its own transaction: on PostgreSQL one round trip, not three.
+    """Open a connection for one statement that is its own transaction: on PostgreSQL one round trip, not three.
 
     On SQLite it is a transaction like any other.
     """
@@ -367,11 +247,29 @@ def statement(engine: Engine) -> Iterator[Connection]:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
+def write_alone(engine: Engine, write: Callable[[Any], T]) -> T:
+    """Run *write* with a session in a transaction of its own and return what it returns."""
+    with transaction(engine) as session:
+        return write(session)
+
+
+def write_small(engine: Engine, write: Callable[[Any], T]) -> T:
+    """Run *write*, one guarded statement (on SQLite a few), and return what it returned when that is committed.
+
+    On PostgreSQL it is its own transaction, in one round trip. On SQLite, where a commit waits for the disk, it shares
+    one with what other threads write at the moment; it may run twice there, and in another thread.
+    """
+    if engine.dialect.name != "postgresql":
+        return sqlite.share(engine, write)
+    with statement(engine) as connection:
+        return write(connection)
+
+
 def insist(
     engine: Engine,
     write: Callable[[Any], T],
     *,
-    within: Callable[[Engine], AbstractContextManager[Session | Connection]] = transaction,
+    by: Callable[[Engine, Callable[[Any], T]], T] = write_alone,
     patience_s: float = 60.0,
 ) -> T:
     """Run *write* in a transaction of its own and return what it returns, in spite of a busy or absent database.
@@ -383,8 +281,7 @@ def insist(
     began, repeats = time.monotonic(), 0
     while True:
         try:
-            with within(engine) as bind:
-                return write(bind)
+            return by(engine, write)
         except (sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
             repeats += 1
             state = getattr(getattr(error, "orig", None), "sqlstate", None)

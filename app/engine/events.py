@@ -34,13 +34,12 @@ class WaitEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class RunEnded:
-    """A run came to its end: *status* is ``completed``, ``failed`` or ``stopped``; *is_part*: of another run."""
+class PartEnded:
+    """A run that is part of another came to its end: *status* is ``completed``, ``failed`` or ``stopped``."""
 
     run_id: str
     workspace_id: str
     status: str
-    is_part: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,8 @@ _take_run = (
         run.c.work_from,
         run.c.is_suspect,
         moment().label("now"),
-        sa.exists().where(step_run.c.run_id == run.c.id).label("has_steps"),
+        # By the parameter: SQLite's RETURNING leaves out the table's name, and "id" would be the step run's.
+        sa.exists().where(step_run.c.run_id == sa.bindparam("b_run_id")).label("has_steps"),
     )
 )
 

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock, crash, events
-from app.core.db import insist, moment, statement, transaction
+from app.core.db import insist, moment, statement, transaction, write_alone, write_small
 from app.core.ids import new_id
 from app.definition.schema import Definition, Step
 from app.engine import catalog, definitions, each, money, results, store, worktime
 from app.engine.attempt import Tried, try_step
 from app.engine.contract import Effect
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
-from app.engine.events import RunEnded, WaitEnded
+from app.engine.events import PartEnded, WaitEnded
 from app.engine.planner import NO_ITEM, Control, Do, Key, Plan, Result, plan
 from app.engine.seat import Seat
 from app.engine.store import Fenced, HeldRun, HeldStep, Recorded
@@ -30,7 +30,7 @@ COMPLETED: Final = "completed"
 def advance(seat: Seat, run_id: str) -> str | None:
     """Advance a run under its lease; return the id of a pending step that this thread should do next."""
     held = insist(
-        seat.engine, lambda bind: store.take_run(bind, run_id, seat.owner, seat.lease_s), within=statement
+        seat.engine, lambda bind: store.take_run(bind, run_id, seat.owner, seat.lease_s), by=write_small
     )
     if held is None:
         return None
@@ -195,10 +195,10 @@ def _record_under_run(
     if is_plain and not todo.skip:
         if then.status is RunStatus.COMPLETED and not then.skip:
             return COMPLETED if _complete(seat, held, row, done) else None
-        with statement(seat.engine) as connection:
-            revision = store.record_fast(
-                connection, held, row, steps_done=done, doing=_doing(definition, recorded=Recorded(), todo=then)
-            )
+        doing = _doing(definition, recorded=Recorded(), todo=then)
+        revision = write_small(
+            seat.engine, lambda bind: store.record_fast(bind, held, row, steps_done=done, doing=doing)
+        )
         return None if revision is None else (revision, True)
     row |= tried.row()
     with transaction(seat.engine) as session:
@@ -218,13 +218,18 @@ def _record_under_run(
 def _complete(seat: Seat, held: HeldRun, row: dict[str, Any], steps_done: int) -> bool:
     """Record the last result and the end of the run in one transaction; False when the run changed or is not ours."""
 
-    def write(session: Session) -> bool:
-        completed = store.record_last(session, held, row, steps_done=steps_done)
-        if completed:
-            events.publish(session, RunEnded(held.id, held.workspace_id, RunStatus.COMPLETED.value, _is_part(held)))
+    def write(bind: store.Bind) -> bool:
+        completed = store.record_last(bind, held, row, steps_done=steps_done)
+        if completed and isinstance(bind, Session):
+            _tell_end(bind, held, RunStatus.COMPLETED)
         return completed
 
-    return insist(seat.engine, write)
+    return insist(seat.engine, write, by=write_alone if _is_part(held) else write_small)
+
+
+def _tell_end(session: Session, held: HeldRun, status: RunStatus) -> None:
+    if _is_part(held):
+        events.publish(session, PartEnded(held.id, held.workspace_id, status.value))
 
 
 def _is_part(held: HeldRun) -> bool:
@@ -263,7 +268,7 @@ def _release(
         if not released:
             raise Fenced(held.id)
         if todo.is_end:
-            events.publish(session, RunEnded(held.id, held.workspace_id, todo.status.value, _is_part(held)))
+            _tell_end(session, held, todo.status)
 
     try:
         insist(seat.engine, write)

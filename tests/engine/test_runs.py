@@ -49,6 +49,26 @@ def test_pure_step_is_one_statement_on_postgresql_and_two_on_sqlite(house: House
         assert len(statements) <= 20 + 8
 
 
+def test_taking_a_run_tells_whether_it_came_with_steps(house: House) -> None:
+    """As one does that continues another: what is reused must be read, though nobody had the run before."""
+    steps = [{"id": "copy", "type": "echo", "config": {"say": "hello"}}]
+    bare, with_steps, other = house.start(steps), house.start(steps), house.start(steps)
+    with transaction(house.engine) as session:
+        rows = [
+            {
+                "id": f"{run_id[:-4]}done", "workspace_id": house.workspace_id, "run_id": run_id, "step_id": "copy",
+                "type": "echo", "status": "completed", "hinted_at": None,
+            }
+            for run_id in (with_steps, other)
+        ]  # fmt: skip
+        store.insert_steps(session, rows)
+
+    with transaction(house.engine) as session:
+        taken = [store.take_run(session, run_id, "test:1:a", 60.0) for run_id in (bare, with_steps)]
+
+    assert [held.is_untouched for held in taken if held] == [True, False]
+
+
 def test_lanes_join_once_and_all_are_done(house: House) -> None:
     lanes = [echo(f"lane{n}", "fork") for n in range(20)]
     join = echo("join", *(lane["id"] for lane in lanes), config={"say": "{{ steps.lane7.said }}"})

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.core import crash, logging, outbox
-from app.core.db import _SerialSQLite
 from app.core.settings import Settings
+from app.core.sqlite import Serial
 from app.engine import catalog, clock_process, jobs, worker_process
 from tests.engine import rig
 from tests.faults import mailsink, parent
@@ -36,11 +36,11 @@ def be(role: str, *, without: str = "") -> int:
 @contextmanager
 def between_transactions() -> Iterator[None]:
     """Freeze while no thread has SQLite's write lock: with it, nobody could write until this process wakes."""
-    assert _SerialSQLite._turns.take(30)
+    assert Serial._turns.take(30)
     try:
         yield
     finally:
-        _SerialSQLite._turns.give_back()
+        Serial._turns.give_back()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from app.core import events
 from app.core.errors import Conflict, Invalid
 from app.engine import control, jobs
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
-from app.engine.events import RunEnded, WaitEnded, WaitStarted
+from app.engine.events import PartEnded, WaitEnded, WaitStarted
 from app.engine.models import Run, StepRun, WaitRow
 from app.features.runs import search, service
 from app.features.runs.service import Actor
@@ -26,7 +26,7 @@ def register() -> None:
     """Listen to the engine; twice is once."""
     events.listen(WaitStarted, wait_started)
     events.listen(WaitEnded, wait_ended)
-    events.listen(RunEnded, run_ended)
+    events.listen(PartEnded, part_ended)
 
 
 def wait_started(session: Session, event: WaitStarted) -> None:
@@ -61,10 +61,8 @@ def wait_ended(session: Session, event: WaitEnded) -> None:
         _hint_later(session, child.id)
 
 
-def run_ended(session: Session, event: RunEnded) -> None:
+def part_ended(session: Session, event: PartEnded) -> None:
     """Settle the step that waits for this run, if one does."""
-    if not event.is_part:
-        return
     child = session.get_one(Run, event.run_id, populate_existing=True)
     if child.parent_step_run_id is None:
         return
