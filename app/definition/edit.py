@@ -78,6 +78,17 @@ def remove_step(data: Data, step_id: str) -> Data:
     return new
 
 
+def left_behind(data: Data, step_id: str, types: Types) -> list[tuple[str, str]]:
+    """Return name and outcome of each step that follows a side outcome of *step_id* ("rejected"): it would lose it."""
+    usual = main_outcome(types.get(str(_step(data, step_id).get("type"))))
+    return [
+        (step.name, outcome)
+        for step in outline(data)
+        for _, source, outcome in step.after
+        if source == step_id and not _same(outcome, usual) and outcome != "failed"
+    ]
+
+
 def duplicate_step(data: Data, step_id: str, types: Types) -> Data:
     """Put a copy of a step right after it, on its usual way out."""
     original = _step(data, step_id)

@@ -1,47 +1,80 @@
-// Moves a step of the builder's diagram by dragging it onto a "+". The buttons of its form do the same.
+// Moves a step by dragging it onto a "+": in the diagram by mouse or, on a touch screen, after a long press; in the list by
+// its grip. The buttons of its form do the same.
 (() => {
   const FAR_PX = 8;
+  const LONG_MS = 350;
+  const EDGE_PX = 70;
   let drag = null;
 
+  const boxOf = (plus) => (plus.querySelector(".hit") ?? plus).getBoundingClientRect();
+  const isOwn = (plus) => [...JSON.parse(plus.dataset.after), ...JSON.parse(plus.dataset.before)].some((entry) => entry.split(":")[0] === drag.step);
   const plusAt = (x, y) => {
-    for (const plus of document.querySelectorAll(".flow .plus")) {
-      const box = plus.querySelector(".hit").getBoundingClientRect();
-      if (x >= box.left && x <= box.right && y >= box.top && y <= box.bottom) return plus;
+    for (const plus of document.querySelectorAll("[data-after]")) {
+      const box = boxOf(plus);
+      if (box.width && x >= box.left && x <= box.right && y >= box.top && y <= box.bottom) return isOwn(plus) ? null : plus;
     }
     return null;
   };
   const end = () => {
-    drag?.ghost?.remove();
-    drag?.link.classList.remove("dragged");
-    drag?.plus?.classList.remove("target");
+    if (!drag) return;
+    clearTimeout(drag.timer);
+    drag.ghost?.remove();
+    drag.from.classList.remove("dragged");
+    drag.plus?.classList.remove("target");
+    document.body.classList.remove("dragging");
     drag = null;
+  };
+  const follow = () => {
+    drag.ghost.animate([{ transform: `translate(${drag.x + 12}px, ${drag.y + 8}px)` }], { fill: "forwards" });
+    const plus = plusAt(drag.x, drag.y);
+    if (plus === drag.plus) return;
+    drag.plus?.classList.remove("target");
+    plus?.classList.add("target");
+    drag.plus = plus;
+  };
+  // held at an edge, what scrolls goes on scrolling
+  const scroll = () => {
+    if (!drag?.ghost) return;
+    const area = drag.from.closest(".canvas");
+    const box = area?.getBoundingClientRect() ?? { top: 0, bottom: innerHeight, left: 0, right: innerWidth };
+    const pull = (low, high, at) => (at < low + EDGE_PX ? -10 : at > high - EDGE_PX ? 10 : 0);
+    const [dx, dy] = [area ? pull(box.left, box.right, drag.x) : 0, pull(box.top, box.bottom, drag.y)];
+    if (dx || dy) {
+      (area ?? window).scrollBy(dx, dy);
+      follow();
+    }
+    requestAnimationFrame(scroll);
+  };
+  const lift = () => {
+    drag.ghost = document.createElement("div");
+    drag.ghost.className = "drag-ghost";
+    drag.ghost.textContent = drag.from.dataset.name;
+    document.body.append(drag.ghost);
+    document.body.classList.add("dragging");
+    drag.from.classList.add("dragged");
+    follow();
+    requestAnimationFrame(scroll);
   };
 
   document.addEventListener("pointerdown", (event) => {
-    const link = event.target.closest?.(".flow a[data-step]");
-    if (link && event.button === 0 && event.pointerType === "mouse") drag = { link, x: event.clientX, y: event.clientY };
+    const grip = event.target.closest?.("[data-grip]");
+    const from = grip ? grip.closest("[data-step]") : event.target.closest?.(".flow a[data-step]");
+    if (!from || event.button !== 0 || !event.isPrimary) return;
+    const isTouch = event.pointerType !== "mouse";
+    drag = { from, step: from.dataset.step, startX: event.clientX, startY: event.clientY, x: event.clientX, y: event.clientY, inList: Boolean(grip), isLong: isTouch && !grip };
+    if (drag.isLong) drag.timer = setTimeout(lift, LONG_MS);
   });
   document.addEventListener("pointermove", (event) => {
-    if (!drag) return;
-    if (!drag.ghost) {
-      if (Math.hypot(event.clientX - drag.x, event.clientY - drag.y) < FAR_PX) return;
-      drag.ghost = document.createElement("div");
-      drag.ghost.className = "drag-ghost";
-      drag.ghost.textContent = drag.link.querySelector(".t").textContent;
-      document.body.append(drag.ghost);
-      drag.link.classList.add("dragged");
-    }
-    drag.ghost.animate([{ transform: `translate(${event.clientX + 12}px, ${event.clientY + 8}px)` }], { fill: "forwards" });
-    const plus = plusAt(event.clientX, event.clientY);
-    if (plus !== drag.plus) {
-      drag.plus?.classList.remove("target");
-      plus?.classList.add("target");
-      drag.plus = plus;
-    }
+    if (!drag || !event.isPrimary) return;
+    [drag.x, drag.y] = [event.clientX, event.clientY];
+    const isFar = Math.hypot(drag.x - drag.startX, drag.y - drag.startY) >= FAR_PX;
+    if (drag.ghost) follow();
+    else if (isFar && drag.isLong) end(); // it scrolls
+    else if (isFar) lift();
   });
   document.addEventListener("pointerup", () => {
     if (!drag) return;
-    const { link, plus, ghost } = drag;
+    const { step, plus, ghost, inList } = drag;
     end();
     if (!ghost) return;
     // the click that follows a drag opens nothing
@@ -52,10 +85,17 @@
     document.addEventListener("click", swallow, { capture: true, once: true });
     setTimeout(() => document.removeEventListener("click", swallow, { capture: true }), 100);
     if (!plus) return;
-    const diagram = document.getElementById("builder-diagram");
-    const url = diagram.dataset.move.replace("/-/", `/${encodeURIComponent(link.dataset.step)}/`);
+    const url = document.getElementById("builder-diagram").dataset.move.replace("/-/", `/${encodeURIComponent(step)}/`);
     const values = { after: JSON.parse(plus.dataset.after), before: JSON.parse(plus.dataset.before) };
-    htmx.ajax("POST", url, { source: link, target: "#panel", values });
+    if (inList) values.stay = "1";
+    htmx.ajax("POST", url, { source: "#builder-diagram", target: "#panel", values });
+  });
+  document.addEventListener("pointercancel", end);
+  document.addEventListener("touchmove", (event) => {
+    if (drag?.ghost) event.preventDefault();
+  }, { passive: false });
+  document.addEventListener("contextmenu", (event) => {
+    if (drag?.isLong) event.preventDefault();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") end();

@@ -282,6 +282,74 @@ class Keys:
         expect(_title(self.page)).to_be_focused()
 
 
+LINE = """\
+steps:
+  - {id: one, type: transform, name: One, config: {set: {a: 1}}}
+  - {id: two, type: transform, name: Two, after: [one], config: {set: {a: 2}}}
+  - {id: three, type: transform, name: Three, after: [two], config: {set: {a: 3}}}
+"""
+
+
+def test_a_step_is_moved_by_dragging_it_with_the_mouse_and_with_a_finger(
+    house: Running, new_context: NewContext
+) -> None:
+    page = new_context(**DESK).new_page()
+    faults = _listen(page)
+    house.sign_in(page)
+    _begin(page, "Moved by hand")
+    edit_url = re.sub(r"/edit.*", "/edit", page.url)
+    page.goto(f"{edit_url}/text")
+    page.get_by_label("Text", exact=True).fill(LINE)
+    page.get_by_role("button", name="Use this text").click()
+    _order(page, "One", "Two", "Three")
+
+    _middle(page.locator("#box-three"), page.mouse.move)
+    page.mouse.down()
+    place = page.locator("#builder-diagram .plus").and_(page.get_by_label("Add a step between One and Two"))
+    _middle(place, page.mouse.move, steps=6)
+    expect(page.locator("#builder-diagram .plus.target")).to_have_count(1)
+    page.mouse.up()
+    _order(page, "One", "Three", "Two")
+    expect(page.locator("#builder-told")).to_contain_text("Moved “Three”. Undo takes it back.")
+    _middle(page.locator("#box-one"), page.mouse.move)
+    page.mouse.down()
+    page.mouse.move(600, 700, steps=4)
+    page.mouse.up()  # beside every place: nothing moves, nothing opens
+    _order(page, "One", "Three", "Two")
+    expect(page.locator("#panel-title")).to_have_text("Three")
+    assert faults == []
+
+    phone = new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True).new_page()
+    phone.context.add_cookies(page.context.cookies())  # type: ignore[arg-type]  # of the same shape
+    phone.goto(edit_url)
+    finger = phone.context.new_cdp_session(phone)
+
+    def touch(kind: str, at: tuple[float, float] | None = None) -> None:
+        points = [{"x": at[0], "y": at[1]}] if at else []
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    phone.locator("#builder-list li").filter(has_text="1. One").scroll_into_view_if_needed()
+    _middle(phone.locator("#builder-list [data-grip]").nth(2), lambda x, y: touch("touchStart", (x, y)))
+    place = phone.locator("#builder-list").get_by_role("link", name="Add a step after One")
+    for shift in (40, 0):
+        _middle(place, lambda x, y, shift=shift: touch("touchMove", (x, y + shift)))
+    expect(phone.locator("#builder-list .place.target")).to_have_count(1)
+    touch("touchEnd")
+    expect(phone.locator("#builder-told")).to_contain_text("Moved “Two”. Undo takes it back.")
+    expect(phone.locator("#builder-list li a.strong")).to_have_text(["1. One", "2. Two", "3. Three"])
+
+
+def _middle(target: Locator, do: Callable[..., object], **options: int) -> None:
+    """Do something at the middle of what is seen."""
+    box = target.bounding_box()
+    assert box is not None
+    do(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, **options)
+
+
+def _order(page: Page, *names: str) -> None:
+    expect(page.locator("#builder-diagram a[data-step] text.t")).to_have_text(list(names))
+
+
 def test_without_script_a_workflow_is_changed_by_plain_forms(house: Running, new_context: NewContext) -> None:
     page = new_context(**DESK, java_script_enabled=False).new_page()
     house.sign_in(page)

@@ -31,7 +31,9 @@ class Workflow(Model):
     draft_last: Mapped[int] = mapped_column(default=0)  # the largest number given to a revision
     draft_base: Mapped[int] = mapped_column(default=0)  # the revision that the current version is
     is_enabled: Mapped[bool] = mapped_column(default=True)
-    unchecked: Mapped[list[Any]] = mapped_column(default=list)  # what of an imported one nobody has looked at yet
+    unchecked: Mapped[list[Any]] = mapped_column(
+        default=list
+    )  # what of an imported one nobody has looked at yet
     created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -32,7 +32,8 @@ class DraftConflict(Conflict):
         who = theirs.author or "Somebody"
         what = f": {theirs.summary}" if theirs.summary else ""
         super().__init__(
-            f"{who} saved this workflow while you were at it{what}.", fix="Keep their change, or save yours over it."
+            f"{who} saved this workflow while you were at it{what}.",
+            fix="Keep their change, or save yours over it.",
         )
         self.theirs = theirs
 

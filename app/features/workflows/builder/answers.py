@@ -14,7 +14,7 @@ from app.definition.values import texts_in
 from app.features.accounts import queries as accounts
 from app.features.accounts.guards import who
 from app.features.files import queries as files
-from app.features.workflows import offers, queries, service
+from app.features.workflows import lately, offers, queries, service
 from app.features.workflows.desk import Desk, lay
 from app.features.workflows.forms.details import details_form
 from app.features.workflows.forms.question import QuestionForm, find_question
@@ -201,6 +201,7 @@ def step_context(desk: Desk) -> dict[str, Any]:
         "loose": loose,
         "offers": offered,
         "others": others,
+        "lately": lately.said(db.session(), desk.workflow, form.conditions),
         "values": [*values, *others],
         "operators": OPERATORS,
         "focus": request.args.get("fix", ""),

@@ -6,6 +6,7 @@ from app.core.db import db
 from app.core.errors import Invalid
 from app.definition import edit
 from app.definition.edit import EditImpossible
+from app.definition.problems import listed
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
 from app.features.workflows import service
@@ -29,7 +30,7 @@ from app.features.workflows.builder.answers import (
 from app.features.workflows.builder.blueprint import blueprint
 from app.features.workflows.desk import Desk, lay, new_step
 from app.features.workflows.forms.details import NewForm
-from app.features.workflows.forms.step import Clash
+from app.features.workflows.forms.step import Clash, entry_words
 from app.features.workflows.queries import Draft
 from app.web import htmx
 
@@ -183,32 +184,54 @@ def copy_step(workflow_id: str, step_id: str) -> Response:
 @requires(Permission.BUILD)
 def remove_step(workflow_id: str, step_id: str) -> Response:
     """Take a step out."""
-    workflow, words = workflow_of(workflow_id), ""
+    workflow, told = workflow_of(workflow_id), ""
 
     def change(draft: Draft) -> tuple[Data, str]:
-        nonlocal words
-        words = f"Deleted {name_of(Desk(workflow, draft), step_id)}"
+        nonlocal told
+        desk = Desk(workflow, draft)
+        words = f"Deleted {name_of(desk, step_id)}"
+        told = ". ".join([words, *_reconnected(desk, step_id)])
         return edit.remove_step(draft.definition, step_id), words
 
-    return changed(workflow_id, workflow, change, lambda: "", told=lambda: f"{words}. Undo brings it back.")
+    return changed(workflow_id, workflow, change, lambda: "", told=lambda: f"{told}. Undo brings it back.")
+
+
+def _reconnected(desk: Desk, step_id: str) -> list[str]:
+    """Say of every step that followed a side outcome of the one that goes what it follows then."""
+    step = desk.drawn.step(step_id) if desk.drawn.has_step(step_id) else None
+    above = listed([entry_words(each, desk.drawn) for each in step.after]) if step and step.after else ""
+    place = f"now comes after {above}" if above else "now starts at once"
+    lost: dict[str, list[str]] = {}
+    for name, outcome in edit.left_behind(desk.data, step_id, desk.types):
+        lost.setdefault(name, []).append(outcome)
+    return [f"“{name}” came after “{listed(outcomes, 'or')}” and {place}" for name, outcomes in lost.items()]
 
 
 @blueprint.post("/workflows/<workflow_id>/edit/steps/<step_id>/move")
 @requires(Permission.BUILD)
 def move_step(workflow_id: str, step_id: str) -> Response:
-    """Move a step ``up`` or ``down`` its line, or to the place that ``after`` and ``before`` name."""
+    """Move a step ``up`` or ``down`` its line, or to the place that ``after`` and ``before`` name.
+
+    With ``stay`` what is answered is not its form: it was moved in the list.
+    """
     workflow = workflow_of(workflow_id)
     after, before = request.form.getlist("after"), request.form.getlist("before")
-    way = request.form.get("way", "")
+    way, words = request.form.get("way", ""), ""
 
     def change(draft: Draft) -> tuple[Data, str]:
+        nonlocal words
         desk = Desk(workflow, draft)
         words = f"Moved {name_of(desk, step_id)}"
         if way in ("up", "down"):
             return (edit.move_up if way == "up" else edit.move_down)(desk.data, step_id, desk.types), words
         return edit.move_step(desk.data, step_id, desk.types, sources=after, targets=before), words
 
-    return changed(workflow_id, workflow, change, lambda: step_id)
+    def told() -> str:
+        return "" if way else f"{words}. Undo takes it back."
+
+    return changed(
+        workflow_id, workflow, change, lambda: "" if "stay" in request.form else step_id, told=told
+    )
 
 
 @blueprint.post("/workflows/<workflow_id>/edit/undo")

@@ -117,7 +117,9 @@ def with_free_key(data: dict[str, Any], key: str, wanted: str) -> dict[str, Any]
     return data
 
 
-def with_questions_changed(data: dict[str, Any], key: str, action: str, label: str) -> tuple[dict[str, Any], str]:
+def with_questions_changed(
+    data: dict[str, Any], key: str, action: str, label: str
+) -> tuple[dict[str, Any], str]:
     """Add a question (and return its key), or move or delete the one with *key*. Raises EditImpossible."""
     new = deepcopy(data)
     if not isinstance(new.get("inputs"), list):

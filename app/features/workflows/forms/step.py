@@ -72,6 +72,11 @@ class StepForm:
         return [self.fields[f"s-{name}"] for name in _MORE]
 
     @property
+    def conditions(self) -> dict[str, Any]:
+        """Every condition by the name of its field."""
+        return {name: field.shown for name, field in self.fields.items() if field.look == "condition"}
+
+    @property
     def changed(self) -> list[str]:
         """The words of what somebody changed."""
         return [str(field.label.text) for field in self.fields.values() if field.is_changed]

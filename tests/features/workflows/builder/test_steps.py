@@ -196,6 +196,26 @@ def test_the_second_save_of_the_same_setting_says_who_and_offers_both(bench: Ben
     assert bench.steps["ads"]["config"]["voice"] == "<loud>\n\n"
 
 
+def test_deleting_a_review_says_what_became_of_its_branch(bench: Bench) -> None:
+    answer = bench.post("/steps/check/removal", {}, htmx=True)
+    assert bench.steps["tell_rejected"]["after"] == ["attach"]
+    told = (
+        "Deleted “The sales manager decides”. “Say why not” came after “rejected or expired” and now comes after "
+        "Give each ad a picture. Undo brings it back."
+    )
+    assert told in Page(answer.text).text
+
+
+def test_a_move_in_the_list_stays_in_the_list(bench: Bench) -> None:
+    html = bench.browser.get(bench.url).text
+    assert html.count("data-grip") == len(bench.steps)
+    answer = bench.post("/steps/tell/move", {"after": "ads", "before": "attach", "stay": "1"}, htmx=True)
+    assert bench.steps["attach"]["after"] == ["tell", "pictures"]
+    assert "Moved “Mail the finished ads”. Undo takes it back." in Page(answer.text).text
+    assert "step-form" not in answer.text
+    assert answer.headers["HX-Replace-Url"] == bench.url
+
+
 def test_a_step_that_somebody_deleted_is_told_when_saved(bench: Bench) -> None:
     form = bench.form("/steps/tell")
     bench.post("/steps/tell/removal", {})
