@@ -294,6 +294,16 @@ def insist(
 
 
 @contextmanager
+def glance() -> Iterator[Connection]:
+    """Open a connection for one statement that only reads, beside the request's session: one round trip.
+
+    Needs an application context.
+    """
+    with statement(db.engines.get("reading", db.engine)) as connection:
+        yield connection
+
+
+@contextmanager
 def reading() -> Iterator[Session]:
     """Open a short session that only reads, beside the request's own; needs an application context."""
     engine = db.engines.get("reading", db.engine)

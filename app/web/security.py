@@ -90,8 +90,8 @@ def _begin() -> None:
 
 
 def _protect(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    headers = response.headers
+    headers.extend([(name, value) for name, value in HEADERS.items() if name not in headers])
     has_token = "token" in (request.view_args or {})  # a link that lets its holder in must not travel on
     response.headers.setdefault("Referrer-Policy", "no-referrer" if has_token else "same-origin")
     if has_token:

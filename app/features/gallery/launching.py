@@ -125,21 +125,17 @@ def clear(**place: str) -> Response:
 @requires(Permission.LAUNCH)
 def start(**place: str) -> Response:
     """Start the run of the checked answers, or a test of it; Start pressed twice is one run."""
-    me, session = who(), db.session()
+    me, session, draft_id = who(), db.session(), request.form.get("draft", "")
+    actor, is_test = runs.Actor(me.user_id, me.name, me.email), request.form.get("test") == "1"
+    wanted: dict[str, Any] = {"workspace_id": me.workspace_id, "draft_id": draft_id, "actor": actor, **place}
     try:
-        run = service.start_draft(
-            session,
-            workspace_id=me.workspace_id,
-            draft_id=request.form.get("draft", ""),
-            actor=runs.Actor(me.user_id, me.name, me.email),
-            test=request.form.get("test") == "1",
-            **place,
-        )
+        run_id = None if is_test else service.start_at_once(**wanted)
+        if run_id is None:
+            run_id = service.start_draft(session, test=is_test, **wanted).id
+            session.commit()
     except Invalid as invalid:
         session.rollback()
         return _first_problem(_asking(place), list(invalid.problems))
-    run_id = run.id
-    session.commit()
     runs.hint(run_id)
     return htmx.redirect(url_for("runs.show", run_id=run_id))
 

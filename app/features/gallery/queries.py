@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, defer
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -14,7 +15,8 @@ from app.engine.models import Run
 from app.features.gallery import rules, search
 from app.features.gallery.enums import Sort
 from app.features.gallery.models import LaunchDraft, Template
-from app.features.workflows.models import Workflow
+from app.features.runs.service import Pinned
+from app.features.workflows.models import Version, Workflow
 
 MOST = 1000
 
@@ -58,6 +60,71 @@ def template(session: Session, workspace_id: str, slug: str) -> Template:
     for found in _all(session, workspace_id, slugs=[slug]):
         return found
     raise NotFound("This template does not exist.", fix="Look for it in the gallery.")
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A filled launch form, and what it starts; *label* is "" where the workflow is of no template."""
+
+    answers: dict[str, Any]
+    pinned: Pinned
+    label: str
+
+
+def filled(bind: Connection, workspace_id: str, user_id: str, place: Place, draft_id: str) -> Filled | None:
+    """Return somebody's filled form with the version that it starts, in one statement.
+
+    None when the form is gone, and while the template has no workflow in this workspace, or an older one.
+    """
+    wanted = _filled_template if place.slug else _filled_workflow
+    values = {
+        "b_id": draft_id,
+        "b_workspace_id": workspace_id,
+        "b_slug": place.slug,
+        "b_workflow_id": place.workflow_id,
+    }
+    found = bind.execute(wanted, values).first() if is_id(draft_id) else None
+    if found is None or found.user_id != user_id or (found.followed or 0) < found.newest:
+        return None
+    pinned = Pinned(found.workflow_id, found.workflow_name, found.is_enabled, found.version_id, found.version_number)
+    return Filled(found.answers, pinned, found.label)
+
+
+_COLUMNS = (
+    LaunchDraft.answers,
+    LaunchDraft.user_id,
+    Workflow.id.label("workflow_id"),
+    Workflow.name.label("workflow_name"),
+    Workflow.is_enabled,
+    Workflow.template_version.label("followed"),
+    Version.id.label("version_id"),
+    Version.number.label("version_number"),
+)
+# By its id alone, so that the database looks nowhere else; whose it is, is compared afterwards.
+_IS_IT = LaunchDraft.id == sa.bindparam("b_id")
+_IS_CURRENT = (Version.workflow_id == Workflow.id) & (Version.number == Workflow.published_number)
+_IS_ALIVE = (Workflow.workspace_id == sa.bindparam("b_workspace_id")) & Workflow.deleted_at.is_(None)
+# Built once: they stand in the way of every start. A workspace's own template comes before ours of the same slug.
+_filled_template = (
+    sa.select(*_COLUMNS, Template.label, Template.version.label("newest"))
+    .select_from(LaunchDraft)
+    .join(Template, (Template.slug == LaunchDraft.template_slug) & (Template.slug == sa.bindparam("b_slug")))
+    .join(Workflow, (Workflow.template_slug == Template.slug) & _IS_ALIVE)
+    .join(Version, _IS_CURRENT)
+    .where(
+        _IS_IT,
+        sa.or_(Template.workspace_id.is_(None), Template.workspace_id == sa.bindparam("b_workspace_id")),
+    )
+    .order_by(Template.workspace_id.is_(None), Workflow.created_at)
+    .limit(1)
+)
+_filled_workflow = (
+    sa.select(*_COLUMNS, sa.literal("").label("label"), sa.literal(0).label("newest"))
+    .select_from(LaunchDraft)
+    .join(Workflow, (Workflow.id == LaunchDraft.workflow_id) & _IS_ALIVE)
+    .join(Version, _IS_CURRENT)
+    .where(_IS_IT, Workflow.id == sa.bindparam("b_workflow_id"))
+)
 
 
 def last_inputs(session: Session, workspace_id: str, user_id: str, place: Place) -> Mapping[str, Any] | None:

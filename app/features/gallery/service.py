@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
-from app.core.db import table
+from app.core.db import db, glance, reading, table
 from app.core.errors import FieldError, Invalid, NotFound
 from app.core.ids import is_id, new_id
 from app.definition.inputs import clean_inputs
@@ -20,6 +20,7 @@ from app.features.gallery import library, queries, rules
 from app.features.gallery.models import LaunchDraft, Template
 from app.features.gallery.uploads import Upload
 from app.features.runs import service as runs
+from app.features.runs.making import Claim
 from app.features.workflows import queries as workflow_queries
 from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow
@@ -205,6 +206,36 @@ def launch_workflow(
     )
 
 
+def start_at_once(
+    *, workspace_id: str, draft_id: str, actor: runs.Actor, slug: str = "", workflow_id: str = ""
+) -> str | None:
+    """Start the run of a filled form in two statements, committed, and return its id; the caller hints.
+
+    None, and nothing is done, where it is not as simple: use :func:`start_draft`. Pressed twice it is one run: the one
+    that takes the form away. Needs an application context; raises Invalid with every wrong answer.
+    """
+    place, user_id = queries.Place(slug, workflow_id), str(actor.user_id)
+    with glance() as connection:
+        filled = queries.filled(connection, workspace_id, user_id, place, draft_id)
+    if filled is None:
+        return None
+    with reading() as session:
+        definition = workflow_queries.load_definition(session, filled.pinned.version_id)
+        given = _asked(definition.inputs, filled.answers, draft_id)
+        _check_handed(session, workspace_id, definition.inputs, given)
+        return runs.start_claimed(
+            session,
+            db.engine,
+            _claim(workspace_id, user_id, place, draft_id),
+            workspace_id=workspace_id,
+            pinned=filled.pinned,
+            inputs=given,
+            actor=actor,
+            label=filled.label or rules.label(filled.pinned.workflow_name, definition),
+            dedupe_key=draft_id,
+        )
+
+
 def start_draft(
     session: Session,
     *,
@@ -256,34 +287,39 @@ def forget_answers(session: Session, draft: LaunchDraft) -> None:
 
 
 _draft = table(LaunchDraft)
-_take = (
-    sa.delete(_draft)
-    .where(
-        _draft.c.id == sa.bindparam("b_id"),
-        _draft.c.workspace_id == sa.bindparam("b_workspace_id"),
-        _draft.c.user_id == sa.bindparam("b_user_id"),
-        # one of the two is empty, and then no row has it
-        sa.or_(
-            _draft.c.template_slug == sa.bindparam("b_slug"),
-            _draft.c.workflow_id == sa.bindparam("b_workflow_id"),
-        ),
-    )
-    .returning(_draft.c.answers)
+_take = sa.delete(_draft).where(
+    _draft.c.id == sa.bindparam("b_id"),
+    _draft.c.workspace_id == sa.bindparam("b_workspace_id"),
+    _draft.c.user_id == sa.bindparam("b_user_id"),
+    # one of the two is empty, and then no row has it
+    sa.or_(
+        _draft.c.template_slug == sa.bindparam("b_slug"),
+        _draft.c.workflow_id == sa.bindparam("b_workflow_id"),
+    ),
 )
+_take_answers = _take.returning(_draft.c.answers)
 
 
-def _take_draft(
-    session: Session, workspace_id: str, user_id: str, place: queries.Place, draft_id: str
-) -> dict[str, Any] | None:
-    """Take a filled form away and return its answers; None when it is gone. A second press waits for the first."""
-    wanted = {
+def _claim(workspace_id: str, user_id: str, place: queries.Place, draft_id: str) -> Claim:
+    """Return what takes a filled form away."""
+    values = {
         "b_id": draft_id,
         "b_workspace_id": workspace_id,
         "b_user_id": user_id,
         "b_slug": place.slug,
         "b_workflow_id": place.workflow_id,
     }
-    return session.execute(_take, wanted).scalar_one_or_none() if is_id(draft_id) else None
+    return Claim(_take, values)
+
+
+def _take_draft(
+    session: Session, workspace_id: str, user_id: str, place: queries.Place, draft_id: str
+) -> dict[str, Any] | None:
+    """Take a filled form away and return its answers; None when it is gone. A second press waits for the first."""
+    if not is_id(draft_id):
+        return None
+    claim = _claim(workspace_id, user_id, place, draft_id)
+    return session.execute(_take_answers, claim.values).scalar_one_or_none()
 
 
 def _start(

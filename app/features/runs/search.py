@@ -60,13 +60,6 @@ def words_of(label: str, definition: Definition, inputs: Mapping[str, Any]) -> l
     return list(dict.fromkeys(tails + found))[:MOST_WORDS]
 
 
-def keep(session: Session, run: Run, found: Iterable[str]) -> None:
-    """Write the words of a run that is new: none of them is there yet."""
-    rows = [{"workspace_id": run.workspace_id, "number": run.number, "word": word} for word in found]
-    if rows:
-        session.execute(sa.insert(_word), rows)
-
-
 def add(session: Session, workspace_id: str, number: int, found: Iterable[str]) -> None:
     """Write further words of a run; may be called again with the same ones."""
     there = sa.select(_word.c.word).where(_word.c.workspace_id == workspace_id, _word.c.number == number)

@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import clock
-from app.core.db import moment, table
+from app.core.db import statement
 from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id
 from app.definition.inputs import clean_inputs
@@ -22,8 +23,7 @@ from app.engine.answers import Reply
 from app.engine.enums import RunStatus
 from app.engine.models import Run
 from app.features.accounts import service as accounts
-from app.features.accounts.models import Workspace
-from app.features.runs import reuse, search
+from app.features.runs import making, reuse, search
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
@@ -48,6 +48,22 @@ class Parent:
     run_id: str
     step_run_id: str
     part_of: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The workflow and its version that a run is of."""
+
+    workflow_id: str
+    workflow_name: str
+    is_enabled: bool
+    version_id: str
+    version_number: int
+
+    @classmethod
+    def to(cls, workflow: Workflow, version: Version) -> "Pinned":
+        """Return what a run of *version* needs of both."""
+        return cls(workflow.id, workflow.name, workflow.is_enabled, version.id, version.number)
 
 
 def configure(*, base_url: str) -> None:
@@ -77,46 +93,108 @@ def start(
     so this may be called twice. Raises Invalid with a problem for every wrong answer, Conflict when the workflow is
     switched off, NotFound when nothing is published.
     """
-    if not workflow.is_enabled and not test:
-        raise Conflict(f"“{workflow.name}” is switched off.", fix="Switch it on, then start again.")
-    version = version or workflows.current_version(session, workflow)
-    definition = workflows.load_definition(session, version.id)
-    answers = _answers(definition, inputs)
-    home = _take_number(session, workspace_id)
-    if dedupe_key is not None and (found := _same(session, workspace_id, dedupe_key)):
-        _give_number_back(session, workspace_id)
-        return found
-    run = Run(
-        id=new_id(),
+    pinned = Pinned.to(workflow, version or workflows.current_version(session, workflow))
+    number = making.take_number(session, workspace_id) if _names_number(label) else None
+    new = _new(
+        session,
         workspace_id=workspace_id,
-        number=home.number,
-        workflow_id=workflow.id,
-        version_id=version.id,
-        test=test,
-        status=RunStatus.QUEUED.value,
-        inputs=answers,
-        started_by=actor.user_id,
+        pinned=pinned,
+        inputs=inputs,
+        actor=actor,
+        label=label,
         trigger_kind=trigger_kind,
         trigger_id=trigger_id,
         dedupe_key=dedupe_key,
-        revision=1,
-        steps_total=len(definition.steps),
-        budget_microusd=_microusd(definition.limits.cost_usd),
-        at_once=definition.limits.at_once,
-        created_at=clock.now(),
+        test=test,
+        parent=parent,
+        number=number,
     )
-    run.label = _label(label, run) or workflow.name
-    run.changed_at = run.created_at
-    run.due_at = moment()  # by the clock that it is asked for by: ours may be an hour off
-    run.facts = _facts(run, home, workflow, version, actor)
+    written = making.write(session, new)
+    if written is None or not written.is_new:
+        making.give_number_back(session, workspace_id)
+        return _same(session, workspace_id, str(dedupe_key))
+    return making.as_read(session, written)
+
+
+def start_claimed(
+    reading: Session,
+    engine: Engine,
+    claim: making.Claim,
+    *,
+    workspace_id: str,
+    pinned: Pinned,
+    inputs: Mapping[str, Any],
+    actor: Actor,
+    label: str,
+    dedupe_key: str,
+) -> str | None:
+    """Start a run as :func:`start` does, in a transaction of its own, committed: one round trip on PostgreSQL.
+
+    Takes away what *claim* names with it. Returns the run's id; None, and nothing is started, where that is gone, the
+    key is taken, or the run's name holds its number. Raises as :func:`start`.
+    """
+    if _names_number(label):
+        return None
+    new = _new(
+        reading,
+        workspace_id=workspace_id,
+        pinned=pinned,
+        inputs=inputs,
+        actor=actor,
+        label=label,
+        dedupe_key=dedupe_key,
+    )
+    with statement(engine) as connection:
+        written = making.write(connection, new, claim)
+    return str(new.row["id"]) if written is not None and written.is_new else None
+
+
+def _new(
+    session: Session,
+    *,
+    workspace_id: str,
+    pinned: Pinned,
+    inputs: Mapping[str, Any],
+    actor: Actor,
+    label: str,
+    trigger_kind: str = "person",
+    trigger_id: str | None = None,
+    dedupe_key: str | None = None,
+    test: bool = False,
+    parent: Parent | None = None,
+    number: int | None = None,
+) -> making.New:
+    if not pinned.is_enabled and not test:
+        raise Conflict(f"“{pinned.workflow_name}” is switched off.", fix="Switch it on, then start again.")
+    definition = workflows.load_definition(session, pinned.version_id)
+    answers = _answers(definition, inputs)
+    created_at = clock.now()
+    row: dict[str, Any] = {
+        "id": new_id(),
+        "workspace_id": workspace_id,
+        "workflow_id": pinned.workflow_id,
+        "version_id": pinned.version_id,
+        "label": _label(label, answers, number) or pinned.workflow_name,
+        "test": test,
+        "inputs": answers,
+        "started_by": actor.user_id,
+        "trigger_kind": trigger_kind,
+        "trigger_id": trigger_id,
+        "dedupe_key": dedupe_key,
+        "parent_step_run_id": parent and parent.step_run_id,
+        "parent_run_id": parent and parent.run_id,
+        "steps_total": len(definition.steps),
+        "budget_microusd": _microusd(definition.limits.cost_usd),
+        "at_once": definition.limits.at_once,
+        "created_at": created_at,
+        "changed_at": created_at,
+    }
+    row["facts"] = _facts(row, pinned, actor)
     if parent is not None:
-        run.parent_run_id, run.parent_step_run_id = parent.run_id, parent.step_run_id
-        run.facts = {**run.facts, "part_of": list(parent.part_of)}
-    session.add(run)
-    _audit(session, run, actor, "run.started", number=run.number, label=run.label, trigger=trigger_kind, test=test)
-    session.flush()
-    search.keep(session, run, search.words_of(run.label, definition, answers))
-    return run
+        row["facts"]["part_of"] = list(parent.part_of)
+    detail = {"label": row["label"], "trigger": trigger_kind, "test": test}
+    entry = accounts.entry(**_whose(workspace_id, row["id"], actor), action="run.started", detail=detail)
+    return making.New(row, entry, search.words_of(row["label"], definition, answers), number)
 
 
 def pause(session: Session, run: Run, *, actor: Actor) -> None:
@@ -235,59 +313,25 @@ def _answers(definition: Definition, raw: Mapping[str, Any]) -> dict[str, Any]:
         raise Invalid(f"{count} another look.", faults, fix=problems[0].fix, code="inputs") from invalid
 
 
-_run = table(Run)
-_same_id = sa.select(_run.c.id).where(
-    _run.c.workspace_id == sa.bindparam("b_workspace_id"), _run.c.dedupe_key == sa.bindparam("b_dedupe_key")
-)
-
-
-def _same(session: Session, workspace_id: str, dedupe_key: str) -> Run | None:
-    wanted = {"b_workspace_id": workspace_id, "b_dedupe_key": dedupe_key}
-    run_id = session.execute(_same_id, wanted).scalar_one_or_none()
-    return None if run_id is None else session.get_one(Run, run_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Home:
-    """What a run needs of its workspace: the number that is now its own, and what its texts may name."""
-
-    number: int
-    name: str
-    timezone: str
-
-
-_workspace = table(Workspace)
-_take = (
-    sa.update(_workspace)
-    .where(_workspace.c.id == sa.bindparam("b_id"))
-    .values(next_run_number=_workspace.c.next_run_number + 1)
-    .returning(_workspace.c.next_run_number - 1, _workspace.c.name, _workspace.c.timezone)
-)
-_give_back = (
-    sa.update(_workspace)
-    .where(_workspace.c.id == sa.bindparam("b_id"))
-    .values(next_run_number=_workspace.c.next_run_number - 1)
-)
-
-
-def _take_number(session: Session, workspace_id: str) -> _Home:
-    """Take the next number; the workspace's row is locked until the caller commits, so nobody starts in between."""
-    return _Home(*session.execute(_take, {"b_id": workspace_id}).one())
-
-
-def _give_number_back(session: Session, workspace_id: str) -> None:
-    session.execute(_give_back, {"b_id": workspace_id})
+def _same(session: Session, workspace_id: str, dedupe_key: str) -> Run:
+    wanted = sa.select(Run).where(Run.workspace_id == workspace_id, Run.dedupe_key == dedupe_key)
+    return session.scalars(wanted).one()
 
 
 def _microusd(dollars: Decimal | None) -> int | None:
     return None if dollars is None else int(dollars * 1_000_000)
 
 
-def _label(label: str, run: Run) -> str:
+def _names_number(label: str) -> bool:
+    """Tell whether a run's name may hold its number."""
+    return "{{" in label and "run" in label
+
+
+def _label(label: str, answers: Mapping[str, Any], number: int | None) -> str:
     """Fill the answers into a label and put it on one line; a label that cannot be filled stays as words."""
     try:
-        answers = {key: _isolated(value) for key, value in run.inputs.items()}
-        text = as_text(evaluate(label, {"inputs": answers, "run": {"number": run.number}}))
+        isolated = {key: _isolated(value) for key, value in answers.items()}
+        text = as_text(evaluate(label, {"inputs": isolated, "run": {"number": number}}))
     except (MissingValue, UnusableValue):
         text = "" if "{{" in label else label
     text = " ".join(text.split())
@@ -305,30 +349,30 @@ def _isolated(value: Any) -> Any:
     return value
 
 
-def _facts(run: Run, workspace: _Home, workflow: Workflow, version: Version, actor: Actor) -> dict[str, Any]:
+def _facts(row: Mapping[str, Any], pinned: Pinned, actor: Actor) -> dict[str, Any]:
+    """Return what ``{{ run.* }}`` gives, but for the number and the workspace: they are added when it is written."""
     return {
-        "id": run.id,
-        "number": run.number,
-        "label": run.label,
-        "test": run.test,
-        "url": f"{_base_url}/runs/{run.id}",
+        "id": row["id"],
+        "label": row["label"],
+        "test": row["test"],
+        "url": f"{_base_url}/runs/{row['id']}",
         "started_by": {"name": actor.name, "email": actor.email},
-        "created_at": clock.iso(run.created_at),
-        "workspace": {"name": workspace.name, "timezone": workspace.timezone},
-        "workflow": {"id": workflow.id, "name": workflow.name},
-        "version": max(version.number, 0),  # 0: a draft under test
-        "trigger": {"kind": run.trigger_kind, "id": run.trigger_id},
+        "created_at": clock.iso(row["created_at"]),
+        "workflow": {"id": pinned.workflow_id, "name": pinned.workflow_name},
+        "version": max(pinned.version_number, 0),  # 0: a draft under test
+        "trigger": {"kind": row["trigger_kind"], "id": row["trigger_id"]},
     }
 
 
 def _audit(session: Session, run: Run, actor: Actor, action: str, **detail: Any) -> None:
-    accounts.audit(
-        session,
-        workspace_id=run.workspace_id,
-        actor=actor.name,
-        actor_id=actor.user_id,
-        action=action,
-        subject_kind="run",
-        subject_id=run.id,
-        **detail,
-    )
+    accounts.audit(session, **_whose(run.workspace_id, run.id, actor), action=action, **detail)
+
+
+def _whose(workspace_id: str, run_id: str, actor: Actor) -> dict[str, Any]:
+    return {
+        "workspace_id": workspace_id,
+        "actor": actor.name,
+        "actor_id": actor.user_id,
+        "subject_kind": "run",
+        "subject_id": run_id,
+    }
