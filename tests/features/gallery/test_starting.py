@@ -1,0 +1,81 @@
+"""What pressing Start costs, and that the short way and the long one start the same run."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.core import clock
+from app.core.db import db, transaction
+from app.core.ids import new_id
+from app.engine.models import Run
+from app.features.accounts.models import AuditEntry, Workspace
+from app.features.gallery.models import LaunchDraft
+from app.features.runs.models import RunWord
+from tests.cast import Cast
+from tests.features.runs.conftest import statements
+
+LAUNCH = "/gallery/facebook-ads-campaign/launch"
+ANSWERS = {
+    "offer": "One-owner CR-V", "tone": "Friendly", "copies": 10, "pictures": 5, "picture_style": "showroom",
+    "approver": "bob@north.example",
+}  # fmt: skip
+
+
+def _filled(app: Flask, cast: Cast) -> str:
+    with app.app_context(), transaction(db.engine) as session:
+        draft = LaunchDraft(
+            id=new_id(), workspace_id=cast.alice.workspace_id, user_id=cast.alice.user_id,
+            template_slug="facebook-ads-campaign", answers=ANSWERS, updated_at=clock.now(),
+        )  # fmt: skip
+        session.add(draft)
+        return draft.id
+
+
+def _start(browser: FlaskClient, draft_id: str) -> Any:
+    return browser.post(f"{LAUNCH}/run", data={"draft": draft_id})
+
+
+def _next_number(cast: Cast) -> int:
+    return db.session.get_one(Workspace, cast.alice.workspace_id).next_run_number
+
+
+def test_the_second_start_of_a_template_costs_three_statements(app: Flask, cast: Cast) -> None:
+    browser = cast.browser(cast.alice)
+    first = _start(browser, _filled(app, cast))  # makes the workflow: the long way
+    draft_id = _filled(app, cast)
+    with statements(app) as said:
+        second = _start(browser, draft_id)
+
+    with app.app_context():
+        runs = db.session.scalars(sa.select(Run).order_by(Run.number)).all()
+        entries = db.session.scalars(sa.select(AuditEntry.detail).where(AuditEntry.action == "run.started")).all()
+        words = db.session.execute(sa.select(RunWord.number, RunWord.word)).all()
+        following = _next_number(cast)
+        is_postgresql = db.engine.dialect.name == "postgresql"
+    # who asks, what is started, the run; SQLite writes its five parts apart, in one transaction
+    assert len(said) == (3 if is_postgresql else 7), said
+    assert [first.location, second.location] == [f"/runs/{run.id}" for run in runs]
+    long, short = runs
+    assert (long.number, short.number, following) == (1, 2, 3)
+    assert {**short.facts, "id": "", "url": "", "number": 0, "created_at": ""} == {
+        **long.facts, "id": "", "url": "", "number": 0, "created_at": "",
+    }  # fmt: skip
+    assert [run.facts["number"] for run in runs] == [1, 2]
+    assert short.facts["workspace"] == {"name": "Northfield Motors", "timezone": "America/New_York"}
+    assert sorted(entry["number"] for entry in entries) == [1, 2]
+    assert {word for number, word in words if number == 1} == {word for number, word in words if number == 2}
+
+
+def test_start_pressed_by_many_at_once_is_one_run_and_one_number(app: Flask, cast: Cast) -> None:
+    browsers = [cast.browser(cast.alice) for _ in range(6)]
+    _start(browsers[0], _filled(app, cast))
+    draft_id = _filled(app, cast)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda browser: _start(browser, draft_id), browsers))
+    assert len({answer.location for answer in answers}) == 1
+    with app.app_context():
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 2
+        assert _next_number(cast) == 3
