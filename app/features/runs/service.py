@@ -1,5 +1,6 @@
 """Writes of runs: starting, pausing, resuming, stopping. The caller commits, then calls :func:`hint`."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from app.features.workflows.models import Version, Workflow
 
 ISOLATE, POP = "\u2068", "\u2069"
 LABEL_CHARS = 160
+_RUN = re.compile(r"\brun\b")
 _base_url = ""
 
 
@@ -324,7 +326,7 @@ def _microusd(dollars: Decimal | None) -> int | None:
 
 def _names_number(label: str) -> bool:
     """Tell whether a run's name may hold its number."""
-    return "{{" in label and "run" in label
+    return "{{" in label and _RUN.search(label) is not None
 
 
 def _label(label: str, answers: Mapping[str, Any], number: int | None) -> str:
