@@ -14,7 +14,7 @@ class Config(Settings):
 
     workflow: str = Field(
         title="Workflow",
-        description="The workflow to run, by its name.",
+        description="Which of yours to run.",
         min_length=1,
         max_length=200,
         json_schema_extra={"widget": "workflow"},
@@ -22,8 +22,8 @@ class Config(Settings):
     inputs: dict[str, Any] = Field(
         default={},
         title="Its answers",
-        description="What that workflow asks, by the key of each question.",
-        json_schema_extra={"widget": "values"},
+        description="What that workflow asks. What is left empty is as that workflow has it.",
+        json_schema_extra={"widget": "answers"},
     )
 
 

@@ -131,6 +131,10 @@ def _setting(key: str, info: FieldInfo, offered: Offered) -> Any:
     }
     if widget == "condition":
         return Condition(**common)
+    if widget == "answers":
+        return settings.Answers(choices=choices or (), **common)
+    if choices is not None and widget == "documents_or_text":
+        return settings.Documents(choices=choices, rows=5, is_list_too=True, **common)
     if choices is not None and widget in ("step", "images"):
         return settings.Many(choices=choices, is_one_text=texts and not is_list, **common)
     if (literal := _choices(kind)) is not None:

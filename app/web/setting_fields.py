@@ -150,7 +150,10 @@ class Number(Setting):
 
 
 class Choice(Setting):
-    """One of several; *is_row* shows them side by side. A value of no choice (``{{ … }}``) is offered too."""
+    """One of several; *is_row* shows them side by side. A value of no choice (``{{ … }}``) is offered too.
+
+    In a row a value has a list of its own beside the choices, which counts where ``~`` is chosen.
+    """
 
     look = "choice"
 
@@ -162,14 +165,29 @@ class Choice(Setting):
     def options(self) -> list[tuple[str, str]]:
         """The choices with what is stored, which may be none of them."""
         known = list(self.choices)
-        if self.text not in [value for value, _ in known]:
+        if self.text not in [value for value, _ in known] and not (self.is_row and self.is_value):
             known.insert(0, (self.text, self.text or "Choose"))
         return known
 
+    @property
+    def is_value(self) -> bool:
+        """Tell whether a value stands in it."""
+        return self.text.startswith("{{")
+
+    def pairs(self) -> Pairs:
+        """Return what is chosen, a value beside a row by its own name."""
+        if self.is_row and self.is_value:
+            return [(self.name, "~"), (f"{self.name}~value", self.text)]
+        return super().pairs()
+
+    def chosen(self, posted: Posted) -> str:
+        """Return the text that was chosen."""
+        text = posted.get(self.name, "")
+        return posted.get(f"{self.name}~value", "") if self.is_row and text == "~" else text
+
     def take(self, posted: Posted) -> Any:
         """Return what was chosen."""
-        text = posted.get(self.name, "")
-        return text or ABSENT
+        return self.chosen(posted) or ABSENT
 
 
 class YesNo(Choice):
@@ -180,7 +198,7 @@ class YesNo(Choice):
 
     def take(self, posted: Posted) -> Any:
         """Return what was chosen."""
-        text = posted.get(self.name, "")
+        text = self.chosen(posted)
         return ABSENT if not text else written.read(text)
 
 
@@ -220,6 +238,39 @@ class Many(Setting):
         if not values:
             return ABSENT if self.usual in (ABSENT, "", None, []) else []
         return values[0] if self.is_one_text and len(values) == 1 else values
+
+
+class Documents(Text):
+    """A text, or a list of documents chosen by their titles."""
+
+    look = "documents"
+
+    @property
+    def chosen(self) -> list[str]:
+        """The documents chosen; nothing where there is a text."""
+        value = self.shown
+        is_list = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+        return list(dict.fromkeys(value)) if is_list else []
+
+    @property
+    def is_list(self) -> bool:
+        """Tell whether documents are chosen."""
+        return bool(self.chosen) and self.chosen == self.shown
+
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        """What is chosen by its title, in its order."""
+        titles = dict(self.choices)
+        return [(value, titles.get(value, value)) for value in self.chosen]
+
+    def pairs(self) -> Pairs:
+        """Return a pair a document, or the text."""
+        return [(f"{self.name}~doc", value) for value in self.chosen] if self.is_list else super().pairs()
+
+    def take(self, posted: Posted) -> Any:
+        """Return the documents that are ticked, else the text."""
+        ticked = list(dict.fromkeys(filter(None, posted.getlist(f"{self.name}~doc"))))
+        return ticked or super().take(posted)
 
 
 class Rows(Setting):
@@ -299,6 +350,38 @@ class PairRows(Setting):
 
     def _write(self, item: Any) -> str:
         return item if self.is_text and isinstance(item, str) else written.write(item)
+
+
+class Answers(PairRows):
+    """Answers to another workflow's questions, a row each; *choices* are their keys and labels."""
+
+    look = "answers"
+
+    @property
+    def known(self) -> dict[str, str]:
+        """The labels of the questions by key."""
+        return dict(self.choices)
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """Key and text of every question, then of what is written down besides."""
+        value = self.shown
+        given = value if isinstance(value, dict) else {}
+        asked = [(key, self._write(given[key]) if key in given else "") for key in self.known]
+        return [*asked, *((str(key), self._write(item)) for key, item in given.items() if key not in self.known)]
+
+    def take(self, posted: Posted) -> Any:
+        """Return the answers that are given; those to questions are texts, as a person answers."""
+        found: dict[str, Any] = {}
+        gone = posted.get("act", "")
+        for name, key in _numbered(posted, self.name, ".name"):
+            row = name.removesuffix(".name")
+            text = _one_end(posted.get(f"{row}.value", ""))
+            if gone == f"{row}:remove" or not key.strip() or (key in self.known and not text.strip()):
+                continue
+            is_plain = key in self.known and text.lstrip()[:1] != "[" and text.lstrip()[:2] != '{"'
+            found[key.strip()] = text if is_plain else written.read(text)
+        return ABSENT if not found and not isinstance(self.stored, dict) else found
 
 
 class Json(Setting):

@@ -164,6 +164,16 @@
   const enhanceAll = (root) => {
     for (const field of root.querySelectorAll?.("[data-chips]") ?? []) enhance(field);
   };
+  // a field that is shown anew keeps the focus that it had
+  let focused = "";
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const active = document.activeElement;
+    if (active?.id && event.detail.target.matches?.(".field") && event.detail.target.contains(active)) focused = active.id;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+    focused = "";
+  });
   document.addEventListener("DOMContentLoaded", () => enhanceAll(document));
   document.addEventListener("htmx:load", (event) => enhanceAll(event.detail.elt.closest?.(".panel") ?? event.detail.elt));
 })();

@@ -1,5 +1,6 @@
 """What the builder's pages share: saving a change, and answering with the panel and what stands around it."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ from app.web import htmx
 
 Data = dict[str, Any]
 Change = Callable[[Draft], tuple[Data, str]]
-PICTURES = 24
+NEWEST = 24  # pictures and documents to choose from
 
 
 class Clashed(Exception):
@@ -215,31 +216,72 @@ def form_of(desk: Desk, step: Mapping[str, Any], posted: MultiDict[str, str] | N
         str((info.json_schema_extra or {}).get("widget", ""))  # type: ignore[union-attr]  # ours are all mappings
         for info in (kind.config.model_fields.values() if kind else ())
     }
-    return StepForm(
-        step, kind, desk.drawn, desk.types, posted=posted,
-        pictures=_pictures(desk) if "images" in widgets else (),
-        people=_people() if "people" in widgets else (),
-    )  # fmt: skip
+    offered = {
+        widget: choices for widget, find in _OFFERED.items() if widget in widgets for choices in (find(desk),)
+    }
+    if "answers" in widgets:
+        offered["answers"] = _questions_of(desk, str((step.get("config") or {}).get("workflow") or ""))
+    return StepForm(step, kind, desk.drawn, desk.types, posted=posted, offered=offered)
 
 
 def _pictures(desk: Desk) -> list[tuple[str, str]]:
     """Return what pictures may be chosen: those of answers, then the newest ones of the workspace."""
-    inputs = desk.data.get("inputs") or []
-    asked = [
-        (f"{{{{ inputs.{each['key']} }}}}", f"answer: {each.get('label') or each['key']}")
-        for each in inputs
-        if isinstance(each, dict) and each.get("type") in ("image", "images") and each.get("key")
-    ]
-    found = files.images(db.session(), who().workspace_id, limit=PICTURES)
-    return [*asked, *((image.id, image.prompt[:60] or "Picture") for image in found)]
-
-
-def _people() -> list[tuple[str, str]]:
-    starter = ("{{ run.started_by.email }}", "Whoever starts the run")
+    found = files.images(db.session(), who().workspace_id, limit=NEWEST)
     return [
-        starter,
-        *((each.email, each.name) for each in accounts.members(db.session(), who().workspace_id)),
+        *_answers_of(desk, "image", "images"),
+        *((image.id, image.prompt[:60] or "Picture") for image in found),
     ]
+
+
+def _documents(desk: Desk) -> list[tuple[str, str]]:
+    """Return what documents may be chosen: those of answers, then the newest ones of the workspace."""
+    found = files.documents(db.session(), who().workspace_id, limit=NEWEST)
+    return [
+        *_answers_of(desk, "document", "documents"),
+        *((each.id, each.title[:60] or "Document") for each in found),
+    ]
+
+
+def _people(desk: Desk) -> list[tuple[str, str]]:
+    """Return who may be chosen: who starts the run, people in answers, members."""
+    starter = ("{{ run.started_by.email }}", "Whoever starts the run")
+    members = accounts.members(db.session(), who().workspace_id)
+    return [starter, *_answers_of(desk, "email", "people"), *((each.email, each.name) for each in members)]
+
+
+def _workflows(desk: Desk) -> list[tuple[str, str]]:
+    """Return the workflows that can be run: by name where no other is called so, else by id."""
+    found = [
+        each
+        for each in queries.workflows(db.session(), who().workspace_id)
+        if each.published_number and each.id != desk.workflow.id
+    ]
+    count = Counter(each.name for each in found)
+    return [(each.name if count[each.name] == 1 else each.id, each.name) for each in found]
+
+
+def _questions_of(desk: Desk, reference: str) -> list[tuple[str, str]]:
+    """Return key and label of what another workflow asks; nothing while none is chosen."""
+    session = db.session()
+    if not reference or "{{" in reference:
+        return []
+    try:
+        version = queries.current_version(session, queries.named(session, who().workspace_id, reference))
+        asked = queries.load_definition(session, version.id).inputs
+    except (NotFound, Conflict):
+        return []
+    return [(each.key, each.label) for each in asked if not each.fixed]
+
+
+def _answers_of(desk: Desk, *kinds: str) -> list[tuple[str, str]]:
+    return [
+        (f"{{{{ inputs.{each['key']} }}}}", f"Answer: {each['label'] or each['key']}")
+        for each in desk.questions
+        if each["type"] in kinds
+    ]
+
+
+_OFFERED = {"images": _pictures, "documents_or_text": _documents, "people": _people, "workflow": _workflows}
 
 
 def clash_panel(workflow_id: str, step_id: str, clash: list[Clash]) -> Response:

@@ -81,10 +81,10 @@ def save_step(workflow_id: str, step_id: str) -> Response:
     workflow = workflow_of(workflow_id)
     base = base_step(workflow, step_id)
     clash: list[Clash] = []
-    renamed = step_id
+    renamed, has_other_fields = step_id, False
 
     def change(draft: Draft) -> tuple[Data, str]:
-        nonlocal renamed
+        nonlocal renamed, has_other_fields
         desk = Desk(workflow, draft, step_id)
         now = desk.step(step_id)
         if now is None:
@@ -94,6 +94,7 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         if clash:
             raise Clashed
         form = form_of(desk, now, posted)
+        has_other_fields = form.has_other_fields
         data = edit.replace_step(desk.data, step_id, form.step())
         if form.new_id != step_id:
             data = edit.rename_step(data, step_id, form.new_id, desk.types)
@@ -111,11 +112,11 @@ def save_step(workflow_id: str, step_id: str) -> Response:
     desk = lay(db.session(), workflow, chosen=renamed)
     if not htmx.is_htmx():
         return htmx.redirect(url_for(".step", workflow_id=workflow_id, step_id=renamed))
-    if request.form.get("act") or renamed != step_id:
+    if request.form.get("act") or renamed != step_id or has_other_fields:
         return step_panel(desk, wants_panel=True)
-    return make_response(
-        render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **step_context(desk))
-    )
+    context = step_context(desk)
+    context["redrawn"] = context["form"].redrawn(form_of(desk, base)) if base else []
+    return make_response(render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **context))
 
 
 @blueprint.get("/workflows/<workflow_id>/edit/add")

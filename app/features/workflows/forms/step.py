@@ -23,12 +23,14 @@ Posted = MultiDict[str, str]
 _OUTCOMES = {"failed": "if it fails"}
 _RETRY = ("attempts", "backoff", "delay_s", "max_delay_s")
 _MORE = ("after", "join", "on_failure", "timeout_s", *_RETRY, "items", "parallel", "id")
+FEW = 8  # so many ticks are shown at once; of more only the chosen ones, and a list to add from
 OPERATORS = list(OPERATOR_WORDS.items())
 
 
 class StepForm:
     """A step as a form: *settings* from its type's schema, and what every step has.
 
+    *offered* has what can be chosen by widget: ``images people documents_or_text workflow answers``.
     Without *posted* it shows the step; with it, :meth:`step` is the step as it then is. What nobody touched stays as it
     is written, whatever it is.
     """
@@ -41,18 +43,16 @@ class StepForm:
         types: Mapping[str, TypeFacts],
         *,
         posted: Posted | None = None,
-        pictures: Sequence[tuple[str, str]] = (),
-        people: Sequence[tuple[str, str]] = (),
+        offered: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     ) -> None:
         self._step = dict(step)
         self._act = posted.get("act", "") if posted else ""
         self.kind = kind
-        self.people = list(people)
         config = step.get("config")
         self._config: dict[str, Any] = config if isinstance(config, dict) else {}
-        offered = _chooser(str(step.get("id")), drawn, types, pictures, people)
+        chooser = _chooser(str(step.get("id")), drawn, types, offered or {})
         fields: dict[str, Any] = {"s-name": Text("Name", required=True)}
-        fields |= settings_of(kind.config, prefix="c-", offered=offered) if kind else {}
+        fields |= settings_of(kind.config, prefix="c-", offered=chooser) if kind else {}
         known = {name.removeprefix("c-") for name in fields}
         fields |= {
             f"c-{key}": Json(key, description="Not known here.") for key in self._config if key not in known
@@ -80,6 +80,20 @@ class StepForm:
     def changed(self) -> list[str]:
         """The words of what somebody changed."""
         return [str(field.label.text) for field in self.fields.values() if field.is_changed]
+
+    @property
+    def has_other_fields(self) -> bool:
+        """Tell whether what was changed decides which fields there are."""
+        return any(field.is_changed and _widget(field) == "workflow" for field in self.fields.values())
+
+    def redrawn(self, before: "StepForm") -> list[Setting]:
+        """Return the fields that have other rows than *before*: they are shown anew after a save."""
+        return [
+            field
+            for name, field in self.fields.items()
+            if field.look in ("rows", "pairs", "documents", "many")
+            and (name not in before.fields or _size(field) != _size(before.fields[name]))
+        ]
 
     @property
     def notes(self) -> int:
@@ -165,6 +179,17 @@ class StepForm:
         return self.fields.get(field_name(path))
 
 
+def _widget(field: Setting) -> str:
+    return str((field.render_kw or {}).get("widget", ""))
+
+
+def _size(field: Setting) -> int:
+    """Return how many rows a field shows; ticks that are all there at once are always the same."""
+    if isinstance(field, Many) and len(field.options) <= FEW:
+        return 0
+    return len(field.pairs())
+
+
 def field_name(path: str) -> str:
     """Return the name of the field that a path within a step is about; "" for the step as a whole."""
     parts = path.split("/")[1:]
@@ -222,20 +247,15 @@ def _chooser(
     step_id: str,
     drawn: Definition,
     types: Mapping[str, TypeFacts],
-    pictures: Sequence[tuple[str, str]],
-    people: Sequence[tuple[str, str]],
+    offered: Mapping[str, Sequence[tuple[str, str]]],
 ) -> Callable[[str, Mapping[str, Any]], Sequence[tuple[str, str]] | None]:
-    def offered(key: str, extra: Mapping[str, Any]) -> Sequence[tuple[str, str]] | None:
-        match extra.get("widget"):
-            case "step":
-                return makers(drawn, step_id, str(extra.get("makes", key)), types)
-            case "images":
-                return pictures
-            case "people":
-                return people
-        return None
+    def choices(key: str, extra: Mapping[str, Any]) -> Sequence[tuple[str, str]] | None:
+        widget = str(extra.get("widget", ""))
+        if widget == "step":
+            return makers(drawn, step_id, str(extra.get("makes", key)), types)
+        return offered.get(widget)
 
-    return offered
+    return choices
 
 
 def _of_every_step(step_id: str, drawn: Definition, types: Mapping[str, TypeFacts]) -> dict[str, Any]:

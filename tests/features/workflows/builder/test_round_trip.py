@@ -60,6 +60,11 @@ CONDITIONS = conditions(
     | comparisons(MEMBER, than=st.lists(SCALARS, max_size=4) | st.just("{{ inputs.x }}"))
     | comparisons(OTHERS, than=JSON.filter(lambda value: value is not None))
 )
+VALUES = [("{{ inputs.x }}", "X")]
+OFFERED = {
+    "images": [("p1", "A car")], "people": [("a@b.example", "Ann")], "documents_or_text": [("d1", "A text")],
+    "workflow": [("Newsletter", "Newsletter")],
+}  # fmt: skip
 PAGE = (
     '{% from "workflows/builder/_setting.html" import setting with context %}<form class="pad">'
     "{% for field in fields %}{{ setting(field) }}{% endfor %}</form>"
@@ -78,7 +83,7 @@ def house() -> Flask:
 def posted(fields: list[Any]) -> MultiDict[str, str]:
     """Return what a browser posts of these fields, taken from their HTML."""
     with house().test_request_context():
-        html = render_template_string(PAGE, fields=fields, values=[], operators=list(OPERATORS.items()), form={})
+        html = render_template_string(PAGE, fields=fields, values=VALUES, operators=list(OPERATORS.items()), form={})
     found = controls(html)
     pairs = [(name, text) for name, texts in found.items() for text in ([texts] if isinstance(texts, str) else texts)]
     return MultiDict([*pairs, ("posted", "1")])
@@ -88,7 +93,7 @@ def step_form(step: dict[str, Any], posted: MultiDict[str, str] | None = None) -
     """Return the form of a step that stands after one that makes texts and pictures."""
     data = {"steps": [{"id": "ads", "type": "generate_copy"}, {"id": "art", "type": "generate_image"}, step]}
     kind = catalog.step_type(step["type"])
-    return StepForm(step, kind, sketch(data), catalog.facts(), posted=posted, pictures=[("p1", "A car")])
+    return StepForm(step, kind, sketch(data), catalog.facts(), posted=posted, offered=OFFERED)
 
 
 # --- anything at all ---
@@ -197,6 +202,27 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items() if (key, each) != ("than", "")}
     return value
+
+
+# --- answers to another workflow ---
+
+
+@settings(max_examples=25)
+@given(st.dictionaries(st.sampled_from(["offer", "price", "odd"]), JSON))
+def test_answers_to_another_workflow_stay_until_they_are_touched(answers: dict[str, Any]) -> None:
+    step = {"id": "it", "type": "run_workflow", "config": {"workflow": "Newsletter", "inputs": answers}}
+    kind = catalog.step_type("run_workflow")
+    offered = {**OFFERED, "answers": [("offer", "What is the offer?"), ("price", "Price")]}
+
+    def form(sent: MultiDict[str, str] | None = None) -> StepForm:
+        return StepForm(step, kind, sketch({"steps": [step]}), catalog.facts(), posted=sent, offered=offered)
+
+    sent = posted(form().settings)
+    assert form(sent).step() == step
+    sent["c-inputs-1.value"] = "28990"
+    new = form(sent).step()["config"]["inputs"]
+    assert new["price"] == "28990"
+    assert list(new.get("odd", [])) == list(answers["odd"]) if isinstance(answers.get("odd"), list) else True
 
 
 # --- questions ---

@@ -1,0 +1,90 @@
+"""What is chosen instead of typed: workflows and their questions, people, documents, pictures, values."""
+
+import pytest
+
+from app.core.db import db
+from app.features.files import service as files
+from tests import factories
+from tests.features.workflows.builder.conftest import Bench
+from tests.page import Page
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def test_another_workflow_is_chosen_and_its_questions_are_fields(bench: Bench) -> None:
+    with bench.cast.app.app_context():
+        factories.workflow(db.session(), bench.cast.alice.workspace_id, name="Newsletter")
+        factories.workflow(db.session(), bench.cast.charlie.workspace_id, name="A stranger's")
+        db.session.commit()
+    bench.post("/steps", {"after": "tell", "type": "run_workflow"})
+    html = bench.browser.get(f"{bench.url}/steps/run_another_workflow").text
+    assert Page(html).faults == []
+    assert '<option value="Newsletter">Newsletter</option>' in html
+    assert "stranger" not in html
+    form = bench.form("/steps/run_another_workflow") | {"c-workflow": "Newsletter"}
+    answer = bench.post("/steps/run_another_workflow", form, htmx=True)
+    assert answer.headers["HX-Retarget"] == "#panel"
+    assert "What is the offer?" in Page(answer.text).text
+    form = bench.form("/steps/run_another_workflow")
+    assert form["c-inputs-0.name"] == "offer"
+    bench.post("/steps/run_another_workflow", form | {"c-inputs-0.value": "{{ inputs.offer }}"})
+    assert bench.steps["run_another_workflow"]["config"] == {
+        "workflow": "Newsletter", "inputs": {"offer": "{{ inputs.offer }}"}
+    }  # fmt: skip
+
+
+def test_somebody_is_chosen_and_the_field_comes_with_a_new_row(bench: Bench) -> None:
+    form = bench.form("/steps/tell") | {"c-to-900": "alice@northfield.example"}
+    answer = bench.post("/steps/tell", form, htmx=True)
+    assert bench.steps["tell"]["config"]["to"] == ["{{ run.started_by.email }}", "alice@northfield.example"]
+    assert '<fieldset class="field set-rows" id="f-c-to" hx-swap-oob="true"' in answer.text
+    assert 'name="c-to-2" value=""' in answer.text
+    answer = bench.post("/steps/tell", bench.form("/steps/tell") | {"c-subject": "Hello"}, htmx=True)
+    assert 'id="f-c-to"' not in answer.text
+
+
+def test_documents_are_chosen_by_their_titles(bench: Bench) -> None:
+    with bench.cast.app.app_context():
+        made = files.create_document(
+            db.session(), workspace_id=bench.cast.alice.workspace_id, run_id=None, step_run_id=None, title="Price list",
+            body="All prices", position=1, written_by="Alice", status="draft", fields={}, test=False,
+        )  # fmt: skip
+        db.session.commit()
+        document = made.id
+    assert f'<option value="{document}">Price list</option>' in bench.browser.get(f"{bench.url}/steps/ads").text
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-context": "", "c-context~doc": ["", document]})
+    assert bench.steps["ads"]["config"]["context"] == [document]
+    html = bench.browser.get(f"{bench.url}/steps/ads").text
+    assert Page(html).faults == []
+    assert "Price list" in Page(html).text
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-context~doc": ""})
+    assert not bench.steps["ads"]["config"].get("context")
+
+
+def test_a_choice_takes_a_value(bench: Bench) -> None:
+    for step, field in (("ads", "creativity"), ("pictures", "size")):
+        value = {f"c-{field}": "{{ inputs.offer }}"}
+        if field == "creativity":
+            value = {"c-creativity": "~", "c-creativity~value": "{{ inputs.offer }}"}
+        bench.post(f"/steps/{step}", bench.form(f"/steps/{step}") | value)
+        assert bench.steps[step]["config"][field] == "{{ inputs.offer }}"
+        html = bench.browser.get(f"{bench.url}/steps/{step}").text
+        assert Page(html).faults == []
+        assert '<option value="{{ inputs.offer }}" selected>What is the offer?</option>' in html
+        bench.post(f"/steps/{step}", bench.form(f"/steps/{step}"))
+        assert bench.steps[step]["config"][field] == "{{ inputs.offer }}"
+
+
+def test_pictures_are_chosen_by_looking_at_them(bench: Bench) -> None:
+    with bench.cast.app.app_context():
+        image = files.store_image(
+            db.session(), prepared=factories.picture(1), workspace_id=bench.cast.alice.workspace_id, run_id=None,
+            step_run_id=None, position=1, prompt="A red car", model="sample",
+        )  # fmt: skip
+        db.session.commit()
+        picture = image.id
+    html = bench.browser.get(f"{bench.url}/steps/attach").text
+    assert Page(html).faults == []
+    assert f'<img src="/images/{picture}/small" alt="A red car"' in html
+    bench.post("/steps/attach", bench.form("/steps/attach") | {"c-image_ids": picture})
+    assert bench.steps["attach"]["config"]["image_ids"] == [picture]
