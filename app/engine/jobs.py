@@ -4,6 +4,8 @@ A job's arguments are ids, JSON-serialised; none of RQ's own retries, results or
 on the queue never raises: what is lost is found by the clock.
 """
 
+import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,9 +21,12 @@ ADVANCE = "app.engine.jobs.advance"
 DO_STEP = "app.engine.jobs.do_step"
 RELAY = "app.engine.jobs.relay"
 FAILURE_TTL_S = 60
+AT_ONCE = 100  # hints in one round trip: the queue holds all of it while it takes them
 
 _log = structlog.get_logger(__name__)
 _settings: Settings | None = None
+_line: deque[str] = deque()
+_sending = threading.Lock()  # whoever has it takes from the line
 
 
 def configure(settings: Settings) -> None:
@@ -38,6 +43,16 @@ def hint_run(run_id: str) -> bool:
 def hint_runs(run_ids: Sequence[str]) -> bool:
     """As :func:`hint_run`, for many runs in one round trip."""
     return _hint([(ADVANCE, run_id) for run_id in run_ids])
+
+
+def hint_soon(run_id: str) -> None:
+    """As :func:`hint_run`; while another thread is at it, that one takes this run along in its next round trip."""
+    _line.append(run_id)
+    while _line and _sending.acquire(blocking=False):
+        try:
+            hint_runs([_line.popleft() for _ in range(min(len(_line), AT_ONCE))])
+        finally:
+            _sending.release()
 
 
 def hint_steps(steps: Sequence[tuple[str, bool]]) -> bool:

@@ -302,7 +302,7 @@ def _start_like(
 
 def hint(run_id: str) -> None:
     """Tell the workers that a run wants attention, after the commit. Never raises: a lost hint costs seconds."""
-    jobs.hint_run(run_id)
+    jobs.hint_soon(run_id)
 
 
 def _answers(definition: Definition, raw: Mapping[str, Any]) -> dict[str, Any]:
