@@ -1,8 +1,7 @@
 """w3: one step, 20 parallel steps of 50 ms, a merge: from the start of the run to its end, by 2 worker processes.
 
-The steps are pure and keep a thread busy, so they go to the threads for pure steps: 10 a process here, since with the
-usual 8 the twenty would take two rounds. Steps that spend or send go to the 2 × 64 threads for those;
-``w3_fanout_calls_ms`` is the same run with such steps.
+The steps are pure and keep a thread busy, so they go to the threads for pure steps, 10 a process. Steps that spend or
+send go to the 2 × 64 threads for those; ``w3_fanout_calls_ms`` is the same run with such steps.
 """
 
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ ROUNDS, WARM = 20, 3
 
 def measure(ground: Ground, kind: str) -> Iterator[Figure]:
     for name, step_type in (("w3_fanout_ms", "nap"), ("w3_fanout_calls_ms", "call_nap")):
-        with ground.house(kind, workers=2, clock=True, WORKER_THREADS=str(WIDTH // 2)) as house:
+        with ground.house(kind, workers=2, clock=True) as house:
             team = seed.team(house, seed.fan(WIDTH, step_type, NAP_MS))
             for _ in range(ROUNDS + WARM):
                 team.start(1)

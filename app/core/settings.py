@@ -75,7 +75,7 @@ class Settings:
     )
     mail_from: str = _setting("Greenlight <greenlight@localhost>", "Sender of all mail.")
     web_threads: int = _setting(8, "Threads that answer pages.")
-    worker_threads: int = _setting(8, "Threads of a worker that plan and do steps without outward calls.")
+    worker_threads: int = _setting(10, "Threads of a worker that plan and do steps without outward calls.")
     call_threads: int = _setting(64, "Threads of a worker that do steps which spend or send.")
     steps_at_once: int = _setting(
         0, "Most steps that spend or send which may be under way at once, in the whole house. 0: no limit."

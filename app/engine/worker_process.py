@@ -32,6 +32,7 @@ BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 HEARTBEAT_S = 5.0
 WORKER_TTL_S = 20  # RQ sets its client's socket timeout from this: 15 s instead of 415
 EXIT_OVERDUE = 75
+NICE = 5  # pages come first where both want the same core: nice(2)
 
 _log = structlog.get_logger(__name__)
 _seat: Seat | None = None
@@ -45,7 +46,11 @@ def seat() -> Seat:
 
 
 def run(settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None) -> int:
-    """Work until SIGTERM; then take nothing new, finish within 20 s, give the rest back. Returns the exit code."""
+    """Work until SIGTERM; then take nothing new, finish within 20 s, give the rest back. Returns the exit code.
+
+    This process gives way to the web server's from here on.
+    """
+    os.nice(NICE)
     worker = Worker(settings, owner, quarantine)
     end_on_sigterm(worker.seat.is_ending)
     return worker.run()

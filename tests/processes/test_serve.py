@@ -54,6 +54,9 @@ def test_each_child_that_dies_is_replaced_while_the_others_go_on(start: Start) -
     house = start("dev", "--no-demo")
     house.wait_for("Greenlight is ready")
     assert "Make the first owner: http://localhost" in house.output
+    server = next(pid for pid in house.pids() if _listens(pid, house.port))
+    gives_way = os.getpriority(os.PRIO_PROCESS, house.pid_of("worker")) - os.getpriority(os.PRIO_PROCESS, server)
+    assert gives_way == 5  # pages come first
     for role in ("worker", "clock", "redis"):
         pid = until(lambda role=role: house.pid_of(role))
         os.kill(pid, signal.SIGKILL)
