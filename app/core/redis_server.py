@@ -60,6 +60,7 @@ def command(settings: Settings) -> list[str]:
         "save": "",
         "maxmemory": MEMORY,
         "maxmemory-policy": "noeviction",
+        "hash-max-ziplist-value": "512",  # a hint as one string of 1 KB instead of a table of 5
         "daemonize": "no",
     }
     return [find(), *(part for name, value in options.items() for part in (f"--{name}", value))]

@@ -190,6 +190,7 @@ def make_engine(url: str, *, reading: bool, pool: int, wait_s: float, options: d
         pool_size=pool,
         max_overflow=8 if reading else 0,
         pool_timeout=wait_s,
+        pool_use_lifo=True,  # the fewest connections, each with pages that it knows
         connect_args={"timeout": max(wait_s, LOCKED_S), "check_same_thread": False, "isolation_level": None},
         **options,
     )

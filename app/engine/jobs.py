@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 from rq import Queue
+from rq.queue import EnqueueData
 from rq.serializers import JSONSerializer
 
 from app.core import queue
@@ -41,7 +42,7 @@ def hint_run(run_id: str) -> bool:
 
 
 def hint_runs(run_ids: Sequence[str]) -> bool:
-    """As :func:`hint_run`, for many runs in one round trip."""
+    """As :func:`hint_run`, for many runs in few round trips."""
     return _hint([(ADVANCE, run_id) for run_id in run_ids])
 
 
@@ -75,18 +76,23 @@ def _hint(hints: Sequence[tuple[Any, ...]]) -> bool:
         return False
     try:
         line = job_queue(queue.enqueue_client(_settings))
-        line.enqueue_many(
-            [
-                Queue.prepare_data(
-                    function, args=list(arguments), timeout=-1, result_ttl=0, failure_ttl=FAILURE_TTL_S
-                )
-                for function, *arguments in hints
-            ]
-        )
+        for first in range(0, len(hints), AT_ONCE):
+            line.enqueue_many([_job(*hint) for hint in hints[first : first + AT_ONCE]])
     except (RedisError, OSError) as error:
         _log.warning("hint_lost", count=len(hints), error=repr(error))
         return False
     return True
+
+
+def _job(function: str, *arguments: Any) -> EnqueueData:
+    return Queue.prepare_data(
+        function,
+        args=list(arguments),
+        timeout=-1,
+        result_ttl=0,
+        failure_ttl=FAILURE_TTL_S,
+        description=function,
+    )
 
 
 # --- the three jobs: what a worker does with a hint (see ``worker_process``) ---

@@ -22,7 +22,7 @@ from app.core import clock, crash, outbox, queue
 from app.core.db import HEARTBEAT_POOL, WORKER_POOL, make_engine, transaction
 from app.core.ids import new_id
 from app.core.settings import Settings
-from app.engine import heartbeat, jobs, recovery, runner
+from app.engine import heartbeat, jobs, recovery, rehearsal, runner
 from app.engine.crew import Crew
 from app.engine.seat import Seat, end_on_sigterm
 
@@ -91,6 +91,7 @@ class Worker:
     def run(self) -> int:
         """Work until told to end."""
         heartbeat.start(self.seat, self._heart_engine, self._overdue)
+        self.planning.submit(lambda: rehearsal.rehearse(self.seat))
         threading.Thread(target=self._listen, name="dispatcher", daemon=True).start()
         _log.info("worker_started", owner=self.seat.owner)
         while not self.seat.is_ending.wait(3600):
