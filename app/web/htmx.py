@@ -1,6 +1,6 @@
 """Page or fragment: decided here and nowhere else. htmx-flask reads the headers, we keep its few rules in one place."""
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flask import Flask, Response, make_response, render_template, request, url_for
 from flask import redirect as plain_redirect
@@ -41,6 +41,12 @@ def redirect(url: str) -> Response:
         response.headers["HX-Redirect"] = url
         return response
     return make_response(plain_redirect(url, code=303))
+
+
+def current_path() -> str:
+    """Return the path of the page that htmx asks from; nothing for another site's, or without htmx."""
+    shown = urlsplit(htmx_request.htmx.current_url or "") if is_htmx() else urlsplit("")
+    return unquote(shown.path) if shown.netloc == request.host else ""
 
 
 def sign_in() -> Response:

@@ -317,6 +317,15 @@ def test_a_step_is_moved_by_dragging_it_with_the_mouse_and_with_a_finger(
     page.mouse.up()  # beside every place: nothing moves, nothing opens
     _order(page, "One", "Three", "Two")
     expect(page.locator("#panel-title")).to_have_text("Three")
+    page.get_by_role("link", name="As text").locator("visible=true").click()
+    text = page.get_by_label("The workflow as text").get_by_role("textbox")
+    text.fill(text.input_value().replace("name: Three", "name: Third"))
+    _order(page, "One", "Third", "Two")
+    expect(page.locator("#panel-title")).to_have_text("Third")
+    expect(text).to_be_focused()
+    page.get_by_role("button", name="Undo").click()
+    _order(page, "One", "Three", "Two")
+    expect(text).to_have_value(re.compile("name: Three"))
     assert faults == []
 
     phone = new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True).new_page()

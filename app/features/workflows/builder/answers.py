@@ -167,6 +167,19 @@ def panel(
     return response
 
 
+def beside(workflow: Workflow) -> Response:
+    """Answer a text that was taken with all that it changes: the diagram, and the form of the step that is open."""
+    opened = htmx.current_path().rpartition("/edit/steps/")[2]
+    desk = lay(db.session(), workflow, chosen=opened)
+    has_form = desk.step(opened) is not None
+    context = step_context(desk) | {"focus": "-"} if has_form else {}
+    part = "step" if has_form else "" if desk.has_steps else "add"
+    html = render_template(
+        "workflows/builder/taken.oob.html", desk=desk, oob=True, part=part, after=[], before=[], **context
+    )
+    return make_response(html)
+
+
 def _url_of(desk: Desk, part: str, shown: Mapping[str, Any]) -> str:
     """Return the address of what the panel shows, for the browser to come back to."""
     named: dict[str, Any] = {

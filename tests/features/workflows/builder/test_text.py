@@ -149,3 +149,28 @@ def _best(do: Callable[[], None]) -> float:
         do()
         taken.append(time.process_time() - begun)
     return min(taken)
+
+
+def test_the_text_beside_the_diagram_is_taken_and_changes_diagram_and_form(bench: Bench) -> None:
+    pane = bench.browser.get(f"{bench.url}/text?beside=1", headers=HTMX).text
+    assert Page(pane).faults == []
+    form = controls(pane, '<form class="pane')
+    headers = HTMX | {"HX-Current-URL": f"http://localhost{bench.url}/steps/ads"}
+    text = form["text"].replace("count: 10", "count: 4").replace("Write the ads", "Write four ads")
+    answer = bench.browser.post(f"{bench.url}/text?beside=1", data=form | {"text": text}, headers=headers)
+    assert answer.status_code == 200
+    assert bench.steps["ads"]["config"]["count"] == 4
+    assert Page(answer.text).faults == []
+    assert 'id="builder-diagram" hx-swap-oob="true"' in answer.text
+    assert '<div id="panel" hx-swap-oob="innerHTML">' in answer.text
+    assert 'name="c-count" value="4"' in answer.text
+    assert "data-focus" not in answer.text  # who writes goes on writing
+    assert f'name="revision" value="{bench.draft.revision}"' in answer.text
+    before = bench.draft
+    wrong = bench.browser.post(f"{bench.url}/text?beside=1", data=form | {"text": TWELVE_FAULTS}, headers=headers)
+    assert (wrong.status_code, "Nothing was changed." in Page(wrong.text).text) == (422, True)
+    assert "builder-diagram" not in wrong.text
+    late = bench.browser.post(f"{bench.url}/text?beside=1", data=form, headers=headers)
+    assert (late.status_code, "Alice Ames saved this workflow" in late.text) == (409, True)
+    assert bench.draft == before
+    assert bench.browser.get(f"{bench.url}/text?beside=closed", headers=HTMX).text == ""
