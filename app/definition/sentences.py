@@ -201,6 +201,8 @@ def _expression(expression: Expression, said: Callable[[list[str]], str]) -> str
             return f"{_expression(of, said)}, {_part(str(key))}"
         case Filtered(of, name, arguments):
             words = _FILTERS.get((name, len(arguments)), f"{{}}, as {name}")
+            if name == "default" and arguments == (Constant(""),):
+                words = "{}, if there is one"
             return words.format(
                 _expression(of, said), *(_expression(argument, said) for argument in arguments)
             )

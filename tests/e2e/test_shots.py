@@ -79,6 +79,23 @@ def test_main_pages_are_pictured_light_and_dark_on_desk_and_phone(
     assert camera.faults == []
 
 
+def test_the_builder_is_pictured_for_its_guide(house: Running, new_context: Callable[..., BrowserContext]) -> None:
+    camera = Camera(new_context(reduced_motion="reduce", device_scale_factor=1).new_page())
+    page = camera.page
+    house.sign_in(page)
+    page.goto(house.url + TEMPLATE)
+    page.get_by_role("button", name="Copy to the builder").click()
+    expect(page.locator("#builder-state")).to_be_visible()
+    edit_url = page.url.partition("/edit")[0] + "/edit"
+    page.goto(f"{edit_url}/steps/pictures")
+    camera.take("builder-step", "builder.png")
+    page.goto(f"{edit_url}/text")
+    camera.take("builder-text")
+    page.goto(edit_url)
+    camera.take("builder", phone="builder-phone.png")
+    assert camera.faults == []
+
+
 class Camera:
     """Takes a page's picture on both screens in both themes."""
 
