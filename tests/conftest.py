@@ -15,7 +15,9 @@ from alembic import command
 from alembic.config import Config
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy.orm import Session
+from werkzeug.routing import Rule
 
 from app.core.settings import Settings
 from tests.servers import PostgresServer, RedisServer, SmtpServer
@@ -180,7 +182,45 @@ def smtp_server(_smtp: SmtpServer) -> SmtpServer:
     return _smtp
 
 
-# --- the application ---
+# --- the application: made for most tests anew, so what is the same each time is worked out once ---
+
+
+class _Templates(BytecodeCache):
+    """Keeps the compiled templates of all applications of this process."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session")
+def templates() -> BytecodeCache:
+    """The compiled templates."""
+    return _Templates()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _routes_compiled_when_used() -> None:
+    """Let a route make the code that builds its addresses when one is built: most tests build a few of them."""
+    compile_builder = Rule._compile_builder
+
+    def when_used(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
+        made: list[Callable[..., Any]] = []
+
+        def build(*of: Any, **values: Any) -> Any:
+            if not made:
+                made.append(compile_builder(rule, append_unknown))
+            return made[0](*of, **values)
+
+        return build
+
+    Rule._compile_builder = when_used  # type: ignore[assignment]
 
 
 @pytest.fixture
@@ -197,7 +237,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def make_app() -> Iterator[Callable[[Settings], Flask]]:
+def make_app(templates: BytecodeCache) -> Iterator[Callable[[Settings], Flask]]:
     """Return a function that makes the application for given settings; its connections are closed afterwards."""
     from app import create_app
     from app.core.db import db
@@ -206,6 +246,7 @@ def make_app() -> Iterator[Callable[[Settings], Flask]]:
 
     def make(settings: Settings) -> Flask:
         made.append(create_app(settings))
+        made[-1].jinja_env.bytecode_cache = templates
         return made[-1]
 
     yield make
