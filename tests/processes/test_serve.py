@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -156,13 +157,15 @@ def _listens(pid: int, port: int) -> bool:
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
         if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
     }
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            if os.readlink(descriptor).removeprefix("socket:[").rstrip("]") in inodes:
-                return True
-        except OSError:
-            continue
-    return False
+    return any(held.removeprefix("socket:[").rstrip("]") in inodes for held in _held(pid))
+
+
+def _held(pid: int) -> Iterator[str]:
+    """Yield what a process holds open; it may end meanwhile."""
+    with suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                yield os.readlink(descriptor)
 
 
 def _steps(house: House, started_by: str = "person") -> list[tuple[str, int]]:
