@@ -132,7 +132,7 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
         insist(seat.engine, lambda session: store.leave_step(session, claim))
         return None
     finally:
-        seat.held.steps.pop(claim.id, None)
+        seat.held.drop_step(claim.id, claim.fence)
     crash.point("after_commit")
     if tried.writes:
         seat.hint_outbox()

@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Engine
@@ -19,6 +18,16 @@ class Held:
         default_factory=dict
     )  # step run id → (fence, monotonic deadline)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def drop_run(self, run_id: str, epoch: int) -> None:
+        """Forget a run, unless another thread of this process has taken it since."""
+        if self.runs.get(run_id) == epoch:
+            self.runs.pop(run_id, None)
+
+    def drop_step(self, step_run_id: str, fence: int) -> None:
+        """Forget a step run, unless another thread of this process has claimed it since."""
+        if self.steps.get(step_run_id, (None,))[0] == fence:
+            self.steps.pop(step_run_id, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +57,19 @@ class Seat:
 def end_on_sigterm(is_ending: threading.Event) -> None:
     """Set *is_ending* at a SIGTERM; call it in the main thread.
 
-    The handler only writes to a pipe: it may interrupt the main thread while that holds the event's own lock, and
-    setting the event there would wait for ever.
+    A thread of its own hears of it by a pipe that the interpreter writes to in whichever thread the signal arrives:
+    the handler itself is run by the main thread alone, and that sleeps on when another one was interrupted, as happens
+    to a process that has just been thawed. Nor may a handler set the event: it can interrupt the main thread while
+    that holds the event's own lock.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    signal.signal(signal.SIGTERM, lambda *_: _ring(writer))
-    threading.Thread(target=_answer, args=(reader, is_ending), name="ending", daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_listen, args=(reader, is_ending), name="ending", daemon=True).start()
 
 
-def _ring(writer: int) -> None:
-    with suppress(BlockingIOError):  # full of SIGTERMs: one is enough
-        os.write(writer, b"1")
-
-
-def _answer(reader: int, is_ending: threading.Event) -> None:
-    os.read(reader, 1)
+def _listen(reader: int, is_ending: threading.Event) -> None:
+    while signal.SIGTERM not in os.read(reader, 64):
+        pass  # another signal that has a handler
     is_ending.set()
