@@ -8,7 +8,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core import clock
 from app.core.db import insist, moment, transaction
 from app.core.ids import new_id
 from app.definition.parts import MAX_ITEMS
@@ -54,7 +53,7 @@ def item_of(session: Session, claim: HeldStep) -> Any:
 def _open(seat: Seat, held: HeldRun, step: Step, recorded: Recorded, todo: Plan) -> None:
     """Find the items and write the frame; what cannot be found out ends the step, or asks."""
     step_type = catalog.step_type(step.type)
-    claim = HeldStep(new_id(), held.workspace_id, held.id, step.id, NO_ITEM, step.type, 1, 1, 0, clock.now())
+    claim = HeldStep(new_id(), held.workspace_id, held.id, step.id, NO_ITEM, step.type, 1, 1, 0, held.clock())
     is_asked = (step.id, NO_ITEM) not in recorded.results  # else a person answered for its condition
     tried = _frame(
         step, {"inputs": held.inputs, "steps": recorded.outputs, "run": held.facts}, asks_when=is_asked
@@ -65,7 +64,7 @@ def _open(seat: Seat, held: HeldRun, step: Step, recorded: Recorded, todo: Plan)
         "type": step.type,
         "effect": (step_type.effect if step_type else Effect.NONE).value,
         "started_at": claim.started_at,
-        "finished_at": clock.now() if tried.status.is_settled else None,
+        "finished_at": held.clock() if tried.status.is_settled else None,
         **tried.row(),
         "total": len(tried.went_in["items"]) if tried.went_in else 0,
     }
@@ -75,10 +74,12 @@ def _open(seat: Seat, held: HeldRun, step: Step, recorded: Recorded, todo: Plan)
         if _is_there(session, held, step.id):  # an earlier commit whose answer was lost
             return
         settled = todo.settled + (1 if tried.status.is_settled else 0)
-        if store.record_pure(session, held, row, steps_done=settled) is not None:
-            results.log_failure(session, claim, tried)
+        if store.record_pure(session, held, row, steps_done=settled) is None:
+            raise store.Fenced(held.id)
+        results.log_failure(session, claim, tried)
 
-    insist(seat.engine, write)
+    with suppress(store.Fenced):
+        insist(seat.engine, write)
 
 
 def _frame(step: Step, scope: Mapping[str, object], *, asks_when: bool) -> Tried:

@@ -4,6 +4,7 @@ A reservation adds the estimate in one guarded statement, so that twenty calls a
 Days are the workspace's own. Locks: the day's row before the run's, which is the last of all.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -16,14 +17,18 @@ from app.core.db import changed, moment, table
 from app.core.settings import Settings
 from app.engine import store
 from app.engine.contract import StepError
-from app.engine.enums import Category
-from app.engine.models import Allowance, Spending
+from app.engine.enums import CallStatus, Category
+from app.engine.models import Allowance, Call, Spending
 
 RUN_CODE, DAY_CODE = "budget", "budget_day"
 MORE_USD = 5  # what one press of "Add $5 and continue" adds
 
 spending = table(Spending)
 allowance = table(Allowance)
+call = table(Call)
+_unanswered = sa.select(call.c.started_at, call.c.estimate_microusd).where(
+    call.c.status.not_in([CallStatus.ANSWERED.value, CallStatus.REFUSED.value])
+)
 _most_a_day: int | None = None
 
 
@@ -110,14 +115,18 @@ def charge(session: Session, workspace_id: str, day: date, *, spent: int, freed:
 
 
 def free(session: Session, held: store.HeldRun) -> None:
-    """Free what a run that ends too early has still reserved; its row is the caller's to end, after this."""
-    reserved = session.scalar(sa.select(store.run.c.reserved_microusd).where(store.run.c.id == held.id))
-    day = day_of(held.now, zone_of(held.facts))
-    charge(session, held.workspace_id, day, spent=0, freed=reserved or 0)
+    """Free what calls without an answer have still reserved of the days and the runs above; the run's row is the
+    caller's to end, after this.
+    """
+    zone, of_day = zone_of(held.facts), Counter[date]()
+    for row in session.execute(_unanswered.where(call.c.run_id == held.id)):
+        of_day[day_of(row.started_at, zone)] += row.estimate_microusd
+    for day in sorted(of_day):
+        charge(session, held.workspace_id, day, spent=0, freed=of_day[day])
     above = payers(held.id, held.facts)[1:]
-    if above and reserved:
+    if above and of_day:
         lock(session, above)
-        rest = store.run.c.reserved_microusd - reserved
+        rest = store.run.c.reserved_microusd - of_day.total()
         session.execute(
             sa.update(store.run)
             .where(store.run.c.id.in_(above))

@@ -25,6 +25,7 @@ from app.engine.limits import is_counted
 from app.engine.models import Run, RunLog, StepRun, WaitRow
 from app.engine.planner import HINT_AGAIN_S, NO_ITEM, Key, Result
 
+ALIKE = timedelta(seconds=1)  # two clocks that differ by less
 MAX_CRASHES = 2  # deaths of a process in which the step was alone: then a person must look
 
 run = table(Run)
@@ -74,8 +75,9 @@ class HeldRun:
         return self.epoch == 1 and not self.has_steps
 
     def clock(self) -> datetime:
-        """Return the time by the database's clock, whatever this machine's says."""
-        return self.now + timedelta(seconds=time.monotonic() - self.read_at)
+        """Return the time: by this machine's clock, by the database's where the two are more than a second apart."""
+        ours, theirs = clock.now(), self.now + timedelta(seconds=time.monotonic() - self.read_at)
+        return ours if abs(ours - theirs) < ALIKE else theirs
 
     def moved_to(self, revision: int, status: RunStatus = RunStatus.RUNNING) -> "HeldRun":
         """Return the run as it is after a write of ours."""
@@ -174,7 +176,7 @@ def release_run(
     if not status.is_open:
         values |= {"finished_at": moment(), "due_at": None, "reserved_microusd": 0, "error": error}
     statement = sa.update(run).where(
-        run.c.id == held.id, run.c.epoch == held.epoch, run.c.revision == held.revision
+        run.c.id == held.id, run.c.epoch == held.epoch, run.c.revision == held.revision, run.c.status.in_(OPEN)
     )
     return changed(bind.execute(statement.values(**values))) == 1
 
@@ -427,6 +429,16 @@ def move_run(bind: Bind, held: HeldRun, *, steps_done: int) -> int | None:
     """Move a run on under its lease; return its new revision, None when it is no longer ours or must not go on."""
     moved = bind.execute(_advance_run, _guard(held, steps_done)).first()
     return None if moved is None else int(moved.revision)
+
+
+_move_unchanged = _advance_run.where(run.c.revision == sa.bindparam("g_revision"))
+
+
+def move_unchanged(bind: Bind, held: HeldRun, *, steps_done: int) -> None:
+    """As :func:`move_run` for what was planned from all that is recorded; raises :class:`Fenced` on 0 rows."""
+    guard = {**_guard(held, steps_done), "g_revision": held.revision}
+    if bind.execute(_move_unchanged, guard).first() is None:
+        raise Fenced(held.id)
 
 
 def record_pure(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> int | None:

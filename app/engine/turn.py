@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -10,8 +10,8 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core import clock, crash, events
-from app.core.db import insist, moment, statement, transaction, write_alone, write_small
+from app.core import crash, events
+from app.core.db import changed, insist, moment, statement, transaction, write_alone, write_small
 from app.core.ids import new_id
 from app.definition.schema import Definition, Step
 from app.engine import catalog, definitions, each, money, results, store, worktime
@@ -43,7 +43,7 @@ def advance(seat: Seat, run_id: str) -> str | None:
             store.let_go(session, held, after_s=seat.hint_again_s)
         raise
     finally:
-        seat.held.runs.pop(held.id, None)
+        seat.held.drop_run(held.id, held.epoch)
 
 
 def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
@@ -57,7 +57,7 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
         if is_cut_off and todo.is_end:
             todo = replace(todo, status=RunStatus.FAILED)
         elif left_s is not None and left_s <= 0 and not todo.is_end and _control(held) == "go":
-            held, is_cut_off = _cut_off(seat, held, definition, recorded, todo), True
+            held, is_cut_off = _cut_off(seat, held, definition, recorded, todo)
             continue
         if todo.opens or todo.settles:
             held = each.work(seat, held, definition, recorded, todo)
@@ -95,8 +95,11 @@ def _left_s(seat: Seat, definition: Definition, held: HeldRun) -> float | None:
 
 def _cut_off(
     seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, todo: Plan
-) -> HeldRun | None:
-    """Let all fail that has not ended, or would begin now, since the run's working time is over."""
+) -> tuple[HeldRun | None, bool]:
+    """Let all fail that has not ended, or would begin now, since the run's working time is over.
+
+    Returns the run as it is then, and whether that was done: not where it has changed since it was planned.
+    """
     error = worktime.error(definition)
     rows = [_pending_row(definition, held, do) for do in todo.do if do.is_new]
     rows += [_pending_row(definition, held, Do(opened.step)) for opened in todo.opens]
@@ -105,10 +108,13 @@ def _cut_off(
         store.insert_steps(session, rows)
         _withdraw(session, held, recorded, recorded.waits)
         store.fail_open_steps(session, held.id, error)
-        store.move_run(session, held, steps_done=todo.settled)  # 0 rows: pausing or stopping, as the next plan sees
+        store.move_unchanged(session, held, steps_done=todo.settled)
 
-    insist(seat.engine, write)
-    return _again(seat, held)
+    try:
+        insist(seat.engine, write)
+    except Fenced:
+        return _again(seat, held), False
+    return _again(seat, held), True
 
 
 def _control(held: HeldRun) -> Control:
@@ -145,7 +151,7 @@ def _run_fast(
     seen = dict(recorded.results)
     while True:
         claim = HeldStep(
-            new_id(), held.workspace_id, held.id, step.id, NO_ITEM, step.type, 1, 1, 0, clock.now()
+            new_id(), held.workspace_id, held.id, step.id, NO_ITEM, step.type, 1, 1, 0, held.clock()
         )
         tried = try_step(seat, claim, step, held, outputs)
         for skip in todo.skip:
@@ -153,7 +159,11 @@ def _run_fast(
         seen[step.id, NO_ITEM] = Result(tried.status, tried.outcome)
         then = plan(definition, seen, held.now, "go")
         written, tried = results.keep(
-            functools.partial(_record_under_run, seat, held, definition, claim, todo=todo, then=then), claim, tried
+            functools.partial(
+                _record_under_run, seat, held, definition, claim, todo=todo, then=then, is_owing=_has_failed(seen)
+            ),
+            claim,
+            tried,
         )
         crash.point("after_commit")
         if written == COMPLETED:
@@ -179,11 +189,19 @@ def _again(seat: Seat, held: HeldRun) -> HeldRun | None:
 
 
 def _record_under_run(
-    seat: Seat, held: HeldRun, definition: Definition, claim: HeldStep, tried: Tried, *, todo: Plan, then: Plan
+    seat: Seat,
+    held: HeldRun,
+    definition: Definition,
+    claim: HeldStep,
+    tried: Tried,
+    *,
+    todo: Plan,
+    then: Plan,
+    is_owing: bool,
 ) -> tuple[int, bool] | Literal["completed"] | None:
     """Record what a pure step brought, with the skips planned beside it; None when the run is no longer ours.
 
-    The last result of a run completes it in the same statement.
+    The last result of a run completes it in the same statement, unless it is *owing*: calls may hold money.
     """
     row = {
         "id": claim.id, "step_id": claim.step_id, "type": claim.type, "started_at": claim.started_at,
@@ -193,7 +211,7 @@ def _record_under_run(
     done = todo.settled + (1 if tried.status.is_settled else 0)
     is_plain = tried.wait is None and not tried.writes and tried.status is StepStatus.COMPLETED
     if is_plain and not todo.skip:
-        if then.status is RunStatus.COMPLETED and not then.skip:
+        if then.status is RunStatus.COMPLETED and not then.skip and not is_owing:
             return COMPLETED if _complete(seat, held, row, done) else None
         doing = _doing(definition, recorded=Recorded(), todo=then)
         revision = write_small(
@@ -202,7 +220,7 @@ def _record_under_run(
         return None if revision is None else (revision, True)
     row |= tried.row()
     with transaction(seat.engine) as session:
-        ended = {"finished_at": clock.now() if tried.status.is_settled else None}
+        ended = {"finished_at": held.clock() if tried.status.is_settled else None}
         revision = store.record_pure(
             session, held, {**row, **ended, **results.delay(step, tried, held.now)}, steps_done=done
         )
@@ -232,6 +250,11 @@ def _tell_end(session: Session, held: HeldRun, status: RunStatus) -> None:
         events.publish(session, PartEnded(held.id, held.workspace_id, status.value))
 
 
+def _has_failed(results: Mapping[Key, Result]) -> bool:
+    """Tell whether a step has failed, perhaps with a call that nobody answered."""
+    return any(result.status is StepStatus.FAILED for result in results.values())
+
+
 def _is_part(held: HeldRun) -> bool:
     return bool(held.facts.get("part_of"))
 
@@ -253,14 +276,14 @@ def _release(
             _end_wait(session, held, recorded, ended.step, ended.item)
         if todo.cancel:
             _cancel(session, held, recorded, todo)
-        if todo.is_end and todo.status is not RunStatus.COMPLETED:
+        if todo.is_end and (todo.status is not RunStatus.COMPLETED or _has_failed(recorded.results)):
             money.free(session, held)
-        changed = bool(todo.end_waits)
+        is_changed = bool(todo.end_waits)
         released = store.release_run(
             session,
             held,
-            status=held.status if changed and held.status is not RunStatus.QUEUED else todo.status,
-            due_at=held.now if changed else _due_at(held, todo, left_s),
+            status=held.status if is_changed and held.status is not RunStatus.QUEUED else todo.status,
+            due_at=held.now if is_changed else _due_at(held, todo, left_s),
             doing=_doing(definition, recorded, todo),
             steps_done=todo.settled,
             error=_run_error(session, held) if todo.status is RunStatus.FAILED else None,
@@ -274,7 +297,7 @@ def _release(
         insist(seat.engine, write)
     except Fenced:
         return False, None
-    seat.held.runs.pop(held.id, None)
+    seat.held.drop_run(held.id, held.epoch)
     if todo.end_waits:
         seat.hint_run(held.id)
     return True, _hint(seat, definition, fresh, again, recorded)
@@ -328,7 +351,7 @@ def _pending_row(definition: Definition, held: HeldRun, do: Do) -> dict[str, Any
 
 
 def _skip_rows(definition: Definition, held: HeldRun, todo: Plan) -> list[dict[str, Any]]:
-    at = clock.now()
+    at = held.clock()
     return [
         {
             "id": new_id(), "workspace_id": held.workspace_id, "run_id": held.id, "step_id": skip.step,
@@ -352,25 +375,29 @@ def _doing(definition: Definition, recorded: Recorded, todo: Plan) -> str:
 
 
 def _end_wait(session: Session, held: HeldRun, recorded: Recorded, step: str, item: int) -> None:
-    """Let a wait's time take effect: the decision made before, or its expiry."""
-    wait_id = recorded.waits[step, item]
-    row = session.execute(sa.select(store.wait).where(store.wait.c.id == wait_id)).one()
-    if row.status == WaitStatus.WAITING:
-        outcome, output = row.on_until, dict(row.detail.get("on_until_output") or {})
-        session.execute(
-            sa.update(store.wait)
-            .where(store.wait.c.id == wait_id, store.wait.c.status == WaitStatus.WAITING)
-            .values(
-                status=WaitStatus.DECIDED.value,
-                outcome=outcome,
-                output=output,
-                decided_at=moment(),
-                effective_at=moment(),
-            )
-        )
-        events.publish(session, WaitEnded(wait_id, held.workspace_id, held.id, row.kind, outcome, "expired"))
+    """Let a wait's time take effect: the decision made before, or its expiry.
+
+    Each is a write that waits for whoever takes the decision back or makes one in this moment, and then finds nothing.
+    """
+    wait, wait_id = store.wait, recorded.waits[step, item]
+    decided = session.execute(
+        sa.update(wait)
+        .where(wait.c.id == wait_id, wait.c.status == WaitStatus.DECIDED, wait.c.effective_at <= moment())
+        .values(effective_at=wait.c.effective_at)
+        .returning(wait.c.outcome, wait.c.output)
+    ).first()
+    if decided is not None:
+        outcome, output = decided.outcome, decided.output
     else:
-        outcome, output = row.outcome, row.output
+        row = session.execute(sa.select(wait).where(wait.c.id == wait_id)).one()
+        outcome, output = row.on_until, dict(row.detail.get("on_until_output") or {})
+        expired = sa.update(wait).where(
+            wait.c.id == wait_id, wait.c.status == WaitStatus.WAITING, wait.c.until <= moment()
+        )
+        ended = {"status": WaitStatus.DECIDED.value, "outcome": outcome, "output": output}
+        if changed(session.execute(expired.values(**ended, decided_at=moment(), effective_at=moment()))) != 1:
+            return
+        events.publish(session, WaitEnded(wait_id, held.workspace_id, held.id, row.kind, outcome, "expired"))
     store.end_wait(session, recorded.ids[step, item], outcome=outcome, output=output)
 
 

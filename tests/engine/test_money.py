@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from app.core.settings import Settings, SettingsInvalid
 from app.engine import control, money, runner, store
 from app.engine.answers import Reply, answer, choices
 from app.engine.calls import Ledger
-from app.engine.contract import Answer, Effect, StepError
+from app.engine.contract import Answer, Category, Effect, StepError
 from app.engine.models import Allowance, Call, Spending
 from tests.engine.rig import House
 from tests.engine.sink import Sink
@@ -197,3 +197,38 @@ def test_a_refused_call_is_counted_in_the_day_of_its_new_try(house: House, sink:
     house.work()
     assert house.run(run_id).status == "completed"
     assert day(house) == (1000, 0)
+
+
+def test_a_call_that_nobody_answered_holds_no_money_of_the_day_when_the_run_completes(house: House, sink: Sink) -> None:
+    sink.script = [(0, {})] * 3
+    steps = [
+        {**spend("one", sink), "retry": {"attempts": 1}, "on_failure": "continue"},
+        {"id": "two", "type": "echo", "after": ["one:failed"], "config": {"say": 1}},
+    ]
+    run_id = house.start(steps)
+    house.work(run_id)
+    assert (house.run(run_id).status, house.run(run_id).reserved_microusd) == ("completed", 0)
+    assert house.calls(run_id)[0].estimate_microusd > 0
+    assert day(house) == (0, 0)
+
+
+def test_what_a_stopped_run_frees_is_freed_of_the_day_that_it_was_reserved_of(house: House, sink: Sink) -> None:
+    (step,) = claims(house, sink, 1)
+
+    def do(key: str, timeout_s: float) -> Answer:
+        with house.session() as session:  # it was made yesterday; today another run has something reserved
+            yesterday = clock.now() - timedelta(days=1)
+            session.execute(sa.update(Call).values(started_at=yesterday))
+            session.execute(sa.update(Spending).values(day=yesterday.date()))
+            today = {"workspace_id": house.workspace_id, "day": clock.now().date()}
+            session.execute(sa.insert(Spending).values(**today, cost_microusd=0, reserved_microusd=70))
+            control.stop(session, step.run_id)
+        house.work(step.run_id)
+        raise StepError(Category.NETWORK, "Nobody there.", definite=False)
+
+    with pytest.raises(StepError):
+        Ledger(house.engine, step, Effect.SPENDS).call(
+            "call", do, 5, about="", estimate_microusd=100, keep=None, keyed=False
+        )
+    with house.session() as session:
+        assert session.scalars(sa.select(Spending.reserved_microusd).order_by(Spending.day)).all() == [0, 70]

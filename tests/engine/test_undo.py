@@ -1,9 +1,11 @@
 """A decision that takes effect later: taken back, or let go on now, once."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from app.core import clock
 from app.core.db import transaction
@@ -98,3 +100,39 @@ def test_undo_works_while_paused_and_not_after_stop(house: House, decided: tuple
     assert change(house, control.undo, wait_id) is False
     assert change(house, control.go_on, wait_id) is False
 
+
+
+def test_undo_in_the_moment_in_which_it_takes_effect_is_one_or_the_other(house: House) -> None:
+    run_id = house.start(STEPS)
+    house.work(run_id)
+    wait_id = house.wait(run_id).id
+    with house.session() as session:
+        control.decide(session, wait_id, outcome="approved", output={"by": "Sam"}, undo_s=1)
+    house.work()
+    effective_at = house.wait(run_id).effective_at
+    assert effective_at is not None
+    written, may_end = threading.Event(), threading.Event()
+    undone: list[bool] = []
+
+    def undo() -> None:
+        with house.session() as session:
+            session.connection()
+            event.listen(session.connection(), "before_cursor_execute", hold)
+            undone.append(control.undo(session, wait_id))
+
+    def hold(_connection: object, _cursor: object, text: str, *_rest: object) -> None:
+        if text.startswith("UPDATE run "):  # the wait is written, the run not yet
+            written.set()
+            may_end.wait(2)  # with a lock that it holds the other one waits for this
+
+    thread = threading.Thread(target=undo)
+    thread.start()
+    assert written.wait(5)
+    threading.Event().wait(max(0.0, (effective_at - clock.now()).total_seconds()))
+    house.work(run_id)
+    may_end.set()
+    thread.join(10)
+    house.work()
+    assert undone == [True]
+    assert (house.wait(run_id).status, house.steps(run_id)["ask"].status) == ("waiting", "waiting")
+    assert set(house.steps(run_id)) == {"ask"}, "nothing has begun"
