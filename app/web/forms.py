@@ -29,6 +29,7 @@ from app.core.errors import FieldError, Invalid
 from app.web import setting_fields as settings
 from app.web.condition_field import Condition
 from app.web.csrf import FIELD, token
+from app.web.record_fields import Records
 
 LONG = 200  # characters from which a text gets several lines
 
@@ -146,14 +147,26 @@ def _setting(key: str, info: FieldInfo, offered: Offered) -> Any:
         return settings.YesNo(**common)
     if kind in (int, float) or (isinstance(kind, type) and issubclass(kind, Decimal)):
         return settings.Number(is_nullable=is_nullable, **common)
-    if is_list and (inner := _inner(get_args(kind)[0])) in (str, int, float):
-        return settings.Rows(is_number=inner is not str, choices=choices or (), **common)
+    if is_list and (rows := _rows(get_args(kind)[0], choices, offered, common)) is not None:
+        return rows
     if get_origin(kind) is dict:
         return settings.PairRows(is_text=_inner(get_args(kind)[1]) is str, **common)
     if texts:
         rows = 5 if widget in ("long_text", "prompt", "documents_or_text") else 2 if longest > 300 else 1
         return settings.Text(rows=rows, is_list_too=kind is None, **common)
     return settings.Json(**common)
+
+
+def _rows(
+    item: Any, choices: Sequence[tuple[str, str]] | None, offered: Offered, common: dict[str, Any]
+) -> Any:
+    """Return the field of a list of texts, numbers or records; None for any other."""
+    inner = _inner(item)
+    if inner in (str, int, float):
+        return settings.Rows(is_number=inner is not str, choices=choices or (), **common)
+    if isinstance(inner, type) and issubclass(inner, BaseModel):
+        return Records(fields_of=lambda prefix: settings_of(inner, prefix=prefix, offered=offered), **common)
+    return None
 
 
 def _plain(value: Any) -> Any:

@@ -82,6 +82,11 @@ class Setting(Field):
         return not self.required and self.usual in (ABSENT, None, "", [])
 
     @property
+    def family(self) -> "list[Setting]":
+        """The field, with those that it holds."""
+        return [self]
+
+    @property
     def is_changed(self) -> bool:
         """Tell whether somebody changed it."""
         return self.data is not self.stored
@@ -301,7 +306,7 @@ class Rows(Setting):
         gone = posted.get("act", "")
         texts = [
             _one_end(text)
-            for name, text in _numbered(posted, self.name)
+            for name, text in numbered(posted, self.name)
             if text.strip() and gone != f"{name}:remove"
         ]
         if not texts and self.usual in (ABSENT, "", []):
@@ -337,7 +342,7 @@ class PairRows(Setting):
         """Return the mapping; a second value of one name gets a name of its own, so that nothing is lost."""
         found: dict[str, Any] = {}
         gone = posted.get("act", "")
-        for name, key in _numbered(posted, self.name, ".name"):
+        for name, key in numbered(posted, self.name, ".name"):
             row = name.removesuffix(".name")
             text = _one_end(posted.get(f"{row}.value", ""))
             key = key.strip()
@@ -374,7 +379,7 @@ class Answers(PairRows):
         """Return the answers that are given; those to questions are texts, as a person answers."""
         found: dict[str, Any] = {}
         gone = posted.get("act", "")
-        for name, key in _numbered(posted, self.name, ".name"):
+        for name, key in numbered(posted, self.name, ".name"):
             row = name.removesuffix(".name")
             text = _one_end(posted.get(f"{row}.value", ""))
             if gone == f"{row}:remove" or not key.strip() or (key in self.known and not text.strip()):
@@ -414,7 +419,7 @@ def _one_end(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _numbered(posted: Posted, name: str, end: str = "") -> list[tuple[str, str]]:
+def numbered(posted: Posted, name: str, end: str = "") -> list[tuple[str, str]]:
     """Return the posted rows ``name-0``, ``name-1`` … in order."""
     pattern = re.compile(rf"{re.escape(name)}-(\d{{1,3}}){re.escape(end)}")
     found = [(int(match[1]), key) for key in posted if (match := pattern.fullmatch(key))]

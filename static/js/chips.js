@@ -156,7 +156,7 @@
       if (!open) menu(editor, button);
     });
     bar.append(button);
-    if (isLong) editor.after(bar);
+    if (isLong && field.rows > 1) editor.after(bar);
     else editor.addEventListener("focus", () => editor.after(bar), { once: true });
     if (field.hasAttribute("data-focus")) editor.focus();
   };

@@ -16,6 +16,7 @@ from app.features.workflows.offers import Offer, makers
 from app.web import written
 from app.web.condition_field import Condition
 from app.web.forms import settings_of
+from app.web.record_fields import Records
 from app.web.setting_fields import ABSENT, Choice, Json, Many, Number, Setting, Text, put
 
 Posted = MultiDict[str, str]
@@ -98,7 +99,7 @@ class StepForm:
     @property
     def notes(self) -> int:
         """How many problems stand beside its fields."""
-        return sum(len(field.notes) for field in self.fields.values())
+        return sum(len(each.notes) for field in self.fields.values() for each in field.family)
 
     def step(self) -> dict[str, Any]:
         """Return the step as the form has it; its id stays (see :attr:`new_id`)."""
@@ -176,7 +177,17 @@ class StepForm:
             step[part] = None
 
     def _field_of(self, path: str) -> Setting | None:
-        return self.fields.get(field_name(path))
+        found = self.fields.get(field_name(path))
+        return _inner(found, path.split("/")[3:]) if isinstance(found, Records) else found
+
+
+def _inner(field: Records, parts: Sequence[str]) -> Setting:
+    """Return the field of a record that a path is about: ``1/name`` is that of the second one's name."""
+    if len(parts) < 2 or not parts[0].isdecimal() or int(parts[0]) >= len(field.rows):
+        return field
+    row = field.rows[int(parts[0])]
+    found = next((each for each in row.fields if each.name == f"{row.name}.{parts[1]}"), None)
+    return _inner(found, parts[2:]) if isinstance(found, Records) else found or field
 
 
 def _widget(field: Setting) -> str:

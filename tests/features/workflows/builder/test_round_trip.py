@@ -1,6 +1,7 @@
 """A form gives back what it was made from: for every step type, whatever its settings are."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
@@ -8,11 +9,14 @@ import pytest
 from flask import Flask, render_template_string
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 from werkzeug.datastructures import MultiDict
 
 import app.steps as step_package
 from app.core.settings import Settings
+from app.definition.conditions import Condition
 from app.definition.parts import InputType
+from app.definition.problems import Problem
 from app.definition.sentences import OPERATORS
 from app.definition.sketch import sketch
 from app.engine import catalog
@@ -223,6 +227,96 @@ def test_answers_to_another_workflow_stay_until_they_are_touched(answers: dict[s
     new = form(sent).step()["config"]["inputs"]
     assert new["price"] == "28990"
     assert list(new.get("odd", [])) == list(answers["odd"]) if isinstance(answers.get("odd"), list) else True
+
+
+# --- lists of records ---
+
+
+class Reason(BaseModel):
+    """A record in a record."""
+
+    words: str
+
+
+class Rule(BaseModel):
+    """A record with settings of every look."""
+
+    name: str
+    limit: int = 3
+    if_: Condition | None = Field(default=None, alias="if", json_schema_extra={"widget": "condition"})
+    words: list[str] = []
+    level: Literal["low", "high"] = "low"
+    reasons: list[Reason] = []
+
+
+class Ruled(BaseModel):
+    """Settings with a list of records."""
+
+    rules: list[Rule] = Field(default=[], title="Rules")
+
+
+RULED = replace(catalog.step_types()["transform"], config=Ruled)
+RULES = st.fixed_dictionaries(
+    {"name": TEXTS.filter(str.strip)},
+    optional={
+        "limit": st.integers(4, 99), "if": CONDITIONS, "level": st.just("high"),
+        "words": st.lists(NAMES, min_size=1, max_size=3),
+        "reasons": st.lists(st.fixed_dictionaries({"words": TEXTS.filter(str.strip)}), min_size=1, max_size=2),
+    },
+)  # fmt: skip
+
+
+def ruled(rules: Any, sent: MultiDict[str, str] | None = None) -> StepForm:
+    """Return the form of a step whose only setting is a list of records."""
+    step = {"id": "it", "type": "transform", "config": {"rules": rules}}
+    return StepForm(step, RULED, sketch({"steps": [step]}), catalog.facts(), posted=sent)
+
+
+@settings(max_examples=25)
+@given(st.lists(RULES | JSON, max_size=3) | JSON)
+def test_records_that_nobody_touched_are_the_same_whatever_they_are(rules: Any) -> None:
+    again = ruled(rules, posted(list(ruled(rules).fields.values())))
+    assert again.changed == []
+    assert written.same(again.step()["config"]["rules"], rules)
+
+
+@settings(max_examples=25)
+@given(st.lists(RULES, min_size=1, max_size=3))
+def test_records_are_read_as_the_same_by_an_empty_form(rules: list[dict[str, Any]]) -> None:
+    read = ruled([], posted(ruled(rules).settings)).step()["config"]["rules"]
+    assert [plain(each) for each in read] == [plain(each) for each in rules]
+
+
+def test_records_are_added_removed_and_moved_by_buttons() -> None:
+    rules: list[Any] = [{"name": "one"}, {"name": "two", "odd": 1}, {"name": "three", "reasons": [{"words": "why"}]}]
+
+    def press(act: str, **pairs: str) -> Any:
+        sent = posted(ruled(rules).settings)
+        for name, text in pairs.items():
+            sent[name] = text
+        sent["act"] = act
+        return ruled(rules, sent).step()["config"]["rules"]
+
+    one, two, three = rules
+    assert press("c-rules:add") == [one, two, three, {}]
+    assert press("c-rules-1:remove") == [one, three]
+    assert press("c-rules-1:up") == [two, one, three]
+    assert press("c-rules-2:down") == rules
+    assert press("c-rules-0:down", **{"c-rules-0.limit": "7"}) == [two, {"name": "one", "limit": 7}, three]
+    assert press("c-rules-0.if:set") == [{"name": "one", "if": {"op": "eq"}}, two, three]
+    assert press("c-rules-2.reasons:add")[2]["reasons"] == [{"words": "why"}, {}]
+    assert press("c-rules-2.reasons-0:remove")[2] == {"name": "three"}
+
+
+def test_what_is_wrong_in_a_record_stands_at_its_field() -> None:
+    form = ruled([{"name": "one"}, {"name": "two", "reasons": [{}]}])
+    wrong = [
+        Problem("/steps/0/config/rules/1/reasons/0/words", "required", "Missing.", ""),
+        Problem("/steps/0/config/rules/9", "required", "Missing.", ""),
+    ]
+    assert form.show(wrong, 0) == []
+    noted = {field.name: field.notes for field in form.fields["c-rules"].family if field.notes}
+    assert noted == {"c-rules": ["Missing."], "c-rules-1.reasons-0.words": ["Missing."]}
 
 
 # --- questions ---
