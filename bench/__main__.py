@@ -1,6 +1,7 @@
 """``bin/bench``: run scenarios, print their figures."""
 
 import argparse
+import signal
 import sys
 import time
 from importlib import import_module
@@ -22,6 +23,7 @@ SCENARIOS = {
     "durability": "durability",
     "pictures": "pictures",
 }
+LIMIT_S = 300  # of one scenario
 DATABASES = {"postgresql": "", "sqlite": "_sqlite"}
 
 
@@ -37,12 +39,14 @@ def main() -> int:
     report = figures.Report(as_table=wanted.table)
     figures.say(figures.machine())
     began, failed = time.monotonic(), []
-    with ground() as stage:
-        for kind in [wanted.database] if wanted.database else list(DATABASES):
-            for name in wanted.scenarios or SCENARIOS:
-                if not _run(stage, kind, name, report):
-                    failed.append(f"{name} on {kind}")
-    report.finish()
+    try:
+        with ground() as stage:
+            for kind in [wanted.database] if wanted.database else list(DATABASES):
+                for name in wanted.scenarios or SCENARIOS:
+                    if not _run(stage, kind, name, report):
+                        failed.append(f"{name} on {kind}")
+    finally:
+        report.finish()
     figures.say(
         f"{time.monotonic() - began:.0f} s" + (f"; NOT MEASURED: {', '.join(failed)}" if failed else "")
     )
@@ -50,18 +54,28 @@ def main() -> int:
 
 
 def _run(stage: Ground, kind: str, name: str, report: figures.Report) -> bool:
-    """Run one scenario; one that breaks is told and does not take the others with it."""
+    """Run one scenario; one that breaks, or takes too long, is told and does not take the others with it."""
     scenario: ModuleType = import_module(f"bench.{SCENARIOS[name]}")
     if kind not in getattr(scenario, "DATABASES", DATABASES):
         return True
     figures.say(f"{name} on {kind}: {(scenario.__doc__ or '').splitlines()[0].partition(': ')[2]}")
+    began = time.monotonic()
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(LIMIT_S)
     try:
         for figure in scenario.measure(stage, kind):
             report.add(figure, suffix=DATABASES[kind])
     except Exception as error:  # noqa: BLE001 (the edge of the program: said, and shown in the exit code)
         figures.say(f"  FAILED: {error!r}"[:6000])
         return False
+    finally:
+        signal.alarm(0)
+        figures.say(f"  {time.monotonic() - began:.0f} s")
     return True
+
+
+def _too_long(*_: object) -> None:
+    raise TimeoutError(f"not over within {LIMIT_S} s")
 
 
 if __name__ == "__main__":

@@ -27,12 +27,16 @@ def measure(ground: Ground, kind: str) -> Iterator[Figure]:
 
 
 def steps_per_s(team: Team, runs: int) -> float:
-    """Start *runs* and return how many of their steps were done a second, from the hints to the last run's end."""
-    made = team.start(runs, hint=False)
+    """Start *runs* and return how many of their steps were done a second."""
+    return rate_of(team, team.start(runs, hint=False))
+
+
+def rate_of(team: Team, made: list[str]) -> float:
+    """Hint the runs *made* and return how many steps were done a second, from the hints to the last run's end."""
     began = time.time()
     seed.hint(made)
     team.wait_ended()
-    return runs * STEPS / (team.last_end() - began)
+    return len(made) * STEPS / (team.last_end() - began)
 
 
 def commits_per_run(ground: Ground) -> float:
