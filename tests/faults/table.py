@@ -83,7 +83,7 @@ class Table:
                 counts[cell.text] += 1
                 texts.append(cell.text)
                 reasons += cell.not_run
-            why = "; ".join(dict.fromkeys(reasons))
+            why = "NOT RUN: " + "; ".join(dict.fromkeys(reasons)) if reasons else ""
             yield f"F{number:<3} {NAMES[number]:40} {texts[0]:12} {texts[1]:12} {why}".rstrip()
         missing = counts["FAILED"] + counts["NOT RUN"] + counts["in part"]
         said = ", ".join(f"{count} {text}" for text, count in counts.items())

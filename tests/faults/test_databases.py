@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from tests.servers import RedisServer, wait_until
 
 END_S = 60.0
 BUSY_TITLE = "Greenlight is busy"
+SWELL = "INSERT INTO ballast SELECT convert_to(repeat(md5(n::text), 60), 'UTF8') FROM generate_series(1, 20000) n"
 
 
 @pytest.fixture(scope="module")
@@ -305,8 +306,62 @@ def test_f23_a_full_disk_loses_nothing_and_things_go_on_when_there_is_space(
 
 @pytest.mark.faults
 @pytest.mark.parametrize("kind", ["postgresql"])
-def test_f23_postgresql_on_a_full_disk(kind: str) -> None:
-    pytest.skip("PostgreSQL has no small disk of its own here")
+def test_f23_postgresql_on_a_full_disk_loses_nothing_and_things_go_on_when_it_is_back(
+    kind: str, own_redis: RedisServer, nursery: Nursery, sink: Sink, make_app: Callable[[Settings], Flask]
+) -> None:
+    with small_disk("240m") as folder, ExitStack() as ending:
+        server = DurablePostgres(str(folder / "postgresql"))
+        ending.callback(server.stop)
+        url = server.create_database("full")
+        migrate(url)
+        house, fleet = _house_and_fleet(url, own_redis, nursery, sink)
+        ending.callback(fleet.end)
+        cast = page_app(url, own_redis.url, make_app)
+        alice = cast.browser(cast.alice)
+        fleet.start("clock")
+        fleet.start()
+        jobs.hint_run(house.start(five(sink)))
+        wait_for_the_end(house, "")
+        acknowledged = _completed(house)
+        begun = [house.start(five(sink)) for _ in range(5)]
+        with psycopg.connect(url, autocommit=True) as owner:
+            owner.execute("CREATE TABLE ballast (content bytea)")
+        with full(folder):
+            with _as_large(cast):
+                answer = alice.post("/settings/theme", data={"theme": "dark"})
+            assert (answer.status_code, "no space" in answer.text) == (507, True)
+            jobs.hint_runs(begun)
+            wait_until(lambda: "No space left" in fleet.said, timeout_s=END_S)
+            with suppress(psycopg.OperationalError):  # and now its log has no room either: it goes down
+                server.run("SELECT pg_switch_wal()", "SELECT pg_logical_emit_message(true, '', 'more')")
+            wait_until(lambda: not server.is_there(), timeout_s=END_S)
+            assert_busy(alice.get("/runs"))
+            assert alice.get("/healthz").status_code == 200
+            assert {process.poll() for process in fleet.processes} == {None}
+        wait_until(server.is_up, timeout_s=END_S, every_s=0.5)
+        house.engine.dispose()
+        assert acknowledged <= _completed(house), "what was acknowledged is there"
+        wait_for_the_end(house, "")
+        assert alice.post("/settings/theme", data={"theme": "dark"}).status_code in (200, 303)
+        check(house, sink, repeats=10)
+
+
+@contextmanager
+def _as_large(cast: Cast) -> Iterator[None]:
+    """Have what a page writes need pages that the disk has not."""
+
+    def swell(connection: Any, *_rest: Any) -> None:
+        connection.exec_driver_sql(SWELL)
+
+    with cast.app.app_context():
+        from app.core.db import db
+
+        engine = db.engine
+    sa.event.listen(engine, "commit", swell)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "commit", swell)
 
 
 def _fill_and_go_on(
