@@ -13,7 +13,7 @@ from app.core.ids import new_id
 from app.definition.parts import MAX_ITEMS
 from app.definition.schema import Definition, Step
 from app.definition.values import ValueProblem, evaluate
-from app.engine import catalog, results, store
+from app.engine import catalog, progress, results, store
 from app.engine.attempt import MAX_OUTPUT_BYTES, Tried, failed, unmet, value_missing
 from app.engine.contract import Category, Effect, StepError
 from app.engine.enums import StepStatus
@@ -74,7 +74,7 @@ def _open(seat: Seat, held: HeldRun, step: Step, recorded: Recorded, todo: Plan)
         if _is_there(session, held, step.id):  # an earlier commit whose answer was lost
             return
         settled = todo.settled + (1 if tried.status.is_settled else 0)
-        if store.record_pure(session, held, row, steps_done=settled) is None:
+        if progress.record_pure(session, held, row, steps_done=settled) is None:
             raise store.Fenced(held.id)
         results.log_failure(session, claim, tried)
 
@@ -139,7 +139,7 @@ def _settle(session: Session, held: HeldRun, step: Step, todo: Plan) -> None:
         .values(**{**ended.row(), "went_in": table.c.went_in}, finished_at=moment(), done=len(rows))
         .returning(table.c.id)
     )
-    if written.first() is not None and store.move_run(session, held, steps_done=todo.settled + 1) is None:
+    if written.first() is not None and progress.move_run(session, held, steps_done=todo.settled + 1) is None:
         raise store.Fenced(held.id)
 
 

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.engine import Engine
 
 from app.core.db import transaction
-from app.engine import store
+from app.engine import leases
 from app.engine.seat import Seat
 
 GRACE_S = 15.0  # a step's lease outlives its deadline by at most this
@@ -42,7 +42,7 @@ def extend(seat: Seat, engine: Engine) -> None:
     ]
     if runs or steps:
         with transaction(engine) as session:
-            store.extend_leases(session, runs, steps)
+            leases.extend_leases(session, runs, steps)
 
 
 def start(seat: Seat, engine: Engine, on_overdue: Callable[[], None]) -> threading.Thread:

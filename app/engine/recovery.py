@@ -5,7 +5,7 @@ from sqlalchemy.engine import Engine
 
 from app.core.db import make_engine, transaction
 from app.core.settings import Settings
-from app.engine import jobs, store, timers
+from app.engine import jobs, leases, store, timers
 
 _log = structlog.get_logger(__name__)
 
@@ -16,10 +16,10 @@ def give_back(engine: Engine, owner: str, *, is_dead: bool = False, was_alone: b
     What a dead process held is suspect and done alone next time; *was_alone*: it was, so the death is counted.
     """
     with transaction(engine) as session:
-        runs = store.give_back_steps(session, owner, is_dead=is_dead, was_alone=was_alone)
+        runs = leases.give_back_steps(session, owner, is_dead=is_dead, was_alone=was_alone)
         for run_id in runs:
             store.wake_run(session, run_id)
-        return sorted({*runs, *store.give_back_runs(session, owner, is_dead=is_dead)})
+        return sorted({*runs, *leases.give_back_runs(session, owner, is_dead=is_dead)})
 
 
 def janitor(settings: Settings, owner: str, *, was_alone: bool = False) -> None:

@@ -10,7 +10,7 @@ from app.core.db import write_small
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
 from app.definition.schema import Definition
-from app.engine import catalog, definitions, store
+from app.engine import catalog, definitions, progress, store
 from app.engine.attempt import try_step
 from app.engine.enums import RunStatus
 from app.engine.planner import NO_ITEM, plan
@@ -38,8 +38,8 @@ def rehearse(seat: Seat) -> None:
         "id": claim.id, "step_id": claim.step_id, "type": claim.type, "started_at": claim.started_at,
         "outcome": tried.outcome, "went_in": tried.went_in, "output": tried.output,
     }  # fmt: skip
-    write_small(seat.engine, lambda bind: store.record_fast(bind, held, row, steps_done=1))
-    write_small(seat.engine, lambda bind: store.record_last(bind, held, row, steps_done=1))
+    write_small(seat.engine, lambda bind: progress.record_fast(bind, held, row, steps_done=1))
+    write_small(seat.engine, lambda bind: progress.record_last(bind, held, row, steps_done=1))
 
 
 def _nobodys() -> HeldRun:

@@ -291,7 +291,7 @@ def _due(row: Any, hint_again_s: float) -> datetime | None:
     return due
 
 
-_fast_defaults: dict[str, int | str] = {
+PLAIN: dict[str, int | str] = {  # what is the same in every plain result
     "item": NO_ITEM,
     "effect": Effect.NONE.value,
     "status": StepStatus.COMPLETED.value,
@@ -306,151 +306,10 @@ _fast_defaults: dict[str, int | str] = {
     "tokens_in": 0,
     "tokens_out": 0,
 }
-_is_ours = sa.and_(
-    run.c.id == sa.bindparam("g_run_id"),
-    run.c.epoch == sa.bindparam("g_epoch"),
-    run.c.status.in_(written(WORKING)),
-)
-_progress: dict[str, Any] = {
-    "revision": run.c.revision + sa.literal_column("1"),
-    "steps_done": sa.bindparam("g_steps_done", type_=sa.Integer()),
-    "doing": sa.bindparam("g_doing", type_=sa.Text()),
-    "changed_at": moment(),
-    "started_at": sa.func.coalesce(run.c.started_at, moment()),
-}
-_end: dict[str, Any] = {
-    "lease_owner": None, "lease_until": None, "due_at": None, "reserved_microusd": 0, "finished_at": moment(),
-}  # fmt: skip
-_advance_run = (
-    sa.update(run)
-    .where(_is_ours)
-    .values(**_progress, status=written([RunStatus.RUNNING])[0])
-    .returning(run.c.revision, run.c.workspace_id)
-)
-_complete_run = (
-    sa.update(run)
-    .where(_is_ours, run.c.revision == sa.bindparam("g_revision"))
-    .values(**_progress, **_end, status=written([RunStatus.COMPLETED])[0])
-    .returning(run.c.revision, run.c.workspace_id)
-)
-_plain_columns = ("id", "run_id", "step_id", "type", "outcome", "went_in", "output", "started_at")
 
 
-def _with_result(move: sa.UpdateBase) -> sa.Insert:
-    """Return one statement of *move*, a guarded UPDATE of the run, that feeds the INSERT of a plain result.
-
-    What is the same for every plain result is written into the statement: a parameter costs more than a word.
-    """
-    moved = move.cte("moved")
-    columns: dict[str, Any] = dict(zip(_fast_defaults, written(_fast_defaults.values()), strict=True))
-    columns |= {name: sa.bindparam(f"s_{name}", type_=step_run.c[name].type) for name in _plain_columns}
-    columns |= {"workspace_id": moved.c.workspace_id, "created_at": moment(), "finished_at": moment()}
-    return (
-        sa.insert(step_run)
-        .from_select(list(columns), sa.select(*columns.values()).select_from(moved))
-        .returning(sa.select(moved.c.revision).scalar_subquery().label("revision"))
-    )
-
-
-def _result_alone() -> sa.Insert:
-    """Return the INSERT of a plain result by itself, for a database that takes it after the UPDATE."""
-    columns: dict[str, Any] = dict(zip(_fast_defaults, written(_fast_defaults.values()), strict=True))
-    names = (*_plain_columns, "workspace_id")
-    columns |= {name: sa.bindparam(f"s_{name}", type_=step_run.c[name].type) for name in names}
-    return sa.insert(step_run).values(**columns, created_at=moment(), finished_at=moment())
-
-
-_fast_insert = _with_result(_advance_run)
-_last_insert = _with_result(_complete_run)
-_second_insert = _result_alone()
-_plain_insert = sa.insert(step_run)
-
-
-def record_fast(
-    bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int, doing: str = ""
-) -> int | None:
-    """Record a plain result of a pure step and move the run on; return the run's revision.
-
-    One statement on PostgreSQL, two elsewhere. *row* holds id, step_id, type, outcome, went_in, output, started_at.
-    None: the lease is lost, or the run is pausing or stopping; nothing was written.
-    """
-    guard = _guard(held, steps_done, doing)
-    if _dialect(bind) != "postgresql":
-        return _record_plain(bind, held, _advance_run, guard, row)
-    return _record_at_once(bind, held, _fast_insert, guard, row)
-
-
-def record_last(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> bool:
-    """As :func:`record_fast` for the result that completes the run; False also when the run has changed meanwhile."""
-    guard = {**_guard(held, steps_done), "g_revision": held.revision}
-    if _dialect(bind) != "postgresql":
-        return _record_plain(bind, held, _complete_run, guard, row) is not None
-    return _record_at_once(bind, held, _last_insert, guard, row) is not None
-
-
-def _record_at_once(
-    bind: Bind, held: HeldRun, statement: sa.Insert, guard: dict[str, Any], row: Mapping[str, Any]
-) -> int | None:
-    result = bind.execute(statement, {**guard, **_bound(held, row)}).first()
-    return result.revision if result else None
-
-
-def _record_plain(
-    bind: Bind, held: HeldRun, move: sa.UpdateBase, guard: dict[str, Any], row: Mapping[str, Any]
-) -> int | None:
-    moved = bind.execute(move, guard).first()
-    if moved is None:
-        return None
-    bind.execute(_second_insert, {"s_workspace_id": held.workspace_id, **_bound(held, row)})
-    return int(moved.revision)
-
-
-def _bound(held: HeldRun, row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"s_run_id": held.id, **{f"s_{name}": value for name, value in row.items()}}
-
-
-def _record(
-    bind: Bind, held: HeldRun, move: sa.UpdateBase, guard: dict[str, Any], row: Mapping[str, Any]
-) -> int | None:
-    moved = bind.execute(move, guard).first()
-    if moved is None:
-        return None
-    values = {
-        **_fast_defaults,
-        "workspace_id": held.workspace_id,
-        "run_id": held.id,
-        "created_at": clock.now(),
-    }
-    bind.execute(_plain_insert, {**values, **row})
-    return int(moved.revision)
-
-
-def move_run(bind: Bind, held: HeldRun, *, steps_done: int) -> int | None:
-    """Move a run on under its lease; return its new revision, None when it is no longer ours or must not go on."""
-    moved = bind.execute(_advance_run, _guard(held, steps_done)).first()
-    return None if moved is None else int(moved.revision)
-
-
-_move_unchanged = _advance_run.where(run.c.revision == sa.bindparam("g_revision"))
-
-
-def move_unchanged(bind: Bind, held: HeldRun, *, steps_done: int) -> None:
-    """As :func:`move_run` for what was planned from all that is recorded; raises :class:`Fenced` on 0 rows."""
-    guard = {**_guard(held, steps_done), "g_revision": held.revision}
-    if bind.execute(_move_unchanged, guard).first() is None:
-        raise Fenced(held.id)
-
-
-def record_pure(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> int | None:
-    """Record what a pure step brought when it is more than a plain result; as :func:`record_fast`, two statements."""
-    return _record(bind, held, _advance_run, _guard(held, steps_done), row)
-
-
-def _guard(held: HeldRun, steps_done: int, doing: str = "") -> dict[str, Any]:
-    return {"g_run_id": held.id, "g_epoch": held.epoch, "g_steps_done": steps_done, "g_doing": doing}
-
-
-def _dialect(bind: Bind) -> str:
+def dialect_of(bind: Bind) -> str:
+    """Return the name of the database that *bind* talks to."""
     return (bind.get_bind() if isinstance(bind, Session) else bind).dialect.name
 
 
@@ -459,13 +318,13 @@ def insert_steps(bind: Bind, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     statement = insert_new(bind, step_run, ["run_id", "step_id", "item"])
-    defaults = {**_fast_defaults, "attempts": 0, "fence": 0, "created_at": clock.now()}
+    defaults = {**PLAIN, "attempts": 0, "fence": 0, "created_at": clock.now()}
     bind.execute(statement, [{**defaults, **row} for row in rows])
 
 
 def insert_new(bind: Bind, into: sa.Table, unique: list[str]) -> sa.Insert:
     """Return an insert that leaves rows alone which are there already, by the columns *unique*."""
-    maker = insert_postgresql if _dialect(bind) == "postgresql" else insert_sqlite
+    maker = insert_postgresql if dialect_of(bind) == "postgresql" else insert_sqlite
     return maker(into).on_conflict_do_nothing(index_elements=unique)
 
 
@@ -839,95 +698,3 @@ def log(
             "at": clock.now(),
         },
     )
-
-
-_heartbeat_runs = (
-    sa.update(run)
-    .where(
-        run.c.id == sa.bindparam("b_id"),
-        run.c.epoch == sa.bindparam("b_token"),
-        run.c.lease_owner.is_not(None),
-    )
-    .values(
-        lease_until=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
-        due_at=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
-    )
-)
-_heartbeat_steps = (
-    sa.update(step_run)
-    .where(
-        step_run.c.id == sa.bindparam("b_id"),
-        step_run.c.fence == sa.bindparam("b_token"),
-        step_run.c.status == StepStatus.RUNNING,
-    )
-    .values(lease_until=moment(sa.bindparam("b_lease_s", type_=sa.Float())))
-)
-
-
-def extend_leases(bind: Bind, runs: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
-    """Extend leases: rows of ``b_id``, ``b_token`` (epoch or fence), ``b_lease_s``; what is lost stays lost."""
-    if steps:
-        bind.execute(_heartbeat_steps, steps)
-    if runs:
-        bind.execute(_heartbeat_runs, runs)
-
-
-def give_back_steps(bind: Bind, owner: str, *, is_dead: bool, was_alone: bool) -> list[str]:
-    """Void the step leases of *owner*: the steps are pending again at once; return the runs concerned.
-
-    What a dead owner held is suspect; counted only where it was alone. The fence moves, so a late result is refused.
-    """
-    told = {"is_suspect": True} if is_dead else {}
-    statement = (
-        sa.update(step_run)
-        .where(step_run.c.lease_owner == owner, step_run.c.status == StepStatus.RUNNING)
-        .values(
-            status=StepStatus.PENDING.value,
-            fence=step_run.c.fence + 1,
-            lease_owner=None,
-            lease_until=None,
-            hinted_at=None,
-            crashes=step_run.c.crashes + (1 if is_dead and was_alone else 0),
-            attempts=sa.case((step_run.c.attempts > 0, step_run.c.attempts - 1), else_=0),
-            **told,
-        )
-        .returning(step_run.c.run_id)
-    )
-    return sorted({row.run_id for row in bind.execute(statement)})
-
-
-def give_back_runs(bind: Bind, owner: str, *, is_dead: bool) -> list[str]:
-    """Void the run leases of *owner* and leave those runs due; return them. A dead owner's are suspect."""
-    told = {"is_suspect": True} if is_dead else {}
-    statement = (
-        sa.update(run)
-        .where(run.c.lease_owner == owner)
-        .values(
-            lease_owner=None,
-            lease_until=None,
-            epoch=run.c.epoch + 1,
-            revision=run.c.revision + 1,
-            due_at=moment(),
-            **told,
-        )
-        .returning(run.c.id)
-    )
-    return [row.id for row in bind.execute(statement)]
-
-
-def due_runs(bind: Bind, *, hint_again_s: float = HINT_AGAIN_S, limit: int = 500) -> list[str]:
-    """Return runs that are due and push each on by *hint_again_s*, so that two tickers cannot both take one."""
-    due = (
-        sa.select(run.c.id)
-        .where(run.c.due_at <= moment(), run.c.status.in_(OPEN))
-        .order_by(run.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    statement = (
-        sa.update(run)
-        .where(run.c.id.in_(due.scalar_subquery()))
-        .values(due_at=moment(hint_again_s))
-        .returning(run.c.id)
-    )
-    return [row.id for row in bind.execute(statement)]

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Engine
 
 from app.core import crash, outbox
 from app.core.db import changed, moment, table, transaction
-from app.engine import store
+from app.engine import leases, store
 from app.engine.models import Beat
 from app.engine.planner import HINT_AGAIN_S
 
@@ -24,7 +24,7 @@ def tick(
 ) -> int:
     """Find what is due, push it on by *hint_again_s*, hint it; return how much it was."""
     with transaction(engine) as session:
-        runs = store.due_runs(session, hint_again_s=hint_again_s)
+        runs = leases.due_runs(session, hint_again_s=hint_again_s)
         messages = outbox.due(session)
         if count % BEAT_EVERY == 0:
             _note(session)

@@ -14,7 +14,7 @@ from app.core import crash, events
 from app.core.db import changed, insist, moment, statement, transaction, write_alone, write_small
 from app.core.ids import new_id
 from app.definition.schema import Definition, Step
-from app.engine import catalog, definitions, each, money, results, store, worktime
+from app.engine import catalog, definitions, each, money, progress, results, store, worktime
 from app.engine.attempt import Tried, try_step
 from app.engine.contract import Effect
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
@@ -108,7 +108,7 @@ def _cut_off(
         store.insert_steps(session, rows)
         _withdraw(session, held, recorded, recorded.waits)
         store.fail_open_steps(session, held.id, error)
-        store.move_unchanged(session, held, steps_done=todo.settled)
+        progress.move_unchanged(session, held, steps_done=todo.settled)
 
     try:
         insist(seat.engine, write)
@@ -215,13 +215,13 @@ def _record_under_run(
             return COMPLETED if _complete(seat, held, row, done) else None
         doing = _doing(definition, recorded=Recorded(), todo=then)
         revision = write_small(
-            seat.engine, lambda bind: store.record_fast(bind, held, row, steps_done=done, doing=doing)
+            seat.engine, lambda bind: progress.record_fast(bind, held, row, steps_done=done, doing=doing)
         )
         return None if revision is None else (revision, True)
     row |= tried.row()
     with transaction(seat.engine) as session:
         ended = {"finished_at": held.clock() if tried.status.is_settled else None}
-        revision = store.record_pure(
+        revision = progress.record_pure(
             session, held, {**row, **ended, **results.delay(step, tried, held.now)}, steps_done=done
         )
         if revision is None:
@@ -237,7 +237,7 @@ def _complete(seat: Seat, held: HeldRun, row: dict[str, Any], steps_done: int) -
     """Record the last result and the end of the run in one transaction; False when the run changed or is not ours."""
 
     def write(bind: store.Bind) -> bool:
-        completed = store.record_last(bind, held, row, steps_done=steps_done)
+        completed = progress.record_last(bind, held, row, steps_done=steps_done)
         if completed and isinstance(bind, Session):
             _tell_end(bind, held, RunStatus.COMPLETED)
         return completed

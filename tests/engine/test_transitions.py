@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import make_engine, transaction
 from app.core.errors import Conflict
-from app.engine import control, definitions, store, timers, turn
+from app.engine import control, definitions, leases, store, timers, turn
 from app.engine.enums import RUN_TRANSITIONS, STEP_TRANSITIONS, Effect, RunStatus, StepStatus
 from app.engine.models import Run, StepRun, WaitRow
 from app.engine.planner import plan
@@ -156,9 +156,9 @@ class Transitions(RuleBasedStateMachine):
     def die(self, who: int) -> None:
         """A worker is gone, and what it held is given back; what it still writes later is refused."""
         with transaction(self.engines[who]) as session:
-            for run_id in store.give_back_steps(session, self.seats[who].owner, is_dead=True, was_alone=False):
+            for run_id in leases.give_back_steps(session, self.seats[who].owner, is_dead=True, was_alone=False):
                 store.wake_run(session, run_id)
-            store.give_back_runs(session, self.seats[who].owner, is_dead=True)
+            leases.give_back_runs(session, self.seats[who].owner, is_dead=True)
 
     @rule()
     def lapse(self) -> None:

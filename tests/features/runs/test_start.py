@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
-from app.engine import store
+from app.engine import leases
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry, Workspace
 from app.features.runs import service
@@ -63,7 +63,7 @@ def test_a_run_is_due_by_the_databases_clock_whatever_ours_says(
         session.commit()
     assert run.due_at is not None
     assert abs(run.due_at - clock.now()) < timedelta(minutes=1)
-    assert store.due_runs(session) == [run.id]
+    assert leases.due_runs(session) == [run.id]
 
 
 def test_start_is_audited(session: Session, ads: Workflow) -> None:
