@@ -159,10 +159,45 @@ def lead(data: Data, sources: Sequence[str], step_id: str) -> Data:
         new = connect(new, step_id, source)
     if loop := find_loop(new):
         raise EditImpossible(f"{_name(_step(data, step_id))} cannot follow: {listed(loop)} would wait for each other.")
-    step = _step(new, step_id)
-    if len(step["after"]) > 1 and len({split(each)[0] for each in step["after"]}) == 1:
-        step["join"] = "any"
+    return with_fitting_join(new, step_id)
+
+
+def with_fitting_join(data: Data, step_id: str) -> Data:
+    """Let a step go on after the first of its ways where only one of them is ever taken; else as it was."""
+    if not exclude_each_other(data, step_id):
+        return data
+    new = deepcopy(data)
+    _step(new, step_id)["join"] = "any"
     return new
+
+
+def exclude_each_other(data: Data, step_id: str) -> bool:
+    """Tell whether two of the ways to a step are never both taken: they come from different outcomes of one step."""
+    steps = {step.id: step for step in outline(data) if step.id}
+    joins = {key: (_find(data, key) or {}).get("join") for key in steps}
+    known: dict[str, dict[str, str]] = {}
+
+    def needed(source: str, outcome: str) -> dict[str, str]:
+        """Return by which outcome each step must have ended for this way to be taken, as far as it is sure."""
+        if source not in known:
+            known[source] = {}  # a ring needs nothing of itself
+            ways = [needed(each, found) for _, each, found in steps[source].after] if source in steps else []
+            shared = dict(ways[0]) if ways else {}
+            for way in ways[1:]:
+                if joins.get(source) == "any":
+                    shared = {key: value for key, value in shared.items() if way.get(key) == value}
+                else:
+                    shared |= way
+            known[source] = shared
+        return known[source] | {source: outcome or "done"}
+
+    ways = [needed(source, outcome) for _, source, outcome in steps[step_id].after] if step_id in steps else []
+    return any(
+        one[key] != other[key]
+        for place, one in enumerate(ways)
+        for other in ways[place + 1 :]
+        for key in one.keys() & other.keys()
+    )
 
 
 def disconnect(data: Data, step_id: str, source: str) -> Data:

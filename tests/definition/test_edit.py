@@ -206,3 +206,33 @@ def test_up_and_down_keep_every_step_and_every_side_branch(data: dict[str, Any],
         for outcome in ("no", "rejected", "expired"):
             if outcome != main:
                 assert set(edit.followers(new, chosen, outcome)) >= set(edit.followers(data, chosen, outcome))
+
+
+def _ways(join: str = "all") -> dict[str, Any]:
+    """A choice with a step each way, and one where they meet."""
+    ways: list[tuple[str, list[str]]] = [("yes", ["if:yes"]), ("no", ["if:no"]), ("end", ["yes", "no"])]
+    return {
+        "steps": [
+            {"id": "if", "type": "condition"},
+            *({"id": key, "type": "transform", "after": after, "join": join} for key, after in ways),
+        ]
+    }
+
+
+def test_a_step_goes_on_after_the_first_of_ways_that_exclude_each_other() -> None:
+    data = _ways()
+    assert edit.exclude_each_other(data, "end")
+    assert edit.with_fitting_join(data, "end")["steps"][3]["join"] == "any"
+    assert data["steps"][3]["join"] == "all"
+    assert edit.lead({"steps": data["steps"][:3]} | {}, ["no"], "yes")["steps"][1]["join"] == "any"
+    beyond = _ways("any")
+    beyond["steps"] += [
+        {"id": "more", "type": "transform", "after": ["end"]},
+        {"id": "both", "type": "transform", "after": ["more", "yes"]},
+    ]
+    assert not edit.exclude_each_other(beyond, "both")  # "end" is reached either way
+    side = {"steps": [{"id": "a", "type": "transform"}, {"id": "b", "type": "transform", "after": ["a"]},
+                      {"id": "c", "type": "transform", "after": ["a"]}]}  # fmt: skip
+    assert edit.lead(side, ["b"], "c")["steps"][2].get("join", "all") == "all"
+    ring = {"steps": [{"id": one, "type": "transform", "after": [other]} for one, other in ("ab", "ba")]}
+    assert not edit.exclude_each_other(ring, "a")

@@ -9,6 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
+from app.definition import edit
 from app.definition.edit import EditImpossible
 from app.definition.sentences import values_in_words
 from app.definition.values import texts_in
@@ -27,6 +28,7 @@ from app.web import htmx
 
 Data = dict[str, Any]
 Change = Callable[[Draft], tuple[Data, str]]
+NEVER = "Only one of these ways is ever taken, so this step would always be skipped. Choose “Go on after the first”."
 NEWEST = 24  # pictures and documents to choose from
 
 
@@ -203,6 +205,8 @@ def step_context(desk: Desk) -> dict[str, Any]:
         raise NotFound("This step does not exist any more.", fix="Go back to the workflow.")
     form = form_of(desk, step)
     loose = form.show(card.problems, desk.place_of[desk.chosen])
+    if form.fields["s-join"].text == "all" and edit.exclude_each_other(desk.data, desk.chosen):
+        form.fields["s-join"].notes.append(NEVER)
     offered = offers.offers(
         desk.data, desk.drawn, desk.chosen, desk.types, has_item=bool(step.get("for_each"))
     )

@@ -96,6 +96,8 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         form = form_of(desk, now, posted)
         has_other_fields = form.has_other_fields
         data = edit.replace_step(desk.data, step_id, form.step())
+        if form.fields["s-after"].is_changed and not form.fields["s-join"].is_changed:
+            data = edit.with_fitting_join(data, step_id)
         if form.new_id != step_id:
             data = edit.rename_step(data, step_id, form.new_id, desk.types)
             renamed = form.new_id
@@ -116,6 +118,9 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         return step_panel(desk, wants_panel=True)
     context = step_context(desk)
     context["redrawn"] = context["form"].redrawn(form_of(desk, base)) if base else []
+    join = context["form"].fields["s-join"]
+    if request.form.get("s-join", join.text) != join.text:
+        context["redrawn"] = [*context["redrawn"], join]
     return make_response(render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **context))
 
 
