@@ -137,13 +137,16 @@ class Text(Setting):
 
 
 class Number(Setting):
-    """A whole number or not; a value ``{{ … }}`` may stand for it, and what is no number stays as it was written."""
+    """A whole number or not; a value ``{{ … }}`` may stand for it, and what is no number stays as it was written.
+
+    A value is chosen from a list beside it, posted as ``~value``.
+    """
 
     look = "number"
 
     def take(self, posted: Posted) -> Any:
         """Return the number; an empty field asks for the usual one, or for none where there may be none."""
-        text = posted.get(self.name, "").strip()
+        text = (posted.get(f"{self.name}~value") or posted.get(self.name, "")).strip()
         if not text:
             return None if self.usual is not ABSENT and self.is_nullable else ABSENT
         found = written.read_amount(text)

@@ -92,7 +92,7 @@ class StepForm:
         return [
             field
             for name, field in self.fields.items()
-            if field.look in ("rows", "pairs", "documents", "many")
+            if field.look in ("rows", "pairs", "documents", "many", "number")
             and (name not in before.fields or _size(field) != _size(before.fields[name]))
         ]
 
@@ -195,7 +195,9 @@ def _widget(field: Setting) -> str:
 
 
 def _size(field: Setting) -> int:
-    """Return how many rows a field shows; ticks that are all there at once are always the same."""
+    """Return how many rows a field shows: one for a number that is a value, none for ticks that are all there."""
+    if isinstance(field, Number):
+        return int(field.text.startswith("{{"))
     if isinstance(field, Many) and len(field.options) <= FEW:
         return 0
     return len(field.pairs())

@@ -75,6 +75,15 @@ def test_a_choice_takes_a_value(bench: Bench) -> None:
         assert bench.steps[step]["config"][field] == "{{ inputs.offer }}"
 
 
+def test_a_number_takes_a_value_and_is_shown_anew(bench: Bench) -> None:
+    form = bench.form("/steps/ads") | {"c-count~value": "{{ inputs.offer }}"}
+    answer = bench.post("/steps/ads", form, htmx=True)
+    assert bench.steps["ads"]["config"]["count"] == "{{ inputs.offer }}"
+    assert 'id="f-c-count" hx-swap-oob="true"' in answer.text
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-count": "4"})
+    assert bench.steps["ads"]["config"]["count"] == 4
+
+
 def test_pictures_are_chosen_by_looking_at_them(bench: Bench) -> None:
     with bench.cast.app.app_context():
         image = files.store_image(
