@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -68,24 +69,31 @@ def test_f08_each_child_that_dies_comes_back_alone_and_health_names_it(start: St
         os.kill(pid_in(house, role), signal.SIGKILL)
         began = time.monotonic()
         died[role] += 1
-        until(lambda: deaths(house) == died, limit_s=15)
-        assert time.monotonic() - began < 15
+        until(lambda: deaths(house) == died, limit_s=END_S)
+        assert time.monotonic() - began < 15, "it comes back at once, whatever else the machine does"
         assert all(map(lives, others)), "only that child"
 
 
 def pid_in(house: House, role: str) -> int:
-    if role != "web":
-        return int(until(lambda: house.pid_of(role)))
-    until(lambda: len(house.pids()) == 5, limit_s=30)  # who welcomes and who tidies up have gone
-    known = {house.pid_of(name) for name in ("worker", "clock", "redis")}
-    return next(pid for pid in house.pids()[1:] if pid not in known)
+    """Return the pid of a process that lives: one that has just been started again may not have said its own yet."""
+
+    def found() -> int:
+        pids = house.pids()
+        known = {name: house.pid_of(name) for name in ("worker", "clock", "redis")}
+        if role != "web":
+            return known[role] if known[role] in pids and lives(known[role]) else 0
+        rest = [pid for pid in pids[1:] if pid not in known.values() and lives(pid)]
+        # who welcomes and who tidies up have gone, and all others are known
+        return rest[0] if len(rest) == 1 and set(known.values()) < set(pids) else 0
+
+    return until(found, limit_s=END_S)
 
 
 def deaths(house: House) -> dict[str, int] | None:
     """Return the deaths of each process that health tells, when all live."""
     try:
         told: dict[str, Any] = house.json("/healthz")["processes"]
-    except OSError:
+    except (OSError, HTTPException):  # the web server is what died, perhaps in mid-answer
         return None
     return {name: facts["deaths"] for name, facts in told.items()} if all(f["alive"] for f in told.values()) else None
 
