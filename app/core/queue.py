@@ -5,12 +5,15 @@ for work and is made again by the worker when it breaks.
 """
 
 import functools
+import time
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.connection import BlockingConnectionPool
+from redis.exceptions import OutOfMemoryError
 from redis.retry import Retry
 
 from app.core import redis_server
@@ -19,11 +22,29 @@ from app.core.settings import Settings
 QUEUE = "greenlight"  # one queue: a worker on two pops without a trace, and a crash then loses the job
 ENQUEUE_S = 1.0
 WORKER_S = 5.0
+TROUBLE_S = 60.0  # so long after a lost hint pages say that runs start late, unless one got through since
 
 # Hosted Redis with certificates that only the host itself has signed (Heroku Key-Value Store).
 SELF_SIGNED_HOSTS = (".compute.amazonaws.com", ".compute-1.amazonaws.com")
 
 _log = structlog.get_logger(__name__)
+
+
+_lost: tuple[float, bool] | None = None  # when this process last lost a hint, and whether for want of space
+
+
+def note(error: Exception | None) -> None:
+    """Note how the last attempt to put hints on the queue ended: None for well."""
+    global _lost
+    _lost = None if error is None else (time.monotonic(), isinstance(error, OutOfMemoryError))
+
+
+def trouble() -> Literal["", "away", "full"]:
+    """Return why hints of this process get lost at the moment; nothing when they get through, as far as it knows."""
+    lost = _lost
+    if lost is None or time.monotonic() - lost[0] > TROUBLE_S:
+        return ""
+    return "full" if lost[1] else "away"
 
 
 def redis_url(settings: Settings) -> str:

@@ -80,7 +80,9 @@ def _hint(hints: Sequence[tuple[Any, ...]]) -> bool:
             line.enqueue_many([_job(*hint) for hint in hints[first : first + AT_ONCE]])
     except (RedisError, OSError) as error:
         _log.warning("hint_lost", count=len(hints), error=repr(error))
+        queue.note(error)
         return False
+    queue.note(None)
     return True
 
 

@@ -6,6 +6,8 @@ from typing import Protocol, cast
 from flask import Flask, Request, g, has_request_context
 from flask_login import AnonymousUserMixin, LoginManager, current_user
 
+from app.core import queue
+
 
 class Visitor(Protocol):
     """A signed-in person, as far as pages need to know."""
@@ -42,7 +44,7 @@ def init_app(app: Flask) -> None:
     manager.anonymous_user = AnonymousUserMixin
     manager.init_app(app, add_context_processor=False)
     manager.request_loader(lambda _request: None)
-    app.context_processor(lambda: {"visitor": visitor()})
+    app.context_processor(lambda: {"visitor": visitor(), "queue_trouble": queue.trouble()})
 
 
 def load_with(app: Flask, loader: Loader) -> None:

@@ -115,6 +115,9 @@ def test_f11_a_start_without_redis_is_answered_at_once_and_kept(
     assert took < 5, f"two answers took {took:.1f} s: an enqueue gives up within one"
     page = alice.get(first.location)
     assert page.status_code == 200
+    assert "Each one starts by itself and nothing is lost." in page.text
+    assert "Redis cannot be reached" in page.text, "an owner can do something about it"
+    assert "Redis cannot" not in cast.browser(cast.bob).get(first.location).text
     with app.app_context():
         run = db.session.scalars(sa.select(Run)).one()
         assert (run.status, run.due_at is not None) == ("queued", True), "the clock finds it"
@@ -148,23 +151,37 @@ def small_redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 
 
 @pytest.mark.faults
-def test_f13_redis_is_full(house: House, fleet: Fleet, small_redis: RedisServer) -> None:
+def test_f13_redis_is_full(
+    house: House, fleet: Fleet, small_redis: RedisServer, make_app: Callable[[Settings], Flask]
+) -> None:
     with Redis.from_url(small_redis.url) as connection:
         policy = connection.config_get("maxmemory-policy")["maxmemory-policy"]
-        with suppress(ResponseError):  # out of memory
-            for number in range(400):
-                connection.set(f"ballast-{number}", "x" * 10_000)
+        for size in (10_000, 10):  # the last corners too
+            with suppress(ResponseError):  # out of memory
+                for number in range(400):
+                    connection.set(f"ballast-{size}-{number}", "x" * size)
         with structlog.testing.capture_logs() as logs:
             preflight.check_redis(Settings(environment="test", redis_url=small_redis.url, secret_key=SECRET))
         warned = [log for log in logs if log.get("policy") == policy]
         assert len(warned) == (policy != "noeviction"), "the start warns of any policy but noeviction"
+    cast = enter(
+        make_app(Settings(environment="test", database_url=fleet.database_url, redis_url=small_redis.url,
+                          secret_key=SECRET, base_url="http://localhost"))
+    )  # fmt: skip
     fleet = on(fleet, small_redis)
+    if policy == "noeviction":
+        assert not jobs.hint_run(house.start(five(fleet.sink)))
+        page = cast.browser(cast.alice).get("/runs").text
+        assert "Redis is full: give it more memory" in page
+        assert "nothing is lost" in page
+    else:
+        jobs.hint_run(house.start(five(fleet.sink)))
     fleet.start("clock")
     for _ in range(2):
         fleet.start()
     begun = [house.start(five(fleet.sink)) for _ in range(40)]
     jobs.hint_runs(begun)
-    settle(house, fleet, effects=80)
+    settle(house, fleet, effects=82)
 
 
 @pytest.mark.faults
