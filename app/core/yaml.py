@@ -118,6 +118,14 @@ def lines_of(text: str, paths: Sequence[str]) -> list[int]:
     return [_line(root, path.split("/")[1:]) for path in paths]
 
 
+def found_lines(text: str, paths: Sequence[str]) -> dict[str, int]:
+    """Return :func:`line_of` each of *paths* by the path; nothing where *text* cannot be read."""
+    try:
+        return dict(zip(paths, lines_of(text, paths), strict=True))
+    except (YAMLError, RecursionError, ValueError):
+        return {}
+
+
 def _line(node: Node | None, parts: Sequence[str]) -> int:
     line = node.start_mark.line if node is not None else 0
     for part in parts:

@@ -8,6 +8,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 import sqlalchemy as sa
@@ -315,12 +316,19 @@ def set_primary(session: Session, workspace_id: str, document_id: str, image_id:
 
 
 def zip_documents(
-    session: Session, workspace_id: str, documents: Iterable[Document], stream: BinaryIO
+    session: Session,
+    workspace_id: str,
+    documents: Iterable[Document],
+    stream: BinaryIO,
+    pictures_besides: Iterable[Image] = (),
 ) -> None:
     """Write an archive to *stream* (need not seek): a text file each, every picture once, and ``manifest.csv``.
 
-    Pictures are read one at a time. Raises NotFound for a stranger's document.
+    *pictures_besides* may be at no document. Pictures are read one at a time. Raises NotFound for what is a stranger's.
     """
+    besides = list(pictures_besides)
+    if any(picture.workspace_id != workspace_id for picture in besides):
+        raise NotFound("This picture does not exist.")
     chosen = list(documents)
     if any(document.workspace_id != workspace_id for document in chosen):
         raise NotFound("This document does not exist.")
@@ -330,13 +338,17 @@ def zip_documents(
         rows = []
         for number, document in enumerate(chosen, start=1):
             name = f"{rules.archive_name(number, document.marked_title)}.txt"
-            archive.writestr(_entry(name, document), f"{document.marked_title}\n\n{document.body}\n")
+            archive.writestr(_entry(name, document.updated_at), f"{document.marked_title}\n\n{document.body}\n")
             for picture in pictures[document.id]:
                 image_id = picture.image_id
                 if image_id not in names:
-                    names[image_id] = _write_picture(session, archive, image_id, len(names) + 1, document)
+                    names[image_id] = _write_picture(session, archive, image_id, len(names) + 1, document.updated_at)
             rows.append(_manifest_row(number, name, document, pictures[document.id], names))
-        archive.writestr("manifest.csv", _manifest(rows))
+        for image in besides:
+            if image.id not in names:
+                names[image.id] = _write_picture(session, archive, image.id, len(names) + 1, image.created_at)
+        if chosen:
+            archive.writestr("manifest.csv", _manifest(rows))
 
 
 _COLUMNS = (
@@ -384,19 +396,18 @@ def _manifest_row(
 
 
 def _write_picture(
-    session: Session, archive: zipfile.ZipFile, image_id: str, number: int, document: Document
+    session: Session, archive: zipfile.ZipFile, image_id: str, number: int, at: datetime
 ) -> str:
     blob = queries.blob(session, image_id)
     name = f"pictures/picture-{number:02d}.{images.EXTENSIONS.get(blob.media_type, 'bin')}"
-    entry = _entry(name, document)
+    entry = _entry(name, at)
     entry.compress_type = zipfile.ZIP_STORED  # PNG and JPEG are packed already
     archive.writestr(entry, blob.content)
     session.expunge(blob)  # else a hundred pictures stay in memory until the session ends
     return name
 
 
-def _entry(name: str, document: Document) -> zipfile.ZipInfo:
-    at = document.updated_at
+def _entry(name: str, at: datetime) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, date_time=(at.year, at.month, at.day, at.hour, at.minute, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16

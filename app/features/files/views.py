@@ -17,7 +17,7 @@ from app.features.accounts.guards import requires, who
 from app.features.files import queries, service, shelf
 from app.features.files.enums import DocumentStatus
 from app.features.files.forms import DocumentForm
-from app.features.files.models import Document, DocumentRevision
+from app.features.files.models import Document, DocumentRevision, Image
 from app.features.files.queries import AttachmentFacts, Variant
 from app.features.files.shelf import RunFacts
 from app.web import htmx, paging
@@ -79,19 +79,20 @@ def panel() -> Response:
 @blueprint.get("/documents.zip")
 @requires(Permission.SEE)
 def download() -> Response:
-    """Give the documents of a run, or the one named by ``?document=``, with their pictures as an archive."""
+    """Give what a run has made so far, or the document named by ``?document=`` with its pictures, as an archive."""
     session, workspace_id = db.session(), who().workspace_id
-    run = _run()
+    run, pictures = _run(), list[Image]()
     if run is not None:
         chosen = queries.documents(session, workspace_id, run_id=run.id, limit=MOST_IN_ZIP)
+        pictures = queries.images(session, workspace_id, run_id=run.id, limit=MOST_IN_ZIP)
         name = f"run-{run.number}.zip"
     else:
         document = _document(request.args.get("document", ""))
         chosen, name = [document], f"document-{document.position}.zip"
-    if not chosen:
-        raise NotFound("This run has no documents.")
+    if not chosen and not pictures:
+        raise NotFound("This run has no texts and no pictures.", fix="While it runs they arrive one by one.")
     archive = tempfile.SpooledTemporaryFile(max_size=4 * 1024 * 1024)  # noqa: SIM115 (the answer closes it)
-    service.zip_documents(session, workspace_id, chosen, cast(BinaryIO, archive))
+    service.zip_documents(session, workspace_id, chosen, cast(BinaryIO, archive), pictures)
     archive.seek(0)
     return send_file(
         cast(BinaryIO, archive), mimetype="application/zip", as_attachment=True, download_name=name, max_age=0

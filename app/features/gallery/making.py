@@ -120,7 +120,10 @@ def take_in() -> Response:
     except (Invalid, Conflict) as refused:
         session.rollback()
         faults = refused.problems if isinstance(refused, Invalid) else ()
-        return htmx.page("gallery/import.html", form=form, refused=refused, faults=faults, status=refused.status)
+        lines = yaml.found_lines(form.text("source"), [fault.path for fault in faults])
+        return htmx.page(
+            "gallery/import.html", form=form, refused=refused, faults=faults, lines=lines, status=refused.status
+        )
     flash(f"Your team finds the template in the gallery, version {version}.", "go")
     return htmx.redirect(url_for("gallery.show", slug=slug))
 

@@ -1,6 +1,7 @@
 """Workflows as files: written without secrets, read with every fault named."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from app.core import yaml
@@ -63,6 +64,16 @@ def parts(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     tags = data.get("tags")
     read = [_plain(tag)[:40] for tag in tags][:20] if isinstance(tags, list) else []
     return {**about, "tags": [tag for tag in read if tag]}, definition
+
+
+def lines(text: str, problems: Sequence[FieldError]) -> dict[str, int]:
+    """Return in which line of a file that :func:`read` takes each problem of its definition is, by the path."""
+    try:
+        prefix = "/definition" if "definition" in read(text) else ""
+    except Invalid:
+        return {}
+    found = yaml.found_lines(text, [prefix + problem.path for problem in problems])
+    return {path.removeprefix(prefix): line for path, line in found.items()}
 
 
 def _plain(value: Any) -> str:

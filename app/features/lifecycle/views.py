@@ -286,6 +286,7 @@ def import_() -> Response:
     form = forms.ImportForm()
     if not form.validate_on_submit():
         return htmx.page("lifecycle/import.html", form=form, problems=[], status=422)
+    text = ""
     try:
         text, source = _uploaded(form)
         made = service.bring_in(
@@ -300,7 +301,8 @@ def import_() -> Response:
     except Invalid as invalid:
         db.session.rollback()
         problems = invalid.problems or (FieldError("", invalid.code, invalid.message, invalid.fix),)
-        return htmx.page("lifecycle/import.html", form=form, problems=problems, summary=invalid.message, status=422)
+        lines = exchange.lines(text, problems) if invalid.problems else {}
+        return htmx.page("lifecycle/import.html", form=form, problems=problems, lines=lines, status=422)
     if made.unchecked:
         return htmx.redirect(url_for("lifecycle.checklist", workflow_id=made.id))
     flash(f"“{made.name}” is here, as version 1.", "go")

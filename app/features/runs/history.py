@@ -152,7 +152,8 @@ class _Found:
 
     def __init__(self, session: Session, workspace_id: str, wanted: Wanted, zone: str) -> None:
         self._workspace_id, self._order, self._statuses = workspace_id, ORDERS[wanted.sort], wanted.statuses
-        matches = [search.matching(session, workspace_id, text) for text in (wanted.q, wanted.label) if text]
+        most = search.RARE if self._order.is_by_time else MOST_SORTED
+        matches = [search.matching(session, workspace_id, text, most) for text in (wanted.q, wanted.label) if text]
         conditions = [*_conditions(workspace_id, wanted, zone), *(match.condition for match in matches)]
         self._runs = sa.select(Run).where(*conditions, *self._order.conditions)
         self._is_narrow = any(match.is_narrow for match in matches)
@@ -164,16 +165,18 @@ class _Found:
     def after(self, session: Session, last: str | None, limit: int) -> sa.Select[Any]:
         """Select what comes after the run *last* in the wanted order, at most *limit*."""
         found, column, is_up = self._runs, self._order.by, self._order.is_up
+        if self._is_narrow:
+            column = queries.without_index(column)
         if last is not None:
             known = sa.select(column).where(Run.id == last, Run.workspace_id == self._workspace_id)
             anchor = session.execute(known).scalar_one_or_none()
             if anchor is not None:
                 found = found.where(_is_past(column, sa.literal(anchor, column.type), sa.literal(last), is_up))
         if self._is_narrow:
-            return found.order_by(*queries.sorted_by_itself(column, is_up=is_up)).limit(limit)
+            return found.order_by(*queries.in_order(column, is_up=is_up)).limit(limit)
         if len(self._statuses) > 1 and self._order.is_by_time:
             return queries.of_each(found, self._statuses, limit=limit, is_up=is_up)
-        return found.order_by(*(each.asc() if is_up else each.desc() for each in (column, Run.id))).limit(limit)
+        return found.order_by(*queries.in_order(column, is_up=is_up)).limit(limit)
 
 
 def _is_past(column: Any, anchor: Any, last: Any, is_up: bool) -> sa.ColumnElement[bool]:

@@ -111,18 +111,24 @@ def of_each(wanted: sa.Select[Any], statuses: Iterable[str], *, limit: int, is_u
 
     Asked for several statuses at once, a database goes through all runs in their order until enough have one of them.
     """
-    order = [each.asc() if is_up else each.desc() for each in (Run.created_at, Run.id)]
+    order = in_order(Run.created_at, is_up=is_up)
     firsts = [
         wanted.with_only_columns(Run.id).where(Run.status == status).order_by(*order).limit(limit).subquery()
         for status in statuses
     ]
     ids = sa.union_all(*(sa.select(first) for first in firsts))
-    return sa.select(Run).where(Run.id.in_(ids)).order_by(*sorted_by_itself(Run.created_at, is_up=is_up)).limit(limit)
+    by_itself = in_order(without_index(Run.created_at), is_up=is_up)
+    return sa.select(Run).where(Run.id.in_(ids)).order_by(*by_itself).limit(limit)
 
 
-def sorted_by_itself(column: Any, *, is_up: bool = False) -> list[sa.ColumnElement[Any]]:
-    """Return an order that no index has: few runs are read by what they are found by and sorted, all others left."""
-    return [each.asc() if is_up else each.desc() for each in (sa.func.coalesce(column, column), Run.id)]
+def in_order(column: Any, *, is_up: bool) -> list[sa.ColumnElement[Any]]:
+    """Return the order by a column, ties settled by the id."""
+    return [each.asc() if is_up else each.desc() for each in (column, Run.id)]
+
+
+def without_index(column: Any) -> sa.ColumnElement[Any]:
+    """Return a column as no index has it: few runs are read by what they are found by and sorted, all others left."""
+    return sa.func.coalesce(column, column)
 
 
 def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequence[Run]:

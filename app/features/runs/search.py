@@ -79,9 +79,10 @@ class Match:
     is_narrow: bool
 
 
-def matching(session: Session, workspace_id: str, text: str) -> Match:
+def matching(session: Session, workspace_id: str, text: str, most: int = 0) -> Match:
     """Return which runs fit what was typed: words, a workflow's or a person's name, or a run's number.
 
+    *most* is how many runs that have all of several common words may be named; usually :data:`RARE`.
     Reads a few times a word typed. Where few runs fit, the condition names them; else it looks up the words of each
     run that the list comes by, and since many fit, it soon has a page.
     """
@@ -92,7 +93,7 @@ def matching(session: Session, workspace_id: str, text: str) -> Match:
     typed = [_Typed(session, workspace_id, word) for word in words(text)[:MOST_TYPED]]
     rare = [word.numbers for word in typed if word.numbers is not None]
     common = [word for word in typed if word.numbers is None]
-    if len(common) > 1 and not rare and (numbers := _in_all(session, common)) is not None:
+    if len(common) > 1 and not rare and (numbers := _in_all(session, common, most or RARE)) is not None:
         rare, common = [numbers], []
     if rare or not typed:
         named = Run.number.in_(sorted(frozenset.intersection(*rare) if rare else ()))
@@ -101,13 +102,13 @@ def matching(session: Session, workspace_id: str, text: str) -> Match:
     return Match(sa.or_(sa.and_(*(word.condition for word in common)), Run.number.in_(also)), False)
 
 
-def _in_all(session: Session, common: Sequence["_Typed"]) -> frozenset[int] | None:
+def _in_all(session: Session, common: Sequence["_Typed"], most: int) -> frozenset[int] | None:
     """Return the runs that have all of these words, each common by itself; None when they are many."""
     if any(word.is_name for word in common):
         return None
-    found = sa.intersect(*(word.in_words for word in common)).limit(RARE + 1)
+    found = sa.intersect(*(word.in_words for word in common)).limit(most + 1)
     numbers = session.execute(found).scalars().all()
-    return frozenset(numbers) if len(numbers) <= RARE else None
+    return frozenset(numbers) if len(numbers) <= most else None
 
 
 class _Typed:

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -293,6 +294,10 @@ def test_the_pages_of_files(cast: Cast) -> None:
     for data in ({}, {"content": "steps: ["}, {"content": TWELVE}, {"file": (io.BytesIO(b"\xff\xfe\xff"), "a.yaml")}):
         wrong = browser.post("/workflows/import", data=data, content_type="multipart/form-data")
         assert (wrong.status_code, Page(wrong.text).faults) == (422, [])
+    page = Page(browser.post("/workflows/import", data={"content": TWELVE}).text)
+    said = re.findall(r"Line (\d+): ", page.text)
+    assert len(said) >= 12
+    assert set(said) == {"2", "3", "5", "6", "7", "8", "9", "10"}
     assert "At line 1" in browser.post("/workflows/import", data={"content": "steps: ["}).text
 
     far = exchange.text_of({"name": "Far", "definition": FAR}, FileKind.YAML)

@@ -221,6 +221,21 @@ def test_download_has_texts_pictures_and_a_table(yard: Yard) -> None:
         assert len(archive.namelist()) == 3
 
 
+def test_download_of_a_run_under_way_has_what_is_there(yard: Yard) -> None:
+    running, queued = yard.make("running", "queued")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    answer = alice.get(f"/documents.zip?run={running}")
+
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        names = archive.namelist()
+    assert len([name for name in names if name.endswith(".txt")]) == 10
+    assert [name for name in names if name.endswith(".png")] == [f"pictures/picture-0{n}.png" for n in (1, 2, 3)]
+    assert f"/documents.zip?run={running}" in alice.get(f"/runs/{running}").text
+    assert f"/documents.zip?run={queued}" not in alice.get(f"/runs/{queued}").text
+    assert alice.get(f"/documents.zip?run={queued}").status_code == 404
+
+
 def test_panel_shows_what_is_ready_and_whose_approval_it_has(yard: Yard) -> None:
     finished, _running = yard.make("finished", "running")
 
