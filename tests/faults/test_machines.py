@@ -70,6 +70,7 @@ def test_f25_an_older_worker_leaves_what_it_does_not_know_to_a_newer_one(house: 
         assert statuses <= {"pending", "running"}, "looked at, and left to a newer one"
         assert set(session.scalars(sa.select(Run.status))) <= {"running", "waiting"}
     assert [worker.poll() for worker in old] == [None, None]
+    assert "needs_newer_worker" in fleet.said
     fleet.start()
     wait_for_the_end(house, "")
     assert len(fleet.sink.requests) == 10
