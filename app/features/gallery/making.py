@@ -22,7 +22,7 @@ from app.web import htmx
 from app.web.forms import Form
 
 ASK, ALWAYS = "ask", "always"
-FIXABLE = frozenset(InputType) - {InputType.CSV, InputType.JSON, *rules.HANDED}
+FIXABLE = frozenset(InputType) - {InputType.CSV, *rules.HANDED}
 
 
 @blueprint.get("/gallery/<slug>/customise")

@@ -56,6 +56,24 @@ def test_a_workflow_asks_only_what_is_not_fixed(app: Flask, cast: Cast, dana: Pe
     assert any('name="q_offer"' in text for text in pages)
 
 
+def test_data_can_be_fixed_and_is_kept_as_data(app: Flask, cast: Cast) -> None:
+    file = _file()
+    file["definition"]["inputs"].append({"key": "facts", "label": "Facts", "type": "json"})
+    with app.app_context():
+        exchange.take_in(db.session(), cast.alice.workspace_id, file, actor=_actor(cast))
+        db.session.commit()
+    browser = cast.browser(cast.alice)
+    data = {"name": "Ads", "how_facts": "always", "q_facts": '{"doors": [4]}'}
+
+    wrong = browser.post("/gallery/our-ads/customise", data={**data, "q_facts": "{"})
+    made = browser.post("/gallery/our-ads/customise", data=data)
+
+    assert (wrong.status_code, made.status_code) == (422, 303)
+    with app.app_context():
+        version = workflow_queries.current_version(db.session(), db.session.scalars(sa.select(Workflow)).one())
+        assert [each["default"] for each in version.definition["inputs"] if each["fixed"]] == [{"doors": [4]}]
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
