@@ -71,6 +71,7 @@ def time_of(house: House, fleet: Fleet) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.faults
 def test_f09_who_was_in_the_same_process_is_done_alone_and_not_blamed(house: House, fleet: Fleet) -> None:
     fleet.sink.slow_s = 1.0
     fleet.start("parent")
@@ -89,6 +90,7 @@ def test_f09_who_was_in_the_same_process_is_done_alone_and_not_blamed(house: Hou
     check(house, fleet.sink, repeats=3)
 
 
+@pytest.mark.faults
 def test_f09_try_again_is_done_alone_again(house: House, fleet: Fleet) -> None:
     from app.engine import answers
 
