@@ -149,7 +149,7 @@ def test_a_template_goes_out_and_comes_back_the_same(app: Flask, cast: Cast) -> 
         (yaml.dump(_file(slug="compare")), 422, "No template can be called “compare”"),
         (yaml.dump(_file(slug=SLUG)), 409, "Greenlight has a template"),
         (yaml.dump(_file(label="{{ inputs.colour }}", sample_inputs={"copies": 99})), 422, "has 2 problems"),
-        (yaml.dump(_file(definition={"steps": [{"id": "a", "type": "glue"}]})), 422, "/definition/steps/0"),
+        (yaml.dump(_file(definition={"steps": [{"id": "a", "type": "glue"}]})), 422, "“glue”"),
     ],
 )
 def test_a_faulty_file_is_refused_with_its_places(
