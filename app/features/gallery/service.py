@@ -223,17 +223,17 @@ def start_at_once(
         definition = workflow_queries.load_definition(session, filled.pinned.version_id)
         given = _asked(definition.inputs, filled.answers, draft_id)
         _check_handed(session, workspace_id, definition.inputs, given)
-        return runs.start_claimed(
-            session,
-            db.engine,
-            _claim(workspace_id, user_id, place, draft_id),
-            workspace_id=workspace_id,
-            pinned=filled.pinned,
-            inputs=given,
-            actor=actor,
-            label=filled.label or rules.label(filled.pinned.workflow_name, definition),
-            dedupe_key=draft_id,
-        )
+    return runs.start_claimed(
+        db.engine,
+        _claim(workspace_id, user_id, place, draft_id),
+        workspace_id=workspace_id,
+        pinned=filled.pinned,
+        definition=definition,
+        inputs=given,
+        actor=actor,
+        label=filled.label or rules.label(filled.pinned.workflow_name, definition),
+        dedupe_key=draft_id,
+    )
 
 
 def start_draft(

@@ -98,9 +98,9 @@ def start(
     pinned = Pinned.to(workflow, version or workflows.current_version(session, workflow))
     number = making.take_number(session, workspace_id) if _names_number(label) else None
     new = _new(
-        session,
         workspace_id=workspace_id,
         pinned=pinned,
+        definition=workflows.load_definition(session, pinned.version_id),
         inputs=inputs,
         actor=actor,
         label=label,
@@ -119,12 +119,12 @@ def start(
 
 
 def start_claimed(
-    reading: Session,
     engine: Engine,
     claim: making.Claim,
     *,
     workspace_id: str,
     pinned: Pinned,
+    definition: Definition,
     inputs: Mapping[str, Any],
     actor: Actor,
     label: str,
@@ -132,15 +132,16 @@ def start_claimed(
 ) -> str | None:
     """Start a run as :func:`start` does, in a transaction of its own, committed: one round trip on PostgreSQL.
 
-    Takes away what *claim* names with it. Returns the run's id; None, and nothing is started, where that is gone, the
-    key is taken, or the run's name holds its number. Raises as :func:`start`.
+    Hold no connection when calling it: a process has few. Takes away what *claim* names with it. Returns the run's id;
+    None, and nothing is started, where that is gone, the key is taken, or the run's name holds its number. Raises as
+    :func:`start`.
     """
     if _names_number(label):
         return None
     new = _new(
-        reading,
         workspace_id=workspace_id,
         pinned=pinned,
+        definition=definition,
         inputs=inputs,
         actor=actor,
         label=label,
@@ -152,10 +153,10 @@ def start_claimed(
 
 
 def _new(
-    session: Session,
     *,
     workspace_id: str,
     pinned: Pinned,
+    definition: Definition,
     inputs: Mapping[str, Any],
     actor: Actor,
     label: str,
@@ -168,7 +169,6 @@ def _new(
 ) -> making.New:
     if not pinned.is_enabled and not test:
         raise Conflict(f"“{pinned.workflow_name}” is switched off.", fix="Switch it on, then start again.")
-    definition = workflows.load_definition(session, pinned.version_id)
     answers = _answers(definition, inputs)
     created_at = clock.now()
     row: dict[str, Any] = {

@@ -14,6 +14,7 @@ from app.engine.models import Run
 from app.features.accounts.models import AuditEntry, Workspace
 from app.features.gallery.models import LaunchDraft
 from app.features.runs.models import RunWord
+from app.features.workflows import queries as workflows
 from tests.cast import Cast
 from tests.features.runs.conftest import statements
 
@@ -79,3 +80,13 @@ def test_start_pressed_by_many_at_once_is_one_run_and_one_number(app: Flask, cas
     with app.app_context():
         assert db.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 2
         assert _next_number(cast) == 3
+
+
+def test_starts_at_one_moment_of_a_version_nobody_has_read_hold_one_connection_each(app: Flask, cast: Cast) -> None:
+    browsers = [cast.browser(cast.alice) for _ in range(6)]
+    _start(browsers[0], _filled(app, cast))
+    drafts = [_filled(app, cast) for _ in browsers]
+    workflows._definitions._kept.clear()
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(_start, browsers, drafts))
+    assert [answer.status_code for answer in answers] == [303] * 6
