@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from app.core.db import to_json
 from app.core.ids import new_id
 from app.engine.models import Run, StepRun
-from app.features.accounts.models import Workspace
-from app.features.runs.models import RunWord
+from app.features.runs.models import RunCounter, RunWord
 from bench.ground import House
 from bench.seed import Team
 
@@ -36,7 +35,7 @@ def add_finished(team: Team, count: int) -> None:
         _insert(house, StepRun.__table__, list(_steps(rows, made)))
         _insert(house, RunWord.__table__, list(_words(words, made)))
     with house.session() as session:
-        session.get_one(Workspace, team.workspace_id).next_run_number = last + count + 1
+        session.get_one(RunCounter, team.workspace_id).next_number = last + count + 1
     take_stock(house)
 
 

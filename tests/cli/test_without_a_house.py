@@ -67,8 +67,8 @@ def _workspace(path: Path, name: str) -> None:
     connection = sqlite3.connect(path)
     with connection:
         connection.execute(
-            "INSERT INTO workspace (id, name, timezone, next_run_number, is_demo, created_at)"
-            " VALUES (?, ?, 'UTC', 1, 0, '2026-01-01 00:00:00.000000')",
+            "INSERT INTO workspace (id, name, timezone, is_demo, created_at)"
+            " VALUES (?, ?, 'UTC', 0, '2026-01-01 00:00:00.000000')",
             (f"{name:0<36}"[:36], name),
         )
     connection.close()

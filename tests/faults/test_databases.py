@@ -22,8 +22,8 @@ from app.core.db import make_engine, transaction
 from app.core.settings import Settings
 from app.engine import jobs
 from app.engine.models import Run, StepRun
-from app.features.accounts.models import Workspace
 from app.features.runs import service as runs
+from app.features.runs.models import RunCounter
 from app.features.runs.service import Actor
 from app.features.workflows.models import Version, Workflow
 from tests.cast import Cast, enter
@@ -167,7 +167,7 @@ def test_f19_a_start_whose_answer_was_lost_is_the_same_run_the_second_time(durab
     engine = make_engine(url_for(proxy.url))
     house.start(spending(Sink()))
     with house.session() as session:
-        session.get_one(Workspace, house.workspace_id).next_run_number = 100
+        session.add(RunCounter(workspace_id=house.workspace_id, next_number=100))
 
     def start() -> str:
         with transaction(engine) as session:

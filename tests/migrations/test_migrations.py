@@ -130,7 +130,7 @@ def schema(url: str) -> dict[str, object]:
         tables = sa.inspect(connection)
         return {
             name: (
-                [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in tables.get_columns(name)],
+                sorted((c["name"], str(c["type"]), c["nullable"], c["default"]) for c in tables.get_columns(name)),
                 sorted(str(key) for key in tables.get_foreign_keys(name)),
                 sorted(index_words(index) for index in tables.get_indexes(name)),
                 sorted(str(unique) for unique in tables.get_unique_constraints(name)),

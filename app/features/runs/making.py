@@ -1,10 +1,10 @@
 """Writing a new run with its number, its audit entry and the words it is found by: one statement on PostgreSQL.
 
-A workspace counts its runs in its own row, so whoever starts a run holds that row until the commit: the fewer round
-trips in between, the more starts a second.
+A workspace counts its runs in one row, so whoever starts a run holds that row until the commit: the fewer round trips
+in between, the more starts a second.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -15,15 +15,15 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, make_transient_to_detached
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.core.db import changed, moment, table
 from app.engine.enums import RunStatus
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry, Workspace
-from app.features.runs.models import RunWord
+from app.features.runs.models import RunCounter, RunWord
 
-_run, _entry, _word, _workspace = table(Run), table(AuditEntry), table(RunWord), table(Workspace)
+_run, _entry, _word = table(Run), table(AuditEntry), table(RunWord)
+_counter, _workspace = table(RunCounter), table(Workspace)
 _ONCE = ["workspace_id", "dedupe_key"]
 # What every run begins with. It is due by the clock of the database, which decides when it is taken up.
 _FIRST: dict[str, Any] = {
@@ -70,7 +70,7 @@ class Written:
 def write(bind: Session | Connection, new: New, claim: Claim | None = None) -> Written | None:
     """Write a run in line; None, and nothing is written, where what it claims is gone."""
     row = {f"r_{name}": new.row[name] for name in _GIVEN}
-    taking = {"w_take": int(new.number is None), "w_number": new.number}
+    taking: dict[str, Any] = {"w_take": int(new.number is None), "w_number": new.number}
     if _dialect(bind) == "postgresql":
         entry = {f"a_{name}": value for name, value in new.entry.items()}
         values = {**row, **taking, **entry, "b_words": list(new.words), **(claim.values if claim else {})}
@@ -78,7 +78,7 @@ def write(bind: Session | Connection, new: New, claim: Claim | None = None) -> W
         return None if found is None else _written(new, found.is_new, found.number, found.name, found.timezone)
     if claim is not None and not changed(bind.execute(claim.statement, claim.values)):
         return None
-    number, name, timezone = bind.execute(_take, {"r_workspace_id": new.row["workspace_id"], **taking}).one()
+    number, name, timezone = _count(bind, new.row["workspace_id"], **taking)
     written = _written(new, True, number, name, timezone)
     row |= {"r_facts": written.row["facts"], "r_number": number}
     if bind.execute(_insert_run, row).scalar_one_or_none() is None:
@@ -100,13 +100,18 @@ def as_read(session: Session, written: Written) -> Run:
 
 
 def take_number(session: Session, workspace_id: str) -> int:
-    """Take the next number; the workspace's row is locked until the caller commits, so nobody starts in between."""
-    return int(session.execute(_take, {"r_workspace_id": workspace_id, "w_take": 1, "w_number": None}).one().number)
+    """Take the next number; the workspace's counter is locked until the caller commits, so nobody starts in between."""
+    return int(_count(session, workspace_id, w_take=1).number)
 
 
 def give_number_back(session: Session, workspace_id: str) -> None:
     """Give a number back that was taken in this transaction."""
-    session.execute(_take, {"r_workspace_id": workspace_id, "w_take": -1, "w_number": None})
+    _count(session, workspace_id, w_take=-1)
+
+
+def _count(bind: Session | Connection, workspace_id: str, *, w_take: int, w_number: int | None = None) -> Any:
+    values = {"r_workspace_id": workspace_id, "w_take": w_take, "w_number": w_number}
+    return bind.execute(_take[_dialect(bind)], values).one()
 
 
 def _written(new: New, is_new: bool, number: int, name: str, timezone: str) -> Written:
@@ -126,17 +131,26 @@ def _given(name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(f"r_{name}", type_=_run.c[name].type)
 
 
-def _taking() -> ReturningUpdate[Any]:
+def _taking(insert: Callable[[Any], Any], claimed: sa.CTE | None = None) -> Any:
+    """Count on, where *claimed* has a row; the first run of a workspace makes its counter."""
     count = sa.bindparam("w_take", type_=sa.Integer)
-    number = sa.func.coalesce(sa.bindparam("w_number", type_=sa.Integer), _workspace.c.next_run_number - 1)
+    is_home = _workspace.c.id == _given("workspace_id")
+    is_meant = is_home if claimed is None else is_home & sa.exists(sa.select(claimed.c.one))
+    number = sa.func.coalesce(sa.bindparam("w_number", type_=sa.Integer), _counter.c.next_number - 1)
     return (
-        sa.update(_workspace)
-        .where(_workspace.c.id == _given("workspace_id"))
-        .values(next_run_number=_workspace.c.next_run_number + count)
-        .returning(number.label("number"), _workspace.c.name, _workspace.c.timezone)
+        insert(_counter)
+        .from_select(["workspace_id", "next_number"], sa.select(_workspace.c.id, 1 + count).where(is_meant))
+        .on_conflict_do_update(
+            index_elements=[_counter.c.workspace_id], set_={"next_number": _counter.c.next_number + count}
+        )
+        .returning(
+            number.label("number"),
+            *(sa.select(column).where(is_home).scalar_subquery().label(column.name) for column in _OF_HOME),
+        )
     )
 
 
+_OF_HOME = (_workspace.c.name, _workspace.c.timezone)
 _FIRST_WRITTEN: dict[str, sa.ColumnElement[Any]] = {
     name: sa.literal_column(f"'{value}'" if isinstance(value, str) else str(value), _run.c[name].type)
     for name, value in _FIRST.items()
@@ -145,12 +159,8 @@ _FIRST_WRITTEN: dict[str, sa.ColumnElement[Any]] = {
 
 @lru_cache(maxsize=8)
 def _in_one(claiming: sa.Delete | None) -> sa.Select[Any]:
-    taking, parts = _taking(), []
-    if claiming is not None:
-        claimed = claiming.returning(sa.literal(1).label("one")).cte("claimed")
-        taking = taking.where(sa.exists(sa.select(claimed.c.one)))
-        parts.append(claimed)
-    home = taking.cte("home")
+    claimed = None if claiming is None else claiming.returning(sa.literal(1).label("one")).cte("claimed")
+    home = _taking(insert_postgresql, claimed).cte("home")
     late = sa.func.jsonb_build_object(
         "number", home.c.number,
         "workspace", sa.func.jsonb_build_object("name", home.c.name, "timezone", home.c.timezone),
@@ -183,7 +193,7 @@ def _in_one(claiming: sa.Delete | None) -> sa.Select[Any]:
         sa.select(made.c.id.is_not(None).label("is_new"), home.c.number, home.c.name, home.c.timezone)
         .select_from(home)
         .outerjoin(made, sa.true())
-        .add_cte(*parts, noted, found)
+        .add_cte(*([] if claimed is None else [claimed]), noted, found)
     )
 
 
@@ -191,7 +201,7 @@ def _with(given: Any, late: Any) -> Any:
     return sa.cast(given.op("||")(late), sa.JSON)
 
 
-_take = _taking()
+_take = {"postgresql": _taking(insert_postgresql), "sqlite": _taking(insert_sqlite)}
 _insert_run = (
     insert_sqlite(_run)
     .values({name: _given(name) for name in (*_GIVEN, "number")} | _FIRST_WRITTEN)

@@ -1,4 +1,4 @@
-"""Tables of the run pages: the words that a run is found by, saved views, problems that people reported."""
+"""Tables of the run pages: numbers of runs, the words they are found by, saved views, reported problems."""
 
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,18 @@ class RunWord(Model):
         sa.Index("ix_run_word_workspace_id_word", "workspace_id", "word", "number"),
         {"sqlite_with_rowid": False},
     )
+
+
+class RunCounter(Model):
+    """How many runs a workspace began. Each start holds this row, so no other row points to it.
+
+    What points to a row locks it for a moment, and PostgreSQL keeps book of everybody who does.
+    """
+
+    __tablename__ = "run_counter"
+
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"), primary_key=True)
+    next_number: Mapped[int]
 
 
 class RunView(Model):

@@ -14,10 +14,10 @@ from app.core.db import db, transaction
 from app.core.ids import new_id
 from app.core.settings import Settings
 from app.engine.models import Run
-from app.features.accounts.models import AuditEntry, Workspace
+from app.features.accounts.models import AuditEntry
 from app.features.gallery.models import LaunchDraft
 from app.features.gallery.service import seed_templates
-from app.features.runs.models import RunWord
+from app.features.runs.models import RunCounter, RunWord
 from app.features.workflows import queries as workflows
 from tests.cast import Cast, enter
 from tests.features.runs.conftest import statements
@@ -44,7 +44,7 @@ def _start(browser: FlaskClient, draft_id: str) -> Any:
 
 
 def _next_number(cast: Cast) -> int:
-    return db.session.get_one(Workspace, cast.alice.workspace_id).next_run_number
+    return db.session.get_one(RunCounter, cast.alice.workspace_id).next_number
 
 
 def test_the_second_start_of_a_template_costs_three_statements(app: Flask, cast: Cast) -> None:

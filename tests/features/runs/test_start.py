@@ -12,8 +12,9 @@ from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.engine import leases
 from app.engine.models import Run
-from app.features.accounts.models import AuditEntry, Workspace
+from app.features.accounts.models import AuditEntry
 from app.features.runs import service
+from app.features.runs.models import RunCounter
 from app.features.workflows.models import Workflow
 from tests import factories
 from tests.cast import enter
@@ -107,7 +108,7 @@ def test_start_with_the_same_key_is_one_run(session: Session, ads: Workflow) -> 
     second = _start(session, ads, dedupe_key="launch-1")
 
     assert second.id == first.id
-    assert session.get_one(Workspace, ads.workspace_id).next_run_number == 2
+    assert session.get_one(RunCounter, ads.workspace_id).next_number == 2
 
 
 def test_start_of_a_switched_off_workflow_is_refused(session: Session, ads: Workflow) -> None:
