@@ -4,6 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
@@ -138,3 +139,16 @@ def test_start_at_once_by_many_gives_each_its_own_number(app: Flask, session: Se
 
     assert len(numbers) == 5
     assert sorted(set(numbers)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_start_reads_few_rows_however_many_runs_there_are(session: Session, ads: Workflow) -> None:
+    """In a database without statistics too: each word once went through all runs of the workspace to find its own."""
+    read = sa.text("SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'run'")
+    for _ in range(60):
+        _start(session, ads, label="four words of label")
+        session.commit()
+    session.execute(sa.text("SELECT pg_stat_force_next_flush()"))
+    session.commit()
+
+    assert session.execute(read).scalar_one() < 60 * 20
