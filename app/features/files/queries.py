@@ -128,11 +128,14 @@ def images(
     return list(session.scalars(statement.order_by(Image.created_at.desc(), Image.id.desc()).limit(limit)))
 
 
-def known(session: Session, workspace_id: str, ids: Collection[str]) -> set[str]:
-    """Return which of these ids are documents or pictures of the workspace. One statement."""
-    documents = sa.select(Document.id).where(Document.workspace_id == workspace_id, Document.id.in_(ids))
-    pictures = sa.select(Image.id).where(Image.workspace_id == workspace_id, Image.id.in_(ids))
-    return set(session.scalars(sa.union_all(documents, pictures)))
+def titles(session: Session, workspace_id: str, ids: Collection[str]) -> dict[str, str]:
+    """Return the titles of those of these ids that are documents or pictures of the workspace. One statement."""
+    said = sa.func.coalesce(sa.func.nullif(Image.alt, ""), sa.func.nullif(Image.prompt, ""), "Picture")
+    documents = sa.select(Document.id, Document.title).where(
+        Document.workspace_id == workspace_id, Document.id.in_(ids)
+    )
+    pictures = sa.select(Image.id, said).where(Image.workspace_id == workspace_id, Image.id.in_(ids))
+    return {row[0]: row[1] for row in session.execute(sa.union_all(documents, pictures))}
 
 
 def image(session: Session, workspace_id: str, image_id: str) -> Image:

@@ -11,8 +11,8 @@ from flask import url_for
 from app.core.errors import FieldError
 from app.definition.inputs import clean_inputs
 from app.definition.problems import InputsInvalid
-from app.definition.schema import Definition, Input, InputType
-from app.features.gallery import columns, forms, rules
+from app.definition.schema import Definition, Input
+from app.features.gallery import columns, forms, handing, rules
 from app.features.gallery.models import LaunchDraft
 from app.features.gallery.queries import Place
 from app.web.forms import Form
@@ -98,12 +98,7 @@ class Asking:
 
     def looks(self, number: int) -> dict[str, columns.Look]:
         """Return what the page's questions see of the tables that were handed in, by key."""
-        found = {
-            question.key: columns.look(question, str(self.kept[question.key]))
-            for question in self.questions(number)
-            if question.type is InputType.CSV and self.kept.get(question.key)
-        }
-        return {key: look for key, look in found.items() if look is not None}
+        return handing.looks(self.questions(number), self.kept)
 
     def inputs(self) -> dict[str, Any]:
         """Return all answers, cleaned; empty when one of them is wrong."""

@@ -100,13 +100,18 @@ def filled(questions: Iterable[Input], kept: Mapping[str, Any], zone: ZoneInfo) 
 
 
 def show_problems(form: Form, problems: Iterable[FieldError]) -> None:
-    """Put problems (at ``/inputs/<key>``) beside their fields; those of other pages are left out."""
+    """Put problems (at ``/inputs/<key>``) beside their fields; those of other pages are left out.
+
+    What is wrong with a fixed answer has no field: it stands on top.
+    """
     for problem in problems:
         name = name_of(problem.path.rsplit("/", 1)[-1])
         if name in form:
             fix = "" if problem.code == "required" else problem.fix
             text = " ".join(part for part in (problem.message, fix) if part)
             form[name].errors = [*form[name].errors, text]
+        elif problem.code == rules.FIXED_GONE:
+            form.form_errors.append(f"{problem.message} {problem.fix}")
 
 
 def _field(question: Input, choices: Choices) -> Field:

@@ -5,7 +5,7 @@ Every rule stands twice: at ``/gallery/<slug>/launch`` and at ``/workflows/<work
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from flask import Response, request, url_for
@@ -19,7 +19,7 @@ from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
 from app.features.accounts.queries import Who
 from app.features.files import queries as files
-from app.features.gallery import columns, figures, forms, queries, quote, rules, service, uploads
+from app.features.gallery import figures, forms, handing, queries, quote, rules, service, uploads
 from app.features.gallery.asking import Asking, Subject
 from app.features.gallery.blueprint import blueprint
 from app.features.gallery.figures import CardFacts
@@ -67,7 +67,7 @@ def launch(**place: str) -> Response:
 @requires(Permission.LAUNCH)
 def answer(**place: str) -> Response:
     """Keep a page's answers and go on to the next page; wrong ones are kept too, and shown with the way out."""
-    handed, faults = uploads.read((name, sent.filename or "", sent.stream) for name, sent in _sent_files())
+    handed, faults = uploads.read(sent_files())
     asking, number, misfits = _keep(place, handed)
     faults += misfits
     wrong = {fault.path for fault in faults}
@@ -161,6 +161,12 @@ def _subject(workspace_id: str, place: Place) -> Subject:
     return Subject(place, workflow.name, workflows.load_definition(session, version.id))
 
 
+def sent_files() -> list[tuple[str, str, BinaryIO]]:
+    """Return the files that the browser sent: name of the field, name of the file, bytes."""
+    listed = request.files.lists()
+    return [(name, sent.filename or "", cast("BinaryIO", sent.stream)) for name, files in listed for sent in files]
+
+
 def choices(workspace_id: str, definition: Definition) -> forms.Choices:
     """Return the documents, pictures and people to choose from, read only where a question asks for them."""
     types = {question.type for question in rules.asked(definition)}
@@ -183,22 +189,9 @@ def _keep(place: Mapping[str, str], handed: list[Upload]) -> tuple[Asking, int, 
     asking = _asking(place)
     number = asking.number(request.args.get("page"))
     answers = asking.sent_answers(asking.sent_form(number), number)
-    faults: list[FieldError] = []
-    for question in asking.questions(number):
-        fits: list[Upload] = []
-        for upload in (each for each in handed if each.key == question.key):
-            fault = uploads.fault_of(upload, question.type) if rules.takes_file(question) else None
-            if fault is None and rules.takes_file(question):
-                fits.append(upload)
-            elif fault is not None:
-                faults.append(fault)
-        if fits:
-            answers[question.key] = service.keep_uploads(
-                session, fits, question=question, answer=answers[question.key], workspace_id=me.workspace_id, by=me.name
-            )
-        if question.type is InputType.CSV and isinstance(answers[question.key], str):
-            chosen = None if fits else _chosen_columns(question.key, len(question.columns))
-            answers[question.key] = columns.settle(question, answers[question.key], chosen)
+    faults = handing.take_over(
+        session, asking.questions(number), answers, handed, request.form, workspace_id=me.workspace_id, by=me.name
+    )
     draft = _write(asking, answers)
     session.commit()
     kept = replace(asking, draft=draft)
@@ -220,21 +213,9 @@ def _write(asking: Asking, answers: Mapping[str, Any]) -> Any:
     )
 
 
-def _sent_files() -> list[tuple[str, Any]]:
-    return [(name, sent) for name, listed in request.files.lists() for sent in listed]
-
-
-def _chosen_columns(key: str, count: int) -> dict[int, str] | None:
-    """Return the heading chosen for each column, by its number; None where the page did not ask."""
-    names = {place: f"m_{key}_{place}" for place in range(count)}
-    if not any(name in request.form for name in names.values()):
-        return None
-    return {place: request.form.get(name, "") for place, name in names.items()}
-
-
 def _problems(asking: Asking, number: int | None = None) -> list[FieldError]:
     """Return what is wrong with the answers so far, on one page or on all, in the order of the questions."""
-    found = [_plainly(problem) for problem in asking.problems(number)]
+    found = [handing.plainly(problem) for problem in asking.problems(number)]
     gone = service.handed_problems(db.session(), who().workspace_id, asking.definition.inputs, asking.kept)
     known = {problem.path for problem in found}
     return found + [
@@ -242,14 +223,6 @@ def _problems(asking: Asking, number: int | None = None) -> list[FieldError]:
         for problem in gone
         if problem.path not in known and (number is None or asking.page_of(problem) == number)
     ]
-
-
-def _plainly(problem: FieldError) -> FieldError:
-    """Say of a table with other headings what to do on this page: the choice stands right below."""
-    if problem.code != "columns":
-        return problem
-    message = "The columns of this table have other names than ours."
-    return replace(problem, message=message, fix="Check below which is which, then continue.")
 
 
 # --- what is shown ---
@@ -273,19 +246,22 @@ def _ask(asking: Asking, number: int, form: Form, *, status: int = 200) -> Respo
     )
 
 
-def _check(asking: Asking) -> Response:
+def _check(asking: Asking, *, status: int = 200) -> Response:
     me = who()
     problems = _problems(asking)
     if asking.pages and (asking.draft is None or problems):
         return htmx.redirect(asking.subject.launch_url(page=asking.first_page(problems), fix=1))
     inputs = asking.inputs()
     scope = {"inputs": inputs, "run": _run_scope(me)}
-    titles = dict(pair for listed in asking.choices.values() for pair in listed)
+    titles = files.titles(db.session(), me.workspace_id, quote.handed_ids(asking.definition, inputs))
     return htmx.page(
         "gallery/check.html",
+        status=status,
         asking=asking,
         draft_id=asking.draft.id if asking.draft else new_id(),
+        problems=[replace(problem, path="", message=f"{problem.message} {problem.fix}") for problem in problems],
         rows=quote.rows(asking.definition, inputs, asking.zone, titles),
+        fixed=quote.fixed_rows(asking.definition, asking.zone, titles),
         remarks=_remarks(asking),
         reviews=quote.asked(asking.definition, scope),
         mails=quote.mails(asking.definition, scope),
@@ -323,6 +299,8 @@ def _facts(asking: Asking, inputs: Mapping[str, Any]) -> CardFacts:
 
 def _first_problem(asking: Asking, problems: list[FieldError]) -> Response:
     """Show the first page with a wrong answer, after Start was pressed on answers that no longer fit."""
+    if not asking.pages:
+        return _check(asking, status=422)
     number = asking.first_page(problems)
     form = asking.form(number)
     forms.show_problems(form, problems)

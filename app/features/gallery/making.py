@@ -1,5 +1,6 @@
 """Pages that make something of a template: a workflow with fixed answers, a copy in the builder, a file."""
 
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,21 +9,31 @@ from flask import Response, flash, request, send_file, url_for
 
 from app.core import yaml
 from app.core.db import db
-from app.core.errors import Conflict, Invalid
-from app.definition.schema import Definition, Input, InputType
+from app.core.errors import Conflict, FieldError, Invalid
+from app.definition.schema import Definition, Input
+from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.gallery import exchange, forms, library, queries, rules, service
+from app.features.gallery import (
+    exchange,
+    forms,
+    handing,
+    launching,
+    library,
+    queries,
+    rules,
+    service,
+    uploads,
+)
 from app.features.gallery.blueprint import blueprint
 from app.features.gallery.forms import CustomiseForm, ImportForm
 from app.features.gallery.models import Template
+from app.features.gallery.uploads import Upload
 from app.features.runs.service import Actor
 from app.features.workflows import service as workflows
 from app.web import htmx
-from app.web.forms import Form
 
 ASK, ALWAYS = "ask", "always"
-FIXABLE = frozenset(InputType) - {InputType.CSV, *rules.HANDED}
 
 
 @blueprint.get("/gallery/<slug>/customise")
@@ -30,38 +41,40 @@ FIXABLE = frozenset(InputType) - {InputType.CSV, *rules.HANDED}
 def customise(slug: str) -> Response:
     """Ask of each question: ask it every time, or always use this answer."""
     template = queries.template(db.session(), who().workspace_id, slug)
-    questions = _fixable(template)
-    shown = forms.filled(questions, {}, ZoneInfo(who().timezone))
-    answers = forms.build(questions, with_files=False)(None, data=shown)
-    return _customise(template, CustomiseForm(None, name=template.name), answers)
+    return _customise(template, CustomiseForm(None, name=template.name), {})
 
 
 @blueprint.post("/gallery/<slug>/customise")
 @requires(Permission.BUILD)
 def make(slug: str) -> Response:
-    """Make a workflow of the template with the answers that are always used, ready to start."""
+    """Make a workflow of the template with the answers that are always used, ready to start.
+
+    Files for such answers are kept first, so that a wrong answer elsewhere loses none of them.
+    """
     me, session = who(), db.session()
+    handed, faults = uploads.read(each for each in launching.sent_files() if _is_always(each[0].removeprefix("f_")))
     template = queries.template(session, me.workspace_id, slug)
-    questions = _fixable(template)
-    about, answers = CustomiseForm(), forms.build(questions, with_files=False)()
-    given = forms.answers(answers, questions, ZoneInfo(me.timezone))
-    fixed = {key: value for key, value in given.items() if request.form.get(f"how_{key}") == ALWAYS}
-    if not about.validate_on_submit():
-        return _customise(template, about, answers, status=422)
+    given, misfits = _given(template, handed)
+    faults += misfits
+    session.commit()
+    about = CustomiseForm()
+    about.validate_on_submit()
     try:
         made = service.make_workflow(
-            session, workspace_id=me.workspace_id, slug=slug, name=about.text("name"), fixed_inputs=fixed,
-            actor_id=me.user_id,
+            session, workspace_id=me.workspace_id, slug=slug, name=about.text("name") or template.name,
+            fixed_inputs={key: value for key, value in given.items() if _is_always(key)}, actor_id=me.user_id,
         )  # fmt: skip
-        workflow_id = made.id
-        session.commit()
     except Invalid as invalid:
-        session.rollback()
-        forms.show_problems(answers, invalid.problems)
-        if not any(field.errors for field in answers):
+        wrong = {fault.path for fault in faults}
+        faults += [handing.plainly(fault) for fault in invalid.problems if fault.path not in wrong]
+        if not faults:
             about.add_problems(invalid)
-        return _customise(queries.template(session, me.workspace_id, slug), about, answers, status=422)
-    flash(f"“{made.name}” is ready. What you fixed is no longer asked.", "go")
+    if faults or about.errors:
+        session.rollback()
+        return _customise(queries.template(session, me.workspace_id, slug), about, given, faults)
+    workflow_id, name = made.id, made.name
+    session.commit()
+    flash(f"“{name}” is ready. What you fixed is no longer asked.", "go")
     return htmx.redirect(url_for("gallery.launch_workflow", workflow_id=workflow_id))
 
 
@@ -144,24 +157,46 @@ def remove(slug: str) -> Response:
 MAX_BYTES = 1024 * 1024
 
 
-def _fixable(template: Template) -> list[Input]:
-    """Return the questions whose answer may be fixed; files and tables are handed in every time."""
-    definition = Definition.model_validate(template.definition)
-    return [question for question in rules.asked(definition) if question.type in FIXABLE]
+def _definition(template: Template) -> Definition:
+    return Definition.model_validate(template.definition)
 
 
-def _customise(template: Template, about: CustomiseForm, answers: Form, *, status: int = 200) -> Response:
-    questions = _fixable(template)
-    asked = {question.key for question in questions}
-    definition = Definition.model_validate(template.definition)
-    hows: dict[str, Any] = {key: request.form.get(f"how_{key}", ASK) for key in asked}
+def _questions(template: Template) -> list[Input]:
+    return rules.asked(_definition(template))
+
+
+def _is_always(key: str) -> bool:
+    return request.form.get(f"how_{key}") == ALWAYS
+
+
+def _given(template: Template, handed: Sequence[Upload]) -> tuple[dict[str, Any], list[FieldError]]:
+    """Return the answers that were sent, with the files of those that are always used, and which files do not fit."""
+    me, questions = who(), _questions(template)
+    sent = forms.build(questions, launching.choices(me.workspace_id, _definition(template)))()
+    given = forms.answers(sent, questions, ZoneInfo(me.timezone))
+    always = [question for question in questions if _is_always(question.key)]
+    faults = handing.take_over(
+        db.session(), always, given, handed, request.form, workspace_id=me.workspace_id, by=me.name
+    )
+    return given, faults
+
+
+def _customise(
+    template: Template, about: CustomiseForm, given: Mapping[str, Any], faults: Sequence[FieldError] = ()
+) -> Response:
+    me, questions = who(), _questions(template)
+    choices = launching.choices(me.workspace_id, _definition(template))
+    form = forms.build(questions, choices)(None, data=forms.filled(questions, given, ZoneInfo(me.timezone)))
+    forms.show_problems(form, faults)
     return htmx.page(
         "gallery/customise.html",
-        status=status,
+        status=422 if faults or about.errors else 200,
         template=template,
         questions=questions,
-        others=[question for question in rules.asked(definition) if question.key not in asked],
         about=about,
-        form=answers,
-        hows=hows,
+        form=form,
+        cautions=rules.CAUTIONS,
+        people=accounts.members(db.session(), me.workspace_id),
+        looks=handing.looks(questions, given),
+        hows={question.key: request.form.get(f"how_{question.key}", ASK) for question in questions},
     )

@@ -101,18 +101,35 @@ def rows(
     definition: Definition, inputs: Mapping[str, Any], zone: ZoneInfo, titles: Mapping[str, str] | None = None
 ) -> list[Row]:
     """Return all answers in words, in the order they were asked; *titles* names documents and pictures by their id."""
-    found = []
-    for number, (_, questions) in enumerate(rules.pages(definition), 1):
-        for question in questions:
-            value = inputs.get(question.key)
-            if question.type in rules.HANDED:
-                ids = value if isinstance(value, list) else [value] if value else []
-                text = ", ".join((titles or {}).get(each, "one that is no longer there") for each in ids)
-            else:
-                ids, text = [], in_words(question, value, zone)
-            images = tuple(ids) if question.type in (InputType.IMAGE, InputType.IMAGES) else ()
-            found.append(Row(question.key, question.label, text, number, bool(text), images))
-    return found
+    return [
+        _row(question, inputs.get(question.key), number, zone, titles or {})
+        for number, (_, questions) in enumerate(rules.pages(definition), 1)
+        for question in questions
+    ]
+
+
+def fixed_rows(definition: Definition, zone: ZoneInfo, titles: Mapping[str, str]) -> list[Row]:
+    """Return what is never asked, and always the same, in words; such rows have page 0."""
+    return [_row(question, question.default, 0, zone, titles) for question in rules.fixed(definition)]
+
+
+def handed_ids(definition: Definition, inputs: Mapping[str, Any]) -> set[str]:
+    """Return the ids of all documents and pictures that answers and fixed answers name."""
+    return {
+        each
+        for question in definition.inputs
+        for each in rules.handed_ids(question, question.default if question.fixed else inputs.get(question.key))
+    }
+
+
+def _row(question: Input, value: Any, page: int, zone: ZoneInfo, titles: Mapping[str, str]) -> Row:
+    ids = rules.handed_ids(question, value)
+    if question.type in rules.HANDED:
+        text = ", ".join(titles.get(each, "one that is no longer there") for each in ids)
+    else:
+        text = in_words(question, value, zone)
+    images = tuple(ids) if question.type in (InputType.IMAGE, InputType.IMAGES) else ()
+    return Row(question.key, question.label, text, page, bool(text), images)
 
 
 def in_words(question: Input, value: Any, zone: ZoneInfo) -> str:

@@ -19,6 +19,17 @@ FILE_CHARS = 10_000
 """A long text that may hold so many characters can also be filled from a file."""
 
 HANDED = (InputType.DOCUMENT, InputType.DOCUMENTS, InputType.IMAGE, InputType.IMAGES)
+FIXED_GONE = "fixed_gone"
+"""The code of the problem that what a fixed question always uses no longer exists."""
+
+CAUTIONS = {
+    InputType.DATE: "A date that is right today is past some day: usually it is better asked.",
+    InputType.DATETIME: "A date that is right today is past some day: usually it is better asked.",
+    InputType.VIN: "A VIN is one car: usually it is better asked.",
+    InputType.CSV: "Every run uses this table as it is today.",
+}
+"""What to know before an answer of such a kind is always used."""
+
 _NAMING = (InputType.TEXT, InputType.LONG_TEXT, InputType.VIN, InputType.CHOICE)
 _SHORT = (InputType.DATE, InputType.DATETIME, InputType.INTEGER, InputType.NUMBER, InputType.MONEY)
 
@@ -69,9 +80,21 @@ def takes_file(question: Input) -> bool:
     return question.type is InputType.CSV or question.type in HANDED
 
 
+def handed_ids(question: Input, answer: Any) -> list[str]:
+    """Return the ids of documents or pictures that an answer names; none for other kinds of questions."""
+    if question.type not in HANDED or not answer:
+        return []
+    return [each for each in (answer if isinstance(answer, list) else [answer]) if isinstance(each, str)]
+
+
 def asked(definition: Definition) -> list[Input]:
     """Return the questions that are asked: all but the fixed ones."""
     return [question for question in definition.inputs if not question.fixed]
+
+
+def fixed(definition: Definition) -> list[Input]:
+    """Return the questions that always have the same answer."""
+    return [question for question in definition.inputs if question.fixed]
 
 
 def pages(definition: Definition) -> list[tuple[str, tuple[Input, ...]]]:

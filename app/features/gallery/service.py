@@ -1,5 +1,6 @@
 """Writes of the gallery: seeding templates, keeping half-filled answers, and launching."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
@@ -11,8 +12,9 @@ from app.core.db import db, glance, reading, table
 from app.core.errors import FieldError, Invalid, NotFound
 from app.core.ids import is_id, new_id
 from app.definition.inputs import clean_inputs
-from app.definition.problems import InputsInvalid
-from app.definition.schema import Definition, Input, InputType
+from app.definition.problems import InputsInvalid, Problem
+from app.definition.schema import MAX_DEPTH, MAX_JSON_BYTES, Definition, Input, InputType
+from app.definition.shape import check_shape
 from app.engine.models import Run
 from app.features.files import queries as files
 from app.features.files import service as file_service
@@ -93,7 +95,7 @@ def make_workflow(
         if key not in known
     ]
     fixed = {
-        key: Input.model_validate({**known[key].model_dump(), "required": False, "default": None})
+        key: Input.model_validate({**known[key].model_dump(), "required": True, "default": None})
         for key in fixed_inputs
         if key in known
     }
@@ -101,27 +103,44 @@ def make_workflow(
     try:
         answers = clean_inputs(Definition(inputs=list(fixed.values())), {key: fixed_inputs[key] for key in fixed})
     except InputsInvalid as invalid:
-        problems += [FieldError(p.path, p.code, p.message, p.fix) for p in invalid.problems]
-    problems += [
-        FieldError(f"/inputs/{key}", "required", "What should always be used?", "Answer it, or ask it every time.")
-        for key, value in answers.items()
-        if value is None
-    ]
-    if problems:
-        raise Invalid("Some of what should always be used needs another look.", problems, fix=problems[0].fix)
+        problems += [_unfixed(problem) for problem in invalid.problems]
+    wrong = {problem.path for problem in problems}
+    gone = handed_problems(session, workspace_id, list(fixed.values()), fixed_inputs)
+    problems += [problem for problem in gone if problem.path not in wrong]
     changed = [
         {**question, "default": answers[question["key"]], "fixed": True} if question["key"] in answers else question
         for question in questions
     ]
+    definition = {**template.definition, "inputs": changed}
+    problems += _too_large(definition, answers)
+    if problems:
+        raise Invalid("Some of what should always be used needs another look.", problems, fix=problems[0].fix)
     return workflows.create(
         session,
         workspace_id=workspace_id,
         name=name,
-        definition={**template.definition, "inputs": changed},
+        definition=definition,
         actor_id=actor_id,
         category=template.category,
         description=template.summary,
     )
+
+
+def _unfixed(problem: Problem) -> FieldError:
+    if problem.code == "required":
+        message, fix = "What should always be used?", "Answer it, or ask it every time."
+        return FieldError(problem.path, problem.code, message, fix)
+    return FieldError(problem.path, problem.code, problem.message, problem.fix)
+
+
+def _too_large(definition: Mapping[str, Any], answers: Mapping[str, Any]) -> list[FieldError]:
+    """Return that the largest of the fixed answers makes the definition larger than a workflow may be."""
+    sizes = {key: len(json.dumps(value)) for key, value in answers.items()}
+    faults = check_shape(dict(definition), most_bytes=MAX_JSON_BYTES, most_depth=MAX_DEPTH)
+    if not sizes or not any(fault.code == "too_large" for fault in faults):
+        return []
+    message = f"This is too large to stand in a workflow, which may have {MAX_JSON_BYTES // 1024} KB."
+    return [FieldError(f"/inputs/{max(sizes, key=sizes.__getitem__)}", "too_large", message, "Ask it every time.")]
 
 
 def read_file(filename: str, stream: BinaryIO) -> str:
@@ -378,21 +397,31 @@ def _workflow_for(
 def handed_problems(
     session: Session, workspace_id: str, questions: Sequence[Input], answers: Mapping[str, Any]
 ) -> list[FieldError]:
-    """Return which answers name a document or a picture that the workspace does not have. One statement, or none."""
-    named: dict[str, list[str]] = {}
-    for question in questions:
-        value = answers.get(question.key)
-        if question.type in rules.HANDED and value:
-            listed = value if isinstance(value, list) else [value]
-            named[question.key] = [each for each in listed if isinstance(each, str)]
+    """Return which answers name a document or a picture that the workspace does not have. One statement, or none.
+
+    What a fixed question always uses counts as its answer; that problem has the code ``fixed_gone``.
+    """
+    named = {
+        question.key: ids
+        for question in questions
+        if (ids := rules.handed_ids(question, question.default if question.fixed else answers.get(question.key)))
+    }
     if not named:
         return []
-    known = files.known(session, workspace_id, {each for ids in named.values() for each in ids})
+    known = files.titles(session, workspace_id, {each for ids in named.values() for each in ids})
     return [
-        FieldError(f"/inputs/{key}", "gone", "One of what was chosen no longer exists.", "Choose again.")
-        for key, ids in named.items()
-        if not known.issuperset(ids)
+        _gone(question)
+        for question in questions
+        if question.key in named and not known.keys() >= set(named[question.key])
     ]
+
+
+def _gone(question: Input) -> FieldError:
+    path = f"/inputs/{question.key}"
+    if question.fixed:
+        message = f"“{question.label}” always uses something that no longer exists."
+        return FieldError(path, rules.FIXED_GONE, message, "Choose another in the builder, under its questions.")
+    return FieldError(path, "gone", "One of what was chosen no longer exists.", "Choose again.")
 
 
 def _check_handed(

@@ -11,13 +11,18 @@ from sqlalchemy.orm import Session
 from app.core import yaml
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
+from app.core.ids import new_id
+from app.engine.models import Run
 from app.features.accounts.models import AuditEntry
+from app.features.files import service as file_service
+from app.features.files.models import Document, Image
 from app.features.gallery import exchange, library, queries, service
 from app.features.gallery.models import Template
 from app.features.runs.service import Actor
 from app.features.workflows import queries as workflow_queries
 from app.features.workflows.models import Workflow
 from tests.cast import Cast, Person
+from tests.factories import picture
 from tests.page import Page
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -72,6 +77,128 @@ def test_data_can_be_fixed_and_is_kept_as_data(app: Flask, cast: Cast) -> None:
     with app.app_context():
         version = workflow_queries.current_version(db.session(), db.session.scalars(sa.select(Workflow)).one())
         assert [each["default"] for each in version.definition["inputs"] if each["fixed"]] == [{"doors": [4]}]
+
+
+def _asking_for_files(app: Flask, cast: Cast) -> None:
+    """Keep a template that asks for files of every kind."""
+    kinds = ("document", "documents", "image", "images", "csv")
+    questions = [
+        {"key": kind, "label": f"The {kind}", "type": kind} | ({"columns": ["email"]} if kind == "csv" else {})
+        for kind in kinds
+    ]
+    steps = [{"id": "note", "type": "transform", "config": {"set": {"x": "{{ inputs.csv }}"}}}]
+    definition = {"schema": 1, "inputs": questions, "steps": steps}
+    with app.app_context():
+        file = _file(definition=definition, label="Files", sample_inputs={})
+        exchange.take_in(db.session(), cast.alice.workspace_id, file, actor=_actor(cast))
+        db.session.commit()
+
+
+def _an_image(workspace_id: str) -> Image:
+    return file_service.store_image(
+        db.session(), workspace_id=workspace_id, run_id=None, step_run_id=None, position=1, prompt="A car",
+        model="sample", prepared=picture(),
+    )  # fmt: skip
+
+
+def _always(*kinds: str, **more: Any) -> dict[str, Any]:
+    return {"name": "Ads", **{f"how_{kind}": "always" for kind in kinds}, **more}
+
+
+def _fixed(app: Flask) -> dict[str, Any]:
+    with app.app_context():
+        version = workflow_queries.current_version(db.session(), db.session.scalars(sa.select(Workflow)).one())
+        return {each["key"]: each["default"] for each in version.definition["inputs"] if each["fixed"]}
+
+
+def test_files_and_tables_can_be_fixed(app: Flask, cast: Cast) -> None:
+    _asking_for_files(app, cast)
+    browser = cast.browser(cast.alice)
+    page = Page(browser.get("/gallery/our-ads/customise").text)
+    data = _always(
+        "document", "documents", "image", "images", "csv",
+        f_document=(BytesIO(b"Our voice"), "Voice.txt"),
+        f_documents=[(BytesIO(b"One"), "One.md"), (BytesIO(b"Two"), "Two.md")],
+        f_image=(BytesIO(picture(1).original), "front.png"),
+        f_images=[(BytesIO(picture(2).original), "a.png"), (BytesIO(picture(3).original), "b.png")],
+        f_csv=(BytesIO(b"E-Mail,Name\nann@x.example,Ann\n"), "people.csv"),
+    )  # fmt: skip
+
+    made = browser.post("/gallery/our-ads/customise", data=data)
+    check = Page(browser.get(made.location).text)
+
+    assert page.faults == check.faults == []
+    fixed = _fixed(app)
+    assert fixed["csv"] == "email,Name\nann@x.example,Ann\n"
+    with app.app_context():
+        titles = {each.id: each.title for each in db.session.scalars(sa.select(Document))}
+        pictures = set(db.session.scalars(sa.select(Image.id)))
+    assert titles[fixed["document"]] == "Voice"
+    assert [titles[each] for each in fixed["documents"]] == ["One", "Two"]
+    assert pictures == {fixed["image"], *fixed["images"]}
+    assert "Always the same here" in check.text
+    assert "One, Two" in check.text
+
+
+def test_what_was_handed_in_stays_when_another_answer_is_wrong(app: Flask, cast: Cast) -> None:
+    _asking_for_files(app, cast)
+    browser = cast.browser(cast.alice)
+    sent = {"f_image": (BytesIO(picture(1).original), "front.png"), "f_csv": (BytesIO(b"a,b\n1,2\n"), "people.csv")}
+    wrong = browser.post("/gallery/our-ads/customise", data=_always("image", "csv", "document", **sent))
+    page = Page(wrong.text)
+    with app.app_context():
+        kept = db.session.scalars(sa.select(Image.id)).one()
+
+    assert (wrong.status_code, page.faults) == (422, [])
+    assert "Check below which is which" in page.text
+    assert "What should always be used?" in page.text
+    assert f'value="{kept}" checked' in wrong.text
+    assert "a,b" in wrong.text
+    again = _always("image", "csv", q_image=kept, q_csv="a,b\n1,2\n", m_csv_0="a")
+    assert browser.post("/gallery/our-ads/customise", data=again).status_code == 303
+    assert _fixed(app) == {"image": kept, "csv": "email,b\n1,2\n"}
+
+
+def test_a_fixed_answer_is_of_this_workspace_and_no_larger_than_a_workflow(app: Flask, cast: Cast) -> None:
+    _asking_for_files(app, cast)
+    with app.app_context():
+        foreign = _an_image(cast.charlie.workspace_id).id
+        db.session.commit()
+    rows = "email\n" + "somebody@north.example\n" * 14_000
+    data = _always("image", "csv", q_image=foreign, f_csv=(BytesIO(rows.encode()), "people.csv"))
+    wrong = cast.browser(cast.alice).post("/gallery/our-ads/customise", data=data)
+    assert wrong.status_code == 422
+    assert "no longer exists" in wrong.text
+    assert "too large to stand in a workflow, which may have 256 KB. Ask it every time." in wrong.text
+
+
+def test_a_fixed_picture_that_is_gone_is_told_before_the_start(app: Flask, cast: Cast) -> None:
+    _asking_for_files(app, cast)
+    browser = cast.browser(cast.alice)
+    kinds = ("document", "documents", "image", "images", "csv")
+    with app.app_context():
+        ids = {kind: _an_image(cast.alice.workspace_id).id for kind in ("image", "images")}
+        ids["document"] = file_service.create_document(
+            db.session(), workspace_id=cast.alice.workspace_id, run_id=None, step_run_id=None, title="T", body="B",
+            fields={}, status="draft", position=1, written_by="Alice", test=False,
+        ).id  # fmt: skip
+        db.session.commit()
+    answers = {f"q_{kind}": ids[kind.removesuffix("s")] if "doc" in kind else ids[kind] for kind in kinds[:-1]}
+    data = _always(*kinds, **answers, q_csv="email\na@b.example\n")
+    made = browser.post("/gallery/our-ads/customise", data=data)
+    with app.app_context():
+        db.session.execute(sa.delete(Image).where(Image.id == ids["image"]))
+        db.session.commit()
+
+    shown = browser.get(made.location)
+    refused = browser.post(f"{made.location}/run", data={"draft": new_id()})
+
+    said = "“The image” always uses something that no longer exists."
+    assert (shown.status_code, refused.status_code) == (200, 422)
+    assert said in shown.text
+    assert said in refused.text
+    with app.app_context():
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 0
 
 
 @pytest.mark.parametrize(
