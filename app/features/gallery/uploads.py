@@ -12,15 +12,15 @@ from app.features.files import service as files
 from app.features.files.service import PreparedImage
 
 MAX_BYTES = 11 * 1024 * 1024  # more than may be used: the reader says that it is too large
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif")
 TABLES = (".csv", ".tsv")
 TAKES = {
     InputType.LONG_TEXT: ".txt,.md,.docx",
     InputType.CSV: ".csv,.tsv,.txt",
     InputType.DOCUMENT: ".txt,.md,.docx",
     InputType.DOCUMENTS: ".txt,.md,.docx",
-    InputType.IMAGE: ".png,.jpg,.jpeg,.webp",
-    InputType.IMAGES: ".png,.jpg,.jpeg,.webp",
+    InputType.IMAGE: ",".join(PICTURES),
+    InputType.IMAGES: ",".join(PICTURES),
 }
 
 

@@ -1,11 +1,15 @@
 """Pictures: what is refused before it is unpacked, what is kept, what is scaled."""
 
 import struct
+import subprocess
+import sys
 import threading
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 
+import pillow_heif
 import pytest
 from PIL import Image
 from sqlalchemy.orm import Session
@@ -52,6 +56,63 @@ def test_a_picture_keeps_its_bytes_and_gets_a_small_jpeg(shelf: Shelf, session: 
 def test_a_small_picture_is_not_blown_up() -> None:
     with Image.open(BytesIO(images.prepare(TINY).small)) as image:
         assert image.size == (8, 8)
+
+
+def heic(width: int, height: int, **options: object) -> bytes:
+    """Return a photo as a phone takes it: red on its left half, blue on its right."""
+    pillow_heif.register_heif_opener()
+    photo = Image.new("RGB", (width, height), "#c02020")
+    photo.paste("#2020c0", (width // 2, 0, width, height))
+    return encoded(photo, "HEIF", **options)
+
+
+def test_a_phones_picture_becomes_an_upright_jpeg_without_the_place() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    exif[0x010E] = "secret place"
+    made = images.prepare(heic(640, 480, exif=exif.tobytes()))
+    assert (made.media_type, made.width, made.height) == ("image/jpeg", 480, 640)
+    assert b"secret" not in made.original
+    with Image.open(BytesIO(made.original)) as image:
+        top, bottom = image.getpixel((240, 100)), image.getpixel((240, 540))
+    assert isinstance(top, tuple)
+    assert isinstance(bottom, tuple)
+    assert top[0] > 150 > top[2]
+    assert bottom[2] > 150 > bottom[0]
+
+
+def test_a_phones_large_picture_is_kept_at_half_the_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_WHOLE_HEIF", 100_000)
+    made = images.prepare(heic(640, 602))
+    assert (made.width, made.height) == (320, 301)
+    with Image.open(BytesIO(made.original)) as image:
+        for row in (5, 150, 295):
+            left, right = image.getpixel((60, row)), image.getpixel((260, row))
+            assert isinstance(left, tuple)
+            assert isinstance(right, tuple)
+            assert (left[0] > 150, right[2] > 150) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda content: content[: len(content) // 2], "This is not a picture"),
+        (lambda content: content[:12] + b"\xff" * 40, "This is not a picture"),
+        (lambda content: content, "The picture has more than 0 million pixels."),
+    ],
+)
+def test_a_phones_picture_that_cannot_be_used_is_refused(
+    change: Callable[[bytes], bytes], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "million" in words:
+        monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    with pytest.raises(Invalid, match=words):
+        images.prepare(change(heic(64, 64)))
+
+
+def test_the_reader_of_phones_pictures_is_loaded_when_one_comes() -> None:
+    code = "import sys, app.features.files.images; sys.exit('pillow_heif' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_small_picture_is_upright_on_white_and_without_metadata() -> None:

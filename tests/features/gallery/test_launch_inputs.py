@@ -16,6 +16,7 @@ from app.features.gallery.models import LaunchDraft
 from app.features.workflows import service as workflows
 from tests.cast import Cast
 from tests.factories import picture
+from tests.features.files.test_images import heic
 from tests.page import Page
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -130,7 +131,7 @@ def test_right_answers_of_every_type_start_a_run_with_typed_values(app: Flask, c
     files = {
         "f_document": (BytesIO(b"One."), "one.txt"),
         "f_documents": [(BytesIO(b"Two."), "two.md"), (BytesIO(b"Three."), "three.txt")],
-        "f_image": (BytesIO(_png()), "car.png"),
+        "f_image": (BytesIO(heic(64, 48)), "car.HEIC"),
         "f_images": [(BytesIO(_png()), "a.png"), (BytesIO(_png(2)), "b.png")],
         "f_csv": (BytesIO(b"First Name;E-mail\nDana;d@x.example\n"), "people.csv"),
     }
@@ -155,7 +156,8 @@ def test_right_answers_of_every_type_start_a_run_with_typed_values(app: Flask, c
         assert run.inputs["csv"] == "email,first_name\nd@x.example,Dana\n"
         assert db.session.get_one(Document, run.inputs["document"]).body == "One."
         assert len(run.inputs["images"]) == 2
-        assert db.session.get_one(Image, run.inputs["image"]).alt == "car"
+        photo = db.session.get_one(Image, run.inputs["image"])
+        assert (photo.alt, photo.media_type) == ("car", "image/jpeg")
         assert db.session.scalar(sa.select(sa.func.count()).select_from(LaunchDraft)) == 0
 
 
@@ -195,7 +197,8 @@ def test_a_file_that_does_not_fit_its_question_says_which_would(app: Flask, cast
     browser = cast.browser(cast.alice)
     response = _send(browser, address, f_image=(BytesIO(b"words"), "words.txt"), f_text=(BytesIO(b"x"), "x.txt"))
     assert response.status_code == 422
-    assert "“words.txt” does not fit this question. Use .png, .jpg, .jpeg, .webp." in Page(response.text).text
+    said = "“words.txt” does not fit this question. Use .png, .jpg, .jpeg, .webp, .heic, .heif."
+    assert said in Page(response.text).text
 
 
 def test_a_strangers_picture_cannot_be_chosen(app: Flask, cast: Cast) -> None:
