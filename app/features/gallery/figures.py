@@ -10,14 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.engine.enums import RUN_ENDS, RunStatus
-from app.engine.models import Run, WaitRow
+from app.engine.enums import RUN_ENDS, RUN_OPEN, RunStatus
+from app.engine.models import RUN_REAL, Run, WaitRow
 from app.features.gallery import queries, rules
 from app.features.gallery.models import Template
 from app.features.workflows.models import Workflow
 
 RECENT = 200
-_ENDS = [status.value for status in RUN_ENDS]
+_ENDS, _OPEN = ([status.value for status in sorted(those)] for those in (RUN_ENDS, RUN_OPEN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,25 +137,37 @@ Key = sa.orm.InstrumentedAttribute[Any]
 
 def _real(workspace_id: str, those: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Keep to runs that somebody wanted: neither tests nor the seeded samples."""
-    return sa.and_(Run.workspace_id == workspace_id, Run.test.is_(False), Run.trigger_kind != rules.SEED, those)
+    return sa.and_(Run.workspace_id == workspace_id, RUN_REAL, those)
 
 
 def _counted(
     session: Session, workspace_id: str, key: Key, those: sa.ColumnElement[bool]
 ) -> dict[str, _Count]:
-    rows = session.execute(
-        sa.select(key, Run.status, sa.func.count())
-        .join(Workflow, Workflow.id == Run.workflow_id)
-        .where(_real(workspace_id, those))
-        .group_by(key, Run.status)
+    """Count the runs, by *key*: those that ended in their index alone, without reading one; those under way, by status.
+
+    Each status is asked for by itself: of several at once SQLite goes through all runs.
+    """
+    mine = sa.and_(Workflow.workspace_id == workspace_id, those)
+    going = (
+        sa.select(key, sa.literal(status), sa.func.count())
+        .join(Run, Workflow.id == Run.workflow_id)
+        .where(Run.status == status, _real(workspace_id, those))
+        .group_by(key)
+        for status in _OPEN
     )
+    ended = (sa.select(key, sa.literal(status), _ended(status)).where(mine) for status in _ENDS)
     found: dict[str, _Count] = defaultdict(_Count)
-    for slug, status, count in rows:
+    for slug, status, count in session.execute(sa.union_all(*going, *ended)):
         one = found[str(slug)]
         one.used += count
         one.ended += count if status in _ENDS else 0
         one.completed += count if status == RunStatus.COMPLETED else 0
-    return found
+    return {slug: count for slug, count in found.items() if count.used}
+
+
+def _ended(status: str) -> sa.ScalarSelect[int]:
+    those = sa.and_(Run.workflow_id == Workflow.id, Run.status == status, Run.finished_at.is_not(None), RUN_REAL)
+    return sa.select(sa.func.count()).select_from(Run).where(those).correlate(Workflow).scalar_subquery()
 
 
 def _working(

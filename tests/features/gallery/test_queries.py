@@ -172,3 +172,31 @@ def test_facts_and_covers_take_the_same_statements_for_one_template_and_for_all(
         counted.append(statements() - before)
     assert counted[0] == counted[1] == 6
     assert session.scalar(sa.select(sa.func.count()).select_from(Run)) == 3
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_runs_that_ended_are_counted_without_reading_one(cast: Cast, session: Session) -> None:
+    for status in (RunStatus.COMPLETED, RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.STOPPED):
+        _ended(session, cast, status)
+    _ended(session, cast, test=True)
+    session.commit()
+    session.execute(sa.text("ANALYZE"))
+    asked: list[tuple[str, Any]] = []
+    connection = session.connection()
+
+    def note(_connection: object, _cursor: object, text: str, given: Any, *_rest: object) -> None:
+        asked.append((text, given))
+
+    sa.event.listen(connection, "before_cursor_execute", note)
+
+    found = figures.read(session, cast.alice.workspace_id)[FACEBOOK]
+    counting, given = next(each for each in asked if "UNION ALL" in each[0])
+    plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {counting}", given)]
+
+    assert (found.used, found.ended, found.completed) == (4, 4, 2)
+    ways = [step for step in plan if step.startswith(("SCAN run", "SEARCH run"))]
+    assert sorted(set(ways)) == [
+        "SEARCH run USING INDEX ix_run_real (workflow_id=? AND status=?)",
+        "SEARCH run USING INDEX ix_run_workspace_id_status (workspace_id=? AND status=?)",
+    ]
+    assert sum("ix_run_real" in way for way in ways) == 3
