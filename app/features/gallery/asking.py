@@ -11,8 +11,8 @@ from flask import url_for
 from app.core.errors import FieldError
 from app.definition.inputs import clean_inputs
 from app.definition.problems import InputsInvalid
-from app.definition.schema import Definition, Input
-from app.features.gallery import columns, forms, handing, rules
+from app.definition.schema import Definition, Input, InputType
+from app.features.gallery import columns, forms, handing, rules, vins
 from app.features.gallery.models import LaunchDraft
 from app.features.gallery.queries import Place
 from app.web.forms import Form
@@ -99,6 +99,11 @@ class Asking:
     def looks(self, number: int) -> dict[str, columns.Look]:
         """Return what the page's questions see of the tables that were handed in, by key."""
         return handing.looks(self.questions(number), self.kept)
+
+    def vins(self, number: int) -> dict[str, vins.Said | None]:
+        """Return what the VINs on a page say, by key."""
+        asked = (question for question in self.questions(number) if question.type is InputType.VIN)
+        return {question.key: vins.look(str(self.kept.get(question.key) or "")) for question in asked}
 
     def inputs(self) -> dict[str, Any]:
         """Return all answers, cleaned; empty when one of them is wrong."""

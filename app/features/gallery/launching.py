@@ -83,11 +83,12 @@ def answer(**place: str) -> Response:
 @_rule("POST", "/draft")
 @requires(Permission.LAUNCH)
 def keep(**place: str) -> Response:
-    """Keep half-filled answers while somebody types; answers with what the AI will be told."""
+    """Keep half-filled answers while somebody types; answers with what the AI will be told, and what VINs say."""
     asking, number, _ = _keep(place, [])
     if not htmx.is_fragment():
         return htmx.redirect(asking.subject.launch_url(page=number))
-    return htmx.page("gallery/_told.html", asking=asking, told=_told(asking), saved=True)
+    vins = asking.vins(number)
+    return htmx.page("gallery/keep.oob.html", asking=asking, told=_told(asking), saved=True, vins=vins)
 
 
 @_rule("POST", "/last")
@@ -238,6 +239,7 @@ def _ask(asking: Asking, number: int, form: Form, *, status: int = 200) -> Respo
         number=number,
         rows=rules.rows(asking.questions(number)),
         looks=asking.looks(number),
+        vins=asking.vins(number),
         form=form,
         told=_told(asking),
         saved=asking.draft is not None,

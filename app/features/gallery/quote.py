@@ -25,7 +25,7 @@ from app.definition.values import (
 )
 from app.engine import catalog
 from app.engine.contract import Effect, StepType
-from app.features.gallery import rules
+from app.features.gallery import rules, vins
 
 _LONG = 400
 _WORKING = frozenset({"generate_copy", "generate_image"})
@@ -152,6 +152,9 @@ def in_words(question: Input, value: Any, zone: ZoneInfo) -> str:
             return f"{value:,}"
         case InputType.CHOICE:
             return str(value)[:1].upper() + str(value)[1:]
+        case InputType.VIN:
+            facts = vins.describe(str(value))
+            return f"{value} · {facts}" if facts else str(value)
         case InputType.CSV:
             return _table(str(value))
         case InputType.JSON:

@@ -161,6 +161,22 @@ def test_right_answers_of_every_type_start_a_run_with_typed_values(app: Flask, c
         assert db.session.scalar(sa.select(sa.func.count()).select_from(LaunchDraft)) == 0
 
 
+def test_a_vin_says_what_it_is_while_it_is_typed_and_on_the_page(app: Flask, cast: Cast) -> None:
+    address = f"/workflows/{_workflow(app, cast, _questions([InputType.VIN]))}/launch"
+    browser = cast.browser(cast.alice)
+    data = {"q_vin": VIN.lower()}
+    while_typing = browser.post(f"{address}/draft?page=1", data=data, headers={"HX-Request": "true"}).text
+    page = Page(browser.get(address).text)
+    check = Page(browser.get(_send(browser, address, **data).location).text)
+
+    said = "2021 Toyota, made in the United States"
+    assert 'id="vin-vin" role="status" hx-swap-oob="true"' in while_typing
+    assert f"{said}. The check digit is right." in while_typing
+    assert page.faults == check.faults == []
+    assert f"{said}. The check digit is right." in page.text
+    assert f"{VIN} · {said}" in check.text
+
+
 def test_files_of_a_page_with_a_wrong_answer_are_kept(app: Flask, cast: Cast) -> None:
     kinds = [InputType.MONEY, InputType.IMAGES, InputType.DOCUMENTS, InputType.CSV]
     address = f"/workflows/{_workflow(app, cast, _questions(kinds))}/launch"
