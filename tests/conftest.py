@@ -1,8 +1,10 @@
 """Fixtures for all tests: databases made by the real migrations, real Redis and mail, the application, the browser."""
 
+import gc
 import os
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +20,15 @@ from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
+from whitenoise import WhiteNoise
 
 from app.core.settings import Settings
 from tests.servers import PostgresServer, RedisServer, SmtpServer
 
 ROOT = Path(__file__).resolve().parents[1]
+THRIFTY = ["--disable-gpu", "--js-flags=--single-threaded"]  # browsers that share few cores with many tests
 DATABASES = ["sqlite", "postgresql"]
+USES = 25  # of one PostgreSQL database, before what was deleted in it slows it down
 
 
 def pytest_configure() -> None:
@@ -39,12 +44,21 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("ours")
 
 
+def pytest_collection_finish() -> None:
+    """Look for garbage less often, and not among what stays: a fifth of the processor's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
+
+
 # --- databases ---
 
 
 def migrate(url: str, revision: str = "head") -> None:
     """Bring the database at *url* to *revision* with the migrations, up or down."""
-    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.pool.NullPool)
+    engine = sa.create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.pool.NullPool
+    )
     with engine.connect() as connection:
         config = Config(ROOT / "migrations" / "alembic.ini")
         config.attributes["connection"] = connection
@@ -64,7 +78,10 @@ def postgres() -> Iterator[PostgresServer]:
 
 @dataclass
 class Databases:
-    """Makes databases with the newest schema: the migrations run once a kind, then a copy is made."""
+    """Makes databases with the newest schema: the migrations run once a kind, then a copy is made.
+
+    A PostgreSQL database that a test gives back is emptied for the next one: a copy takes twenty times as long.
+    """
 
     folder: Path
     server: PostgresServer
@@ -72,11 +89,15 @@ class Databases:
     def __post_init__(self) -> None:
         self._templates: dict[str, str] = {}
         self._made: list[str] = []
+        self._spare: list[str] = []
+        self._uses: Counter[str] = Counter()
         self._mark = uuid.uuid4().hex[:8]
 
     def create(self, kind: str) -> str:
         """Return the URL of a new database of *kind* (``sqlite``, ``postgresql``) without rows."""
-        return self._sqlite() if kind == "sqlite" else self._postgresql()
+        if kind == "sqlite":
+            return self._sqlite()
+        return self._spare.pop() if self._spare else self._postgresql()
 
     def drop(self, url: str) -> None:
         """Remove a database that :meth:`create` made; whoever is connected is cut off."""
@@ -87,6 +108,17 @@ class Databases:
         name = url.partition("?")[0].rpartition("/")[2]
         self.server.drop_database(name)
         self._made.remove(name)
+
+    def give_back(self, url: str) -> None:
+        """Take a database back that :meth:`create` made, for another test."""
+        if url.startswith("sqlite"):
+            self.drop(url)
+            return
+        self._uses[url] += 1
+        if self._uses[url] < USES and self.server.empty(url):
+            self._spare.append(url)
+        else:
+            self.drop(url)
 
     def drop_all(self) -> None:
         """Remove what is left."""
@@ -106,6 +138,7 @@ class Databases:
         if "postgresql" not in self._templates:
             name = f"gl_{self._mark}_template"
             migrate(self.server.create_database(name))
+            self.server.remember_schema(self.server.url_of(name))
             self._templates["postgresql"] = name
         name = f"gl_{self._mark}_{uuid.uuid4().hex[:12]}"
         self._made.append(name)
@@ -125,7 +158,7 @@ def postgres_url(databases: Databases) -> Iterator[str]:
     """A new PostgreSQL database with the newest schema."""
     url = databases.create("postgresql")
     yield url
-    databases.drop(url)
+    databases.give_back(url)
 
 
 @pytest.fixture
@@ -144,7 +177,7 @@ def database_url(request: pytest.FixtureRequest, databases: Databases) -> Iterat
     """
     url = databases.create(request.param)
     yield url
-    databases.drop(url)
+    databases.give_back(url)
 
 
 # --- Redis and mail ---
@@ -223,6 +256,24 @@ def _routes_compiled_when_used() -> None:
     Rule._compile_builder = when_used  # type: ignore[assignment]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_found_once() -> None:
+    """Let applications share what stands in the folder of static files, which no test changes."""
+    find = WhiteNoise.update_files_dictionary
+    found: dict[str, Any] = {}
+
+    def find_once(self: WhiteNoise, root: str, prefix: str) -> None:
+        if Path(root) != ROOT / "static":
+            find(self, root, prefix)
+            return
+        if not found:
+            find(self, root, prefix)
+            found.update(self.files)
+        self.files.update(found)
+
+    WhiteNoise.update_files_dictionary = find_once  # type: ignore[method-assign]
+
+
 @pytest.fixture
 def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
     """Settings for a test: new database, empty Redis, sample writer, mail kept; ``.replace(…)`` changes some."""
@@ -291,7 +342,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     path = next((path for path in found if path and Path(path).exists()), None)
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     chosen = {"executable_path": path} if path else {}
-    return {**browser_type_launch_args, **chosen, "args": [*sandbox, "--disable-dev-shm-usage"]}
+    return {**browser_type_launch_args, **chosen, "args": [*sandbox, "--disable-dev-shm-usage", *THRIFTY]}
 
 
 @pytest.fixture(scope="session")

