@@ -74,7 +74,10 @@ class Settings:
         secret=True,
     )
     mail_from: str = _setting("Greenlight <greenlight@localhost>", "Sender of all mail.")
-    web_threads: int = _setting(8, "Threads that answer pages.")
+    web_processes: int = _setting(
+        1, "Processes that answer pages: one keeps one core busy. Each more takes some 30 MB and 3 connections."
+    )
+    web_threads: int = _setting(8, "Threads of each of them.")
     worker_threads: int = _setting(10, "Threads of a worker that plan and do steps without outward calls.")
     call_threads: int = _setting(64, "Threads of a worker that do steps which spend or send.")
     steps_at_once: int = _setting(
@@ -159,6 +162,8 @@ class Settings:
             )
         if self.serve not in ("all", "web"):
             raise SettingsInvalid(f"SERVE is {self.serve!r}: use all or web.")
+        if self.web_processes < 1:
+            raise SettingsInvalid(f"WEB_PROCESSES is {self.web_processes}: it must be 1 or more.")
         _microusd("AI_DAILY_BUDGET_USD", self.ai_daily_budget_usd)
         if self.secret_key:
             return self

@@ -133,19 +133,24 @@ def _children(
     app: Flask, settings: Settings, wanted: Sequence[str], line: "Line", guest: Guest | None
 ) -> Sequence[Child]:
     reader, ready = os.pipe()
-    pulse = Pulse(web.HANG_S)
     tidy = partial(roles.tidy, app, settings)
     known = {
-        "web": Child("web", lambda _owner: roles.serve_web(app, settings, ready, pulse), is_vital=True, pulse=pulse),
-        "worker": Child("worker", partial(roles.work, app, settings, line), tidy=tidy),
-        "clock": Child("clock", partial(roles.tick, app, settings, line), tidy=tidy),
+        "web": [_server(app, settings, ready, number) for number in range(1, settings.web_processes + 1)],
+        "worker": [Child("worker", partial(roles.work, app, settings, line), tidy=tidy)],
+        "clock": [Child("clock", partial(roles.tick, app, settings, line), tidy=tidy)],
     }
-    children = [known[name] for name in wanted]
+    children = [child for name in wanted for child in known[name]]
     if "web" in wanted and settings.is_production:
         children.append(Child("setup", lambda _owner: roles.say_setup_link(app, settings), once=True))
     if guest is not None:
         children.append(Child("guest", lambda _owner: _receive(guest, app, settings, reader), once=True))
     return children
+
+
+def _server(app: Flask, settings: Settings, ready: int, number: int) -> Child:
+    pulse = Pulse(web.HANG_S)
+    name = "web" if number == 1 else f"web {number}"
+    return Child(name, lambda _owner: roles.serve_web(app, settings, ready, pulse), is_vital=True, pulse=pulse)
 
 
 def _receive(guest: Guest, app: Flask, settings: Settings, ready: int) -> int | None:

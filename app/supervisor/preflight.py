@@ -144,7 +144,7 @@ def check_database(settings: Settings, roles: Sequence[str] = tuple(POOLS)) -> N
         engine = _engine(settings)
         with engine.connect() as connection:
             if not settings.is_sqlite:
-                _check_connections(connection, sum(POOLS[role] for role in roles))
+                _check_connections(connection, _connections(settings, roles))
             _check_revision(connection, settings)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError):
         raise NotReady(
@@ -158,6 +158,10 @@ def check_database(settings: Settings, roles: Sequence[str] = tuple(POOLS)) -> N
             else f"The database at {_host(settings)}"
         )
         raise NotReady(f"{where} cannot be reached: {cause[:300]}. Check DATABASE_URL.") from None
+
+
+def _connections(settings: Settings, roles: Sequence[str]) -> int:
+    return sum(POOLS[role] * (settings.web_processes if role == "web" else 1) for role in roles)
 
 
 def _check_connections(connection: "Connection", needed: int) -> None:

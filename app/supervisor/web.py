@@ -76,6 +76,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         host, port = address(self._settings)
         options = {
             "bind": f"{host}:{port}",
+            "reuse_port": self._settings.web_processes > 1,  # the system deals connections out
             "threads": self._settings.web_threads,
             "graceful_timeout": GRACE_S,
             "keepalive": 5,

@@ -192,3 +192,5 @@ def test_a_database_that_gives_too_few_connections(settings: Settings, postgres_
             with pytest.raises(NotReady, match=re.escape(said)):
                 preflight.check_database(there, roles)
         preflight.check_database(there.replace(environment="test"), ("clock",))
+        with pytest.raises(NotReady, match="at most 2 connections, and Greenlight keeps up to 6 here"):
+            preflight.check_database(there.replace(web_processes=2), ("web",))
