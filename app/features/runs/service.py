@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import clock
-from app.core.db import statement
+from app.core.db import write_small
 from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id
 from app.definition.inputs import clean_inputs
@@ -130,7 +130,7 @@ def start_claimed(
     label: str,
     dedupe_key: str,
 ) -> str | None:
-    """Start a run as :func:`start` does, in a transaction of its own, committed: one round trip on PostgreSQL.
+    """Start a run as :func:`start` does, committed: one round trip on PostgreSQL, a shared commit on SQLite.
 
     Hold no connection when calling it: a process has few. Takes away what *claim* names with it. Returns the run's id;
     None, and nothing is started, where that is gone, the key is taken, or the run's name holds its number. Raises as
@@ -147,8 +147,7 @@ def start_claimed(
         label=label,
         dedupe_key=dedupe_key,
     )
-    with statement(engine) as connection:
-        written = making.write(connection, new, claim)
+    written = write_small(engine, lambda bind: making.write(bind, new, claim))
     return str(new.row["id"]) if written is not None and written.is_new else None
 
 
