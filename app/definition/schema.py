@@ -137,6 +137,11 @@ def check_config(facts: TypeFacts, config: object) -> list[Problem]:
     return list(_model_problems(facts.config, config, tolerant=True))
 
 
+def check_model(model: type[BaseModel], data: object) -> list[Problem]:
+    """Return what a model of another file finds wrong with *data*, in the same words as a definition's problems."""
+    return in_reading_order(list(_model_problems(model, data, tolerant=False)))
+
+
 def _check_counts(data: dict[str, Any]) -> Iterator[Problem]:
     for key, most in (("steps", MAX_STEPS), ("inputs", MAX_INPUTS)):
         found = data.get(key)

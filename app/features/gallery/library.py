@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core import yaml
 from app.core.errors import FieldError, Invalid
@@ -87,10 +87,9 @@ def load(text: str, name: str = "The file") -> Any:
 
 def parse(data: object, *, name: str = "The file", stem: str | None = None) -> TemplateFile:
     """Return a template after all checks; *stem* must be its slug where given. Raises Invalid with every problem."""
-    try:
-        template = TemplateFile.model_validate(data)
-    except ValidationError as error:
-        raise Invalid(f"{name} is not a template.", list(_faults_of_shape(error))) from error
+    if faults := _faults_of_shape(data):
+        raise Invalid(f"{name} is not a template.", faults)
+    template = TemplateFile.model_validate(data)
     problems = [*_problems(template, stem)]
     if problems:
         faults = [FieldError(p.path, p.code, p.message, p.fix) for p in problems]
@@ -98,9 +97,17 @@ def parse(data: object, *, name: str = "The file", stem: str | None = None) -> T
     return template
 
 
-def _faults_of_shape(error: ValidationError) -> Iterator[FieldError]:
-    for fault in error.errors(include_url=False):
-        yield FieldError("/" + "/".join(map(str, fault["loc"])), "bad_value", fault["msg"], "Mend the file.")
+def _faults_of_shape(data: object) -> list[FieldError]:
+    """Return what keeps *data* from being a template, and what is wrong in its definition."""
+    if not isinstance(data, dict):
+        return [FieldError("", "wrong_type", "It must hold keys and values.", "Take a file that Export gave.")]
+    found = schema.check_model(TemplateFile, data)
+    if found and isinstance(data.get("definition"), dict):
+        found += (fault.under("definition") for fault in schema.check(data["definition"], catalog.facts()))
+    return [FieldError(p.path, p.code, p.message, _SLUG if p.path == "/slug" else p.fix) for p in found]
+
+
+_SLUG = "Use small letters and digits with - between, like our-ads."
 
 
 def _problems(template: TemplateFile, stem: str | None) -> Iterator[Problem]:

@@ -103,7 +103,7 @@ def make_workflow(
     try:
         answers = clean_inputs(Definition(inputs=list(fixed.values())), {key: fixed_inputs[key] for key in fixed})
     except InputsInvalid as invalid:
-        problems += [_unfixed(problem) for problem in invalid.problems]
+        problems += [_unfixed(problem, fixed[problem.path.rsplit("/", 1)[-1]]) for problem in invalid.problems]
     wrong = {problem.path for problem in problems}
     gone = handed_problems(session, workspace_id, list(fixed.values()), fixed_inputs)
     problems += [problem for problem in gone if problem.path not in wrong]
@@ -126,10 +126,10 @@ def make_workflow(
     )
 
 
-def _unfixed(problem: Problem) -> FieldError:
+def _unfixed(problem: Problem, question: Input) -> FieldError:
     if problem.code == "required":
-        message, fix = "What should always be used?", "Answer it, or ask it every time."
-        return FieldError(problem.path, problem.code, message, fix)
+        message = f"“{question.label}” needs an answer that is always used."
+        return FieldError(problem.path, problem.code, message, "Answer it, or ask it every time.")
     return FieldError(problem.path, problem.code, problem.message, problem.fix)
 
 

@@ -151,7 +151,7 @@ def test_what_was_handed_in_stays_when_another_answer_is_wrong(app: Flask, cast:
 
     assert (wrong.status_code, page.faults) == (422, [])
     assert "Check below which is which" in page.text
-    assert "What should always be used?" in page.text
+    assert "“The document” needs an answer that is always used." in page.text
     assert f'value="{kept}" checked' in wrong.text
     assert "a,b" in wrong.text
     again = _always("image", "csv", q_image=kept, q_csv="a,b\n1,2\n", m_csv_0="a")
@@ -206,7 +206,7 @@ def test_a_fixed_picture_that_is_gone_is_told_before_the_start(app: Flask, cast:
     [
         ({"name": "", "how_tone": "ask"}, "Give it a name."),
         ({"name": "Ads", "how_copies": "always", "q_copies": "99"}, "“How many ads?” must be from 1 to 20."),
-        ({"name": "Ads", "how_offer": "always", "q_offer": ""}, "What should always be used?"),
+        ({"name": "Ads", "how_offer": "always", "q_offer": ""}, "“What is the offer?” needs an answer that is"),
     ],
 )
 def test_what_cannot_be_fixed_is_said_beside_it(app: Flask, cast: Cast, data: dict[str, str], words: str) -> None:
@@ -290,6 +290,22 @@ def test_a_faulty_file_is_refused_with_its_places(
     with app.app_context():
         own = sa.select(sa.func.count()).select_from(Template).where(Template.workspace_id.is_not(None))
         assert db.session.scalar(own) == 0
+
+
+def test_every_fault_of_a_file_is_named_in_words(cast: Cast) -> None:
+    file = _file(slug="Our Ads", version="x", category="cars", definition={"steps": [{"id": "a", "type": "glue"}]})
+    del file["summary"], file["estimate"]
+    response = cast.browser(cast.alice).post("/gallery/import", data={"source": yaml.dump(file)})
+    said = Page(response.text).text
+    for words in (
+        "“Slug” cannot be “Our Ads”. Use small letters and digits with - between, like our-ads.",
+        "“Version” must be a whole number. Write it like 10, without quotes.",
+        "“Summary” is missing. Fill it in.",
+        "“Category” cannot be “cars”. Use sell-this-car, back-to-service,",
+        "“Estimate” is missing. Fill it in.",
+        "“glue”",
+    ):
+        assert words in said
 
 
 def test_a_file_of_another_kind_is_refused(cast: Cast) -> None:
