@@ -113,8 +113,7 @@ def page(
     session: Session, workspace_id: str, wanted: Wanted, *, zone: str, limit: int, before: str | None = None
 ) -> Sequence[Run]:
     """Return at most *limit* runs in the wanted order, after the run *before*; an unknown one is the first page."""
-    found = _Found(session, workspace_id, wanted, zone)
-    return session.execute(found.after(session, before, limit)).scalars().all()
+    return _Found(session, workspace_id, wanted, zone).after(session, before, limit)
 
 
 def batches(session: Session, workspace_id: str, wanted: Wanted, *, zone: str) -> Iterator[Sequence[Run]]:
@@ -122,7 +121,7 @@ def batches(session: Session, workspace_id: str, wanted: Wanted, *, zone: str) -
     found = _Found(session, workspace_id, wanted, zone)
     last: str | None = None
     while True:
-        runs = session.execute(found.after(session, last, BATCH)).scalars().all()
+        runs = found.after(session, last, BATCH)
         last = runs[-1].id if runs else None
         session.expunge_all()
         session.rollback()
@@ -148,7 +147,7 @@ def _at_most(workspace_id: str, status: str) -> sa.Select[str, int]:
 
 
 class _Found:
-    """The runs that fit, without an order; *is_narrow* when they are few, so that sorting them is quick."""
+    """The runs that fit, without an order. Where they are few they are found by what narrows them, then sorted."""
 
     def __init__(self, session: Session, workspace_id: str, wanted: Wanted, zone: str) -> None:
         self._workspace_id, self._order, self._statuses = workspace_id, ORDERS[wanted.sort], wanted.statuses
@@ -158,38 +157,65 @@ class _Found:
         self._runs = sa.select(Run).where(*conditions, *self._order.conditions)
         self._is_narrow = any(match.is_narrow for match in matches)
         is_filtered = len(conditions) > 1 + len(matches)
-        if not self._order.is_by_time and not self._is_narrow and is_filtered:
-            some = self._runs.with_only_columns(Run.id).limit(MOST_SORTED + 1).subquery()
-            self._is_narrow = session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() <= MOST_SORTED
+        self._may_be_few = not self._order.is_by_time and not self._is_narrow and is_filtered
 
-    def after(self, session: Session, last: str | None, limit: int) -> sa.Select[Any]:
-        """Select what comes after the run *last* in the wanted order, at most *limit*."""
-        found, column, is_up = self._runs, self._order.by, self._order.is_up
-        if self._is_narrow:
-            column = queries.without_index(column)
-        if last is not None:
-            known = sa.select(column).where(Run.id == last, Run.workspace_id == self._workspace_id)
-            anchor = session.execute(known).scalar_one_or_none()
-            if anchor is not None:
-                found = found.where(_is_past(column, sa.literal(anchor, column.type), sa.literal(last), is_up))
-        if self._is_narrow:
-            return found.order_by(*queries.in_order(column, is_up=is_up)).limit(limit)
-        if len(self._statuses) > 1 and self._order.is_by_time:
-            return queries.of_each(found, self._statuses, limit=limit, is_up=is_up)
-        return found.order_by(*queries.in_order(column, is_up=is_up)).limit(limit)
+    def after(self, session: Session, last: str | None, limit: int) -> Sequence[Run]:
+        """Return what comes after the run *last* in the wanted order, at most *limit*."""
+        if self._may_be_few:
+            few = self._of_few(session, last, limit)
+            if few is not None:
+                return few
+            self._may_be_few = False
+        column = queries.without_index(self._order.by) if self._is_narrow else self._order.by
+        found = self._past(session, self._runs, column, Run.id, last)
+        if len(self._statuses) > 1 and self._order.is_by_time and not self._is_narrow:
+            found = queries.of_each(found, self._statuses, limit=limit, is_up=self._order.is_up)
+        else:
+            found = found.order_by(*queries.in_order(column, Run.id, is_up=self._order.is_up)).limit(limit)
+        return session.execute(found).scalars().all()
+
+    def _of_few(self, session: Session, last: str | None, limit: int) -> Sequence[Run] | None:
+        """Return the page where at most :data:`MOST_SORTED` runs fit, each of them read once; None where more do."""
+        key = queries.without_index(self._order.by).label("key")
+        few = self._runs.with_only_columns(Run.id, key).limit(MOST_SORTED + 1).cte()  # asked twice, so made once
+        count = sa.select(sa.func.count()).select_from(few).scalar_subquery()
+        page = self._past(session, sa.select(few.c.id, count), few.c.key, few.c.id, last)
+        in_order = queries.in_order(few.c.key, few.c.id, is_up=self._order.is_up)
+        rows = session.execute(page.order_by(*in_order).limit(limit)).all()
+        if not rows and last is None:
+            return []
+        number = rows[0][1] if rows else session.execute(sa.select(count)).scalar_one()
+        if number > MOST_SORTED:
+            return None
+        ids = [row[0] for row in rows]
+        runs = {run.id: run for run in session.execute(sa.select(Run).where(Run.id.in_(ids))).scalars()}
+        return [runs[run_id] for run_id in ids]
+
+    def _past(
+        self, session: Session, found: sa.Select[Any], key: Any, key_id: Any, last: str | None
+    ) -> sa.Select[Any]:
+        """Leave out what does not come after the run *last*; an unknown one leaves out nothing."""
+        if last is None:
+            return found
+        column = self._order.by
+        known = sa.select(column).where(Run.id == last, Run.workspace_id == self._workspace_id)
+        anchor = session.execute(known).scalar_one_or_none()
+        if anchor is None:
+            return found
+        return found.where(_is_past(key, key_id, sa.literal(anchor, column.type), sa.literal(last), self._order.is_up))
 
 
-def _is_past(column: Any, anchor: Any, last: Any, is_up: bool) -> sa.ColumnElement[bool]:
+def _is_past(column: Any, run_id: Any, anchor: Any, last: Any, is_up: bool) -> sa.ColumnElement[bool]:
     """Tell whether a run comes after the one that has *anchor* in the column and the id *last*.
 
     Written out: SQLite finds no place in an index over an expression for a pair of values.
     """
     if isinstance(column, InstrumentedAttribute):
-        key, seen = sa.tuple_(column, Run.id), sa.tuple_(anchor, last)
+        key, seen = sa.tuple_(column, run_id), sa.tuple_(anchor, last)
         return key > seen if is_up else key < seen
     if is_up:
-        return sa.and_(column >= anchor, sa.or_(column > anchor, Run.id > last))
-    return sa.and_(column <= anchor, sa.or_(column < anchor, Run.id < last))
+        return sa.and_(column >= anchor, sa.or_(column > anchor, run_id > last))
+    return sa.and_(column <= anchor, sa.or_(column < anchor, run_id < last))
 
 
 def _conditions(workspace_id: str, wanted: Wanted, zone: str) -> Iterator[sa.ColumnElement[bool]]:

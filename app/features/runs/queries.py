@@ -121,9 +121,9 @@ def of_each(wanted: sa.Select[Any], statuses: Iterable[str], *, limit: int, is_u
     return sa.select(Run).where(Run.id.in_(ids)).order_by(*by_itself).limit(limit)
 
 
-def in_order(column: Any, *, is_up: bool) -> list[sa.ColumnElement[Any]]:
+def in_order(column: Any, run_id: Any = Run.id, *, is_up: bool) -> list[sa.ColumnElement[Any]]:
     """Return the order by a column, ties settled by the id."""
-    return [each.asc() if is_up else each.desc() for each in (column, Run.id)]
+    return [each.asc() if is_up else each.desc() for each in (column, run_id)]
 
 
 def without_index(column: Any) -> sa.ColumnElement[Any]:

@@ -117,6 +117,19 @@ def test_few_runs_are_sorted_by_themselves_and_many_by_the_index(
     for most in (0, 3, 4, 5):
         monkeypatch.setattr(history, "MOST_SORTED", most)
         assert _page(yard, Wanted(sort=Sort.COST, status="completed")) == expected
+        assert _page(yard, Wanted(sort=Sort.COST, status="completed"), before=made[1]) == expected[2:]
+        assert _page(yard, Wanted(sort=Sort.COST, status="completed"), before=made[0]) == []
+
+
+def test_few_runs_are_gone_through_once_to_count_and_sort_them(yard: Yard) -> None:
+    yard.make("finished", "failed")
+
+    with statements(yard.app) as seen:
+        assert len(_page(yard, Wanted(sort=Sort.COST, status="completed"))) == 1
+        assert _page(yard, Wanted(sort=Sort.LONGEST, status="running")) == []
+
+    assert len(seen) == 3
+    assert [statement.count("FROM run") for statement in seen] == [1, 1, 1]
 
 
 def test_page_shows_filters_and_pages_keep_them(yard: Yard) -> None:
