@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from tests.e2e.house import OWNER, Running
 from tests.e2e.steps import RUN_URL, expect_run, way_to
@@ -85,7 +85,9 @@ def _build(page: Page) -> None:
     """Price check → condition → two lanes → merge → review → notify, by mouse."""
     page.get_by_role("link", name="Close").click()
     _add(page, "Choose a way")
-    page.get_by_role("group", name="Go the way “yes” if").get_by_role("button", name="Add a condition").click()
+    page.get_by_role("group", name="Go the way “yes” if").get_by_role(
+        "button", name="Add a condition"
+    ).click()
     line = page.get_by_role("group", name="Condition", exact=True)
     line.get_by_label("Value").select_option(label="What does it cost?")
     _saved(page)
@@ -345,6 +347,63 @@ def test_a_step_is_moved_by_dragging_it_with_the_mouse_and_with_a_finger(
     touch("touchEnd")
     expect(phone.locator("#builder-told")).to_contain_text("Moved “Two”. Undo takes it back.")
     expect(phone.locator("#builder-list li a.strong")).to_have_text(["1. One", "2. Two", "3. Three"])
+
+
+def test_what_leads_away_from_a_form_waits_until_its_change_is_saved(
+    house: Running, new_context: NewContext
+) -> None:
+    page = new_context(**DESK).new_page()
+    faults = _listen(page)
+    house.sign_in(page)
+    _begin(page, "Left in a hurry")
+    edit_url = re.sub(r"/edit.*", "/edit", page.url)
+    page.goto(f"{edit_url}/text")
+    page.get_by_label("Text", exact=True).fill(LINE)
+    page.get_by_role("button", name="Use this text").click()
+    _order(page, "One", "Two", "Three")
+    held: list[Route] = []
+    page.route(
+        re.compile(r"/steps/\w+$"), lambda route: held.append(route) if _posts(route) else route.continue_()
+    )
+
+    def rename(step: str, name: str) -> None:
+        page.goto(f"{edit_url}/steps/{step}")
+        page.locator("#more-name summary").click()
+        page.get_by_role("textbox", name="Name", exact=True).fill(name)
+
+    def is_held() -> None:
+        page.wait_for_function("document.querySelector('.htmx-request') !== null")
+        assert len(held) == 1
+
+    rename("one", "First")
+    page.locator("#box-two").click()  # drawn in the page: another form comes into the panel
+    is_held()
+    expect(_title(page)).to_have_text("One")
+    held.pop().continue_()
+    expect(_title(page)).to_have_text("Two")
+    _order(page, "First", "Two", "Three")
+
+    rename("two", "Second")
+    page.get_by_role("link", name="Publish version 1").click()  # another page
+    is_held()
+    held.pop().continue_()
+    page.wait_for_url("**/publish")
+    page.goto(edit_url)
+    _order(page, "First", "Second", "Three")
+    assert faults == []
+
+    rename("three", "Third")
+    page.locator("#box-two").click()
+    is_held()
+    held.pop().fulfill(status=500)  # refused: nothing is left, once
+    expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_value("Third")
+    expect(page.locator(".htmx-request")).to_have_count(0)
+    page.locator("#box-two").click()
+    expect(_title(page)).to_have_text("Second")
+
+
+def _posts(route: Route) -> bool:
+    return route.request.method == "POST"
 
 
 def _middle(target: Locator, do: Callable[..., object], **options: int) -> None:

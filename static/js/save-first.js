@@ -1,0 +1,70 @@
+// A form that saves itself a moment after a change: what leads away from it waits until that is saved.
+// Where saving fails nothing is left, so that the answer is seen; pressing again leaves all the same.
+(() => {
+  const OWN = "form[data-saves-itself]";
+  const changed = new Set();
+  const saving = new Set();
+  let waiting = null; // what was pressed; it may be drawn anew by the answer, so it is found again by what it says
+
+  const any = (forms) => {
+    for (const form of forms) if (!form.isConnected) forms.delete(form);
+    return forms.size > 0;
+  };
+  const note = (event) => {
+    const form = event.target.closest?.(OWN);
+    if (form) changed.add(form);
+  };
+  document.addEventListener("input", note);
+  document.addEventListener("change", note, true); // before the delay of its own saving begins
+
+  const leadsAway = (target) => {
+    const way = target.closest?.("a[href], button, summary");
+    if (!way || way.target === "_blank" || way.localName === "summary") return null;
+    if (way.localName === "a") return way.getAttribute("href").startsWith("#") ? null : way;
+    return way.form && way.type === "submit" && !way.form.matches(OWN) ? way : null;
+  };
+  const said = (way) =>
+    [way.localName, way.getAttribute("href") ?? way.form?.action, way.name, way.value, way.textContent.trim()].join(" ");
+  const again = (pressed) => {
+    if (pressed.way.isConnected) return pressed.way;
+    const ways = [...document.querySelectorAll(pressed.way.localName)].filter((way) => way.checkVisibility());
+    return ways.find((way) => said(way) === pressed.said);
+  };
+
+  document.addEventListener(
+    "click",
+    (event) => {
+      if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      const way = leadsAway(event.target);
+      if (!way || (!any(changed) && !any(saving))) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      waiting = { way, said: said(way) };
+      if (saving.size === 0) for (const form of changed) form.requestSubmit();
+    },
+    true,
+  );
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const form = event.detail.elt;
+    if (!form.matches(OWN)) return;
+    changed.delete(form);
+    saving.add(form);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!saving.delete(event.detail.elt)) return; // its own answer may have put another in its place
+    if (!event.detail.successful) waiting = null;
+    if (!waiting || any(saving)) return;
+    if (any(changed)) {
+      for (const each of changed) each.requestSubmit();
+      return;
+    }
+    const way = again(waiting);
+    waiting = null;
+    // When the answer is in its place. A link of a drawing has no click() of its own.
+    setTimeout(() => way?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, view: window })));
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (any(changed) || any(saving)) event.preventDefault();
+  });
+})();
