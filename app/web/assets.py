@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, abort, make_response, request, url_for
+from flask import Flask, Response, abort, g, make_response, request, url_for
 from whitenoise import WhiteNoise  # type: ignore[import-untyped]  # ships no types
 
 FOREVER_S = 365 * 24 * 60 * 60
@@ -97,10 +97,19 @@ def init_app(app: Flask) -> None:
         "assets", digest=assets.bundle(name).digest, name=name
     )
 
+    app.jinja_env.globals["sprite_url"] = _sprite_url
+
     @app.url_defaults
     def _versioned(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static" and "filename" in values and "v" not in values:
             values["v"] = assets.digest(values["filename"]) or None
+
+
+def _sprite_url() -> str:
+    """Return the address of the icons, worked out once a request: a page has hundreds."""
+    if "sprite_url" not in g:
+        g.sprite_url = url_for("static", filename="vendor/icons.svg")
+    return str(g.sprite_url)
 
 
 def _headers(headers: Any, _path: str, url: str) -> None:

@@ -39,6 +39,8 @@ steps:
 limits: {minutes: 0}
 """
 
+PLAIN_S = 0.0079  # of the work in _slowness, on the processor that the budgets were set on
+
 
 def test_the_text_says_what_the_forms_say_and_reads_as_the_same(bench: Bench) -> None:
     before = bench.draft
@@ -114,7 +116,10 @@ def test_a_text_from_an_older_draft_is_kept_beside_what_somebody_else_saved(benc
 
 
 def test_a_hundred_steps_are_shown_and_changed_quickly(make: Callable[[dict[str, Any]], Bench]) -> None:
-    """Time of the processor, the best of five: the page under 150 ms, an edit's answer under 60 ms."""
+    """Time of the processor, the best of ten: the page under 150 ms, an edit's answer under 60 ms.
+
+    On a processor that is shared with other tests at the moment, or slow, as much longer as plain Python takes there.
+    """
     kinds = ("generate_copy", "condition", "review", "parallel", "transform")
     ways = {"condition": ":yes", "review": ":approved"}
     config = {
@@ -133,18 +138,27 @@ def test_a_hundred_steps_are_shown_and_changed_quickly(make: Callable[[dict[str,
         assert big.browser.get(big.url).status_code == 200
 
     def save() -> None:
-        answer = big.browser.post(f"{big.url}/steps/s50", headers=HTMX, data=form | {"c-count": str(count.pop())})
+        answer = big.browser.post(
+            f"{big.url}/steps/s50", headers=HTMX, data=form | {"c-count": str(count.pop())}
+        )
         assert answer.status_code == 200
         form["revision"] = re.findall(r'name="revision" value="(\d+)"></span>', answer.text)[0]
 
     count = list(range(2, 20))
-    assert _best(page) < 0.150
-    assert _best(save) < 0.060
+    assert _best(page) < 0.150 * _slowness()
+    assert _best(save) < 0.060 * _slowness()
+
+
+def _slowness() -> float:
+    def work() -> None:
+        assert len({str(number): [number] for number in range(40_000)}) == 40_000
+
+    return max(1.0, _best(work) / PLAIN_S)
 
 
 def _best(do: Callable[[], None]) -> float:
     taken = []
-    for _ in range(5):
+    for _ in range(10):
         begun = time.process_time()
         do()
         taken.append(time.process_time() - begun)
@@ -167,7 +181,9 @@ def test_the_text_beside_the_diagram_is_taken_and_changes_diagram_and_form(bench
     assert "data-focus" not in answer.text  # who writes goes on writing
     assert f'name="revision" value="{bench.draft.revision}"' in answer.text
     before = bench.draft
-    wrong = bench.browser.post(f"{bench.url}/text?beside=1", data=form | {"text": TWELVE_FAULTS}, headers=headers)
+    wrong = bench.browser.post(
+        f"{bench.url}/text?beside=1", data=form | {"text": TWELVE_FAULTS}, headers=headers
+    )
     assert (wrong.status_code, "Nothing was changed." in Page(wrong.text).text) == (422, True)
     assert "builder-diagram" not in wrong.text
     late = bench.browser.post(f"{bench.url}/text?beside=1", data=form, headers=headers)
