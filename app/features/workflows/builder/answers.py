@@ -170,16 +170,28 @@ def panel(
 
 
 def beside(workflow: Workflow) -> Response:
-    """Answer a text that was taken with all that it changes: the diagram, and the form of the step that is open."""
-    opened = htmx.current_path().rpartition("/edit/steps/")[2]
-    desk = lay(db.session(), workflow, chosen=opened)
-    has_form = desk.step(opened) is not None
-    context = step_context(desk) | {"focus": "-"} if has_form else {}
-    part = "step" if has_form else "" if desk.has_steps else "add"
+    """Answer a text that was taken with all that it changes: the diagram, and the form that is open beside it."""
+    opened, _, which = htmx.current_path().rpartition("/edit/")[2].partition("/")
+    desk = lay(db.session(), workflow, chosen=which if opened == "steps" else "")
+    part, context = _still_open(desk, opened, which)
     html = render_template(
-        "workflows/builder/taken.oob.html", desk=desk, oob=True, part=part, after=[], before=[], **context
-    )
+        "workflows/builder/taken.oob.html",
+        desk=desk, oob=True, part=part, after=[], before=[], **context | {"focus": "-"},
+    )  # fmt: skip
     return make_response(html)
+
+
+def _still_open(desk: Desk, opened: str, which: str) -> tuple[str, dict[str, Any]]:
+    """Return the part of the builder that was open, as it is now, with what it shows."""
+    if opened == "steps" and desk.step(which) is not None:
+        return "step", step_context(desk)
+    if opened == "questions" and find_question(desk.data, which)[1] is not None:
+        return "question", question_context(desk, which)
+    if opened == "questions":
+        return "questions", {}
+    if opened == "details":
+        return "details", {"form": details_form(desk.workflow, desk.data)}
+    return "" if desk.has_steps else "add", {}
 
 
 def _url_of(desk: Desk, part: str, shown: Mapping[str, Any]) -> str:

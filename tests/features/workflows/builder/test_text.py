@@ -180,6 +180,16 @@ def test_the_text_beside_the_diagram_is_taken_and_changes_diagram_and_form(bench
     assert 'name="c-count" value="4"' in answer.text
     assert "data-focus" not in answer.text  # who writes goes on writing
     assert f'name="revision" value="{bench.draft.revision}"' in answer.text
+    text = text.replace("label: What is the offer?", "label: What do we offer?")
+    for opened, shown in (
+        ("questions/offer", 'id="question-form"'), ("questions", "What do we offer?"),
+        ("questions/gone", "What do we offer?"), ("details", 'name="description"'),
+    ):  # fmt: skip
+        headers = HTMX | {"HX-Current-URL": f"http://localhost{bench.url}/{opened}"}
+        data = form | {"text": text, "revision": str(bench.draft.revision)}
+        answer = bench.browser.post(f"{bench.url}/text?beside=1", data=data, headers=headers)
+        panel = answer.text.partition('<div id="panel" hx-swap-oob="innerHTML">')[2]
+        assert (answer.status_code, shown in panel, "data-focus" in panel) == (200, True, False), opened
     before = bench.draft
     wrong = bench.browser.post(
         f"{bench.url}/text?beside=1", data=form | {"text": TWELVE_FAULTS}, headers=headers
