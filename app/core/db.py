@@ -265,6 +265,22 @@ def write_small(engine: Engine, write: Callable[[Any], T]) -> T:
         return write(connection)
 
 
+def mark_of(session: Session) -> str:
+    """Return what :func:`was_committed` knows this transaction by; nothing on SQLite, where no answer gets lost."""
+    if session.get_bind().dialect.name != "postgresql":
+        return ""
+    return str(session.scalar(sa.text("SELECT pg_current_xact_id()::text")))
+
+
+def was_committed(session: Session, mark: str) -> bool:
+    """Tell whether an earlier transaction went through, whose answer may have been lost.
+
+    Take a lock first that it held: while it is under way nobody can tell.
+    """
+    status = sa.text("SELECT pg_xact_status(CAST(:mark AS xid8))")
+    return bool(mark) and session.scalar(status, {"mark": mark}) == "committed"
+
+
 def insist(
     engine: Engine,
     write: Callable[[Any], T],

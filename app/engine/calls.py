@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import clock, crash
-from app.core.db import changed, insist, moment, table
+from app.core.db import changed, insist, mark_of, moment, table, was_committed
 from app.core.ids import new_id
 from app.engine import money, store
 from app.engine.contract import Answer, StepError
@@ -232,8 +232,19 @@ class Ledger:
         return kept
 
     def _record_late(self, row: Recorded, answer: Answer) -> None:
-        """Keep the cost of an answer that came after the step was taken from us: the money is gone."""
-        insist(self._engine, lambda session: self._close(session, row, answer, CallStatus.LATE, None))
+        """Keep the cost of an answer that came after the step was taken from us: the money is gone.
+
+        Nothing in the rows tells whether it was counted, so where a commit's answer is lost its transaction is asked.
+        """
+        tried: list[str] = []
+
+        def write(session: Session) -> None:
+            session.execute(sa.select(call.c.id).where(call.c.id == row.id).with_for_update())  # behind it
+            if not any(was_committed(session, mark) for mark in tried):
+                tried.append(mark_of(session))
+                self._close(session, row, answer, CallStatus.LATE, None)
+
+        insist(self._engine, write)
 
     def _close(self, session: Session, row: Recorded, answer: Answer, status: CallStatus, kept: Any) -> None:
         self._charge(session, row, answer)

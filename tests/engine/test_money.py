@@ -9,15 +9,16 @@ import pytest
 import sqlalchemy as sa
 
 from app.core import clock
-from app.core.db import transaction
+from app.core.db import make_engine, transaction
 from app.core.settings import Settings, SettingsInvalid
 from app.engine import control, money, runner, store
 from app.engine.answers import Reply, answer, choices
 from app.engine.calls import Ledger
 from app.engine.contract import Answer, Category, Effect, StepError
 from app.engine.models import Allowance, Call, Spending
-from tests.engine.rig import House
+from tests.engine.rig import House, url_for
 from tests.engine.sink import Sink
+from tests.faults.proxy import Proxy
 
 AT_ONCE = 20
 
@@ -184,6 +185,34 @@ def test_a_stopped_run_gives_back_what_it_had_reserved(house: House, sink: Sink)
         )
     assert day(house) == (90, 0)  # the money is gone, and the ledger says so
     assert house.calls(step.run_id)[0].status == "late"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_late_money_is_counted_once_when_the_answer_to_its_commit_is_lost(
+    house: House, sink: Sink, database_url: str
+) -> None:
+    (step,) = claims(house, sink, 1)
+    proxy = Proxy(database_url)
+    engine = make_engine(url_for(proxy.url))
+
+    def do(key: str, timeout_s: float) -> Answer:
+        with house.session() as session:
+            control.stop(session, step.run_id)
+        house.work(step.run_id)
+        proxy.drop(1)
+        return Answer("late", cost_microusd=90)
+
+    try:
+        with pytest.raises(store.Fenced):
+            Ledger(engine, step, Effect.SPENDS).call(
+                "call", do, 5, about="", estimate_microusd=100, keep=None, keyed=False
+            )
+        assert proxy.dropped == 1
+        assert day(house) == (90, 0)
+        assert house.calls(step.run_id)[0].cost_microusd == house.run(step.run_id).cost_microusd == 90
+    finally:
+        engine.dispose()
+        proxy.stop()
 
 
 def test_a_refused_call_is_counted_in_the_day_of_its_new_try(house: House, sink: Sink) -> None:
