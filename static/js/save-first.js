@@ -1,9 +1,11 @@
 // A form that saves itself a moment after a change: what leads away from it waits until that is saved.
-// Where saving fails nothing is left, so that the answer is seen; pressing again leaves all the same.
+// Where saving fails nothing is left, so that the answer is seen; pressing again leaves all the same, and the browser
+// asks first where that is another page.
 (() => {
   const OWN = "form[data-saves-itself]";
   const changed = new Set();
   const saving = new Set();
+  const refused = new Set(); // their last saving failed
   let waiting = null; // what was pressed; it may be drawn anew by the answer, so it is found again by what it says
 
   const any = (forms) => {
@@ -53,7 +55,11 @@
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (!saving.delete(event.detail.elt)) return; // its own answer may have put another in its place
-    if (!event.detail.successful) waiting = null;
+    refused.delete(event.detail.elt);
+    if (!event.detail.successful) {
+      refused.add(event.detail.elt);
+      waiting = null;
+    }
     if (!waiting || any(saving)) return;
     if (any(changed)) {
       for (const each of changed) each.requestSubmit();
@@ -65,6 +71,6 @@
     setTimeout(() => way?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, view: window })));
   });
   window.addEventListener("beforeunload", (event) => {
-    if (any(changed) || any(saving)) event.preventDefault();
+    if (any(changed) || any(saving) || any(refused)) event.preventDefault();
   });
 })();

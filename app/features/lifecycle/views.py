@@ -1,6 +1,7 @@
 """Pages of a workflow's life: testing, publishing, versions, on and off, copies, deletion, files in and out."""
 
 import re
+from typing import Any
 
 from flask import Blueprint, Response, flash, make_response, request, url_for
 
@@ -261,11 +262,14 @@ def copy(workflow_id: str) -> Response:
 @blueprint.get("/workflows/<workflow_id>/export")
 @requires(Permission.SEE)
 def export(workflow_id: str) -> Response:
-    """Download a workflow as a file, without secrets."""
+    """Download a workflow as a file, without secrets: what is published; for builders, before that, the draft."""
     workflow = _workflow(workflow_id)
     kind = FileKind.JSON if request.args.get("kind") == FileKind.JSON else FileKind.YAML
-    version = workflows.current_version(db.session(), workflow)
-    response = make_response(exchange.written(workflow, version.definition, kind))
+    if workflow.published_number or not who().may(Permission.BUILD):
+        definition = workflows.current_version(db.session(), workflow).definition
+    else:
+        definition = _draft(workflow)
+    response = make_response(exchange.written(workflow, definition, kind))
     response.mimetype = "application/json" if kind is FileKind.JSON else "application/yaml"
     name = re.sub(r"[^a-z0-9]+", "-", workflow.name.lower()).strip("-")[:80] or "workflow"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind.value}"'
@@ -363,7 +367,7 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 
-def _draft(workflow: Workflow) -> dict[str, object]:
+def _draft(workflow: Workflow) -> dict[str, Any]:
     return workflows.draft_of(db.session(), workflow).definition
 
 

@@ -1,10 +1,11 @@
 """The sample writer: labelled, within the limits, all different, the same every time, and real pictures."""
 
 import time
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 from pydantic import BaseModel, Field
 
 from app.core.settings import Settings
@@ -122,6 +123,18 @@ def test_any_other_form_is_filled_by_its_types() -> None:
         TextRequest("s", "Judge it", Verdict, sample={"facts": FACTS}), key="k", timeout_s=1
     ).value
     assert Verdict.model_validate(value).words[0].startswith("Sample")
+
+
+def test_a_test_stands_across_its_pictures() -> None:
+    request = ImageRequest("A car on a coast road at sunset", "square", "photo", 1, 1)
+    plain, stamped = (
+        service.make_image(replace(request, watermark=word), key="k", timeout_s=1).value.png for word in ("", "TEST")
+    )
+    with Image.open(BytesIO(plain)) as before, Image.open(BytesIO(stamped)) as after:
+        changed = ImageChops.difference(before.convert("L"), after.convert("L")).point(lambda step: 255 * (step > 24))
+        left, _, right, _ = changed.getbbox()
+        assert right - left > before.width / 2
+        assert 0.02 < changed.histogram()[255] / (before.width * before.height) < 0.5
 
 
 @pytest.mark.parametrize("size", ["square", "portrait", "landscape", "story"])

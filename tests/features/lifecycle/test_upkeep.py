@@ -288,6 +288,15 @@ def test_the_pages_of_files(cast: Cast) -> None:
     assert yaml.headers["Content-Disposition"] == 'attachment; filename="ads-more.yaml"'
     json = browser.get(f"/workflows/{workflow_id}/export?kind=json")
     assert json.json["definition"] == schema.dump(Definition.model_validate(ADS))
+    assert f'href="/workflows/{workflow_id}/export?kind=json"' in browser.get(f"/workflows/{workflow_id}").text
+    with cast.app.app_context():
+        draft_id = drafts.create_draft(
+            db.session(), workspace_id=cast.alice.workspace_id, name="Not yet", actor_id=None, definition=ADS
+        ).id
+        db.session.commit()
+    not_yet = browser.get(f"/workflows/{draft_id}/export?kind=json").json["definition"]
+    assert not_yet == schema.dump(Definition.model_validate(ADS))
+    assert cast.browser(cast.bob).get(f"/workflows/{draft_id}/export").status_code == 404
 
     page = Page(browser.get("/workflows/import").text)
     assert page.faults == []

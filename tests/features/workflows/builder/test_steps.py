@@ -168,6 +168,19 @@ def test_a_condition_is_built_by_buttons(bench: Bench) -> None:
         ]
     }
     assert Page(bench.browser.get(bench.url + path).text).faults == []
+    shown = bench.browser.get(bench.url + path).text
+    assert 'name="act" value="s-when.2:group"' in shown
+    bench.post(path, bench.form(path) | {"act": "s-when.2:group"}, htmx=True)
+    bench.post(
+        path,
+        bench.form(path)
+        | {"s-when.2.1~kind": "any", "s-when.2.1.0~value": "{{ inputs.offer }}", "s-when.2.1.0~op": "eq",
+           "s-when.2.1.0~than": "Jazz", "act": "s-when.2.1:add"},
+    )  # fmt: skip
+    inner = bench.steps["tell"]["when"]["all"][2]["not"]["any"][1]
+    offer = {"value": "{{ inputs.offer }}", "op": "eq", "than": "Jazz"}
+    assert inner == {"any": [offer, {"op": "eq"}, {"op": "eq"}]}  # a group begins with two
+    assert Page(bench.browser.get(bench.url + path).text).faults == []
     bench.post(path, bench.form(path) | {"act": "s-when:clear"})
     assert bench.steps["tell"]["when"] is None
 
