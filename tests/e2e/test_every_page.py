@@ -24,6 +24,7 @@ from tests import page as reader
 from tests.conftest import Databases
 from tests.e2e import stage as stages
 from tests.e2e.stage import SLUG, Scene, Stage
+from tests.features.lifecycle.test_upkeep import TWELVE
 
 pytestmark = pytest.mark.browser
 
@@ -82,9 +83,10 @@ def _guest(path: str, scene: str, act: Act | None = None) -> Visit:
 
 
 def _bad_import(page: Page) -> None:
-    page.get_by_label("Or paste it here").fill("schema: 1\nsteps:\n  - {id: a, type: glue}\n  - {id: a, type: merge}\n")
+    page.get_by_label("Or paste it here").fill(TWELVE)
     page.get_by_role("button", name="Import").click()
     page.get_by_role("alert").wait_for()
+    expect(page.get_by_role("alert").get_by_role("listitem")).to_have_count(17)  # each fault by itself
 
 
 def _wrong_password(page: Page) -> None:

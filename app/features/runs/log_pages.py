@@ -81,6 +81,7 @@ def step(run_id: str, step_run_id: str) -> Response:
         row=row,
         name=f"{name}, item {row.item + 1}" if row.item >= 0 else name,
         calls=queries.calls_of(db.session(), row.id),
+        failed_tries=queries.failed_tries(db.session(), row),
     )
 
 

@@ -231,6 +231,16 @@ def calls_of(session: Session, step_run_id: str) -> Sequence[Call]:
     return session.execute(wanted).scalars().all()
 
 
+def failed_tries(session: Session, row: StepRun) -> Sequence[RunLog]:
+    """Return what the log says of a step's tries that were made again, the oldest first; of an item, nothing."""
+    if row.attempts < 2 or row.item >= 0:
+        return []
+    wanted = sa.select(RunLog).where(
+        RunLog.run_id == row.run_id, RunLog.step_id == row.step_id, RunLog.event == "retry"
+    )
+    return session.execute(wanted.order_by(RunLog.at, RunLog.id)).scalars().all()
+
+
 def waits(session: Session, run_id: str) -> Sequence[WaitRow]:
     """Return the waits of a run, in the order they began."""
     wanted = sa.select(WaitRow).where(WaitRow.run_id == run_id).order_by(WaitRow.created_at, WaitRow.id)

@@ -154,6 +154,22 @@ def test_details_of_a_step_are_a_page_and_its_fragment(yard: Yard) -> None:
     assert yard.cast.browser(yard.cast.charlie).get(f"/runs/{run_id}/log/tail").status_code == 404
 
 
+def test_a_step_that_was_tried_again_says_when_and_why(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+    with yard.app.app_context():
+        row = db.session.query(StepRun).filter_by(run_id=run_id, step_id="ads").one()
+        row.attempts, address = 2, f"/runs/{run_id}/steps/{row.id}"
+        db.session.commit()
+    _note(yard, run_id, "The AI service is busy. Trying again in 4 s.", event="retry", step_id="ads")
+    _note(yard, run_id, "Another step's.", event="retry", step_id="check")
+
+    page = Page(yard.cast.browser(yard.cast.alice).get(address).text)
+
+    assert page.faults == []
+    assert re.search(r"Tries before [\d:]+ The AI service is busy. Trying again in 4 s.", page.text)
+    assert "Another step's" not in page.text
+
+
 def test_json_is_marked_and_never_markup() -> None:
     value = {"a<b>": ["</pre><script>", -1.5e3, True, None], "q": 'say "hi": \\'}
 
