@@ -24,7 +24,9 @@ def main() -> None:
 
 def obey(order: dict[str, Any]) -> dict[str, Any]:
     if order["do"] == "start":
-        return {"pid": forks.fork(lambda: be(order))}
+        pid = forks.fork(lambda: be(order))
+        ended.pop(pid, None)  # numbers come again: this one was another process's, hundreds of forks ago
+        return {"pid": pid}
     reap()
     return {"code": ended.get(order["pid"])}
 
