@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 from flask import url_for
 
 from app.core.errors import FieldError
+from app.definition import launch_form
 from app.definition.inputs import clean_inputs
 from app.definition.problems import InputsInvalid
 from app.definition.schema import Definition, Input, InputType
-from app.features.gallery import columns, forms, handing, rules, vins
+from app.features.gallery import columns, forms, handing, vins
 from app.features.gallery.models import LaunchDraft
 from app.features.gallery.queries import Place
 from app.web.forms import Form
@@ -62,12 +63,12 @@ class Asking:
     @cached_property
     def pages(self) -> list[tuple[str, tuple[Input, ...]]]:
         """The pages with questions: title and questions."""
-        return rules.pages(self.definition)
+        return launch_form.pages(self.definition)
 
     @property
     def kept(self) -> Mapping[str, Any]:
         """The answers so far, as they were typed, without those that this version no longer asks."""
-        asked = {question.key for question in rules.asked(self.definition)}
+        asked = {question.key for question in launch_form.asked(self.definition)}
         answers = self.draft.answers if self.draft else {}
         return {key: value for key, value in answers.items() if key in asked}
 

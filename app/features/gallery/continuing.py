@@ -11,6 +11,7 @@ from flask import Response, request, url_for
 from app.core.db import db
 from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id
+from app.definition import launch_form
 from app.definition.inputs import clean_inputs
 from app.definition.problems import InputsInvalid
 from app.definition.schema import Definition, Input
@@ -41,7 +42,7 @@ class Continuing:
     @cached_property
     def questions(self) -> list[Input]:
         """What the run was asked."""
-        return rules.asked(self.definition)
+        return launch_form.asked(self.definition)
 
     @cached_property
     def _form_class(self) -> type[Form]:

@@ -25,6 +25,7 @@ from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, DateInput, DateTimeLocalInput, ListWidget
 
 from app.core.errors import FieldError
+from app.definition import launch_form
 from app.definition.schema import Input, InputType
 from app.features.gallery import rules
 from app.features.gallery.uploads import TAKES
@@ -32,7 +33,6 @@ from app.web.forms import Form
 
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 
-MOST_BUTTONS = 5
 _LOCAL = "%Y-%m-%dT%H:%M"
 
 
@@ -61,7 +61,7 @@ def build(
     fields: dict[str, Field] = {}
     for question in questions:
         fields[name_of(question.key)] = _field(question, choices or {})
-        if with_files and rules.takes_file(question):
+        if with_files and launch_form.takes_file(question):
             fields[file_name_of(question.key)] = _file_field(question)
     return type("LaunchForm", (Form,), fields)
 
@@ -126,7 +126,7 @@ def _field(question: Input, choices: Choices) -> Field:
         case InputType.BOOLEAN:
             return BooleanField(**common)
         case InputType.CHOICE | InputType.MULTI_CHOICE:
-            listed = [(choice, choice[:1].upper() + choice[1:]) for choice in question.choices]
+            listed = [(choice, launch_form.choice_label(choice)) for choice in question.choices]
             return _choosing(question, listed, common)
         case InputType.DOCUMENT | InputType.DOCUMENTS | InputType.IMAGE | InputType.IMAGES | InputType.PEOPLE:
             return _choosing(question, list(choices.get(question.type.value.removesuffix("s"), ())), common)
@@ -147,7 +147,7 @@ def _choosing(question: Input, listed: list[tuple[str, str]], common: dict[str, 
         )
     if question.type is InputType.IMAGE:
         return RadioField(choices=[SelectChoice("", "None"), *offered], validate_choice=False, **common)
-    if len(offered) <= MOST_BUTTONS and question.default is not None:
+    if launch_form.has_buttons(question, len(offered)):
         return RadioField(choices=offered, validate_choice=False, **common)
     return SelectField(choices=[SelectChoice("", "Choose"), *offered], validate_choice=False, **common)
 
@@ -159,7 +159,7 @@ def _typed(question: Input, common: dict[str, Any]) -> Field:
     if question.placeholder:
         attributes["placeholder"] = question.placeholder
     if kind is TextAreaField:
-        is_large = rules.takes_file(question) or question.type is not InputType.LONG_TEXT
+        is_large = launch_form.takes_file(question) or question.type is not InputType.LONG_TEXT
         attributes["rows"] = "6" if is_large else "3"
     if question.type is InputType.DATE:
         bounds = (("min", question.min), ("max", question.max))

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.core.errors import FieldError
+from app.definition import launch_form
 from app.definition.schema import Input, InputType
-from app.features.gallery import columns, rules, service, uploads
+from app.features.gallery import columns, service, uploads
 from app.features.gallery.uploads import Upload
 
 
@@ -30,8 +31,8 @@ def take_over(
     for question in questions:
         fits: list[Upload] = []
         for upload in (each for each in handed if each.key == question.key):
-            fault = uploads.fault_of(upload, question.type) if rules.takes_file(question) else None
-            if fault is None and rules.takes_file(question):
+            fault = uploads.fault_of(upload, question.type) if launch_form.takes_file(question) else None
+            if fault is None and launch_form.takes_file(question):
                 fits.append(upload)
             elif fault is not None:
                 faults.append(fault)

@@ -13,6 +13,7 @@ from flask import Response, request, url_for
 from app.core.db import db
 from app.core.errors import FieldError, Invalid
 from app.core.ids import new_id
+from app.definition import launch_form
 from app.definition.schema import Definition, InputType
 from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
@@ -97,7 +98,7 @@ def same_as_last_time(**place: str) -> Response:
     """Take over the answers of this person's last run, or of the run named in the form."""
     me, session = who(), db.session()
     asking = _asking(place)
-    known = {question.key for question in rules.asked(asking.definition)}
+    known = {question.key for question in launch_form.asked(asking.definition)}
     run_id = request.form.get("run", "")
     last: Mapping[str, Any] | None
     if run_id:
@@ -170,7 +171,7 @@ def sent_files() -> list[tuple[str, str, BinaryIO]]:
 
 def choices(workspace_id: str, definition: Definition) -> forms.Choices:
     """Return the documents, pictures and people to choose from, read only where a question asks for them."""
-    types = {question.type for question in rules.asked(definition)}
+    types = {question.type for question in launch_form.asked(definition)}
     session = db.session()
     found: dict[str, list[tuple[str, str]]] = {}
     if types & {InputType.DOCUMENT, InputType.DOCUMENTS}:

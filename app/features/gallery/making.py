@@ -10,6 +10,7 @@ from flask import Response, flash, request, send_file, url_for
 from app.core import yaml
 from app.core.db import db
 from app.core.errors import Conflict, FieldError, Invalid
+from app.definition import launch_form
 from app.definition.schema import Definition, Input
 from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
@@ -162,7 +163,7 @@ def _definition(template: Template) -> Definition:
 
 
 def _questions(template: Template) -> list[Input]:
-    return rules.asked(_definition(template))
+    return launch_form.asked(_definition(template))
 
 
 def _is_always(key: str) -> bool:

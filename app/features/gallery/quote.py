@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.definition import tables
+from app.definition import launch_form, tables
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Definition, Input, InputType, Step
 from app.definition.value_filters import FILTERS
@@ -103,14 +103,14 @@ def rows(
     """Return all answers in words, in the order they were asked; *titles* names documents and pictures by their id."""
     return [
         _row(question, inputs.get(question.key), number, zone, titles or {})
-        for number, (_, questions) in enumerate(rules.pages(definition), 1)
+        for number, (_, questions) in enumerate(launch_form.pages(definition), 1)
         for question in questions
     ]
 
 
 def fixed_rows(definition: Definition, zone: ZoneInfo, titles: Mapping[str, str]) -> list[Row]:
     """Return what is never asked, and always the same, in words; such rows have page 0."""
-    return [_row(question, question.default, 0, zone, titles) for question in rules.fixed(definition)]
+    return [_row(question, question.default, 0, zone, titles) for question in launch_form.fixed(definition)]
 
 
 def handed_ids(definition: Definition, inputs: Mapping[str, Any]) -> set[str]:
@@ -124,7 +124,7 @@ def handed_ids(definition: Definition, inputs: Mapping[str, Any]) -> set[str]:
 
 def _row(question: Input, value: Any, page: int, zone: ZoneInfo, titles: Mapping[str, str]) -> Row:
     ids = rules.handed_ids(question, value)
-    if question.type in rules.HANDED:
+    if question.type in launch_form.HANDED:
         text = ", ".join(titles.get(each, "one that is no longer there") for each in ids)
     else:
         text = in_words(question, value, zone)
@@ -236,7 +236,7 @@ def estimate(definition: Definition, inputs: Mapping[str, Any]) -> tuple[float, 
 
 def at_hand(definition: Definition) -> list[Input]:
     """Return what one should have at hand: the required questions, then optional ones that nothing answers for you."""
-    required = [question for question in rules.asked(definition) if question.required]
+    required = [question for question in launch_form.asked(definition) if question.required]
     useful = (
         InputType.TEXT,
         InputType.LONG_TEXT,
@@ -245,7 +245,7 @@ def at_hand(definition: Definition) -> list[Input]:
         InputType.EMAIL,
         InputType.MONEY,
     )
-    rest = [q for q in rules.asked(definition) if not q.required and q.default is None and q.type in useful]
+    rest = [q for q in launch_form.asked(definition) if not q.required and q.default is None and q.type in useful]
     return (required + rest)[:6]
 
 

@@ -1,9 +1,10 @@
-"""Rules of the gallery: when figures are real, which questions take a file, what is asked when."""
+"""Rules of the gallery: when figures are real, what names a run, how questions stand on a page."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from app.definition import launch_form
 from app.definition.schema import Definition, Input, InputType
 
 REAL_RUNS = 5
@@ -12,13 +13,6 @@ REAL_RUNS = 5
 SEED = "seed"
 """The trigger of the finished samples that a demo workspace starts with."""
 
-ONE_PAGE = 7
-"""The most questions that one page asks; more are asked a group a page."""
-
-FILE_CHARS = 10_000
-"""A long text that may hold so many characters can also be filled from a file."""
-
-HANDED = (InputType.DOCUMENT, InputType.DOCUMENTS, InputType.IMAGE, InputType.IMAGES)
 FIXED_GONE = "fixed_gone"
 """The code of the problem that what a fixed question always uses no longer exists."""
 
@@ -67,47 +61,17 @@ def _behind_condition(step: Mapping[str, Any], by_id: Mapping[str, Mapping[str, 
 
 def label(name: str, definition: Definition) -> str:
     """Return a value text that names a run of a workflow: its name, and the answer that tells runs apart."""
-    naming = [question for question in asked(definition) if question.type in _NAMING]
+    naming = [question for question in launch_form.asked(definition) if question.type in _NAMING]
     first = next((question for question in naming if question.required), None)
     safe = name.replace("{", "(").replace("}", ")")
     return safe if first is None else f"{safe}: {{{{ inputs.{first.key} | truncate(60) }}}}"
 
 
-def takes_file(question: Input) -> bool:
-    """Tell whether a file can be handed in instead of choosing or pasting."""
-    if question.type is InputType.LONG_TEXT:
-        return (question.max_length or 0) >= FILE_CHARS
-    return question.type is InputType.CSV or question.type in HANDED
-
-
 def handed_ids(question: Input, answer: Any) -> list[str]:
     """Return the ids of documents or pictures that an answer names; none for other kinds of questions."""
-    if question.type not in HANDED or not answer:
+    if question.type not in launch_form.HANDED or not answer:
         return []
     return [each for each in (answer if isinstance(answer, list) else [answer]) if isinstance(each, str)]
-
-
-def asked(definition: Definition) -> list[Input]:
-    """Return the questions that are asked: all but the fixed ones."""
-    return [question for question in definition.inputs if not question.fixed]
-
-
-def fixed(definition: Definition) -> list[Input]:
-    """Return the questions that always have the same answer."""
-    return [question for question in definition.inputs if question.fixed]
-
-
-def pages(definition: Definition) -> list[tuple[str, tuple[Input, ...]]]:
-    """Return the pages of a launch form, each with its title: all on one, or a group a page when there are many."""
-    questions = asked(definition)
-    if not questions:
-        return []
-    if len(questions) <= ONE_PAGE:
-        return [("Your answers", tuple(questions))]
-    groups: dict[str, list[Input]] = {}
-    for question in questions:
-        groups.setdefault(question.group or "Your answers", []).append(question)
-    return [(title, tuple(asked)) for title, asked in groups.items()]
 
 
 def rows(questions: Sequence[Input]) -> list[tuple[Input, ...]]:

@@ -11,6 +11,7 @@ from app.core import clock
 from app.core.db import db, glance, reading, table
 from app.core.errors import FieldError, Invalid, NotFound
 from app.core.ids import is_id, new_id
+from app.definition import launch_form
 from app.definition.inputs import clean_inputs
 from app.definition.problems import InputsInvalid, Problem
 from app.definition.schema import MAX_DEPTH, MAX_JSON_BYTES, Definition, Input, InputType
@@ -350,7 +351,7 @@ def _start(
     **options: Any,
 ) -> Run:
     listed = template.definition["inputs"]
-    questions = [Input.model_validate(each) for each in listed if each.get("type") in rules.HANDED]
+    questions = [Input.model_validate(each) for each in listed if each.get("type") in launch_form.HANDED]
     _check_handed(session, workspace_id, questions, raw_inputs)
     workflow = _workflow_for(session, workspace_id, template, actor_id=actor.user_id)
     return runs.start(

@@ -17,6 +17,7 @@ from app.definition.text_width import cut_to_fit
 from app.engine import catalog
 from app.engine.contract import Effect, StepType
 from app.features.workflows import queries
+from app.features.workflows.forms.preview import LaunchPreview
 from app.features.workflows.forms.question import TYPE_WORDS
 from app.features.workflows.forms.step import entry_words, field_name
 from app.features.workflows.models import Workflow
@@ -142,17 +143,22 @@ class Desk:
 
     @property
     def questions(self) -> list[dict[str, Any]]:
-        """The questions as far as they can be read, with their kind in words and what the empty field shows."""
+        """The questions as far as they can be read, with their kind in words."""
         inputs = self.data.get("inputs")
         found = []
         for each in inputs if isinstance(inputs, list) else []:
             if isinstance(each, dict) and isinstance(each.get("key"), str):
                 kind = str(each.get("type") or "text")
-                shown = each.get("default") or each.get("placeholder") or (each.get("choices") or [""])[0]
                 texts = {key: str(each.get(key) or "") for key in ("label", "help", "group")}
                 found.append({**texts, "key": each["key"], "type": kind, "kind": TYPE_WORDS.get(kind, kind),
-                              "required": each.get("required") is True, "shown": str(shown)[:200]})  # fmt: skip
+                              "required": each.get("required") is True,
+                              "fixed": each.get("fixed") is True})  # fmt: skip
         return found
+
+    @property
+    def launch(self) -> LaunchPreview:
+        """The form that starts a run, as it will look."""
+        return LaunchPreview(self.data)
 
     def entries(self, source: str, outcomes: Sequence[str]) -> list[str]:
         """Return entries of ``after`` for outcomes of a step."""

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import Invalid
+from app.definition import launch_form
 from app.definition.inputs import clean_inputs
 from app.definition.schema import Definition
-from app.features.gallery import library, rules
+from app.features.gallery import library
 
 SLUGS = [
     "aged-inventory-price-move",
@@ -67,7 +68,7 @@ def test_each_template_asks_in_groups_with_a_sample_answer_to_every_required_que
     definition = Definition.model_validate(file.definition)
 
     assert all(question.group for question in definition.inputs)
-    assert len(rules.pages(definition)) > 1
+    assert len(launch_form.pages(definition)) > 1
     required = {question.key for question in definition.inputs if question.required}
     assert required <= file.sample_inputs.keys()
     assert file.estimate.minutes > 0

@@ -1,8 +1,7 @@
-"""Pages of questions, and what counts as work."""
+"""What counts as work."""
 
 from datetime import UTC, datetime, timedelta
 
-from app.definition.schema import Definition
 from app.features.gallery import rules
 
 
@@ -25,17 +24,3 @@ def test_reviews_behind_a_condition_count_once_together() -> None:
     assert rules.approvals_usual(either) == 1
     assert rules.approvals_usual(both) == 2
     assert rules.approvals_usual([step("t", "transform")]) == 0
-
-
-def _definition(count: int) -> Definition:
-    inputs = [{"key": f"q{n}", "label": f"Q{n}", "group": "Even" if n % 2 else "Odd"} for n in range(count)]
-    return Definition.model_validate({"inputs": inputs, "steps": [{"id": "s", "type": "merge"}]})
-
-
-def test_up_to_seven_questions_stand_on_one_page() -> None:
-    assert [(title, len(asked)) for title, asked in rules.pages(_definition(7))] == [("Your answers", 7)]
-
-
-def test_more_than_seven_questions_are_asked_a_group_a_page() -> None:
-    assert [(title, len(asked)) for title, asked in rules.pages(_definition(9))] == [("Odd", 5), ("Even", 4)]
-    assert rules.pages(_definition(0)) == []

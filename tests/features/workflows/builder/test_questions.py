@@ -1,8 +1,14 @@
 """The questions, and what the workflow is called: adding, ordering, changing, deleting; limits and tags."""
 
+import re
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any
+
 import pytest
 
 from app.definition.parts import InputType
+from tests.factories import ADS
 from tests.features.workflows.builder.conftest import Bench
 from tests.page import Page
 
@@ -49,6 +55,43 @@ def test_choices_groups_and_defaults_are_kept(bench: Bench) -> None:
     assert found["choices"] == ["Honda", "Toyota, new"]
     assert (found["group"], found["default"], found["required"]) == ("The car", "Honda", True)
     assert found["help"] == "Only <one>"
+
+
+def test_the_preview_has_the_pages_and_controls_of_the_launch_form(make: Callable[[dict[str, Any]], Bench]) -> None:
+    asked: list[dict[str, Any]] = [
+        {"key": kind.value, "type": kind.value, "label": f"The {kind.value}.", "group": group}
+        for kind, group in zip(InputType, cycle(["Zebra", "Apple"]))
+    ]
+    asked[0] |= {"placeholder": "For example", "help": "Say it <shortly>", "required": True}
+    named = {each["key"]: each for each in asked}
+    named["choice"] |= {"choices": ["honda", "ford"], "default": "ford"}
+    same = {"key": "tone", "label": "Tone", "default": "Friendly", "fixed": True, "group": "Never"}
+    bench = make(ADS | {"inputs": [same, *asked]})
+    html = bench.browser.get(f"{bench.url}/questions").text
+    preview = html[html.index("As it will be asked") :]
+    preview = preview[: preview.index("</section>")]
+    assert re.findall(r'role="group" aria-label="(.*?)"', preview) == ["Zebra", "Apple"]
+    controls = re.findall(r"<(?:input|select|textarea)\b[^>]*>", preview)
+    assert len(controls) >= len(asked) - 4
+    assert all(" disabled" in each and " name=" not in each for each in controls)
+    for kind in ("date", "datetime-local", "checkbox", "file", "radio"):
+        assert any(f'type="{kind}"' in each for each in controls)
+    assert '<input type="radio" disabled checked>Ford' in preview
+    assert 'placeholder="For example"' in preview
+    assert "Say it &lt;shortly&gt;" in preview
+    places = [preview.index(f"The {each['key']}.") for each in (*asked[::2], *asked[1::2])]
+    assert places == sorted(places)
+    assert 'Always the same: <span class="strong">Tone</span>, Friendly' in preview
+    assert preview.count("Tone") == 1
+    assert set(bench.form("/questions")) <= {"csrf_token", "label", "act"}
+
+
+def test_the_preview_of_wrong_questions_shows_what_can_be_read(make: Callable[[dict[str, Any]], Bench]) -> None:
+    wrong = [{"key": "a", "type": "odd", "choices": "x"}, {"key": "b", "type": "choice", "default": {"x": [1]}}, 5]
+    bench = make(ADS | {"inputs": wrong})
+    page = Page(bench.browser.get(f"{bench.url}/questions").text)
+    assert page.faults == []
+    assert "Your answers" in page.text
 
 
 def test_another_short_name_is_used_wherever_the_answer_was(bench: Bench) -> None:
