@@ -12,7 +12,7 @@ from app.core.ids import token_hash
 from app.core.outbox import is_held
 from app.features.accounts import rules
 from app.features.accounts.enums import LinkKind, Role
-from app.features.accounts.models import Membership, OneTimeLink, SignIn, User, Workspace
+from app.features.accounts.models import AuditEntry, Membership, OneTimeLink, SignIn, User, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +136,18 @@ def _members(workspace_id: str) -> sa.Select[str, str, str, str, bool]:
         .join(Membership, Membership.user_id == User.id)
         .where(Membership.workspace_id == workspace_id)
     )
+
+
+def changers(session: Session, workspace_id: str, subject_id: str, action: str) -> dict[str, str]:
+    """Return who was the last to change each of what an action's entries name as ``changed``: of the newest 50."""
+    rows = session.execute(
+        sa.select(AuditEntry.actor, AuditEntry.detail)
+        .where(
+            AuditEntry.workspace_id == workspace_id,
+            AuditEntry.subject_id == subject_id,
+            AuditEntry.action == action,
+        )
+        .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
+        .limit(50)
+    ).all()
+    return {name: row.actor for row in reversed(rows) for name in row.detail.get("changed", ())}

@@ -1,7 +1,7 @@
 """Reads of workflows, always within one workspace; definitions are cached by version, since a version never changes."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -176,6 +176,31 @@ def revision(session: Session, workflow: Workflow, number: int) -> DraftRevision
         DraftRevision.workflow_id == workflow.id, DraftRevision.number == number
     )
     return session.execute(wanted).scalar_one_or_none()
+
+
+def changers(
+    session: Session,
+    workflow: Workflow,
+    since: int,
+    read: Callable[[dict[str, Any]], Mapping[str, Any]],
+) -> dict[str, str]:
+    """Return who was the last to change each of what *read* finds in a definition, since the revision *since*.
+
+    What nobody is known to have changed is left out: that which an undo took back, or what is too old to be kept.
+    """
+    found: dict[str, str] = {}
+    row = revision(session, workflow, workflow.draft_number)
+    while row is not None and row.number > since:
+        before = revision(session, workflow, row.parent) if row.parent else None
+        if before is None:
+            break
+        author = session.get(User, row.saved_by) if row.saved_by else None
+        new, old = read(row.definition), read(before.definition)
+        for name in (new.keys() | old.keys()) - found.keys():
+            if new.get(name) != old.get(name):
+                found[name] = author.name if author else ""
+        row = before
+    return {name: author for name, author in found.items() if author}
 
 
 def following(session: Session, workflow: Workflow) -> int | None:

@@ -21,6 +21,7 @@ from app.features.workflows.models import DraftRevision, Version, Workflow
 from app.features.workflows.queries import Draft
 
 KEPT_REVISIONS = 200
+DESCRIBED = "workflow.described"  # the action of audit entries that name what was ``changed``
 
 
 class DraftConflict(Conflict):
@@ -159,8 +160,12 @@ def describe(
     category: str,
     tags: Sequence[str],
     icon: str,
+    actor_id: str | None,
 ) -> None:
-    """Say what a workflow is called and about; the caller commits. Raises Invalid when a word is too long."""
+    """Say what a workflow is called and about; the caller commits. Raises Invalid when a word is too long.
+
+    Who changed which of it is written down.
+    """
     words = {"name": (name.strip(), 200), "description": (description.strip(), 2000)}
     words["category"] = (category.strip(), 40)
     for field, (text, most) in words.items():
@@ -168,9 +173,23 @@ def describe(
             fix = f"Write 1 to {most} characters." if field == "name" else f"Write at most {most} characters."
             raise Invalid(fix, [FieldError(f"/{field}", "bad_value", f"The {field} does not fit.", fix)])
     kept = list(dict.fromkeys(tag.strip()[:40] for tag in tags if tag.strip()))[:20]
-    workflow.name, workflow.description, workflow.category = (text for text, _ in words.values())
-    workflow.tags, workflow.icon = kept, icon[:40]
+    told = {name: text for name, (text, _) in words.items()} | {"tags": kept, "icon": icon[:40]}
+    different = [column for column, value in told.items() if getattr(workflow, column) != value]
+    if not different:
+        return
+    for column in different:
+        setattr(workflow, column, told[column])
     workflow.updated_at = clock.now()
+    accounts.audit(
+        session,
+        workspace_id=workflow.workspace_id,
+        actor=_name_of(session, actor_id),
+        actor_id=actor_id,
+        action=DESCRIBED,
+        subject_kind="workflow",
+        subject_id=workflow.id,
+        changed=different,
+    )
     session.flush()
 
 

@@ -11,6 +11,7 @@ from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.definition import edit
 from app.definition.edit import EditImpossible
+from app.definition.problems import listed
 from app.definition.sentences import values_in_words
 from app.definition.values import texts_in
 from app.features.accounts import queries as accounts
@@ -18,9 +19,10 @@ from app.features.accounts.guards import who
 from app.features.files import queries as files
 from app.features.workflows import lately, offers, queries, service
 from app.features.workflows.desk import Desk, lay
+from app.features.workflows.forms.clash import Clash, Fields, Posted, onto
 from app.features.workflows.forms.details import details_form
 from app.features.workflows.forms.question import QuestionForm, find_question
-from app.features.workflows.forms.step import OPERATORS, Clash, StepForm, value_choices
+from app.features.workflows.forms.step import OPERATORS, StepForm, value_choices
 from app.features.workflows.forms.text import as_text
 from app.features.workflows.models import Workflow
 from app.features.workflows.queries import Draft
@@ -52,7 +54,7 @@ def step_back(workflow_id: str, way: Callable[..., Draft]) -> Response:
     workflow = workflow_of(workflow_id)
     chosen = request.form.get("chosen", "")
     try:
-        way(db.session(), workflow, base_revision=request.form.get("revision", type=int) or 0)
+        way(db.session(), workflow, base_revision=base_revision())
         db.session.commit()
     except Conflict as conflict:
         db.session.rollback()
@@ -125,13 +127,26 @@ def refused(
     return panel(desk, "questions" if part else "start", refused=message, status=422)
 
 
-def base_step(workflow: Workflow, step_id: str) -> Data | None:
-    """Return the step as it was when the form was opened; None when that is not known any more."""
-    number = request.form.get("revision", type=int) or 0
-    found = queries.revision(db.session(), workflow, number)
-    steps = found.definition.get("steps") if found else None
-    known = (each for each in steps or () if isinstance(each, dict) and each.get("id") == step_id)
-    return next(known, None)
+def base_revision() -> int:
+    """Return the revision that the posted form showed; 0 when it does not say."""
+    return request.form.get("revision", type=int) or 0
+
+
+def base_of(workflow: Workflow, find: Callable[[Data], Data | None]) -> Data | None:
+    """Return what *find* finds in the draft as the posted form showed it; None when that is not known any more."""
+    found = queries.revision(db.session(), workflow, base_revision())
+    return find(found.definition) if found else None
+
+
+def posted_onto(opened: Fields, now: Fields, clash: list[Clash]) -> Posted:
+    """Return what to post to the fields as they are *now*, from what was posted to those that were *opened*.
+
+    Raises Clashed, and fills *clash*, when somebody else changed the same settings meanwhile.
+    """
+    posted = onto(opened, now, clash, act=request.form.get("act", ""), is_sure="over" in request.form)
+    if clash:
+        raise Clashed
+    return posted
 
 
 def said(step: Mapping[str, Any]) -> str:
@@ -313,12 +328,27 @@ def _answers_of(desk: Desk, *kinds: str) -> list[tuple[str, str]]:
 _OFFERED = {"images": _pictures, "documents_or_text": _documents, "people": _people, "workflow": _workflows}
 
 
-def clash_panel(workflow_id: str, step_id: str, clash: list[Clash]) -> Response:
-    """Answer with both changes of one setting, to choose from."""
-    desk = lay(db.session(), workflow_of(workflow_id), chosen=step_id)
-    own = ("revision", "act", "csrf_token")
-    kept = [(name, value) for name, value in request.form.items(multi=True) if name not in own]
-    context = {**step_context(desk), "clash": clash, "kept": kept, "base": request.form.get("revision", "0")}
+def clash_panel(
+    desk: Desk, clash: list[Clash], changers: Mapping[str, str], *, thing: str, title: str, at: str, back: str
+) -> Response:
+    """Answer with both changes of the same settings of a *thing*, to choose from.
+
+    *changers* are who made theirs by the name of the field. Mine are posted *at*; *back* leads to theirs.
+    """
+    own = ("revision", "act", "csrf_token", "over")
+    authors = list(dict.fromkeys(changers[each.name] for each in clash if each.name in changers))
+    context: dict[str, Any] = {
+        "clash": clash,
+        "changers": changers,
+        "authors": authors,
+        "by": listed(authors) if authors else "Somebody",
+        "thing": thing,
+        "title": title,
+        "at": at,
+        "back": back,
+        "kept": [(name, value) for name, value in request.form.items(multi=True) if name not in own],
+        "base": base_revision(),
+    }
     return panel(desk, "clash", status=409, wants_panel=True, **context)
 
 

@@ -10,10 +10,16 @@ from app.definition import edit
 from app.definition.edit import EditImpossible
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires
+from app.features.workflows import queries
 from app.features.workflows.builder.answers import (
+    Clashed,
     Data,
     answer,
+    base_of,
+    base_revision,
+    clash_panel,
     panel,
+    posted_onto,
     question_context,
     question_panel,
     refused,
@@ -22,9 +28,11 @@ from app.features.workflows.builder.answers import (
 )
 from app.features.workflows.builder.blueprint import blueprint
 from app.features.workflows.desk import lay
+from app.features.workflows.forms.clash import Clash
 from app.features.workflows.forms.question import (
     QuestionForm,
     find_question,
+    stored_parts,
     with_free_key,
     with_questions_changed,
 )
@@ -72,15 +80,18 @@ def question(workflow_id: str, key: str) -> Response:
 @blueprint.post("/workflows/<workflow_id>/edit/questions/<key>")
 @requires(Permission.BUILD)
 def save_question(workflow_id: str, key: str) -> Response:
-    """Save the form of one question; a new key is used wherever the answer was."""
+    """Save what was changed in the form of one question; a new key is used wherever the answer was."""
     workflow, now = workflow_of(workflow_id), key
+    base = base_of(workflow, lambda data: find_question(data, key)[1])
+    clash: list[Clash] = []
 
     def change(draft: Draft) -> tuple[Data, str]:
         nonlocal now
         place, found = find_question(draft.definition, key)
         if found is None:
             raise EditImpossible("Somebody deleted this question while you were at it. Undo brings it back.")
-        form = QuestionForm(found, request.form)
+        opened, current = QuestionForm(base or found, request.form), QuestionForm(found)
+        form = QuestionForm(found, posted_onto(opened.fields, current.fields, clash))
         data = deepcopy(draft.definition)
         data["inputs"][place] = {**form.question(), "key": key}
         if form.new_key != key:
@@ -90,6 +101,9 @@ def save_question(workflow_id: str, key: str) -> Response:
 
     try:
         save(workflow, change)
+    except Clashed:
+        db.session.rollback()
+        return _clash_panel(workflow_id, key, clash)
     except (EditImpossible, Invalid) as fault:
         db.session.rollback()
         return refused(workflow_id, fault, part="question", key=key)
@@ -100,3 +114,17 @@ def save_question(workflow_id: str, key: str) -> Response:
         return question_panel(desk, now, wants_panel=True)
     context = question_context(desk, now)
     return make_response(render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **context))
+
+
+def _clash_panel(workflow_id: str, key: str, clash: list[Clash]) -> Response:
+    workflow = workflow_of(workflow_id)
+    changers = queries.changers(
+        db.session(), workflow, base_revision(), lambda data: stored_parts(find_question(data, key)[1] or {})
+    )
+    desk = lay(db.session(), workflow)
+    label = (find_question(desk.data, key)[1] or {}).get("label")
+    return clash_panel(
+        desk, clash, changers, thing="question", title=str(label or key),
+        at=url_for(".save_question", workflow_id=workflow_id, key=key),
+        back=url_for(".question", workflow_id=workflow_id, key=key),
+    )  # fmt: skip

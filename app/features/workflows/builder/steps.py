@@ -9,16 +9,18 @@ from app.definition.edit import EditImpossible
 from app.definition.problems import listed
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.workflows import service
+from app.features.workflows import queries, service
 from app.features.workflows.builder.answers import (
     Clashed,
     Data,
-    base_step,
+    base_of,
+    base_revision,
     changed,
     clash_panel,
     form_of,
     name_of,
     panel,
+    posted_onto,
     refused,
     said,
     save,
@@ -29,8 +31,9 @@ from app.features.workflows.builder.answers import (
 )
 from app.features.workflows.builder.blueprint import blueprint
 from app.features.workflows.desk import Desk, lay, new_step
+from app.features.workflows.forms.clash import Clash, changed_by_others
 from app.features.workflows.forms.details import NewForm
-from app.features.workflows.forms.step import Clash, entry_words
+from app.features.workflows.forms.step import entry_words, find_step, stored_settings
 from app.features.workflows.queries import Draft
 from app.web import htmx
 
@@ -79,22 +82,21 @@ def step(workflow_id: str, step_id: str) -> Response:
 def save_step(workflow_id: str, step_id: str) -> Response:
     """Save the form of one step: what was changed in it, onto what the step is now."""
     workflow = workflow_of(workflow_id)
-    base = base_step(workflow, step_id)
+    base = base_of(workflow, lambda data: find_step(data, step_id))
     clash: list[Clash] = []
-    renamed, has_other_fields = step_id, False
+    renamed, has_other_fields, unseen = step_id, False, list[str]()
 
     def change(draft: Draft) -> tuple[Data, str]:
-        nonlocal renamed, has_other_fields
+        nonlocal renamed, has_other_fields, unseen
         desk = Desk(workflow, draft, step_id)
         now = desk.step(step_id)
         if now is None:
             raise EditImpossible("Somebody deleted this step while you were at it. Undo brings it back.")
-        form = form_of(desk, base or now, request.form)
-        posted = form.onto(form_of(desk, now), clash, is_sure="over" in request.form)
-        if clash:
-            raise Clashed
+        opened, current = form_of(desk, base or now, request.form), form_of(desk, now)
+        posted = posted_onto(opened.fields, current.fields, clash)
+        unseen = changed_by_others(opened.fields, current.fields)
         form = form_of(desk, now, posted)
-        has_other_fields = form.has_other_fields
+        has_other_fields = form.has_other_fields or form.fields.keys() != opened.fields.keys()
         data = edit.replace_step(desk.data, step_id, form.step())
         if form.fields["s-after"].is_changed and not form.fields["s-join"].is_changed:
             data = edit.with_fitting_join(data, step_id)
@@ -107,7 +109,7 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         save(workflow, change)
     except Clashed:
         db.session.rollback()
-        return clash_panel(workflow_id, step_id, clash)
+        return _clash_panel(workflow_id, step_id, clash)
     except (EditImpossible, Invalid) as fault:
         db.session.rollback()
         return refused(workflow_id, fault, chosen=step_id)
@@ -117,11 +119,25 @@ def save_step(workflow_id: str, step_id: str) -> Response:
     if request.form.get("act") or renamed != step_id or has_other_fields:
         return step_panel(desk, wants_panel=True)
     context = step_context(desk)
-    context["redrawn"] = context["form"].redrawn(form_of(desk, base)) if base else []
-    join = context["form"].fields["s-join"]
-    if request.form.get("s-join", join.text) != join.text:
-        context["redrawn"] = [*context["redrawn"], join]
+    fields = context["form"].fields
+    redrawn = context["form"].redrawn(form_of(desk, base)) if base else []
+    if request.form.get("s-join", fields["s-join"].text) != fields["s-join"].text:
+        unseen.append("s-join")
+    context["redrawn"] = list(dict.fromkeys([*redrawn, *(fields[name] for name in unseen)]))
     return make_response(render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **context))
+
+
+def _clash_panel(workflow_id: str, step_id: str, clash: list[Clash]) -> Response:
+    workflow = workflow_of(workflow_id)
+    changers = queries.changers(
+        db.session(), workflow, base_revision(), lambda data: stored_settings(find_step(data, step_id) or {})
+    )
+    desk = lay(db.session(), workflow, chosen=step_id)
+    return clash_panel(
+        desk, clash, changers, thing="step", title=str((desk.step(step_id) or {}).get("name") or step_id),
+        at=url_for(".save_step", workflow_id=workflow_id, step_id=step_id),
+        back=url_for(".step", workflow_id=workflow_id, step_id=step_id),
+    )  # fmt: skip
 
 
 @blueprint.get("/workflows/<workflow_id>/edit/add")

@@ -2,18 +2,31 @@
 
 from typing import Any
 
-from flask import Response, make_response, render_template, request
+from flask import Response, make_response, render_template, request, url_for
 
 from app.core.db import db
 from app.core.errors import Invalid
+from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.workflows import service
-from app.features.workflows.builder.answers import answer, beside, panel, save, workflow_of
+from app.features.workflows import queries, service
+from app.features.workflows.builder.answers import (
+    Clashed,
+    Data,
+    answer,
+    base_revision,
+    beside,
+    clash_panel,
+    panel,
+    save,
+    workflow_of,
+)
 from app.features.workflows.builder.blueprint import blueprint
 from app.features.workflows.desk import Desk, lay
-from app.features.workflows.forms.details import DetailsForm, details_form
+from app.features.workflows.forms.clash import Clash
+from app.features.workflows.forms.details import DetailsForm, details_form, limits_of
 from app.features.workflows.forms.text import Fault, as_text, read_text
+from app.features.workflows.queries import Draft
 from app.web import htmx
 
 
@@ -28,23 +41,49 @@ def details(workflow_id: str) -> Response:
 @blueprint.post("/workflows/<workflow_id>/edit/details")
 @requires(Permission.BUILD)
 def save_details(workflow_id: str) -> Response:
-    """Save what the workflow is called, and its limits."""
+    """Save what was changed of what the workflow is called and of its limits."""
     workflow = workflow_of(workflow_id)
     form = DetailsForm()
+    form.opened(request.form)
+    clash: list[Clash] = []
+
+    def change(draft: Draft) -> tuple[Data, str]:
+        now = details_form(workflow, draft.definition)
+        made = form.onto(now, clash, is_sure="over" in request.form)
+        limited = made.limited(draft.definition)
+        if clash:
+            raise Clashed
+        service.describe(
+            db.session(), workflow, name=made.text("name"), description=made.text("description"),
+            category=made.text("category"), tags=made.text("tags").split(","), icon=made.text("icon"),
+            actor_id=who().user_id,
+        )  # fmt: skip
+        return limited, "Changed the limits"
+
     if form.validate_on_submit():
         try:
-            service.describe(
-                db.session(), workflow, name=form.text("name"), description=form.text("description"),
-                category=form.text("category"), tags=form.text("tags").split(","), icon=form.text("icon"),
-            )  # fmt: skip
-            save(workflow, lambda draft: (form.limited(draft.definition), "Changed the limits"))
+            save(workflow, change)
             return answer(workflow_id, "details")
+        except Clashed:
+            db.session.rollback()
+            return _clash_panel(workflow_id, clash)
         except Invalid as invalid:
             db.session.rollback()
             form.add_problems(invalid)
     return panel(
-        lay(db.session(), workflow_of(workflow_id)), "details", form=form, status=422, wants_panel=True
-    )
+        lay(db.session(), workflow_of(workflow_id)), "details", form=form, base=base_revision(), status=422,
+        wants_panel=True,
+    )  # fmt: skip
+
+
+def _clash_panel(workflow_id: str, clash: list[Clash]) -> Response:
+    session, workflow = db.session(), workflow_of(workflow_id)
+    changers = accounts.changers(session, who().workspace_id, workflow_id, service.DESCRIBED)
+    changers |= queries.changers(session, workflow, base_revision(), limits_of)
+    return clash_panel(
+        lay(session, workflow), clash, changers, thing="workflow", title=workflow.name,
+        at=url_for(".save_details", workflow_id=workflow_id), back=url_for(".details", workflow_id=workflow_id),
+    )  # fmt: skip
 
 
 @blueprint.get("/workflows/<workflow_id>/edit/text")

@@ -1,6 +1,8 @@
 """What a workflow is called and about, and its limits, as forms."""
 
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any
 
 import wtforms
@@ -10,6 +12,7 @@ from wtforms.validators import InputRequired, Length
 
 from app.core.errors import FieldError, Invalid
 from app.definition.parts import Limits
+from app.features.workflows.forms.clash import Clash, shown
 from app.features.workflows.models import Workflow
 from app.web.forms import Form
 
@@ -26,8 +29,12 @@ class NewForm(Form):
 
 
 class DetailsForm(Form):
-    """What a workflow is called and about, and its limits."""
+    """What a workflow is called and about, and its limits.
 
+    *was* has what each field showed when the form was opened, by name: what differs from it somebody changed.
+    """
+
+    was: Mapping[str, str] = MappingProxyType({})
     name = wtforms.StringField("Name", validators=[InputRequired("Give it a name."), Length(max=200)])
     description = wtforms.TextAreaField("What it is for", validators=[Length(max=2000)])
     category = wtforms.StringField("Category", validators=[Length(max=40)], description="Such as “Paid ads”.")
@@ -47,13 +54,39 @@ class DetailsForm(Form):
         description="Steps that spend or send, in all runs of this workflow together. More stand in line.",
     )  # fmt: skip
 
+    def opened(self, posted: Mapping[str, str]) -> None:
+        """Take what the fields showed from what was posted with them; nothing from a page that did not say it."""
+        self.was = {name: posted[f"was-{name}"] for name in self.words if f"was-{name}" in posted}
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What each field holds, by name."""
+        return {
+            each.short_name: "" if each.data is None else str(each.data)
+            for each in self
+            if each.type != "CSRFTokenField"
+        }
+
+    def onto(self, now: "DetailsForm", clash: list[Clash], *, is_sure: bool) -> "DetailsForm":
+        """Return the form with what was changed here and else what is *now*.
+
+        Fills *clash* with what somebody else has changed meanwhile to something else, unless one *is_sure*.
+        """
+        merged = {}
+        for name, mine in self.words.items():
+            theirs = now.words[name]
+            was = self.was.get(name, theirs)
+            to_save, at_first, at_last = (_meant(name, text) for text in (mine, was, theirs))
+            merged[name] = theirs if to_save == at_first else mine
+            if not is_sure and to_save != at_first != at_last != to_save:
+                clash.append(Clash(name, str(self[name].label.text), shown(theirs), shown(mine)))
+        return DetailsForm(None, **merged)
+
     def limited(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return *data* with the limits of the form. Raises Invalid when they are none."""
-        cost = self.text("cost_usd").replace("$", "").replace(",", "").strip()
+        cost = _amount(self.text("cost_usd"))
         wholes = {name: self.text(name).strip() for name in ("minutes", "at_once")}
-        kept = data.get("limits")
-        given: dict[str, Any] = {**kept} if isinstance(kept, dict) else {}
-        given |= {"cost_usd": cost or None}
+        given = {**limits_of(data), "cost_usd": cost or None}
         given |= {name: _whole(text) if text else None for name, text in wholes.items()}
         try:
             Limits.model_validate(given)
@@ -72,14 +105,38 @@ class DetailsForm(Form):
 
 def details_form(workflow: Workflow, data: Mapping[str, Any]) -> DetailsForm:
     """Return the form with what the workflow has."""
-    limits = data.get("limits")
-    limits = limits if isinstance(limits, dict) else {}
-    return DetailsForm(
+    limits = limits_of(data)
+    form = DetailsForm(
         None, name=workflow.name, description=workflow.description, category=workflow.category,
         tags=", ".join(map(str, workflow.tags or [])), icon=workflow.icon or ICONS[0],
         cost_usd=limits.get("cost_usd") or "", minutes=limits.get("minutes") or "",
         at_once=limits.get("at_once") or "",
     )  # fmt: skip
+    form.was = form.words
+    return form
+
+
+def limits_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the limits as they are written down."""
+    limits = data.get("limits")
+    return limits if isinstance(limits, dict) else {}
+
+
+def _meant(name: str, text: str) -> Any:
+    """Return what a text of the field *name* means: the same whichever way it is written."""
+    if name == "tags":
+        return list(dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip()))
+    if name == "cost_usd":
+        try:
+            amount = Decimal(_amount(text))
+        except InvalidOperation:
+            return text
+        return amount if amount.is_finite() else text
+    return text.strip().splitlines()
+
+
+def _amount(text: str) -> str:
+    return text.replace("$", "").replace(",", "").strip()
 
 
 def _whole(text: str) -> int | str:

@@ -51,8 +51,7 @@ class QuestionForm:
     def __init__(self, question: Mapping[str, Any], posted: Posted | None = None) -> None:
         self._question = dict(question)
         made = type("QuestionSettings", (wtforms.Form,), _question_fields())
-        stored = {f"q-{key}": value for key, value in question.items()}
-        self.fields: dict[str, Setting] = dict(made(posted, data=stored)._fields)
+        self.fields: dict[str, Setting] = dict(made(posted, data=stored_parts(question))._fields)
 
     @property
     def shown(self) -> list[Setting]:
@@ -100,6 +99,11 @@ class QuestionForm:
                 else:
                     field.notes.append(problem.sentence)
         return left
+
+
+def stored_parts(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is stored by field."""
+    return {f"q-{key}": value for key, value in question.items()}
 
 
 def find_question(data: Mapping[str, Any], key: str) -> tuple[int, dict[str, Any] | None]:

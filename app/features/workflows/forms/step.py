@@ -1,7 +1,6 @@
 """A step as a form: settings made from its type's schema, and what every step has."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import wtforms
@@ -13,7 +12,6 @@ from app.definition.problems import Problem
 from app.definition.sentences import OPERATORS as OPERATOR_WORDS
 from app.engine.contract import StepType
 from app.features.workflows.offers import Offer, makers
-from app.web import written
 from app.web.condition_field import Condition
 from app.web.forms import settings_of
 from app.web.record_fields import Records
@@ -47,7 +45,6 @@ class StepForm:
         offered: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     ) -> None:
         self._step = dict(step)
-        self._act = posted.get("act", "") if posted else ""
         self.kind = kind
         config = step.get("config")
         self._config: dict[str, Any] = config if isinstance(config, dict) else {}
@@ -60,7 +57,7 @@ class StepForm:
         }
         fields |= _of_every_step(str(step.get("id")), drawn, types)
         made = type("StepSettings", (wtforms.Form,), fields)
-        self.fields: dict[str, Setting] = dict(made(posted, data=self._stored())._fields)
+        self.fields: dict[str, Setting] = dict(made(posted, data=stored_settings(step))._fields)
 
     @property
     def settings(self) -> list[Setting]:
@@ -118,24 +115,6 @@ class StepForm:
         self._put_part(step, "for_each", ("items", "parallel"), needed="items")
         return step
 
-    def onto(self, now: "StepForm", clash: "list[Clash]", *, is_sure: bool) -> Posted:
-        """Return what to post to *now* so that what was changed here is changed there, and nothing else.
-
-        Fills *clash* with what somebody else has changed meanwhile to something else, unless one *is_sure*.
-        """
-        pairs: list[tuple[str, str]] = [("act", self._act)] if self._act else []
-        for name, field in self.fields.items():
-            other = now.fields.get(name)
-            if not field.is_changed:
-                pairs += other.pairs() if other is not None else []
-                continue
-            pairs += field.posted
-            if other is None or is_sure or same_setting(other.stored, field.stored):
-                continue
-            if not same_setting(other.stored, field.data):
-                clash.append(Clash(str(field.label.text), _shown(other.stored), _shown(field.data)))
-        return MultiDict([*pairs, ("posted", "1")])
-
     @property
     def new_id(self) -> str:
         """The id that the form gives the step."""
@@ -151,15 +130,6 @@ class StepForm:
             else:
                 field.notes.append(problem.sentence)
         return left
-
-    def _stored(self) -> dict[str, Any]:
-        """Return what is stored by field; what is not written down is left out."""
-        stored = {f"s-{key}": value for key, value in self._step.items() if f"s-{key}" not in ("s-config",)}
-        for part in ("retry", "for_each"):
-            inner = self._step.get(part)
-            if isinstance(inner, dict):
-                stored |= {f"s-{key}": value for key, value in inner.items()}
-        return stored | {f"c-{key}": value for key, value in self._config.items()}
 
     def _put_part(self, step: dict[str, Any], part: str, keys: Sequence[str], *, needed: str) -> None:
         changed = {key: self.fields[f"s-{key}"] for key in keys if self.fields[f"s-{key}"].is_changed}
@@ -179,6 +149,23 @@ class StepForm:
     def _field_of(self, path: str) -> Setting | None:
         found = self.fields.get(field_name(path))
         return _inner(found, path.split("/")[3:]) if isinstance(found, Records) else found
+
+
+def find_step(data: Mapping[str, Any], step_id: str) -> dict[str, Any] | None:
+    """Return the step of an id as it is written; None when there is none."""
+    known = (each for each in data.get("steps") or () if isinstance(each, dict) and each.get("id") == step_id)
+    return next(known, None)
+
+
+def stored_settings(step: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is stored by field; what is not written down is left out."""
+    stored = {f"s-{key}": value for key, value in step.items() if key != "config"}
+    for part in ("retry", "for_each"):
+        inner = step.get(part)
+        if isinstance(inner, dict):
+            stored |= {f"s-{key}": value for key, value in inner.items()}
+    config = step.get("config")
+    return stored | {f"c-{key}": value for key, value in (config if isinstance(config, dict) else {}).items()}
 
 
 def _inner(field: Records, parts: Sequence[str]) -> Setting:
@@ -211,32 +198,6 @@ def field_name(path: str) -> str:
     if parts[:1] in (["retry"], ["for_each"]):
         return f"s-{parts[1]}" if len(parts) > 1 else {"retry": "s-attempts", "for_each": "s-items"}[parts[0]]
     return f"s-{parts[0]}" if parts and parts[0] else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Clash:
-    """A setting that two people changed: what it is now (*theirs*), and what was to be saved (*mine*)."""
-
-    label: str
-    theirs: str
-    mine: str
-
-
-def same_setting(one: Any, other: Any) -> bool:
-    """Tell whether two settings are the same, written down or not."""
-    if one is ABSENT or other is ABSENT:
-        return one is other
-    return written.same(one, other)
-
-
-def _shown(value: Any) -> str:
-    return (
-        "nothing"
-        if value in (ABSENT, None, "")
-        else value
-        if isinstance(value, str)
-        else written.write(value)
-    )
 
 
 def entry_words(written: str, drawn: Definition) -> str:

@@ -1,0 +1,147 @@
+"""Two people at one workflow, Alice and Dana: both changes stay, or the second is told who changed what."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.cast import add_editor
+from tests.features.workflows.builder.conftest import Bench, controls
+from tests.page import Page
+
+
+@pytest.fixture
+def hers(bench: Bench) -> Bench:
+    """Dana's browser on Alice's workflow."""
+    return replace(bench, browser=bench.cast.browser(add_editor(bench.cast)))
+
+
+def question(bench: Bench) -> dict[str, object]:
+    return next(each for each in bench.draft.definition["inputs"] if each["key"] == "offer")
+
+
+def over(bench: Bench, page: str, path: str) -> None:
+    """Press "Save mine over it"."""
+    assert Page(page).faults == []
+    bench.post(path, controls(page, f'<form method="post" action="{bench.url}{path}"'))
+
+
+def test_a_question_keeps_what_another_changed(bench: Bench, hers: Bench) -> None:
+    old = hers.form("/questions/offer")
+    bench.post("/questions/offer", bench.form("/questions/offer") | {"q-help": "Say the price"})
+    answer = hers.post("/questions/offer", old | {"q-label": "The deal"}, htmx=True)
+    assert (question(bench)["help"], question(bench)["label"]) == ("Say the price", "The deal")
+    assert controls(answer.text)["q-help"] == "Say the price"
+    assert controls(answer.text)["revision"] == str(bench.draft.revision)
+
+
+def test_the_same_setting_of_a_question_is_offered_twice(bench: Bench, hers: Bench) -> None:
+    old = hers.form("/questions/offer")
+    bench.post("/questions/offer", bench.form("/questions/offer") | {"q-label": "Her deal"})
+    hers.post("/questions/approver", hers.form("/questions/approver") | {"q-label": "Who?"})
+    mine = old | {"q-label": "My deal", "q-help": "<b>"}
+    answer = hers.post("/questions/offer", mine, htmx=True, status=409)
+    assert "Alice Ames saved this question while you were at it." in Page(answer.text).text
+    assert "Question Her deal My deal" in Page(answer.text).text
+    assert question(bench)["label"] == "Her deal"
+    over(hers, hers.post("/questions/offer", mine, status=409).text, "/questions/offer")
+    assert (question(bench)["label"], question(bench)["help"]) == ("My deal", "<b>")
+
+
+def test_a_page_that_names_no_revision_still_saves(bench: Bench) -> None:
+    old = bench.form("/questions/offer") | {"q-label": "The deal"}
+    del old["revision"]
+    bench.post("/questions/offer", old)
+    assert question(bench)["label"] == "The deal"
+    details = bench.form("/details") | {"name": "Old page"}
+    bench.post(
+        "/details", {name: text for name, text in details.items() if not name.startswith(("was-", "rev"))}
+    )
+    assert bench.form("/details")["name"] == "Old page"
+
+
+def test_details_keep_what_another_changed(bench: Bench, hers: Bench) -> None:
+    old = hers.form("/details")
+    bench.post(
+        "/details", bench.form("/details") | {"name": "Stock ads", "minutes": "90", "description": "a\r\nb"}
+    )
+    hers.post("/details", old | {"tags": "cars", "cost_usd": "7.50"})
+    shown = hers.form("/details")
+    assert (shown["name"], shown["tags"], shown["description"]) == ("Stock ads", "cars", "a\r\nb")
+    limits = bench.draft.definition["limits"]
+    assert (limits["minutes"], limits["cost_usd"]) == (90, "7.50")
+    hers.post("/details", shown | {"icon": "car"})
+    assert hers.form("/details")["description"] == "a\r\nb"
+
+
+def test_the_same_detail_is_offered_twice(bench: Bench, hers: Bench) -> None:
+    old = hers.form("/details")
+    bench.post("/details", bench.form("/details") | {"name": "Her ads", "minutes": "90"})
+    hers.post("/details", hers.form("/details") | {"category": "Mine"})
+    mine = old | {"name": "My ads", "minutes": "45", "tags": "cars"}
+    answer = hers.post("/details", mine, htmx=True, status=409)
+    words = Page(answer.text).text
+    assert "Alice Ames saved this workflow while you were at it." in words
+    assert "Name Her ads My ads" in words
+    assert "Longest working time 90 45" in words
+    assert (hers.form("/details")["name"], hers.form("/details")["tags"]) == ("Her ads", "")
+    over(hers, hers.post("/details", mine, status=409).text, "/details")
+    shown = hers.form("/details")
+    assert (shown["name"], shown["minutes"], shown["tags"], shown["category"]) == (
+        "My ads",
+        "45",
+        "cars",
+        "Mine",
+    )
+
+
+def test_details_that_come_twice_clash_with_nothing(bench: Bench) -> None:
+    sent = bench.form("/details") | {
+        "tags": "ads, cars,, ads",
+        "cost_usd": "$1,200.5",
+        "description": " Ten\r\nads ",
+    }
+    bench.post("/details", sent)
+    bench.post("/details", sent)
+    assert bench.form("/details")["tags"] == "ads, cars"
+    assert bench.draft.definition["limits"]["cost_usd"] == "1200.5"
+
+
+def test_a_detail_that_does_not_fit_keeps_what_the_page_showed(bench: Bench, hers: Bench) -> None:
+    old = hers.form("/details")
+    bench.post("/details", bench.form("/details") | {"name": "Stock ads"})
+    hers.post("/details", old | {"cost_usd": "sNaN"}, status=422)
+    bad = controls(hers.post("/details", old | {"cost_usd": "lots"}, htmx=True, status=422).text)
+    hers.post("/details", bad | {"cost_usd": "5.00"})
+    assert hers.form("/details")["name"] == "Stock ads"
+    assert bench.draft.definition["limits"]["cost_usd"] == "5.00"
+
+
+def test_a_clash_names_who_changed_that_setting_not_who_saved_last(bench: Bench, hers: Bench) -> None:
+    old = hers.form("/steps/ads")
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-count": "3"})
+    hers.post("/steps/ads", hers.form("/steps/ads") | {"c-max_chars": "90"})
+    mine = old | {"c-count": "4", "c-max_chars": "80"}
+    words = Page(hers.post("/steps/ads", mine, htmx=True, status=409).text).text
+    assert "Alice Ames and Dana Dole saved this step" in words
+    assert "How many 3 (Alice Ames) 4" in words
+    only = Page(hers.post("/steps/ads", old | {"c-count": "4"}, htmx=True, status=409).text).text
+    assert "Alice Ames saved this step while you were at it." in only
+
+
+def test_an_undone_change_is_laid_at_nobodys_door(bench: Bench, hers: Bench) -> None:
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-count": "3"})
+    old = hers.form("/steps/ads")
+    bench.post("/undo", {"revision": str(bench.draft.revision)})
+    answer = hers.post("/steps/ads", old | {"c-count": "4"}, htmx=True, status=409)
+    assert "Somebody saved this step while you were at it." in Page(answer.text).text
+
+
+def test_the_next_save_of_an_open_step_does_not_take_back_what_another_changed(
+    bench: Bench, hers: Bench
+) -> None:
+    open_page = hers.form("/steps/ads")
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-voice": "Calm"})
+    first = hers.post("/steps/ads", open_page | {"c-count": "4"}, htmx=True)
+    assert 'id="f-c-voice" hx-swap-oob="true"' in first.text
+    assert "Calm" in first.text
+    assert 'id="f-c-max_chars" hx-swap-oob' not in first.text
