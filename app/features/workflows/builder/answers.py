@@ -336,12 +336,13 @@ def clash_panel(
     *changers* are who made theirs by the name of the field. Mine are posted *at*; *back* leads to theirs.
     """
     own = ("revision", "act", "csrf_token", "over")
-    authors = list(dict.fromkeys(changers[each.name] for each in clash if each.name in changers))
+    made_by = {each.name: changers.get(each.name, "Somebody") for each in clash}
+    authors = list(dict.fromkeys(made_by.values()))
     context: dict[str, Any] = {
         "clash": clash,
-        "changers": changers,
+        "made_by": made_by,
         "authors": authors,
-        "by": listed(authors) if authors else "Somebody",
+        "by": listed(authors),
         "thing": thing,
         "title": title,
         "at": at,

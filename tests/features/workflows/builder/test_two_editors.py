@@ -134,6 +134,10 @@ def test_an_undone_change_is_laid_at_nobodys_door(bench: Bench, hers: Bench) -> 
     bench.post("/undo", {"revision": str(bench.draft.revision)})
     answer = hers.post("/steps/ads", old | {"c-count": "4"}, htmx=True, status=409)
     assert "Somebody saved this step while you were at it." in Page(answer.text).text
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-max_chars": "90"})
+    both = hers.post("/steps/ads", old | {"c-count": "4", "c-max_chars": "80"}, htmx=True, status=409)
+    assert "90 (Alice Ames) 80" in Page(both.text).text
+    assert "(Somebody) 4" in Page(both.text).text
 
 
 def test_the_next_save_of_an_open_step_does_not_take_back_what_another_changed(
