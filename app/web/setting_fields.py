@@ -136,6 +136,12 @@ class Text(Setting):
         return self.usual
 
 
+class Day(Text):
+    """A date, chosen in a calendar."""
+
+    look = "date"
+
+
 class Number(Setting):
     """A whole number or not; a value ``{{ … }}`` may stand for it, and what is no number stays as it was written.
 
@@ -199,10 +205,16 @@ class Choice(Setting):
 
 
 class YesNo(Choice):
-    """Yes or no."""
+    """Yes or no, in the words of its *choices*, which are for ``true`` and ``false``, and for "" where none may be."""
 
-    def __init__(self, label: str, **options: Any) -> None:
-        super().__init__(label, is_row=True, **{**options, "choices": [("true", "Yes"), ("false", "No")]})
+    def __init__(
+        self,
+        label: str,
+        *,
+        choices: Sequence[tuple[str, str]] = (("true", "Yes"), ("false", "No")),
+        **options: Any,
+    ) -> None:
+        super().__init__(label, is_row=True, choices=choices, **options)
 
     def take(self, posted: Posted) -> Any:
         """Return what was chosen."""
@@ -242,7 +254,7 @@ class Many(Setting):
 
     def take(self, posted: Posted) -> Any:
         """Return what was ticked."""
-        values = list(dict.fromkeys(posted.getlist(self.name)))
+        values = list(dict.fromkeys(filter(None, posted.getlist(self.name))))
         if not values:
             return ABSENT if self.usual in (ABSENT, "", None, []) else []
         return values[0] if self.is_one_text and len(values) == 1 else values

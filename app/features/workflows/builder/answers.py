@@ -363,6 +363,6 @@ def question_context(desk: Desk, key: str) -> dict[str, Any]:
     place, found = find_question(desk.data, key)
     if found is None:
         raise NotFound("This question does not exist any more.", fix="Go back to the workflow.")
-    form = QuestionForm(found)
+    form = QuestionForm(found, listed=desk.data["inputs"])
     loose = form.show(desk.problems, place)
     return {"key": key, "form": form, "loose": loose, "question": found}

@@ -1,25 +1,29 @@
 """A question as a form, and changes to the list of questions."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from datetime import date
 from typing import Any
 
 import wtforms
 from werkzeug.datastructures import MultiDict
 
 from app.definition.edit import EditImpossible, free_id
-from app.definition.parts import NAME_PATTERN, Input
+from app.definition.parts import NAME_PATTERN, Input, in_words
 from app.definition.problems import Problem
 from app.web.forms import settings_of
-from app.web.setting_fields import Choice, Json, Setting, Text, put
+from app.web.setting_fields import Choice, Day, Json, Many, Number, Rows, Setting, Text, YesNo, put
 
 Posted = MultiDict[str, str]
 
 _QUESTION_PARTS = {
     "label": "Question", "type": "Kind of answer", "required": "Must be answered", "choices": "Choices",
-    "help": "Help under the question", "placeholder": "Example in the empty field", "default": "Answer to begin with",
-    "group": "Page", "min": "At least", "max": "At most", "max_length": "Longest answer", "key": "Short name",
+    "columns": "Columns it must have", "help": "Help under the question",
+    "placeholder": "Example in the empty field",
+    "default": "Answer to begin with", "fixed": "When is it asked?", "group": "Page",
+    "min": "At least", "max": "At most",
+    "not_before": "Not before the answer to", "max_length": "Longest answer", "key": "Short name",
 }  # fmt: skip
 TYPE_WORDS = {
     "text": "Short text", "long_text": "Long text", "number": "Number", "integer": "Whole number", "money": "Money",
@@ -30,27 +34,26 @@ TYPE_WORDS = {
     "people": "People", "csv": "Table (CSV)", "json": "Data (JSON)",
 }  # fmt: skip
 _WITH_CHOICES = ("choice", "multi_choice")
-_BOUNDED = (
-    "number",
-    "integer",
-    "money",
-    "percent",
-    "date",
-    "datetime",
-    "text",
-    "long_text",
-    "documents",
-    "images",
-    "people",
-)
+_NUMBERS = ("number", "integer", "money", "percent")
+_DATES = ("date", "datetime")
+_TEXTS = ("text", "email", "phone", "url", "vin")
+_BOUNDED = (*_NUMBERS, *_DATES, "text", "long_text", "documents", "images", "people")
+_HANDED = ("document", "documents", "image", "images", "csv")
+_UNITS = {"money": "$", "percent": "%"}
+_FROM_START = "The answer is chosen when it starts; under “Customise first” in the gallery, one for good."
 
 
 class QuestionForm:
-    """A question as a form, made from the schema of inputs; it shows what its kind of answer can have."""
+    """A question as a form, made from the schema of inputs; it shows what its kind of answer can have.
 
-    def __init__(self, question: Mapping[str, Any], posted: Posted | None = None) -> None:
+    *listed* are all questions: those with the same kind of date are offered where one must not come before another.
+    """
+
+    def __init__(
+        self, question: Mapping[str, Any], posted: Posted | None = None, *, listed: Sequence[Any] = ()
+    ) -> None:
         self._question = dict(question)
-        made = type("QuestionSettings", (wtforms.Form,), _question_fields())
+        made = type("QuestionSettings", (wtforms.Form,), _question_fields(self._question, listed))
         self.fields: dict[str, Setting] = dict(made(posted, data=stored_parts(question))._fields)
 
     @property
@@ -58,8 +61,11 @@ class QuestionForm:
         """The settings that the kind of answer has, and those that hold something all the same."""
         kind = str(self._question.get("type", "text"))
         hidden = set()
-        if kind not in _WITH_CHOICES and not self._question.get("choices"):
-            hidden.add("q-choices")
+        for key, kinds in (("choices", _WITH_CHOICES), ("columns", ("csv",)), ("not_before", _DATES)):
+            if kind not in kinds and not self._question.get(key):
+                hidden.add(f"q-{key}")
+        if kind in _HANDED and self._question.get("default") is None:
+            hidden.add("q-default")
         for key in ("min", "max"):
             if kind not in _BOUNDED and self._question.get(key) is None:
                 hidden.add(f"q-{key}")
@@ -149,13 +155,76 @@ def with_questions_changed(
     return new, ""
 
 
-def _question_fields() -> dict[str, Any]:
+def _question_fields(question: Mapping[str, Any], listed: Sequence[Any]) -> dict[str, Any]:
+    kind = str(question.get("type", "text"))
     fields = settings_of(Input, prefix="q-", offered=lambda _key, _extra: None)
     fields["q-label"] = Text("", usual="", required=True)
     fields["q-type"] = Choice("", usual="text", choices=list(TYPE_WORDS.items()))
-    fields["q-default"] = Json("", usual=None)
-    fields["q-min"], fields["q-max"] = Json("", usual=None), Json("", usual=None)
+    fields["q-default"] = _default_field(kind, question)
+    fields["q-min"], fields["q-max"] = _bound_field(kind, question, "min"), _bound_field(kind, question, "max")
     fields["q-help"] = Text("", usual="", rows=3)
+    asking = [("false", "Ask every time"), ("true", "Always use this answer")]
+    fields["q-fixed"] = YesNo("", usual=False, choices=asking)
+    fields["q-not_before"] = Choice("", choices=[("", "None"), *_earlier(kind, question, listed)])
     for key, words in _QUESTION_PARTS.items():
         fields[f"q-{key}"].args, fields[f"q-{key}"].kwargs["label"] = (), words
+    if kind in _HANDED:
+        fields["q-type"].kwargs["description"] = _FROM_START
     return fields
+
+
+def _default_field(kind: str, question: Mapping[str, Any]) -> Any:
+    """Return the field that fits the kind of answer; one for anything where what is stored would not fit in."""
+    stored, choices = question.get("default"), _texts(question.get("choices"))
+    offered = [(each, each) for each in choices]
+    is_text = stored is None or isinstance(stored, str)
+    if kind == "boolean" and (stored is None or isinstance(stored, bool)):
+        return YesNo("", choices=[("", "None"), ("true", "Yes"), ("false", "No")])
+    if kind == "choice" and choices and is_text:
+        return Choice("", choices=[("", "None"), *offered])
+    if kind == "multi_choice" and choices and (stored is None or _texts(stored) == stored):
+        return Many("", choices=offered)
+    if kind == "people" and (stored is None or _texts(stored) == stored):
+        return Rows("")
+    if kind in (*_TEXTS, "choice") and is_text:
+        return Text("")
+    if kind == "long_text" and is_text:
+        return Text("", rows=5)
+    return _amount_field(kind, stored) or Json("", usual=None)
+
+
+def _bound_field(kind: str, question: Mapping[str, Any], key: str) -> Any:
+    stored = question.get(key)
+    counted = "integer" if kind in ("text", "long_text", "documents", "images", "people") else kind
+    return _amount_field(counted, stored) or Json("", usual=None)
+
+
+def _amount_field(kind: str, stored: Any) -> Any:
+    """Return the field of a number or a date; None for anything else."""
+    if kind in _NUMBERS and (stored is None or (isinstance(stored, int | float) and not isinstance(stored, bool))):
+        return Number("", unit=_UNITS.get(kind, ""))
+    if kind == "date" and (stored is None or (isinstance(stored, str) and _is_day(stored))):
+        return Day("")
+    return None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in value if isinstance(each, str) and each] if isinstance(value, list) else []
+
+
+def _earlier(kind: str, question: Mapping[str, Any], listed: Sequence[Any]) -> list[tuple[str, str]]:
+    """Return the other questions of the same kind of date, by key and label."""
+    if kind not in _DATES:
+        return []
+    return [
+        (str(each["key"]), str(each.get("label") or in_words(str(each["key"]))))
+        for each in listed
+        if isinstance(each, dict) and each.get("type") == kind and each.get("key") not in (None, question.get("key"))
+    ]

@@ -57,6 +57,51 @@ def test_choices_groups_and_defaults_are_kept(bench: Bench) -> None:
     assert found["help"] == "Only <one>"
 
 
+@pytest.mark.parametrize(
+    ("kind", "sent", "stored", "control"),
+    [
+        ("choice", "Ford", "Ford", '<option value="Ford" selected>'),
+        ("multi_choice", ["Honda", "Ford"], ["Honda", "Ford"], 'type="checkbox" name="q-default" value="Ford" checked'),
+        ("boolean", "false", False, 'type="radio" name="q-default" value="false" checked'),
+        ("date", "2026-12-01", "2026-12-01", 'type="date" id="q-default" name="q-default" value="2026-12-01"'),
+        ("money", "12.5", 12.5, 'inputmode="decimal"'),
+        ("text", "5", "5", 'name="q-default" value="5"'),
+    ],
+)
+def test_the_answer_to_begin_with_has_the_control_of_its_kind(
+    make: Callable[[dict[str, Any]], Bench], kind: str, sent: Any, stored: Any, control: str
+) -> None:
+    question = {"key": "offer", "label": "Offer", "type": kind} | (
+        {"choices": ["Honda", "Ford"]} if "choice" in kind else {}
+    )
+    bench = make(ADS | {"inputs": [question, *ADS["inputs"][1:]]})
+    bench.post("/questions/offer", bench.form("/questions/offer") | {"q-default": sent})
+    found = questions(bench)["offer"]
+    assert found == found | question | {"default": stored}
+    page = bench.browser.get(f"{bench.url}/questions/offer").text
+    assert control in page
+    assert Page(page).faults == []
+    bench.post("/questions/offer", bench.form("/questions/offer") | {"q-default": ""})
+    assert questions(bench)["offer"].get("default") is None
+
+
+def test_a_question_is_fixed_ordered_in_time_and_given_columns(make: Callable[[dict[str, Any]], Bench]) -> None:
+    listed = [{"key": "offer", "type": "date", "label": "From"}, {"key": "until", "type": "date", "label": "Until"},
+              {"key": "cars", "type": "csv", "label": "Cars"}]  # fmt: skip
+    bench = make(ADS | {"inputs": listed})
+    until = bench.form("/questions/until") | {"q-not_before": "offer", "q-fixed": "true", "q-default": "2026-12-01"}
+    bench.post("/questions/until", until)
+    bench.post("/questions/cars", bench.form("/questions/cars") | {"q-columns-0": "vin", "q-columns-1": "price"})
+    found = questions(bench)
+    fixed = {"not_before": "offer", "fixed": True, "default": "2026-12-01"}
+    assert found["until"] == found["until"] | listed[1] | fixed
+    assert found["cars"] == found["cars"] | listed[2] | {"columns": ["vin", "price"]}
+    assert '<option value="offer" selected>From</option>' in bench.browser.get(f"{bench.url}/questions/until").text
+    cars = Page(bench.browser.get(f"{bench.url}/questions/cars").text)
+    assert "Customise first" in cars.text
+    assert "q-default" not in "".join(name for name, text in bench.form("/questions/cars").items() if text)
+
+
 def test_the_preview_has_the_pages_and_controls_of_the_launch_form(make: Callable[[dict[str, Any]], Bench]) -> None:
     asked: list[dict[str, Any]] = [
         {"key": kind.value, "type": kind.value, "label": f"The {kind.value}.", "group": group}

@@ -322,15 +322,20 @@ def test_what_is_wrong_in_a_record_stands_at_its_field() -> None:
 # --- questions ---
 
 
-@settings(max_examples=40)
+@settings(max_examples=80)
 @given(st.data())
 def test_a_question_that_nobody_touched_is_the_same(data: st.DataObject) -> None:
-    keys = "label help placeholder group default min max max_length choices".split()
+    keys = "label help placeholder group default min max max_length choices columns not_before fixed".split()
     options: dict[str, Any] = dict.fromkeys(keys, JSON)
+    options["choices"] = st.lists(TEXTS, max_size=3) | JSON
+    options["default"] = st.lists(TEXTS, max_size=3) | st.dates().map(str) | SCALARS | JSON
+    options["min"] = st.dates().map(str) | SCALARS | JSON
+    options["fixed"] = st.booleans() | JSON
     options["type"] = st.sampled_from([each.value for each in InputType]) | TEXTS
     options["required"] = st.booleans()
     question = {"key": "offer"} | data.draw(st.fixed_dictionaries({}, optional=options))
-    form = QuestionForm(question)
+    listed = [question, {"key": "x", "type": "date"}, {"key": "y", "type": "datetime"}, {"key": 5, "type": "date"}]
+    form = QuestionForm(question, listed=listed)
     sent = posted(form.shown)
     sent.update(MultiDict(form.kept))
     assert written.same(QuestionForm(question, sent).question(), question)
