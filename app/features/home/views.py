@@ -97,6 +97,7 @@ def mark() -> Response:
         render_template(
             "home/mark.oob.html",
             mark_etag=seen,
+            frame=request.args.get("frame", ""),
             toasts=[run for run in ended if not here.endswith(run.id)],
             chip_of=story.chip_of,
         )

@@ -1,9 +1,14 @@
 """What is going on, beside every page: the panel, the frame's poll, words about runs that have ended."""
 
+import re
 from datetime import timedelta
 
+import sqlalchemy as sa
+
 from app.core import clock
+from app.core.db import db
 from app.engine.models import Run
+from app.features.workflows.models import Workflow
 from tests.features.runs.conftest import Yard, statements, yard
 from tests.page import Page
 
@@ -45,6 +50,15 @@ def test_every_page_has_the_count_in_its_title(yard: Yard) -> None:
     assert "<title>Runs · Greenlight</title>" in alice.get("/runs").text
     yard.make("running", "running")
     assert "<title>(2) Runs · Greenlight</title>" in alice.get("/runs").text
+    with yard.app.app_context():
+        workflow_id = db.session.scalar(sa.select(Workflow.id).limit(1))
+    builder = alice.get(f"/workflows/{workflow_id}/edit").text
+    assert "<title>(2) Edit " in builder
+    assert Page(builder).faults == []
+    for part in ("active-mark", "small-running", "toasts", "drawer-in"):
+        assert f'id="{part}"' in builder
+    brought = alice.get(_poll(builder).replace("seen=", "seen=x")).text
+    assert re.findall(r'id="([\w-]+)"[^>]*hx-swap-oob', brought) == ["active-mark", "small-running"]
 
 
 def test_frames_poll_costs_one_read_while_nothing_changes(yard: Yard) -> None:
