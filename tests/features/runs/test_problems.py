@@ -22,6 +22,14 @@ def _problem(yard: Yard) -> Problem:
         return db.session.execute(sa.select(Problem)).scalar_one()
 
 
+def test_every_run_has_the_way_to_report(yard: Yard) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    for run_id in yard.make("finished", "running", "waiting"):
+        page = alice.get(f"/runs/{run_id}").text
+        assert f'href="/runs/{run_id}/problems/new">Report a problem</a>' in page
+        assert alice.get(f"/runs/{run_id}/problems/new").status_code == 200
+
+
 def test_a_report_is_kept_with_what_the_page_showed_and_mailed_to_the_owners(yard: Yard) -> None:
     run_id, = yard.make("failed")
     bob = yard.cast.browser(yard.cast.bob)
