@@ -73,6 +73,7 @@ def test_a_crash_shows_a_code_and_logs_it_with_the_trace(
         response = client.get("/fail/crash")
     codes = re.findall(r"GL-[2-9A-Z]{6}", response.text)
     assert len(codes) == 1
+    assert "Send it to whoever runs Greenlight for you" in response.text
     assert "a secret detail" not in response.text
     assert "Traceback" not in response.text
 

@@ -62,6 +62,14 @@ def test_a_report_needs_words_and_keeps_what_was_typed(yard: Yard) -> None:
     assert "x" * 4001 in long.text
 
 
+def test_every_run_leads_to_the_report_whatever_its_state(yard: Yard) -> None:
+    bob = yard.cast.browser(yard.cast.bob)
+    for run_id in yard.make("queued", "running", "waiting", "finished", "failed"):
+        links = [a["href"] for a in Page(bob.get(f"/runs/{run_id}").text).attributes("a")]
+        assert f"/runs/{run_id}/problems/new" in links
+        assert bob.get(f"/runs/{run_id}/problems/new").status_code == 200
+
+
 def test_owners_see_reports_and_close_them_once_with_an_answer(yard: Yard) -> None:
     run_id, = yard.make("failed")
     yard.cast.browser(yard.cast.bob).post(f"/runs/{run_id}/problems", data={"message": "Look <b>here</b>"})
