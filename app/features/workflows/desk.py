@@ -201,8 +201,11 @@ class Desk:
         return f"After {above}" if after else f"Before {below}" if before else "At the beginning"
 
     def field_of(self, problem: Problem) -> str:
-        """Return the name of the field of a step's form that a problem is about."""
-        return field_name("/" + "/".join(problem.path.split("/")[3:]))
+        """Return the name of the field of a step's or a question's form that a problem is about; "" for none."""
+        parts = problem.path.split("/")[1:]
+        if parts[:1] == ["inputs"]:
+            return f"q-{parts[2]}" if len(parts) > 2 else ""
+        return field_name("/" + "/".join(parts[2:]))
 
     def target_of(self, problem: Problem) -> tuple[str, str]:
         """Return where a problem is mended: ``("step", "ads")``, ``("question", "offer")``, ``("details", "")``."""

@@ -365,4 +365,6 @@ def question_context(desk: Desk, key: str) -> dict[str, Any]:
         raise NotFound("This question does not exist any more.", fix="Go back to the workflow.")
     form = QuestionForm(found, listed=desk.data["inputs"])
     loose = form.show(desk.problems, place)
-    return {"key": key, "form": form, "loose": loose, "question": found}
+    focus = request.args.get("fix", "")
+    focus = focus if focus in {field.name for field in form.shown} else ""
+    return {"key": key, "form": form, "loose": loose, "question": found, "focus": focus}

@@ -31,6 +31,15 @@ def test_a_question_is_added_ordered_and_deleted(bench: Bench) -> None:
     bench.post("/questions", {"act": "gone:remove"}, status=422)
 
 
+def test_fix_this_focuses_the_field_of_a_question(bench: Bench) -> None:
+    bench.post("/questions/offer", bench.form("/questions/offer") | {"q-label": "x" * 301})
+    way = f"{bench.url}/questions/offer?fix=q-label"
+    assert way in [a.get("hx-get") for a in Page(bench.browser.get(bench.url).text).attributes("a")]
+    for address, focused in ((way, "q-label"), (f"{bench.url}/questions/offer?fix=q-gone", "panel-title")):
+        opened = Page(bench.browser.get(address, headers={"HX-Request": "true"}).text)
+        assert [attrs["id"] for _, attrs in opened.tags if "data-focus" in attrs] == [focused]
+
+
 def test_every_kind_of_answer_can_be_chosen_and_is_previewed(bench: Bench) -> None:
     for kind in InputType:
         form = bench.form("/questions/offer")

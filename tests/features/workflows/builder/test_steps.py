@@ -62,7 +62,12 @@ def test_what_is_wrong_stands_at_its_field_and_on_its_step_and_is_kept(bench: Be
     assert 'value="many"' in page
     assert "must be a whole number" in page
     assert Page(page).faults == []
-    assert "Fix this" in page
+    for name in ("c-count", "c-prompt"):
+        way = f"{bench.url}/steps/ads?fix={name}"
+        listed = page.partition('id="builder-list"')[2]
+        assert way in [a.get("hx-get") for a in Page(listed).attributes("a")]
+        opened = Page(bench.browser.get(way, headers={"HX-Request": "true"}).text)
+        assert [attrs.get("name") for _, attrs in opened.tags if "data-focus" in attrs] == [name]
 
 
 def test_a_step_is_added_between_beside_and_after(bench: Bench) -> None:
