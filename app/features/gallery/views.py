@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request, url_for
 
 from app.core.db import db
-from app.definition import lanes
+from app.definition import graph, lanes
 from app.definition.schema import Definition, Input
 from app.engine import catalog
 from app.features.accounts.enums import Permission
@@ -115,6 +115,7 @@ class Column:
 
     template: Template
     facts: CardFacts
+    steps: list[str]
     at_hand: list[Input]
     reviews: list[quote.Asked]
     mails: list[quote.Mail]
@@ -126,6 +127,7 @@ def _column(template: Template, facts: CardFacts) -> Column:
     return Column(
         template,
         facts,
+        [definition.step(step_id).name for step_id in graph.topological_order(definition)],
         quote.at_hand(definition),
         quote.asked(definition, {}),
         quote.mails(definition, {}),

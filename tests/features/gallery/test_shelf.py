@@ -1,5 +1,7 @@
 """The gallery's order, filters and pages; the comparison; five hundred templates."""
 
+import html
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -75,6 +77,12 @@ def test_two_or_three_stand_side_by_side(cast: Cast) -> None:
     assert page.faults == []
     for words in ("two templates", "You get", "You supply", "Who approves", "Approval time here", "Not known yet"):
         assert words in page.text
+    lists = re.findall(r'<ol class="cmp-steps small">(.*?)</ol>', answer.text)
+    with cast.app.app_context():
+        for slug, listed in zip((FACEBOOK, INSTAGRAM), lists, strict=True):
+            steps = db.session.scalars(sa.select(Template).where(Template.slug == slug)).one().definition["steps"]
+            names = re.findall(r"<li>(.*?)</li>", html.unescape(listed))
+            assert sorted(names) == sorted(step["name"] for step in steps)
     assert "free without a key, about $0.23 with one" in page.text
     assert f'href="/gallery/{FACEBOOK}/launch"' in answer.text
     three = Page(browser.get(f"/gallery/compare?t={FACEBOOK}&t={INSTAGRAM}&t={RECALL}&t=review-response").text)
