@@ -297,12 +297,7 @@ def test_a_step_is_moved_by_dragging_it_with_the_mouse_and_with_a_finger(
     page = new_context(**DESK).new_page()
     faults = _listen(page)
     house.sign_in(page)
-    _begin(page, "Moved by hand")
-    edit_url = re.sub(r"/edit.*", "/edit", page.url)
-    page.goto(f"{edit_url}/text")
-    page.get_by_label("Text", exact=True).fill(LINE)
-    page.get_by_role("button", name="Use this text").click()
-    _order(page, "One", "Two", "Three")
+    edit_url = _line(page, "Moved by hand")
 
     _middle(page.locator("#box-three"), page.mouse.move)
     page.mouse.down()
@@ -355,12 +350,7 @@ def test_what_leads_away_from_a_form_waits_until_its_change_is_saved(
     page = new_context(**DESK).new_page()
     faults = _listen(page)
     house.sign_in(page)
-    _begin(page, "Left in a hurry")
-    edit_url = re.sub(r"/edit.*", "/edit", page.url)
-    page.goto(f"{edit_url}/text")
-    page.get_by_label("Text", exact=True).fill(LINE)
-    page.get_by_role("button", name="Use this text").click()
-    _order(page, "One", "Two", "Three")
+    edit_url = _line(page, "Left in a hurry")
     held: list[Route] = []
     page.route(
         re.compile(r"/steps/\w+$"), lambda route: held.append(route) if _posts(route) else route.continue_()
@@ -400,6 +390,17 @@ def test_what_leads_away_from_a_form_waits_until_its_change_is_saved(
     expect(page.locator(".htmx-request")).to_have_count(0)
     page.locator("#box-two").click()
     expect(_title(page)).to_have_text("Second")
+
+
+def _line(page: Page, name: str) -> str:
+    """Make a workflow of three steps in a line; return the builder's address."""
+    _begin(page, name)
+    edit_url = re.sub(r"/edit.*", "/edit", page.url)
+    page.goto(f"{edit_url}/text")
+    page.get_by_label("Text", exact=True).fill(LINE)
+    page.get_by_role("button", name="Use this text").click()
+    _order(page, "One", "Two", "Three")
+    return edit_url
 
 
 def _posts(route: Route) -> bool:
