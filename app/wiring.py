@@ -9,11 +9,11 @@ from app.core import events, outbox
 from app.core.settings import Settings
 
 FEATURES = (
-    "accounts", "ai", "files", "limits", "notifications", "workflows", "runs", "lifecycle", "gallery", "approvals",
-    "home",
+    "accounts", "ai", "files", "limits", "notifications", "workflows", "runs", "lifecycle", "gallery", "triggers",
+    "approvals", "home",
 )  # fmt: skip
-WITH_PAGES = tuple(feature for feature in FEATURES if feature != "ai")
-WITH_LISTENERS = ("runs", "lifecycle", "approvals")
+WITH_PAGES = tuple(feature for feature in FEATURES if feature not in ("ai", "triggers"))
+WITH_LISTENERS = ("runs", "lifecycle", "triggers", "approvals")
 
 
 def connect(settings: Settings) -> None:
@@ -27,6 +27,7 @@ def connect(settings: Settings) -> None:
     from app.features.limits import service as kept
     from app.features.notifications import service as notifications
     from app.features.runs import service as runs
+    from app.features.triggers import jobs as triggers
     from app.features.workflows import queries as workflows
 
     for feature in FEATURES:
@@ -55,6 +56,8 @@ def connect(settings: Settings) -> None:
         store_image=files.store_image,
         notice=notifications.notice,
         remove_made_by=files.remove_made_by,
+        due_schedules=triggers.due_schedules,
+        start_scheduled=triggers.start_scheduled,
     )
     approving.configure(base_url=settings.public_url)
     for feature in WITH_LISTENERS:

@@ -13,9 +13,12 @@ from app.cli.options import json_option
 from app.core.errors import GreenlightError
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from app.core.settings import Settings
 
 STUCK_S = 60
+CLOCK_FIX = "Does a clock run? Start bin/greenlight serve, or worker.py clock."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Finding:
 @click.command("doctor")
 @json_option
 def command(as_json: bool) -> int:
-    """Check settings, disk, database, migrations, Redis, workers and stuck runs; exit 1 when something is wrong."""
+    """Check settings, disk, database, Redis, workers, stuck runs and schedules; exit 1 when something is wrong."""
     findings = list(_findings())
     well = all(finding.ok for finding in findings)
     if as_json:
@@ -62,7 +65,7 @@ def _findings() -> Iterator[Finding]:
     yield database
     yield _redis(settings)
     if database.ok:
-        yield from _runs()
+        yield from _going()
 
 
 def _try(name: str, good: str, check: "Callable[[Settings], None]", settings: "Settings") -> Finding:
@@ -98,25 +101,49 @@ def _redis(settings: "Settings") -> Finding:
     return Finding("redis", True, f"answers, {workers} worker{'s' if workers > 1 else ''} listening")
 
 
-def _runs() -> Iterator[Finding]:
+def _going() -> Iterator[Finding]:
+    from app.cli.desk import application
+    from app.core.db import reading
+
+    with application(), reading() as session:
+        yield from _runs(session)
+        yield from _schedules(session)
+
+
+def _schedules(session: "Session") -> Iterator[Finding]:
     import sqlalchemy as sa
 
-    from app.cli.desk import application
     from app.core import clock
-    from app.core.db import reading
+    from app.features.triggers.models import Schedule
+
+    ago = clock.now() - timedelta(seconds=STUCK_S)
+    late = session.scalar(sa.select(sa.func.count()).select_from(Schedule).where(Schedule.look_at < ago))
+    number = session.scalar(sa.select(sa.func.count()).select_from(Schedule).where(Schedule.is_enabled))
+    troubled = session.scalars(sa.select(Schedule.name).where(Schedule.problem != "").order_by(Schedule.name).limit(20))
+    if late:
+        yield Finding("schedules", False, f"{late} overdue for more than a minute.", CLOCK_FIX)
+    else:
+        yield Finding("schedules", True, f"{number} switched on, none overdue")
+    if names := ", ".join(troubled):
+        fix = "See why: bin/greenlight schedule list"
+        yield Finding("schedules", True, f"These could not start their last run: {names}.", fix)
+
+
+def _runs(session: "Session") -> Iterator[Finding]:
+    import sqlalchemy as sa
+
+    from app.core import clock
     from app.engine.enums import RUN_OPEN, RunStatus
     from app.engine.models import Run
 
-    with application(), reading() as session:
-        is_open = Run.status.in_(sorted(RUN_OPEN))
-        late = sa.select(Run.number).where(is_open, Run.due_at < clock.now() - timedelta(seconds=STUCK_S))
-        asking = sa.select(Run.number).where(Run.status == RunStatus.NEEDS_ATTENTION.value)
-        stuck = session.execute(late.order_by(Run.number).limit(20)).scalars().all()
-        needy = session.execute(asking.order_by(Run.number).limit(20)).scalars().all()
-        number = session.execute(sa.select(sa.func.count()).select_from(Run).where(is_open)).scalar_one()
+    is_open = Run.status.in_(sorted(RUN_OPEN))
+    late = sa.select(Run.number).where(is_open, Run.due_at < clock.now() - timedelta(seconds=STUCK_S))
+    asking = sa.select(Run.number).where(Run.status == RunStatus.NEEDS_ATTENTION.value)
+    stuck = session.execute(late.order_by(Run.number).limit(20)).scalars().all()
+    needy = session.execute(asking.order_by(Run.number).limit(20)).scalars().all()
+    number = session.execute(sa.select(sa.func.count()).select_from(Run).where(is_open)).scalar_one()
     if stuck:
-        fix = "Does a clock run? Start bin/greenlight serve, or worker.py clock."
-        yield Finding("runs", False, f"Overdue for more than a minute: {', '.join(map(str, stuck))}.", fix)
+        yield Finding("runs", False, f"Overdue for more than a minute: {', '.join(map(str, stuck))}.", CLOCK_FIX)
     else:
         yield Finding("runs", True, f"{number} open, none overdue")
     if needy:

@@ -21,7 +21,13 @@ PATIENCE_S = 5.0
 
 
 def launch_options(function: Any) -> Any:
-    """Add ``--input``, ``--inputs``, ``--label``, ``--as`` and ``--watch`` to a command."""
+    """Add ``--input``, ``--inputs``, ``--as`` and ``--watch`` to a command."""
+    said = "Stay until it ends (exit 0; failed: 1) or a person must act (3)."
+    return answer_options(click.option("--watch", is_flag=True, help=said)(function))
+
+
+def answer_options(function: Any) -> Any:
+    """Add ``--input``, ``--inputs`` and ``--as`` to a command."""
     options = (
         click.option(
             "--input", "answers", multiple=True, metavar="KEY=VALUE",
@@ -32,7 +38,6 @@ def launch_options(function: Any) -> Any:
             help="All answers as one JSON object; --input wins.",
         ),
         click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's."),
-        click.option("--watch", is_flag=True, help="Stay until it ends (exit 0; failed: 1) or a person must act (3)."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from app.features.approvals.models import Approval, Approver
     from app.features.gallery.figures import CardFacts
     from app.features.gallery.models import Template
+    from app.features.triggers.models import Schedule
     from app.features.workflows.models import Workflow
 
 
@@ -80,6 +81,28 @@ def approval(one: "Approval", people: "Sequence[Approver]") -> dict[str, Any]:
         "decided_at": clock.iso(one.decided_at),
         "decided_by": one.decided_by,
         "reason": one.reason,
+    }
+
+
+def schedule(one: "Schedule", workflow: str, said: str) -> dict[str, Any]:
+    """Write a schedule, with the name of its workflow and its rule in words."""
+    problem = {"message": one.problem, "at": clock.iso(one.problem_at)} if one.problem else None
+    return {
+        "id": one.id,
+        "name": one.name,
+        "workflow": {"id": one.workflow_id, "name": workflow},
+        "when": said,
+        "cron": one.cron or None,
+        "every_minutes": one.every_minutes,
+        "timezone": one.timezone,
+        "inputs": one.inputs,
+        "overlap": one.overlap,
+        "missed": one.missed,
+        "enabled": one.is_enabled,
+        "next_due_at": clock.iso(one.next_due_at),
+        "problem": problem,
+        "created_at": clock.iso(one.created_at),
+        "updated_at": clock.iso(one.updated_at),
     }
 
 

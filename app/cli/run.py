@@ -273,6 +273,7 @@ def _show(facts: dict[str, Any], doing: str) -> None:
             "Workflow": f"{facts['workflow']['name']}, version {facts['workflow']['version']}",
             "Status": f"{facts['status'].replace('_', ' ')}  {facts['progress']:.0%}",
             "Now": doing,
+            **({"Due": facts["trigger"]["due_at"]} if "due_at" in facts["trigger"] else {}),
             "Started": facts["created_at"],
             "Ended": facts["finished_at"] or "not yet",
             "Cost": f"${cost:.2f}",

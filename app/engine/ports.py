@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.definition.schema import Definition
@@ -36,6 +37,8 @@ class Ports:
     store_image: Callable[..., Any]
     notice: _Notice
     remove_made_by: Callable[[Session, Sequence[str]], Any]
+    due_schedules: Callable[[Session], Sequence[str]]
+    start_scheduled: Callable[[Engine, str], Sequence[str]]
 
 
 bound = Ports()

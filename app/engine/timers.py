@@ -10,6 +10,7 @@ from app.core.db import changed, moment, table, transaction
 from app.engine import leases, store
 from app.engine.models import Beat
 from app.engine.planner import HINT_AGAIN_S
+from app.engine.ports import bound
 
 BEAT_EVERY = 5  # ticks between two notes that the clock lives
 
@@ -22,10 +23,14 @@ def tick(
     count: int = 0,
     hint_again_s: float = HINT_AGAIN_S,
 ) -> int:
-    """Find what is due, push it on by *hint_again_s*, hint it; return how much it was."""
+    """Find what is due, push it on by *hint_again_s*, hint it; return how much it was.
+
+    A schedule that is due has a transaction of its own, in which it starts its run and moves on to its next due time.
+    """
     with transaction(engine) as session:
         runs = leases.due_runs(session, hint_again_s=hint_again_s)
         messages = outbox.due(session)
+        schedules = bound.due_schedules(session)
         if count % BEAT_EVERY == 0:
             _note(session)
         crash.point("in_sweep")
@@ -33,7 +38,10 @@ def tick(
         hint_runs(runs)
     if messages:
         hint_outbox(messages)
-    return len(runs) + len(messages)
+    for schedule_id in schedules:
+        if begun := bound.start_scheduled(engine, schedule_id):
+            hint_runs(begun)
+    return len(runs) + len(messages) + len(schedules)
 
 
 def _note(session: store.Bind) -> None:

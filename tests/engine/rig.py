@@ -21,6 +21,7 @@ from app.features.accounts.models import Workspace
 from app.features.approvals import models as _approvals  # noqa: F401 (every table belongs to the metadata)
 from app.features.files import models as _files  # noqa: F401
 from app.features.gallery import models as _gallery  # noqa: F401
+from app.features.triggers import jobs as triggers
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 from tests.engine import steps
@@ -34,7 +35,11 @@ def bind() -> None:
     """Give this process the test step types and the one port that they need."""
     crypto.configure(["a secret for tests only, long enough to sign with"])
     catalog.discover(steps)
-    ports.bind(load_definition=workflows.load_definition)
+    ports.bind(
+        load_definition=workflows.load_definition,
+        due_schedules=triggers.due_schedules,
+        start_scheduled=triggers.start_scheduled,
+    )
 
 
 @dataclass

@@ -109,6 +109,12 @@ def member_by_email(session: Session, workspace_id: str, email: str) -> Member |
     return None if row is None else _member(row)
 
 
+def member(session: Session, workspace_id: str, user_id: str) -> Member | None:
+    """Return the person of this workspace with this id."""
+    row = session.execute(_members(workspace_id).where(User.id == user_id)).one_or_none()
+    return None if row is None else _member(row)
+
+
 def owner_exists(session: Session) -> bool:
     """Tell whether anybody owns a workspace."""
     owners = (

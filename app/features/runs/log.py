@@ -13,7 +13,7 @@ from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.runs import queries
 from app.features.runs.failure import code_of
-from app.features.runs.words import listed
+from app.features.runs.words import by_schedule, listed
 from app.features.workflows import queries as workflows
 from app.web.filters import duration, money
 
@@ -134,7 +134,8 @@ def _noted(row: RunLog) -> Line:
 
 def _of_run(run: Run) -> Iterator[Line]:
     starter = str((run.facts.get("started_by") or {}).get("name") or "Greenlight")
-    yield Line(run.created_at, f"{run.id}.0", "info", "run.created", f"{starter} started the run.")
+    said = by_schedule(run.facts, run.started_at or run.created_at) or f"{starter} started the run."
+    yield Line(run.created_at, f"{run.id}.0", "info", "run.created", said)
     if run.started_at:
         said = f"The first step began after {duration((run.started_at - run.created_at).total_seconds())}."
         yield Line(run.started_at, f"{run.id}.1", "info", "run.begun", said)

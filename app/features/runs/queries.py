@@ -416,13 +416,18 @@ def as_json(session: Session, run: Run) -> dict[str, Any]:
         "error": _error(run, definition, by_step),
         "cost_microusd": run.cost_microusd,
         "tokens": {"in": run.tokens_in, "out": run.tokens_out},
-        "trigger": {"kind": run.trigger_kind, "id": run.trigger_id},
+        "trigger": _trigger(run),
         "started_by": _person(session, run),
         "parent_run_id": run.parent_run_id,
         "created_at": clock.iso(run.created_at),
         "started_at": clock.iso(run.started_at),
         "finished_at": clock.iso(run.finished_at),
     }
+
+
+def _trigger(run: Run) -> dict[str, Any]:
+    due_at = (run.facts.get("trigger") or {}).get("due_at")
+    return {"kind": run.trigger_kind, "id": run.trigger_id} | ({"due_at": due_at} if due_at else {})
 
 
 def _failed_today(session: Session, workspace_id: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -85,15 +85,18 @@ def start(
     label: str = "",
     trigger_kind: str = "person",
     trigger_id: str | None = None,
+    trigger: Mapping[str, Any] | None = None,
     dedupe_key: str | None = None,
     test: bool = False,
     parent: Parent | None = None,
 ) -> Run:
     """Write a run in line and its audit entry; the worker picks it up after the caller's commit and :func:`hint`.
 
-    *inputs* are raw answers, *label* may hold ``{{ inputs.x }}``. The same *dedupe_key* gives the run that exists,
-    so this may be called twice. Raises Invalid with a problem for every wrong answer, Conflict when the workflow is
-    switched off, NotFound when nothing is published.
+    *inputs* are raw answers, *label* may hold ``{{ inputs.x }}``, *trigger* is what ``{{ run.trigger }}`` gives beside
+    its kind and id. The same *dedupe_key* gives the run that exists, so this may be called twice.
+
+    Raises Invalid with a problem for every wrong answer, Conflict when the workflow is switched off, NotFound when
+    nothing is published.
     """
     pinned = Pinned.to(workflow, version or workflows.current_version(session, workflow))
     number = making.take_number(session, workspace_id) if _names_number(label) else None
@@ -106,6 +109,7 @@ def start(
         label=label,
         trigger_kind=trigger_kind,
         trigger_id=trigger_id,
+        trigger=trigger,
         dedupe_key=dedupe_key,
         test=test,
         parent=parent,
@@ -161,6 +165,7 @@ def _new(
     label: str,
     trigger_kind: str = "person",
     trigger_id: str | None = None,
+    trigger: Mapping[str, Any] | None = None,
     dedupe_key: str | None = None,
     test: bool = False,
     parent: Parent | None = None,
@@ -168,7 +173,7 @@ def _new(
 ) -> making.New:
     if not pinned.is_enabled and not test:
         raise Conflict(f"“{pinned.workflow_name}” is switched off.", fix="Switch it on, then start again.")
-    answers = _answers(definition, inputs)
+    answers = checked_answers(definition, inputs)
     created_at = clock.now()
     row: dict[str, Any] = {
         "id": new_id(),
@@ -191,6 +196,7 @@ def _new(
         "changed_at": created_at,
     }
     row["facts"] = _facts(row, pinned, actor)
+    row["facts"]["trigger"] |= trigger or {}
     if parent is not None:
         row["facts"]["part_of"] = list(parent.part_of)
     detail = {"label": row["label"], "trigger": trigger_kind, "test": test}
@@ -304,7 +310,8 @@ def hint(run_id: str) -> None:
     jobs.hint_soon(run_id)
 
 
-def _answers(definition: Definition, raw: Mapping[str, Any]) -> dict[str, Any]:
+def checked_answers(definition: Definition, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answers as a run keeps them. Raises Invalid with a problem for every wrong one."""
     try:
         return clean_inputs(definition, raw)
     except InputsInvalid as invalid:

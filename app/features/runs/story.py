@@ -21,7 +21,7 @@ from app.features.runs.failure import Failure
 from app.features.runs.pace import Estimate
 from app.features.runs.queries import VersionFacts
 from app.features.runs.trace import Chip, Entry
-from app.features.runs.words import listed, moment
+from app.features.runs.words import by_schedule, listed, moment
 from app.features.workflows import queries as workflows
 from app.web.filters import duration, money, ordinal, plural
 
@@ -65,6 +65,7 @@ class Story:
     etag: str
     version: VersionFacts
     starter: str
+    schedule: str  # in a sentence, which one started it; "" where none did
     now: Now
     failure: Failure | None
     arriving: Arriving
@@ -116,6 +117,7 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         etag=etag(run.changed_at, run.status),
         version=queries.version_facts(session, run),
         starter=str((run.facts.get("started_by") or {}).get("name") or "Greenlight"),
+        schedule=by_schedule(run.facts, run.started_at or run.created_at),
         now=_now(run, entries, arrived, sent, left, place, zone, now),
         failure=failed,
         arriving=arrived,

@@ -1,7 +1,8 @@
 """Words for moments, lists and long texts, as people say them; the filters of ``app.web`` say the rest."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 NBSP = "\u00a0"
@@ -26,6 +27,17 @@ def moment(at: datetime, zone: str, now: datetime) -> str:
     if 1 < days < 7:
         return f"{local:%a %H:%M}"
     return f"{local.day}{NBSP}{local:%b}, {local:%H:%M}"
+
+
+def by_schedule(facts: Mapping[str, Any], ran_at: datetime) -> str:
+    """Say that a schedule started a run: "… started it: due 09:15, ran 12:02", in its workspace's zone; else ""."""
+    trigger = facts.get("trigger") or {}
+    if trigger.get("kind") != "schedule" or not trigger.get("due_at"):
+        return ""
+    zone = ZoneInfo((facts.get("workspace") or {}).get("timezone") or "UTC")
+    due, ran = datetime.fromisoformat(trigger["due_at"]).astimezone(zone), ran_at.astimezone(zone)
+    form = "%H:%M" if due.date() == ran.date() else f"%a %-d{NBSP}%b %H:%M"
+    return f"The schedule “{trigger.get('name', '')}” started it: due {due:{form}}, ran {ran:{form}}."
 
 
 def clipped(text: str, most: int) -> str:
