@@ -237,11 +237,6 @@ def test_f28_of_two_tickers_one_dies_in_its_sweep(house: House, fleet: Fleet) ->
 
 
 @pytest.mark.faults
-def test_f28_each_slot_of_a_schedule_starts_one_run() -> None:
-    pytest.skip("the product has no schedules yet: nothing to inject this part of the fault into")
-
-
-@pytest.mark.faults
 def test_f27_everything_sleeps_for_three_leases_with_a_delay_due(house: House, fleet: Fleet) -> None:
     delay = {"id": "ask", "type": "ask", "config": {"kind": "time", "seconds": 2.0, "on_until": "approved"}}
     after = {"id": "b", "type": "spend", "after": ["ask:approved"], "config": {"url": fleet.sink.url}}
@@ -262,11 +257,6 @@ def test_f27_everything_sleeps_for_three_leases_with_a_delay_due(house: House, f
     assert {house.steps(run_id)["ask"].outcome for run_id in runs[:3]} == {"approved"}
     assert len({request.key for request in fleet.sink.requests}) == 3 + 20
     check(house, fleet.sink, repeats=20)
-
-
-@pytest.mark.faults
-def test_f27_a_schedule_catches_up_by_its_policy() -> None:
-    pytest.skip("the product has no schedules yet: nothing to inject this part of the fault into")
 
 
 def _status(house: House, run_id: str, step: str) -> str | None:
