@@ -18,7 +18,7 @@ COMMANDS = {
     "docs": "Print the documentation's generated pages: settings, steps.",
     "doctor": "Check database, migrations, Redis, workers and stuck runs.",
     "run": "Runs: list, show, watch, pause, resume, stop, logs.",
-    "schedule": "Schedules: list, create, enable, disable, delete, preview.",
+    "schedule": "Schedules: list, show, create, enable, disable, delete, preview.",
     "seed": "Write the templates, and in development the demo workspace.",
     "serve": "Run web, worker and clock on this machine.",
     "template": "Ready-made workflows: list, show, launch.",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from app.features.approvals.models import Approval, Approver
     from app.features.gallery.figures import CardFacts
     from app.features.gallery.models import Template
-    from app.features.triggers.models import Schedule
+    from app.features.triggers.models import Schedule, ScheduleSlot
     from app.features.workflows.models import Workflow
 
 
@@ -103,6 +103,17 @@ def schedule(one: "Schedule", workflow: str, said: str) -> dict[str, Any]:
         "problem": problem,
         "created_at": clock.iso(one.created_at),
         "updated_at": clock.iso(one.updated_at),
+    }
+
+
+def slot(one: "ScheduleSlot") -> dict[str, Any]:
+    """Write what became of one due time of a schedule."""
+    return {
+        "due_at": clock.iso(one.due_at),
+        "status": one.status,
+        "run_id": one.run_id,
+        "note": one.note,
+        "at": clock.iso(one.at),
     }
 
 

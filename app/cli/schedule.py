@@ -9,6 +9,7 @@ from app.cli import output, resources
 from app.cli.desk import Desk, open_desk
 from app.cli.launching import answer_options, read_answers
 from app.cli.options import json_option, workspace_option
+from app.core import clock
 
 if TYPE_CHECKING:
     from app.features.triggers.models import Schedule
@@ -40,6 +41,38 @@ def list_(workspace: str | None, as_json: bool) -> None:
         ]
         headings = ("Id", "Name", "When", "Zone", "Workflow", "Next", "Problem")
         output.show_table(headings, rows, empty="There is no schedule yet.")
+
+
+@command.command("show")
+@click.argument("schedule")
+@workspace_option
+@json_option
+def show(schedule: str, workspace: str | None, as_json: bool) -> None:
+    """Show a schedule (its id or name) and what became of its last due times."""
+    from app.features.triggers import queries, rules, service
+
+    with open_desk(workspace, reading=True) as desk:
+        found, workflow = _find(desk, schedule)
+        said = rules.said(service.rule_of(found))
+        slots = queries.slots(desk.session, found, limit=20)
+        if as_json:
+            due = [resources.slot(one) for one in slots]
+            output.show_json(resources.schedule(found, workflow, said) | {"due": due})
+            return
+        output.show_facts(
+            {
+                "Schedule": found.name,
+                "Workflow": workflow,
+                "When": f"{said}, {found.timezone}",
+                "Next": _next(found),
+                "Overlap": found.overlap,
+                "Missed": found.missed,
+                **({"Problem": found.problem} if found.problem else {}),
+            }
+        )
+        click.echo()
+        rows = [(clock.iso(one.due_at), one.status, one.run_id or one.note) for one in slots]
+        output.show_table(("Due", "What became of it", "Run, or why none"), rows, empty="It has not been due yet.")
 
 
 @command.command("create")
@@ -155,7 +188,6 @@ def preview(when: str, timezone: str, count: int, workspace: str | None, as_json
     from itertools import islice
     from zoneinfo import ZoneInfo
 
-    from app.core import clock
     from app.features.triggers import rules
 
     with open_desk(workspace, reading=True) as desk:
@@ -173,7 +205,6 @@ def preview(when: str, timezone: str, count: int, workspace: str | None, as_json
 
 def _rule(desk: Desk, when: str, timezone: str) -> "Rule":
     """Return the rule of the schedule of that name, else the one that is written there. Raises Invalid."""
-    from app.core import clock
     from app.core.errors import NotFound
     from app.features.triggers import phrases, queries, rules, service
 

@@ -58,6 +58,9 @@ def test_the_clock_of_the_house_starts_what_is_due(greenlight: Greenlight, defin
     shown = greenlight("run", "show", run_id)
     assert "Due  " in shown.out
     assert greenlight("run", "show", run_id, "--json").json["trigger"]["kind"] == "schedule"
+    (due,) = greenlight("schedule", "show", "Quarterly", "--json").json["due"]
+    assert (due["status"], due["run_id"]) == ("started", run_id)
+    assert run_id in greenlight("schedule", "show", "Quarterly").out
     greenlight("schedule", "delete", "Quarterly", "--yes")
 
 

@@ -26,6 +26,8 @@ def start_scheduled(engine: Engine, schedule_id: str) -> list[str]:
             begun = turn.take(session, schedule_id)
             if begun:
                 crash.point("in_sweep")
+        if begun:
+            _log.info("schedule_ran", schedule_id=schedule_id, runs=len(begun))
         return begun
     except AWAY:
         raise

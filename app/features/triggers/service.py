@@ -139,7 +139,7 @@ def _fill(session: Session, schedule: Schedule, workflow: Workflow, wish: Wish) 
     problems += _check_words(wish) + _check_answers(session, workflow, wish.inputs)
     rules.refuse(problems)
     assert rule is not None
-    schedule.name = " ".join((wish.name or workflow.name)[:NAME_CHARS].split())
+    schedule.name = " ".join((wish.name.strip() or workflow.name)[:NAME_CHARS].split())
     schedule.timezone, schedule.cron = rule.timezone, rule.cron
     schedule.every_minutes, schedule.anchor_at = rule.every_minutes or None, rule.anchor_at
     schedule.inputs = dict(wish.inputs)

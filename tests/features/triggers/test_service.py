@@ -7,10 +7,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.errors import Conflict, Invalid, NotFound
+from app.engine.models import Run
 from app.features.accounts.models import AuditEntry, Membership
 from app.features.runs.service import Actor
-from app.features.triggers import queries, service
-from app.features.triggers.models import Schedule
+from app.features.triggers import queries, service, turn
+from app.features.triggers.models import Schedule, ScheduleSlot
 from app.features.triggers.service import Wish
 from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow
@@ -118,8 +119,12 @@ def test_schedules_are_found_by_id_and_name_in_their_workspace_alone(
 
 
 def test_deleting_one_leaves_nothing_of_it(session: Session, make: MakeSchedule, alice: Actor) -> None:
-    made = make(due_s=-300)
+    made = make(due_s=3600)
+    (run_id,) = turn.take(session, made.id)
+    assert len(queries.slots(session, made)) == 5
 
     service.delete(session, made, actor=alice)
 
-    assert session.scalar(sa.select(sa.func.count()).select_from(Schedule)) == 0
+    for model in (Schedule, ScheduleSlot):
+        assert session.scalar(sa.select(sa.func.count()).select_from(model)) == 0
+    assert session.scalar(sa.select(Run.trigger_id).where(Run.id == run_id)) == made.id, "its runs stay"

@@ -89,6 +89,17 @@ def test_a_due_time_starts_one_run_in_its_makers_name_and_moves_on(
         assert said in Page(alices.get(address).text).text, address
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("Run {{ run.number }}", "Run 1"), ("Ads: {{ inputs.offer }}", "Ads: A car"), ("Ads {{", "Weekly ads"),
+     ("  ", "Weekly ads")],
+)  # fmt: skip
+def test_its_name_is_the_runs(session: Session, make: MakeSchedule, name: str, label: str) -> None:
+    (run,) = take(session, make(due_s=20, name=name))
+
+    assert run.label == label
+
+
 def test_it_says_when_it_was_due_and_when_it_ran() -> None:
     facts: dict[str, Any] = {
         "trigger": {"kind": "schedule", "id": "x", "name": "Ads", "due_at": "2026-11-26T14:15:00Z"},
