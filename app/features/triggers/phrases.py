@@ -25,7 +25,7 @@ def read(text: str, timezone: str, now: datetime) -> tuple[Rule | None, list[Fie
     """Return the rule that *text* says, or everything that is wrong. Minutes are counted from today's midnight."""
     wanted = " ".join(text.lower().split())
     if faults := rules.zone(timezone):
-        return None, faults
+        return None, faults + read(text, "UTC", now)[1]
     if re.match(r"[\d*]", wanted) and " at " not in wanted:
         rule: Rule | None = Rule(timezone, cron=wanted.upper())
     elif often := _OFTEN.fullmatch(wanted):

@@ -72,3 +72,5 @@ def test_what_is_not_understood_says_what_to_write(text: str, code: str, fix: st
     assert [fault.code for fault in faults] == [code]
     assert fix in faults[0].fix
     assert faults[0].path == "when"
+    both = phrases.read(text, "Mars/Base", NOW)[1]
+    assert [fault.path for fault in both] == ["timezone", "when"], "all of it at once"

@@ -86,7 +86,10 @@ def test_a_due_time_starts_one_run_in_its_makers_name_and_moves_on(
     assert said.startswith("The schedule “Monday ads” started it: due ")
     alices = cast.browser(cast.alice)
     for address in (f"/runs/{run.id}", f"/runs/{run.id}/log"):
-        assert said in Page(alices.get(address).text).text, address
+        page = Page(alices.get(address).text)
+        assert said in page.text, address
+        assert page.faults == []
+    assert "Started for Alice Ames" in Page(alices.get(f"/runs/{run.id}").text).text
 
 
 @pytest.mark.parametrize(
