@@ -1,11 +1,14 @@
 """w9: 5 and 50 browsers poll the pages of running runs every 2 s while w1 runs; what they cost, and what they hold.
 
-A watcher asks for the live parts of an open run with the ETag it has, as the page does, and goes on to another when
-it ends.
+A watcher opens the page of an open run and asks for its live parts, as the page does: with what it has seen. When the
+run ends, it opens another. All have a page before the first run begins. Polls are timed, pages are not: they are load.
 """
 
 import asyncio
+import html
+import re
 import threading
+import time
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -27,24 +30,23 @@ def measure(ground: Ground, kind: str) -> Iterator[Figure]:
     with ground.house(kind, web=True, workers=2, clock=True) as house:
         team = seed.team(house, seed.chain(10), people=MANY)
         steps_per_s(team, RUNS // 4)
-        alone: list[float] = []
-        watched: dict[int, list[float]] = {FEW: [], MANY: []}
+        rates: dict[int, list[float]] = {0: [], FEW: [], MANY: []}
+        held: dict[int, int] = {}
         polls: list[float] = []
-        held: dict[int, list[int]] = {FEW: [], MANY: []}
         for _ in range(ROUNDS):  # in turn, so that all see the same machine
-            alone.append(steps_per_s(team, RUNS))
-            for count, rates in watched.items():
-                made = team.start(RUNS, hint=False)  # before: this process would keep its own watchers waiting
+            for count, seen in rates.items():
+                made = team.start(RUNS, hint=False, due_s=60)  # open, and begun when all watch
                 with _Watchers(team, count) as watchers:
-                    rates.append(rate_of(team, made))
-                    held[count].append(_connections(house))
-                if count == MANY:
-                    polls += watchers.took_ms
-    for count, rates in watched.items():
-        ratios = [with_them / without for with_them, without in zip(rates, alone, strict=True)]
+                    time.sleep(EVERY_S)
+                    house.until(lambda watchers=watchers: watchers.all_watch, "the watchers' pages")
+                    seen.append(rate_of(team, made))
+                    held[count] = max(held.get(count, 0), _connections(house))
+                polls += watchers.took_ms if count == MANY else []
+    for count in (FEW, MANY):
+        ratios = [with_them / without for with_them, without in zip(rates[count], rates[0], strict=True)]
         yield figures.of("w9_w1_ratio" if count == MANY else f"w9_w1_ratio_{count}", ratios, "×")
     yield figures.p95("w9_poll_p95_ms", polls, "ms")
-    yield figures.of("w9_connections_more", [max(held[MANY]) - max(held[FEW])], "connections")
+    yield figures.of("w9_connections_more", [held[MANY] - held[FEW]], "connections")
 
 
 def _connections(house: House) -> int:
@@ -62,6 +64,7 @@ class _Watchers:
         self._count = count
         self._is_over = threading.Event()
         self._open: list[str] = []
+        self._watching: set[int] = set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._watch()), daemon=True)
 
     def __enter__(self) -> "_Watchers":
@@ -71,6 +74,11 @@ class _Watchers:
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
         self._thread.join()
+
+    @property
+    def all_watch(self) -> bool:
+        """Whether every browser has opened a page."""
+        return len(self._watching) == self._count
 
     async def _watch(self) -> None:
         await asyncio.gather(self._look(), *(self._poll(number) for number in range(self._count)))
@@ -87,18 +95,21 @@ class _Watchers:
     async def _poll(self, number: int) -> None:
         browser = Browser(self._team.house.port, self._team.people[number])
         await asyncio.sleep(EVERY_S * number / self._count)
-        run_id, etag = "", ""
+        poll, etag = "", ""
         while not self._is_over.is_set():
-            if not run_id and self._open:
-                run_id, etag = self._open[number % len(self._open)], ""
-            if run_id:
-                headers = {"HX-Request": "true", **({"If-None-Match": etag} if etag else {})}
-                answer = await browser.get(f"/runs/{run_id}/live", **headers)
+            if poll:
+                answer = await browser.get(
+                    poll, **{"HX-Request": "true"}, **({"If-None-Match": etag} if etag else {})
+                )
                 if answer.status >= 400:
                     raise RuntimeError(f"a poll answered {answer.status}")
                 self.took_ms.append(1000 * answer.took_s)
-                run_id, etag = (
-                    ("", "") if answer.status == 286 else (run_id, answer.headers.get("etag", etag))
-                )
+                etag = answer.headers.get("etag", etag)
+                poll = "" if answer.status == 286 else poll
+            elif self._open:
+                page = await browser.get(f"/runs/{self._open[number % len(self._open)]}")
+                found = re.search(r'hx-get="(/runs/[^"]+/live[^"]*)"', page.body.decode())
+                poll, etag = (html.unescape(found.group(1)) if found else ""), ""
+                self._watching.add(number)
             await asyncio.sleep(EVERY_S)
         await browser.close()

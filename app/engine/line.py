@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from app.engine.store import HeldStep
 LOCK = 7_206_101  # one number for all who count before they claim
 SAMPLES = 20
 LEAST_SAMPLES = 5
+MOST = 100  # a run that nobody has begun stands behind so many others, or more
 
 _step, _run, _own = store.step_run.alias("s"), store.run.alias("r"), limits.allowance.alias("a")
 
@@ -90,22 +92,15 @@ def places(session: Session, workspace_id: str, run_ids: Sequence[str]) -> Mappi
     }
 
 
-def place_of_queued(session: Session, run_id: str) -> Place | None:
-    """Return where a run stands that nobody has begun; None when it is the only one, or is begun."""
-    run, before = store.run.alias("this"), store.run
-    ahead = (
-        sa.select(sa.func.count())
-        .where(
-            before.c.status.in_(store.written([RunStatus.QUEUED])),  # a part of the index of open runs
-            before.c.due_at.is_not(None),
-            sa.tuple_(before.c.created_at, before.c.id) <= sa.tuple_(run.c.created_at, run.c.id),
-        )
-        .correlate(run)
-        .scalar_subquery()
+def place_of_queued(session: Session, run_id: str, created_at: datetime) -> Place | None:
+    """Return where a run stands that nobody has begun; None when it is the only one. Nobody counts beyond MOST."""
+    run = store.run
+    so_far = sa.select(run.c.id).where(
+        run.c.status.in_(store.written([RunStatus.QUEUED])),  # a part of the index of open runs
+        run.c.due_at.is_not(None),
+        sa.tuple_(run.c.created_at, run.c.id) <= (created_at, run_id),
     )
-    number = session.scalar(
-        sa.select(ahead).select_from(run).where(run.c.id == run_id, run.c.status == RunStatus.QUEUED.value)
-    )
+    number = session.scalar(sa.select(sa.func.count()).select_from(so_far.limit(MOST).subquery()))
     return Place(number) if number and number > 1 else None
 
 

@@ -35,6 +35,7 @@ def init_app(app: Flask) -> None:
         lines,
         size,
         percent,
+        up_to_99,
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["now"] = now
@@ -51,6 +52,11 @@ def money(microusd: int | None) -> str:
     if cents == 0:
         return "under" + NBSP + "$0.01"
     return f"{'-' if microusd < 0 else ''}${cents // 100:,}.{cents % 100:02d}"
+
+
+def up_to_99(number: int) -> str:
+    """Write a count beside a word: more than 99 is ``99+``."""
+    return str(number) if number < 100 else "99+"
 
 
 def duration(seconds: float | None) -> str:

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import sqlalchemy as sa
 import structlog
 from flask import Flask, current_app, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from app.core.db import db
 from app.web.visitor import Visitor, visitor
 
 log = structlog.get_logger(__name__)
-Counter = Callable[[Session, Visitor], int]
+Counter = Callable[[Visitor], sa.ColumnElement[int]]
 _counters: dict[str, Counter] = {}
 
 
@@ -80,11 +80,10 @@ SECTIONS = {
 
 
 class Navigation:
-    """The navigation for one answer; counts are read when a layout asks for them, at most once."""
+    """The navigation for one answer; counts are read when a layout asks for one: all in one statement, at most once."""
 
     def __init__(self, who: Visitor) -> None:
         self._who = who
-        self._counts: dict[str, int] = {}
 
     @cached_property
     def main(self) -> list[Place]:
@@ -119,27 +118,24 @@ class Navigation:
 
     def count(self, name: str) -> int:
         """Return the number beside a place: 0 for an unknown name, and while it cannot be read."""
-        if name not in self._counts:
-            self._counts[name] = self._read(name)
-        return self._counts[name]
+        return self._counts.get(name, 0)
 
-    def _read(self, name: str) -> int:
-        counter = _counters.get(name)
-        if counter is None:
-            return 0
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        wanted = sa.select(*(count(self._who).label(name) for name, count in _counters.items()))
         try:
-            return counter(db.session(), self._who)
+            return dict(db.session.execute(wanted).mappings().one()) if _counters else {}
         except SQLAlchemyError as error:  # an error page is shown while the database is away
-            log.warning("nav.count_failed", name=name, error=type(error).__name__)
+            log.warning("nav.counts_failed", error=type(error).__name__)
             db.session.rollback()
-            return 0
+            return {}
 
     def _allowed(self, places: tuple[Place, ...]) -> list[Place]:
         return [place for place in places if self.has(place.endpoint) and self._who.may(place.permission)]
 
 
 def counter(name: str, provider: Counter) -> None:
-    """Let *provider* give the number called *name* (``approvals``, ``runs``, ``running``); the last one stays."""
+    """Let *provider* say how the number called *name* is read (``approvals``, ``runs``, ``running``)."""
     _counters[name] = provider
 
 

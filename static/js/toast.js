@@ -14,9 +14,9 @@
     setTimeout(leave, STAY_MS);
   };
   const title = () => {
-    const count = Number(document.getElementById("active-mark")?.dataset.count ?? 0);
-    const plain = document.title.replace(/^\(\d+\) /, "");
-    const said = count ? `(${count}) ${plain}` : plain;
+    const count = document.getElementById("active-mark")?.dataset.count ?? "0";
+    const plain = document.title.replace(/^\(\d+\+?\) /, "");
+    const said = count !== "0" ? `(${count}) ${plain}` : plain;
     if (document.title !== said) document.title = said;
   };
   document.addEventListener("htmx:oobAfterSwap", () => {

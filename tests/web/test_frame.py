@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from app.core.ids import new_id
@@ -41,7 +42,9 @@ def test_the_place_one_is_at_is_marked(cast: Cast) -> None:
 
 
 def test_counts_stand_beside_their_places(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(nav._counters, "approvals", lambda _session, who: 3 if who.name == "Bob Brown" else 1)
+    monkeypatch.setitem(
+        nav._counters, "approvals", lambda who: sa.literal(3 if who.name == "Bob Brown" else 1)
+    )
     bob, alice = (Page(cast.browser(who).get("/more").text).text for who in (cast.bob, cast.alice))
     assert "3 wait for you" in bob
     assert "1 waits for you" in alice

@@ -150,14 +150,14 @@ def decided(session: Session, workspace_id: str, *, limit: int, before: datetime
     return session.execute(wanted).scalars().all()
 
 
-def count_for(session: Session, workspace_id: str, email: str) -> int:
-    """Count what waits for this person's answer."""
+def count_for(workspace_id: str, email: str) -> sa.ScalarSelect[int]:
+    """Count what waits for this person's answer, as part of a statement."""
     wanted = sa.select(sa.func.count()).where(
         Approval.workspace_id == workspace_id,
         Approval.status == OPEN,
         Approval.id.in_(_unanswered(workspace_id, email)),
     )
-    return session.execute(wanted).scalar_one()
+    return wanted.scalar_subquery()
 
 
 def counts(session: Session, workspace_id: str) -> tuple[int, int]:

@@ -37,7 +37,7 @@ Change = Callable[..., None]
 PICTURE_CACHE = "private, max-age=600"
 
 
-nav.counter("approvals", lambda session, me: queries.count_for(session, me.workspace_id, me.email))
+nav.counter("approvals", lambda me: queries.count_for(me.workspace_id, me.email))
 
 
 @blueprint.url_value_preprocessor

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, g, make_response, render_template, request
+import sqlalchemy as sa
+from flask import Blueprint, Response, make_response, render_template, request
 from flask.blueprints import BlueprintSetupState
-from sqlalchemy.orm import Session
 
 from app.core.clock import now
 from app.core.db import db
 from app.engine.models import Run
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.approvals.queries import count_for, open_approvals
+from app.features.approvals.queries import open_approvals
 from app.features.home.rules import greeting, summary
 from app.features.runs import listing, story
 from app.features.runs import queries as runs
-from app.features.runs.queries import Counts, counts
+from app.features.runs.queries import counts, open_count
 from app.web import nav
 from app.web.htmx import page, unchanged
 from app.web.visitor import Visitor
@@ -32,10 +32,12 @@ SAID_AGAIN_S = 30  # how long what is said of the time that is left stays as it 
 
 @blueprint.record_once
 def _count(_state: BlueprintSetupState) -> None:
-    nav.counter("approvals", lambda session, person: count_for(session, person.workspace_id, person.email))
-    nav.counter("runs", _open_runs)
-    nav.counter("running", lambda session, person: _run_counts(session, person).running)
-    nav.counter("failed", lambda session, person: _run_counts(session, person).failed_today)
+    nav.counter("running", _running)
+    nav.counter("runs", lambda person: _running(person) + open_count(person.workspace_id, is_held=True))
+
+
+def _running(person: Visitor) -> sa.ScalarSelect[int]:
+    return open_count(person.workspace_id, is_held=False)
 
 
 @blueprint.get("/")
@@ -44,7 +46,7 @@ def index() -> Response:
     """Show what waits for the visitor, what runs, what is ready; the panels come from the features that own them."""
     person = who()
     waiting = nav.Navigation(person).count("approvals")
-    found = _run_counts(db.session(), person)
+    found = counts(db.session(), person.workspace_id)
     return page(
         "home/index.html",
         greeting=greeting(now(), person.timezone, person.name),
@@ -55,7 +57,7 @@ def index() -> Response:
             failed_today=found.failed_today,
         ),
         waiting=waiting,
-        open_runs=_open_runs(db.session(), person),
+        open_runs=found.running + found.waiting,
     )
 
 
@@ -74,7 +76,7 @@ def active() -> Response:
         "home/active.html",
         fragment="home/_active.html",
         etag=f"{seen}-{int(now().timestamp() / SAID_AGAIN_S)}",
-        counts=_run_counts(session, me),
+        counts=counts(session, me.workspace_id),
         working=_rows(working),
         failed=_rows(failed),
         waiting=open_approvals(session, me.workspace_id, email=me.email)[:SHOWN],
@@ -126,15 +128,3 @@ def _rows(found: Sequence[Run]) -> list[listing.Row]:
 def _mark() -> str:
     number, changed_at = runs.panel_mark(db.session(), who().workspace_id)
     return f"{number}-{changed_at.timestamp() if changed_at else 0:.6f}"
-
-
-def _open_runs(session: Session, person: Visitor) -> int:
-    found = _run_counts(session, person)
-    return found.running + found.waiting
-
-
-def _run_counts(session: Session, person: Visitor) -> Counts:
-    if "run_counts" not in g:  # the first page and its frame want them both
-        g.run_counts = counts(session, person.workspace_id)
-    found: Counts = g.run_counts
-    return found

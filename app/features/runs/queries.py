@@ -28,6 +28,8 @@ from app.features.workflows.models import Version, Workflow
 PAGE = 25
 _WORKING = ("queued", "running", "pausing", "stopping")
 _OPEN = sorted(status.value for status in RUN_OPEN)
+_HELD = frozenset({RunStatus.WAITING, RunStatus.NEEDS_ATTENTION, RunStatus.PAUSED})
+MOST = 100  # the counts of the frame end here: "99+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,6 @@ def workflow_names(session: Session, workspace_id: str, listed: Iterable[Run]) -
 
 def counts(session: Session, workspace_id: str) -> Counts:
     """Count what runs, what waits and what failed today, the day being the workspace's own. Two statements."""
-    waiting = {RunStatus.WAITING.value, RunStatus.NEEDS_ATTENTION.value}
     failed = sa.select(sa.literal(RunStatus.FAILED.value), sa.func.count()).where(*_failed_today(session, workspace_id))
     unfinished = (
         sa.select(Run.status, sa.func.count())
@@ -187,9 +188,15 @@ def counts(session: Session, workspace_id: str) -> Counts:
     )
     found: dict[str, int] = dict(session.execute(sa.union_all(unfinished, failed)).all())
     failed_today = found.pop(RunStatus.FAILED.value, 0)
-    waits = sum(found.pop(status, 0) for status in waiting)
-    paused = found.pop(RunStatus.PAUSED.value, 0)
-    return Counts(running=sum(found.values()), waiting=waits + paused, failed_today=failed_today)
+    held = sum(found.pop(status.value, 0) for status in _HELD)
+    return Counts(running=sum(found.values()), waiting=held, failed_today=failed_today)
+
+
+def open_count(workspace_id: str, *, is_held: bool) -> sa.ScalarSelect[int]:
+    """Count what waits or is paused (*is_held*), or what runs, up to :data:`MOST`: polls ask for it."""
+    kinds = _HELD if is_held else RUN_OPEN - _HELD
+    some = sa.select(Run.id).where(Run.workspace_id == workspace_id, Run.status.in_(sorted(kinds))).limit(MOST)
+    return sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery()
 
 
 def step_runs(session: Session, run_id: str) -> Sequence[StepRun]:

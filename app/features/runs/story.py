@@ -89,8 +89,9 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     """
     definition = workflows.load_definition(session, run.version_id)
     rows = queries.step_runs(session, run.id)
-    calls = queries.calls(session, run.id)
-    waits = queries.waits(session, run.id)
+    is_untouched = run.status == RunStatus.QUEUED and not rows  # then nothing hangs on it either
+    calls = [] if is_untouched else queries.calls(session, run.id)
+    waits = [] if is_untouched else queries.waits(session, run.id)
     people = trace.called(queries.names_by_email(session, run.workspace_id, trace.people_of(waits)), me)
     is_held = any(row.status == StepStatus.PENDING and row.effect == Effect.SENDS for row in rows) and bool(
         session.scalar(sa.select(outbox.is_held(run.workspace_id)))
@@ -101,7 +102,9 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         definition, run.inputs, run.facts, rows, calls, waits, people, zone, is_held, stands
     )
     entries = trace.trace(recorded, now)
-    documents, pictures = queries.arrived_documents(session, run), queries.arrived_pictures(session, run)
+    has_things = not is_untouched or run.continues_run_id is not None
+    documents = queries.arrived_documents(session, run) if has_things else []
+    pictures = queries.arrived_pictures(session, run) if has_things else []
     arrived = arriving.arriving(
         entries,
         documents=documents,
@@ -109,7 +112,7 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         has_ended=not run.is_open,
         is_ready=run.status == RunStatus.COMPLETED,
     )
-    sent = _sent(rows, calls, queries.outbox_counts(session, run.id))
+    sent = _sent(rows, calls, [] if is_untouched else queries.outbox_counts(session, run.id))
     left = _left(session, run, definition, entries, now)
     failed = failure.failure(entries, arrived.things, sent.sentence) if run.status == RunStatus.FAILED else None
     return Story(
@@ -139,7 +142,7 @@ def _started(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[str,
 def _place(session: Session, run: Run, rows: Sequence[StepRun]) -> Place | None:
     """Return where the run stands in line; reads nothing for a run that does not."""
     if run.status == RunStatus.QUEUED and not rows:
-        return line.place_of_queued(session, run.id)
+        return line.place_of_queued(session, run.id, run.created_at)
     if run.status != RunStatus.RUNNING or not any(line.stands(row.status, row.effect) for row in rows):
         return None
     return line.places(session, run.workspace_id, [run.id]).get(run.id)
@@ -147,6 +150,8 @@ def _place(session: Session, run: Run, rows: Sequence[StepRun]) -> Place | None:
 
 def in_line(place: Place) -> tuple[Chip, str]:
     """Return the chip and the sentence of a run in line: "3rd in line, about 4 min"."""
+    if place.number >= line.MOST:
+        return Chip("idle", "clock", "In line"), f"In line, after at least {line.MOST - 1} others."
     number = ordinal(place.number)
     about = f", about {duration(max(60.0, place.wait_s // 60 * 60))}" if place.wait_s is not None else ""
     return Chip("idle", "clock", f"In line, {number}"), f"{number} in line{about}."

@@ -3,12 +3,15 @@
 import re
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from app.core import clock
 from app.core.db import db
 from app.engine.models import Run
+from app.features.runs import queries
 from app.features.workflows.models import Workflow
+from app.web import nav
 from tests.features.runs.conftest import Yard, statements, yard
 from tests.page import Page
 
@@ -59,6 +62,19 @@ def test_every_page_has_the_count_in_its_title(yard: Yard) -> None:
         assert f'id="{part}"' in builder
     brought = alice.get(_poll(builder).replace("seen=", "seen=x")).text
     assert re.findall(r'id="([\w-]+)"[^>]*hx-swap-oob', brought) == ["active-mark", "small-running"]
+
+
+def test_counts_end_at_99_and_so_does_counting(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "MOST", 2)
+    yard.make("running", "running", "running", "queued")
+    alice = yard.cast.browser(yard.cast.alice)
+    assert "<title>(2) Runs · Greenlight</title>" in alice.get("/runs").text
+
+    monkeypatch.setitem(nav._counters, "running", lambda _person: sa.literal(100))
+    shown = alice.get("/help").text
+    assert "<title>(99+) Help · Greenlight</title>" in shown
+    assert "99+ running" in Page(shown).text
+    assert 'data-count="99+"' in alice.get(_poll(shown)).text
 
 
 def test_frames_poll_costs_one_read_while_nothing_changes(yard: Yard) -> None:

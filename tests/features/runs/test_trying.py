@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from app.core import clock
 from app.core.db import db
+from app.engine import line
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Allowance, Run, StepRun
 from app.features.accounts.models import AuditEntry
@@ -88,6 +90,22 @@ def _in_line(yard: Yard, count: int) -> list[str]:
             told.now(RunStatus.RUNNING)
         session.commit()
     return runs
+
+
+def test_a_run_that_nobody_has_begun_says_its_place_and_nobody_counts_far(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = yard.make("queued", "queued", "queued")
+    for number, run_id in enumerate((first, second, third)):
+        at = clock.now() - timedelta(minutes=3 - number)
+        with yard.app.app_context():
+            db.session.execute(sa.update(Run).where(Run.id == run_id).values(created_at=at, due_at=at))
+            db.session.commit()
+    alice = yard.cast.browser(yard.cast.alice)
+
+    assert "In line, 2nd" in Page(alice.get(f"/runs/{second}").text).text
+    monkeypatch.setattr(line, "MOST", 3)
+    assert "In line, after at least 2 others." in Page(alice.get(f"/runs/{third}").text).text
 
 
 def test_a_run_in_line_says_its_place_on_its_page_in_lists_and_at_home(yard: Yard) -> None:
