@@ -1,15 +1,17 @@
 """Runs as lists and cards show them: a chip that says whom a run waits for, and one sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from app.definition.schema import Definition
 from app.engine import line
 from app.engine.enums import RunStatus
 from app.engine.models import Run, WaitRow
-from app.features.runs import pace, queries, story, trace
+from app.features.runs import beside, pace, queries, story, trace
+from app.features.runs.pace import State
 from app.features.runs.trace import Chip
 from app.features.runs.words import clipped, moment
 from app.features.workflows import queries as workflows
@@ -70,32 +72,44 @@ def rows(
     people = trace.called(queries.names_by_email(session, workspace_id, trace.people_of(waits.values())), me)
     errors = queries.first_errors(session, [run.id for run in runs if run.status == RunStatus.FAILED])
     answers = queries.last_answers(session, [run.id for run in runs if run.status == RunStatus.COMPLETED])
-    running = [run for run in runs if run.status == RunStatus.RUNNING]
-    left = _left(session, running, now)
-    places = line.places(session, workspace_id, [run.id for run in running])
+    begun = _begun(session, [run for run in runs if run.is_open and run.status != RunStatus.QUEUED], now)
+    places = line.places(session, workspace_id, [run.id for run in runs if run.status == RunStatus.RUNNING])
     return [
         _row(
             run, names.get(run.workflow_id, ""), waits.get(run.id), people, errors.get(run.id, ""),
-            answers.get(run.id, ""), left.get(run.id, ""), places.get(run.id), zone, now,
+            answers.get(run.id, ""), begun.get(run.id, ""), places.get(run.id), zone, now,
         )
         for run in runs
     ]  # fmt: skip
 
 
-def _left(session: Session, running: Sequence[Run], now: datetime) -> dict[str, str]:
-    """Say what is left of runs, by run id: at most two statements beside the definitions, which are kept."""
-    if not running:
+def _begun(session: Session, open_runs: Sequence[Run], now: datetime) -> dict[str, str]:
+    """Say what is left of runs and how their ways stand, by run id: two statements beside the definitions, kept."""
+    if not open_runs:
         return {}
-    paces = pace.paces(session, {run.workflow_id for run in running})
-    states = pace.states_of(session, [run.id for run in running if run.workflow_id in paces])
+    definitions = {run.id: workflows.load_definition(session, run.version_id) for run in open_runs}
+    paces = pace.paces(session, {run.workflow_id for run in open_runs if run.status == RunStatus.RUNNING})
+    asked = [run.id for run in open_runs if run.workflow_id in paces or beside.forks(definitions[run.id])]
+    states = pace.states_of(session, asked)
     found = {}
-    for run in running:
-        definition = workflows.load_definition(session, run.version_id)
-        left = pace.estimate(definition, states.get(run.id, {}), paces.get(run.workflow_id), now)
-        if left is not None:
-            stop = next((f", then “{step.name}”" for step in definition.steps if step.id == left.stop), "")
-            found[run.id] = f" {left.late.said}." if left.late else f" {left.left} left{stop}."
+    for run in open_runs:
+        definition, known = definitions[run.id], states.get(run.id, {})
+        usual = paces.get(run.workflow_id) if run.status == RunStatus.RUNNING else None
+        found[run.id] = _left(definition, known, usual, now) + _ways(definition, known)
     return found
+
+
+def _left(definition: Definition, states: Mapping[str, State], usual: pace.Pace | None, now: datetime) -> str:
+    left = pace.estimate(definition, states, usual, now)
+    if left is None:
+        return ""
+    stop = next((f", then “{step.name}”" for step in definition.steps if step.id == left.stop), "")
+    return f" {left.late.said}." if left.late else f" {left.left} left{stop}."
+
+
+def _ways(definition: Definition, states: Mapping[str, State]) -> str:
+    ways = beside.to_tell(definition, {step: state.status for step, state in states.items()}, is_open=True)
+    return f" At the same time: {ways.said}." if ways else ""
 
 
 def _row(
@@ -105,21 +119,21 @@ def _row(
     people: dict[str, str],
     error: str,
     answer: str,
-    left: str,
+    begun: str,
     place: line.Place | None,
     zone: str,
     now: datetime,
 ) -> Row:
     chip = story.chip_of(run, answer)
-    sentence = _sentence(run, error, now) + left
+    sentence = _sentence(run, error, now) + begun
     if place is not None:
         chip, sentence = story.in_line(place)
     if wait is not None:
         kind, word = trace.wait_words(wait, people, zone, now)
         chip = Chip(kind.kind, kind.icon, word)
-        sentence = _wait_sentence(wait, zone, now)
+        sentence = _wait_sentence(wait, zone, now) + begun
     starter = str((run.facts.get("started_by") or {}).get("name") or "Greenlight")
-    return Row(run, workflow, chip, sentence, starter, round(100 * run.progress))
+    return Row(run, workflow, chip, sentence.strip(), starter, round(100 * run.progress))
 
 
 def _wait_sentence(wait: WaitRow, zone: str, now: datetime) -> str:

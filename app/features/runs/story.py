@@ -1,7 +1,7 @@
 """A run as its page tells it: what it does now, what has arrived, the diagram, every step. Read once, put in words."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -14,8 +14,9 @@ from app.engine import line
 from app.engine.enums import Effect, RunStatus, StepStatus
 from app.engine.line import Place
 from app.engine.models import Call, Run, StepRun, WaitRow
-from app.features.runs import arriving, diagram, failure, pace, queries, trace
+from app.features.runs import arriving, beside, diagram, failure, pace, queries, trace
 from app.features.runs.arriving import Arriving, Made
+from app.features.runs.beside import Standing
 from app.features.runs.diagram import Diagram
 from app.features.runs.failure import Failure
 from app.features.runs.pace import Estimate
@@ -36,7 +37,7 @@ _STOPS = _PAUSES | _RESUMES
 class Now:
     """The Now card. *percent* is 0–100, *asks* the waits that people must answer, *since* when it began to work.
 
-    *is_glad* tells that the run is ready and nobody said no.
+    *is_glad* tells that the run is ready and nobody said no; *ways* how those stand that go on at the same time.
     """
 
     chip: Chip
@@ -50,6 +51,7 @@ class Now:
     can_stop: bool
     sent: str
     is_glad: bool
+    ways: str = ""
     late: str = ""
     asks: tuple[WaitRow, ...] = ()
     undoable: tuple[WaitRow, ...] = ()  # decided, not in effect yet
@@ -101,7 +103,8 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     recorded = trace.Recorded(
         definition, run.inputs, run.facts, rows, calls, waits, people, zone, is_held, stands
     )
-    entries = trace.trace(recorded, now)
+    entries = _with_ways(definition, trace.trace(recorded, now))
+    ways = beside.to_tell(definition, _statuses(entries), is_open=run.is_open)
     has_things = not is_untouched or run.continues_run_id is not None
     documents = queries.arrived_documents(session, run) if has_things else []
     pictures = queries.arrived_pictures(session, run) if has_things else []
@@ -121,7 +124,7 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         version=queries.version_facts(session, run),
         starter=str((run.facts.get("started_by") or {}).get("name") or "Greenlight"),
         schedule=by_schedule(run.facts, run.started_at or run.created_at),
-        now=_now(run, entries, arrived, sent, left, place, zone, now),
+        now=_now(run, entries, arrived, sent, left, place, ways, zone, now),
         failure=failed,
         arriving=arrived,
         diagram=diagram.diagram(definition, run.version_id, entries),
@@ -131,6 +134,22 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         started=_started(session, entries),
         say_again_at=left.say_again_at if left and run.status == RunStatus.RUNNING else None,
     )
+
+
+def _statuses(entries: Sequence[Entry]) -> dict[str, StepStatus]:
+    return {entry.id: entry.status for entry in entries if entry.step_run_id}
+
+
+def _with_ways(definition: Definition, entries: Sequence[Entry]) -> list[Entry]:
+    """Let a step that only begins several ways say how they stand."""
+    statuses = _statuses(entries)
+    stand = {fork.source: beside.standing(definition, fork, statuses) for fork in beside.forks(definition)}
+    return [
+        replace(entry, word=ways.said, note=ways.said)
+        if entry.type == "parallel" and (ways := stand.get(entry.id)) and entry.status is StepStatus.COMPLETED
+        else entry
+        for entry in entries
+    ]
 
 
 def _started(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[str, int]]:
@@ -224,6 +243,7 @@ def _now(
     sent: _Sent,
     left: Estimate | None,
     place: Place | None,
+    ways: Standing | None,
     zone: str,
     now: datetime,
 ) -> Now:
@@ -253,10 +273,12 @@ def _now(
         bar={"go": "go", "wait": "wait"}.get(chip.kind, ""),
         meter=(
             (f"{done} of {run.steps_total}", "steps done"),
+            *([(ways.said, "at the same time")] if ways else []),
             (worked, took),
             (money(run.cost_microusd), limit),
             (bold, rest if run.is_open else rest.removesuffix(" yet")),
         ),
+        ways=ways.said if ways else "",
         late=_late(left, entries) if status is RunStatus.RUNNING else "",
         can_pause=status in _PAUSES,
         can_resume=status in _RESUMES,
