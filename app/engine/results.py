@@ -57,6 +57,7 @@ def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | Non
                 "retry",
                 f"{tried.error.message} Trying again in {delay_s:.0f} s.",
                 level="warning",
+                detail={"pause_s": round(delay_s, 1)},
             )
         else:
             store.end_step(session, claim, **tried.row(), **tried.ended_at())

@@ -23,6 +23,7 @@ SPANS = {"": "Any time", "5": "Last 5 minutes", "60": "Last hour", "1440": "Last
 PAGE = 200
 MOST_NOTED = 5000
 _SEVERITY = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+_SAID_ELSEWHERE = frozenset({"trace", "pause_s"})
 _KEY = re.compile(r"\d{10,11}\.\d{6}-[0-9a-z.-]{1,60}")
 
 
@@ -52,7 +53,8 @@ class Line:
     @property
     def facts(self) -> dict[str, str]:
         """What else is known of it."""
-        return {key: str(value) for key, value in self.detail.items() if key != "trace" and value not in (None, "")}
+        shown = {key: value for key, value in self.detail.items() if key not in _SAID_ELSEWHERE}
+        return {key: str(value) for key, value in shown.items() if value not in (None, "")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,6 +248,15 @@ def failed_tries(session: Session, row: StepRun) -> Sequence[RunLog]:
     return session.execute(wanted.order_by(RunLog.at, RunLog.id)).scalars().all()
 
 
+def retries(session: Session, run_id: str) -> dict[str, list[RunLog]]:
+    """Return what the log says of the tries that were made again, by step, the oldest first; the first thousand."""
+    wanted = sa.select(RunLog).where(RunLog.run_id == run_id, RunLog.event == "retry")
+    found: dict[str, list[RunLog]] = defaultdict(list)
+    for line in session.execute(wanted.order_by(RunLog.at, RunLog.id).limit(1000)).scalars():
+        found[line.step_id or ""].append(line)
+    return found
+
+
 def waits(session: Session, run_id: str) -> Sequence[WaitRow]:
     """Return the waits of a run, in the order they began."""
     wanted = sa.select(WaitRow).where(WaitRow.run_id == run_id).order_by(WaitRow.created_at, WaitRow.id)

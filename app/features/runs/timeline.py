@@ -1,15 +1,17 @@
-"""A run as bars over time: work, and waiting in another colour. Pure; ``runs/_timeline.html`` draws.
+"""A run as bars over time: work, pauses between tries, and waiting, each with a look of its own.
 
-Where nothing works for long, because a person has it, the axis is cut and says how much is left out.
+Pure; ``runs/_timeline.html`` draws. Where nothing works for long, because a person has it, the axis is cut and says how
+much is left out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from app.definition.text_width import cut_to_fit
 from app.engine.enums import StepStatus
+from app.engine.models import RunLog
 from app.features.runs.trace import Entry
 from app.web.filters import duration
 
@@ -17,7 +19,8 @@ WIDTH, LABEL_W, PAD = 1000.0, 230.0, 12.0
 ROW_H, BAR_H, TOP = 34.0, 16.0, 34.0
 LEAST_W = 3.0
 GAP_SHARE, GAP_W = 0.3, 64.0
-LABEL_PX = 13.0
+LABEL_PX, NOTE_PX = 13.0, 12.5
+LEAST_NOTE_W = 110.0
 _TICKS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 _KINDS = {
     StepStatus.COMPLETED: "go", StepStatus.FAILED: "bad", StepStatus.RUNNING: "run", StepStatus.RETRYING: "run",
@@ -39,7 +42,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One step: its label, its bars, and a word where it has none. *work* and *wait* say how long."""
+    """One step: its label, its bars, and a word where it has none.
+
+    *work* says how long it worked, each of *waits* how long it waited and for what; *note* is drawn beside the bars.
+    """
 
     id: str
     name: str
@@ -49,7 +55,22 @@ class Row:
     word: str
     began: datetime | None
     work: str
-    wait: str
+    waits: tuple[str, ...]
+    note: "Note | None"
+
+    @property
+    def said(self) -> str:
+        """The row in words: "2 s of work, 2 h of waiting for Bob Approver"."""
+        return self.word or ", ".join([*([f"{self.work} of work"] if self.work else []), *self.waits])
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A few words beside the bars, cut to fit; *is_before* where they end at *x*."""
+
+    x: float
+    text: str
+    is_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,32 +92,101 @@ class Timeline:
     marks: tuple[Mark, ...]
     sentence: str
 
+    @property
+    def has_pauses(self) -> bool:
+        """Whether a step waited between two of its tries."""
+        return any(bar.kind == "pause" for row in self.rows for bar in row.bars)
+
 
 Span = tuple[datetime, datetime]
 
 
-def timeline(entries: Sequence[Entry], began: datetime, now: datetime) -> Timeline:
-    """Lay out the steps of a run; what is under way ends *now*."""
-    works = [span for entry in entries for span in _works(entry, now)]
-    waits = [span for entry in entries for span in _waits(entry, now)]
-    ends = [end for _, end in (*works, *waits)]
+def timeline(
+    entries: Sequence[Entry], began: datetime, now: datetime, retries: Mapping[str, Sequence[RunLog]]
+) -> Timeline:
+    """Lay out the steps of a run; what is under way ends *now*. *retries* has the log's lines of failed tries."""
+    stretches = [_stretches(entry, retries.get(entry.id, ()), now) for entry in entries]
+    works = [span for each in stretches for span in each.works]
+    pauses = [pause.span for each in stretches for pause in each.pauses]
+    waits = [span for each in stretches for span in each.waits]
+    ends = [end for _, end in (*works, *pauses, *waits)]
     axis = _Axis(began, max(ends, default=began + timedelta(seconds=1)), works)
-    rows = tuple(_row(entry, place, axis, now) for place, entry in enumerate(entries))
-    work_s = sum((end - begin).total_seconds() for begin, end in _merged(works))
-    wait_s = sum((end - begin).total_seconds() for begin, end in _merged(waits))
-    sentence = f"{duration(work_s)} of work" + (f", {duration(wait_s)} of waiting" if wait_s else "") + "."
-    return Timeline(WIDTH, TOP + ROW_H * len(rows) + 8, rows, tuple(axis.marks()), sentence)
+    rows = tuple(
+        _row(entry, each, place, axis, now) for place, (entry, each) in enumerate(zip(entries, stretches, strict=True))
+    )
+    said = [f"{_length(works) or duration(0)} of work"]
+    said += [f"{length} between tries"] if (length := _length(pauses)) else []
+    said += [f"{length} of waiting"] if (length := _length(waits)) else []
+    return Timeline(WIDTH, TOP + ROW_H * len(rows) + 8, rows, tuple(axis.marks()), f"{', '.join(said)}.")
 
 
-def _row(entry: Entry, place: int, axis: "_Axis", now: datetime) -> Row:
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """Between a try that failed and the next one."""
+
+    span: Span
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretches:
+    """What a step did when."""
+
+    works: Sequence[Span]
+    pauses: Sequence[_Pause]
+    waits: Sequence[Span]
+
+
+def _stretches(entry: Entry, retries: Sequence[RunLog], now: datetime) -> _Stretches:
+    pauses = list(_pauses(entry, retries, now))
+    waits = []
+    if entry.wait is not None:
+        waits.append((entry.wait.created_at, max(entry.wait.created_at, entry.finished_at or now)))
+    return _Stretches(list(_works(entry, pauses, now)), pauses, waits)
+
+
+def _pauses(entry: Entry, retries: Sequence[RunLog], now: datetime) -> Iterable[_Pause]:
+    """Yield the pauses of a step: as long as was planned, or until something shows that the next try began before."""
+    if entry.items:  # the log does not say of which item
+        return
+    seen = [line.at for line in retries] + [call.started_at for call in entry.calls]
+    last = retries[-1].at if retries and entry.status is StepStatus.RETRYING else None
+    for line in retries:
+        planned = line.at + timedelta(seconds=float((line.detail or {}).get("pause_s") or 0))
+        ends = [now if line.at == last else planned, now, *(at for at in seen if at > line.at)]
+        until = min([*ends, entry.finished_at] if entry.finished_at else ends)
+        if until > line.at:
+            yield _Pause((line.at, until), line.message.partition(" Trying again in ")[0])
+
+
+def _works(entry: Entry, pauses: Iterable[_Pause], now: datetime) -> Iterable[Span]:
+    """Yield when a step worked: until its wait, if it has one, else until its end; not between two tries."""
+    if entry.started_at is None or entry.status in (StepStatus.SKIPPED, StepStatus.PENDING):
+        return
+    begin = entry.started_at
+    for pause in pauses:
+        yield begin, max(begin, pause.span[0])
+        begin = pause.span[1]
+    until = entry.wait.created_at if entry.wait else entry.finished_at or now
+    if entry.status is not StepStatus.RETRYING or begin == entry.started_at:
+        yield begin, max(begin, until)
+
+
+def _row(entry: Entry, each: _Stretches, place: int, axis: "_Axis", now: datetime) -> Row:
     y = TOP + ROW_H * place
-    works, waits = _works(entry, now), _waits(entry, now)
     top = y + (ROW_H - BAR_H) / 2
-    bars = [axis.bar(span, top, BAR_H, _KINDS.get(entry.status, "idle"), f"{entry.name}: worked") for span in works]
-    bars += [axis.bar(span, top, BAR_H, "wait", f"{entry.name}: waited") for span in waits]
+    kind = _KINDS.get(entry.status, "idle")
+    bars = [axis.bar(span, top, BAR_H, kind, f"{entry.name}: worked") for span in each.works]
+    bars += [
+        axis.bar(pause.span, top, BAR_H, "pause", f"{entry.name}: {pause.reason} Waited for the next try")
+        for pause in each.pauses
+    ]
+    waits_for = f"{entry.name}: waited for {entry.waits_for or 'an answer'}"
+    bars += [axis.bar(span, top, BAR_H, "wait", waits_for) for span in each.waits]
     for call in entry.calls:
         span = (call.started_at, call.finished_at or now)
         bars.append(axis.bar(span, top + BAR_H - 4, 4, "call", call.about or call.name))
+    waits = tuple(_waits(entry, each))
     return Row(
         id=entry.id,
         name=entry.name,
@@ -105,27 +195,39 @@ def _row(entry: Entry, place: int, axis: "_Axis", now: datetime) -> Row:
         bars=tuple(bars),
         word="" if bars else entry.word,
         began=entry.started_at,
-        work=_length(works),
-        wait=_length(waits),
+        work=_length(each.works),
+        waits=waits,
+        note=_note(bars, ", ".join(waits)) if bars else Note(LABEL_W + PAD, _fitting(entry.word, WIDTH - LABEL_W)),
     )
 
 
-def _works(entry: Entry, now: datetime) -> list[Span]:
-    """Return when a step worked: until its wait, if it has one, else until its end."""
-    if entry.started_at is None or entry.status in (StepStatus.SKIPPED, StepStatus.PENDING):
-        return []
-    until = entry.wait.created_at if entry.wait else entry.finished_at or now
-    return [(entry.started_at, max(entry.started_at, until))]
+def _waits(entry: Entry, each: _Stretches) -> Iterable[str]:
+    """Yield how long a step waited and for what: "2 h of waiting for Bob Approver"."""
+    for reason in dict.fromkeys(pause.reason for pause in each.pauses):
+        spans = [pause.span for pause in each.pauses if pause.reason == reason]
+        tries = "the next try" if len(spans) == 1 else f"the next {len(spans)} tries"
+        yield f"{_length(spans)} until {tries}: {reason}"
+    if each.waits:
+        yield f"{_length(each.waits) or duration(0)} of waiting for {entry.waits_for or 'an answer'}"
 
 
-def _waits(entry: Entry, now: datetime) -> list[Span]:
-    if entry.wait is None:
-        return []
-    return [(entry.wait.created_at, max(entry.wait.created_at, entry.finished_at or now))]
+def _note(bars: Sequence[Bar], text: str) -> Note | None:
+    """Return where the words have room: after the bars, else before them."""
+    begin, end = min(bar.x for bar in bars), max(bar.x + bar.w for bar in bars)
+    after, before = WIDTH - end - 2 * PAD, begin - LABEL_W - 2 * PAD
+    if not text or max(after, before) < LEAST_NOTE_W:
+        return None
+    if after >= LEAST_NOTE_W:
+        return Note(round(end + PAD, 1), _fitting(text, after))
+    return Note(round(begin - PAD, 1), _fitting(text, before), is_before=True)
+
+
+def _fitting(text: str, width: float) -> str:
+    return cut_to_fit(text, width, NOTE_PX)
 
 
 def _length(spans: Iterable[Span]) -> str:
-    found = sum((end - begin).total_seconds() for begin, end in spans)
+    found = sum((end - begin).total_seconds() for begin, end in _merged(spans))
     return duration(found) if found else ""
 
 

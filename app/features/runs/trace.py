@@ -105,6 +105,7 @@ class Entry:
     calls: tuple[Call, ...] = ()
     items: tuple["Entry", ...] = ()
     wait: WaitRow | None = None
+    waits_for: str = ""  # whom or what: "Bob Approver", "another run"
     done: int = 0
     total: int = 0
     doing: str = ""
@@ -187,6 +188,13 @@ def wait_words(
     if wait.kind == "sub_run":
         return Chip("wait", "route", "Waiting"), "Waiting for another run"
     return Chip("wait", "plug-connected", "Waiting"), "Waiting for another system"
+
+
+def waits_for(wait: WaitRow, people: Mapping[str, str]) -> str:
+    """Return whom or what a wait is for: "Bob Approver or Ann Ames", "its time", "another run"."""
+    if wait.kind == "approval":
+        return _names(wait, people) or "an answer"
+    return {"time": "its time", "sub_run": "another run"}.get(wait.kind, "another system")
 
 
 _REPLIES = {
@@ -282,6 +290,7 @@ class _Reading:
             calls=calls,
             items=items,
             wait=wait,
+            waits_for=waits_for(wait, self._recorded.people) if wait else "",
             done=row.done,
             total=row.total,
             doing=row.doing,

@@ -105,7 +105,10 @@ def timeline(run_id: str) -> Response:
         return same
     run = queries.run(db.session(), me.workspace_id, run_id)
     told = story.tell(db.session(), run, zone=me.timezone, now=clock.now(), me=me.email)
-    picture = timelines.timeline(told.entries, run.started_at or run.created_at, run.finished_at or clock.now())
+    picture = timelines.timeline(
+        told.entries, run.started_at or run.created_at, run.finished_at or clock.now(),
+        queries.retries(db.session(), run.id),
+    )  # fmt: skip
     return htmx.page(
         "runs/timeline.html", fragment="runs/_timeline.html", run=run, picture=picture, etag=told.etag
     )

@@ -7,7 +7,7 @@ from typing import Any
 from app.core import clock
 from app.core.ids import new_id
 from app.engine.enums import StepStatus
-from app.engine.models import Call, WaitRow
+from app.engine.models import Call, RunLog, WaitRow
 from app.features.runs import timeline
 from app.features.runs.trace import Chip, Entry
 from tests.features.runs.conftest import Yard, statements
@@ -26,8 +26,17 @@ def _entry(name: str, status: StepStatus, begin: float | None, end: float | None
                  started_at=began, finished_at=ended, **more)  # fmt: skip
 
 
-def _draw(*entries: Entry, now: float = 100) -> timeline.Timeline:
-    return timeline.timeline(entries, NOW, _at(now))
+def _plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def _draw(*entries: Entry, now: float = 100, **retries: list[RunLog]) -> timeline.Timeline:
+    return timeline.timeline(entries, NOW, _at(now), retries)
+
+
+def _retry(at: float, pause_s: float, why: str = "It is busy.") -> RunLog:
+    said = f"{why} Trying again in {pause_s:.0f} s."
+    return RunLog(event="retry", message=said, at=_at(at), detail={"pause_s": pause_s})
 
 
 def test_bars_are_to_scale_and_begin_where_their_steps_did() -> None:
@@ -54,7 +63,7 @@ def test_a_long_wait_is_cut_and_has_a_colour_of_its_own() -> None:
     wait = WaitRow(created_at=_at(12), kind="approval", detail={})
     drawn = _draw(
         _entry("a", StepStatus.COMPLETED, 0, 10),
-        _entry("check", StepStatus.COMPLETED, 10, 7212, wait=wait),
+        _entry("check", StepStatus.COMPLETED, 10, 7212, wait=wait, waits_for="Bob"),
         _entry("tell", StepStatus.COMPLETED, 7212, 7215),
     )
 
@@ -63,7 +72,42 @@ def test_a_long_wait_is_cut_and_has_a_colour_of_its_own() -> None:
     cuts = [mark.word.replace("\u00a0", " ") for mark in drawn.marks if mark.is_cut]
     assert cuts == ["2 h"]
     assert drawn.sentence.replace("\u00a0", " ") == "15 s of work, 2 h of waiting."
-    assert (drawn.rows[1].work.replace("\u00a0", " "), drawn.rows[1].wait.replace("\u00a0", " ")) == ("2 s", "2 h")
+    assert _plain(drawn.rows[1].said) == "2 s of work, 2 h of waiting for Bob"
+    assert _plain(waited.said) == "check: waited for Bob, 2 h"
+    assert drawn.rows[0].note is None
+
+
+def test_pauses_between_tries_have_a_look_their_length_and_their_reason() -> None:
+    tried = _entry("a", StepStatus.COMPLETED, 0, 60)
+    drawn = _draw(tried, _entry("b", StepStatus.COMPLETED, 60, 100), a=[_retry(10, 4), _retry(20, 10)])
+
+    assert [bar.kind for bar in drawn.rows[0].bars] == ["go", "go", "go", "pause", "pause"]
+    lengths = [round((bar.w / sum(each.w for each in drawn.rows[0].bars)) * 60) for bar in drawn.rows[0].bars]
+    assert lengths == [10, 6, 30, 4, 10]
+    assert _plain(drawn.rows[0].bars[3].said) == "a: It is busy. Waited for the next try, 4 s"
+    assert _plain(drawn.rows[0].said) == "46 s of work, 14 s until the next 2 tries: It is busy."
+    assert _plain(drawn.sentence) == "1 min 26 s of work, 14 s between tries."
+    assert drawn.has_pauses
+    assert drawn.rows[0].note
+    assert drawn.rows[0].note.text.startswith("14")
+
+
+def test_a_pause_ends_when_something_shows_that_the_next_try_began() -> None:
+    call = Call(name="copy", about="Writing", started_at=_at(13), finished_at=_at(15))
+    by_hand = _draw(_entry("a", StepStatus.COMPLETED, 0, 20, calls=(call,)), a=[_retry(10, 30)])
+    stopped = _draw(_entry("a", StepStatus.FAILED, 0, 20), a=[_retry(10, 30)])
+    again = _draw(_entry("a", StepStatus.RUNNING, 0, None), now=30, a=[_retry(10, 30), _retry(12, 2)])
+    between = _draw(_entry("a", StepStatus.RETRYING, 0, None), now=100, a=[_retry(10, 30)])
+    unsaid = _draw(_entry("a", StepStatus.COMPLETED, 0, 20), a=[RunLog(event="retry", message="", at=_at(10))])
+
+    assert [_plain(each.sentence) for each in (by_hand, stopped, again, between, unsaid)] == [
+        "17 s of work, 3 s between tries.",
+        "10 s of work, 10 s between tries.",
+        "26 s of work, 4 s between tries.",
+        "10 s of work, 1 min 30 s between tries.",
+        "20 s of work.",
+    ]
+    assert not unsaid.has_pauses
 
 
 def test_what_is_under_way_ends_now_and_what_has_not_begun_has_a_word() -> None:
@@ -73,13 +117,14 @@ def test_what_is_under_way_ends_now_and_what_has_not_begun_has_a_word() -> None:
     assert [bar.kind for bar in drawn.rows[0].bars] == ["run", "call"]
     assert "1\u00a0min 40\u00a0s" in drawn.rows[0].bars[0].said
     assert (drawn.rows[1].bars, drawn.rows[1].word) == ((), "Not started")
+    assert drawn.rows[1].note == timeline.Note(timeline.LABEL_W + timeline.PAD, "Not started")
     assert _draw(_entry("b", StepStatus.PENDING, None, None)).rows[0].bars == ()
 
 
 def test_everything_lies_within_the_picture_whatever_the_times() -> None:
     begins = [number**3 % 977 for number in range(60)]
     entries = [_entry(f"s{at}", StepStatus.COMPLETED, at, at + at % 7) for at in begins]
-    drawn = timeline.timeline(entries, _at(50), _at(2000))  # some began before the run's own mark
+    drawn = timeline.timeline(entries, _at(50), _at(2000), {})  # some began before the run's own mark
 
     for row in drawn.rows:
         for bar in row.bars:
