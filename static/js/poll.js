@@ -1,6 +1,9 @@
 // Asks again for what changes by itself. An element with data-poll (seconds) gets the event "poll", on which htmx asks.
 // Nothing new: the pause grows up to data-poll-most. Something new: the answer brings the element anew, so it starts over.
+// A page that is looked at again, is online again or slept with its machine asks at once.
 (() => {
+  const LOOK_MS = 2000;
+  const SLEPT_MS = 10_000;
   const timers = new WeakMap();
 
   const next = (element, seconds) => {
@@ -30,8 +33,19 @@
     const now = Number(element.dataset.pollNow ?? element.dataset.poll);
     next(element, event.detail.successful ? Math.min(most, now * 1.5) : Math.min(30, now * 2));
   });
-  document.addEventListener("visibilitychange", () => {
+  const catchUp = () => {
     if (document.hidden) return;
-    for (const element of document.querySelectorAll("[data-poll]")) ask(element, Number(element.dataset.poll));
-  });
+    for (const element of document.querySelectorAll("[data-poll]")) {
+      htmx.trigger(element, "htmx:abort"); // a request from before may hang until its time is over
+      ask(element, Number(element.dataset.poll));
+    }
+  };
+  document.addEventListener("visibilitychange", catchUp);
+  window.addEventListener("online", catchUp);
+  let looked = Date.now();
+  setInterval(() => {
+    const slept = Date.now() - looked > SLEPT_MS;
+    looked = Date.now();
+    if (slept) catchUp(); // the clock went on, the timers did not
+  }, LOOK_MS);
 })();

@@ -26,16 +26,19 @@ def address(yard: Yard) -> Iterator[str]:
 
 
 def _open(yard: Yard, address: str, new_context: NewContext, path: str, **options: object) -> tuple[Page, list[str]]:
-    context = new_context(**options)
-    cookie = yard.cast.browser(yard.cast.alice).get_cookie("gl")
-    assert cookie is not None
-    context.add_cookies([{"name": "gl", "value": cookie.value, "url": address}])
-    page = context.new_page()
+    page = _signed_in(yard, address, new_context(**options))
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/live" in request.url else None)
     page.on("console", lambda message: pytest.fail(message.text) if message.type == "error" else None)
     page.goto(address + path)
     return page, asked
+
+
+def _signed_in(yard: Yard, address: str, context: BrowserContext) -> Page:
+    cookie = yard.cast.browser(yard.cast.alice).get_cookie("gl")
+    assert cookie is not None
+    context.add_cookies([{"name": "gl", "value": cookie.value, "url": address}])
+    return context.new_page()
 
 
 def _go_on(run: Run) -> None:
@@ -158,3 +161,55 @@ def test_panel_opens_beside_a_page_and_an_end_is_said(yard: Yard, address: str, 
     expect(page.locator("#top-running")).to_contain_text("0 running")
     toast.get_by_role("button", name="Close this message").click()
     expect(toast).to_have_count(0)
+
+
+def test_page_catches_up_at_once_when_it_is_online_again_or_slept(
+    yard: Yard, address: str, new_context: NewContext
+) -> None:
+    run_id = yard.make("waiting")[0]
+    context = new_context()
+    page = _signed_in(yard, address, context)
+    page.goto(f"{address}/runs/{run_id}")
+    poll = "document.getElementById('run-live')"
+
+    context.set_offline(True)
+    page.evaluate(f"htmx.trigger({poll}, 'poll')")
+    expect(page.locator("#no-connection")).to_contain_text("cannot be reached")  # it asks again in ten seconds
+    yard.change(run_id, _go_on)
+    context.set_offline(False)
+    expect(page.locator("#run-now")).to_contain_text("$0.40", timeout=4_000)
+    expect(page.locator("#no-connection")).to_have_count(0)
+
+    page.route("**/live?*", lambda route: None)  # what was asked before the lid was closed is never answered
+    with page.expect_request("**/live?*"):
+        page.evaluate(f"htmx.trigger({poll}, 'poll')")
+    page.unroute("**/live?*")
+    yard.change(run_id, _end)
+    page.evaluate("const real = Date.now; Date.now = () => real() + 3_600_000")
+    expect(page.locator("#run-now .chip")).to_have_text("Ready", timeout=4_000)
+
+
+def test_what_failed_that_the_page_asks_by_itself_is_taken_back(
+    yard: Yard, address: str, new_context: NewContext
+) -> None:
+    run_id = yard.make("waiting")[0]
+    page = _signed_in(yard, address, new_context())
+    page.goto(f"{address}/runs/{run_id}")
+    ask = "htmx.trigger(document.getElementById('run-live'), 'poll')"
+    notice = {"body": '<div class="note care" role="alert">Greenlight is busy</div>', "content_type": "text/html"}
+    aimed = {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
+
+    page.route("**/live?*", lambda route: route.fulfill(status=503, headers=aimed, **notice))
+    page.evaluate(ask)
+    expect(page.locator("#notices")).to_have_text("Greenlight is busy")
+    page.unroute("**/live?*")
+    page.evaluate(ask)
+    expect(page.locator("#notices > *")).to_have_count(0)
+
+    page.route("**/live?*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+    page.evaluate(ask)
+    expect(page.locator("#no-connection")).to_be_visible()
+    expect(page.locator("h1")).not_to_have_text("Bad gateway")
+    page.unroute("**/live?*")
+    page.evaluate(ask)
+    expect(page.locator("#no-connection")).to_have_count(0)
