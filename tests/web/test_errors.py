@@ -78,6 +78,16 @@ def test_a_crash_shows_a_code_and_logs_it_with_the_trace(
     assert "Traceback" not in response.text
 
 
+@pytest.mark.usefixtures("client")
+def test_a_code_says_whom_to_send_it_to_on_page_and_notice(cast: Cast) -> None:
+    for member, said in (
+        (cast.alice, "It stands in the server’s log"), (cast.bob, "Send it to an owner of your workspace: with it"),
+    ):  # fmt: skip
+        browser = cast.browser(member)
+        for headers in ({}, {"HX-Request": "true"}):
+            assert said in Page(browser.get("/fail/crash", headers=headers).text).text
+
+
 def test_a_page_that_is_missing_has_no_code(client: FlaskClient) -> None:
     assert re.findall(r"GL-[2-9A-Z]{6}", client.get("/nowhere").text) == []
 
