@@ -28,7 +28,7 @@ from app.features.workflows.builder.answers import (
 )
 from app.features.workflows.builder.blueprint import blueprint
 from app.features.workflows.desk import lay
-from app.features.workflows.forms.clash import Clash
+from app.features.workflows.forms.clash import Clash, changed_by_others
 from app.features.workflows.forms.question import (
     QuestionForm,
     find_question,
@@ -84,13 +84,17 @@ def save_question(workflow_id: str, key: str) -> Response:
     workflow, now = workflow_of(workflow_id), key
     base = base_of(workflow, lambda data: find_question(data, key)[1])
     clash: list[Clash] = []
+    on_page, unseen = QuestionForm({}), list[str]()
 
     def change(draft: Draft) -> tuple[Data, str]:
-        nonlocal now
+        nonlocal now, on_page, unseen
         place, found = find_question(draft.definition, key)
         if found is None:
             raise EditImpossible("Somebody deleted this question while you were at it. Undo brings it back.")
-        opened, current = QuestionForm(base or found, request.form), QuestionForm(found)
+        listed = draft.definition["inputs"]
+        on_page, opened = QuestionForm(base or found, listed=listed), QuestionForm(base or found, request.form)
+        current = QuestionForm(found)
+        unseen = changed_by_others(opened.fields, current.fields)
         form = QuestionForm(found, posted_onto(opened.fields, current.fields, clash))
         data = deepcopy(draft.definition)
         data["inputs"][place] = {**form.question(), "key": key}
@@ -110,9 +114,12 @@ def save_question(workflow_id: str, key: str) -> Response:
     if not htmx.is_htmx():
         return htmx.redirect(url_for(".question", workflow_id=workflow_id, key=now))
     desk = lay(db.session(), workflow)
-    if request.form.get("act") or now != key or request.form.get("type") != request.form.get("was-type"):
-        return question_panel(desk, now, wants_panel=True)
     context = question_context(desk, now)
+    redrawn = context["form"].redrawn(on_page)
+    if request.form.get("act") or now != key or redrawn is None:
+        return question_panel(desk, now, wants_panel=True)
+    fields = context["form"].fields
+    context["redrawn"] = list(dict.fromkeys([*redrawn, *(fields[name] for name in unseen)]))
     return make_response(render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **context))
 
 

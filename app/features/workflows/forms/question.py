@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from app.definition.edit import EditImpossible, free_id
 from app.definition.parts import NAME_PATTERN, Input, in_words
 from app.definition.problems import Problem
+from app.features.workflows.forms.step import with_other_rows
 from app.web.forms import settings_of
 from app.web.setting_fields import Choice, Day, Json, Many, Number, Rows, Setting, Text, YesNo, put
 
@@ -57,10 +58,14 @@ class QuestionForm:
         self.fields: dict[str, Setting] = dict(made(posted, data=stored_parts(question))._fields)
 
     @property
+    def kind(self) -> str:
+        """The kind of answer."""
+        return str(self._question.get("type", "text"))
+
+    @property
     def shown(self) -> list[Setting]:
         """The settings that the kind of answer has, and those that hold something all the same."""
-        kind = str(self._question.get("type", "text"))
-        hidden = set()
+        kind, hidden = self.kind, set()
         for key, kinds in (("choices", _WITH_CHOICES), ("columns", ("csv",)), ("not_before", _DATES)):
             if kind not in kinds and not self._question.get(key):
                 hidden.add(f"q-{key}")
@@ -72,6 +77,18 @@ class QuestionForm:
         if "text" not in kind and self._question.get("max_length") is None:
             hidden.add("q-max_length")
         return [self.fields[f"q-{key}"] for key in _QUESTION_PARTS if f"q-{key}" not in hidden]
+
+    def redrawn(self, before: "QuestionForm") -> list[Setting] | None:
+        """Return the fields to show anew where *before* is on the page: other rows or choices. None: all of them."""
+        parts = [(each.name, type(each)) for each in self.shown]
+        if self.kind != before.kind or parts != [(each.name, type(each)) for each in before.shown]:
+            return None
+        offering = [
+            field
+            for name, field in self.fields.items()
+            if isinstance(field, Choice | Many) and field.choices != before.fields[name].choices
+        ]
+        return [*with_other_rows(self.fields, before.fields), *offering]
 
     @property
     def kept(self) -> list[tuple[str, str]]:

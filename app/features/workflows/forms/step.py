@@ -86,12 +86,7 @@ class StepForm:
 
     def redrawn(self, before: "StepForm") -> list[Setting]:
         """Return the fields that have other rows than *before*: they are shown anew after a save."""
-        return [
-            field
-            for name, field in self.fields.items()
-            if field.look in ("rows", "pairs", "documents", "many", "number")
-            and (name not in before.fields or _size(field) != _size(before.fields[name]))
-        ]
+        return with_other_rows(self.fields, before.fields)
 
     @property
     def notes(self) -> int:
@@ -179,6 +174,16 @@ def _inner(field: Records, parts: Sequence[str]) -> Setting:
 
 def _widget(field: Setting) -> str:
     return str((field.render_kw or {}).get("widget", ""))
+
+
+def with_other_rows(now: Mapping[str, Setting], before: Mapping[str, Setting]) -> list[Setting]:
+    """Return the fields that show other rows than *before*."""
+    return [
+        field
+        for name, field in now.items()
+        if field.look in ("rows", "pairs", "documents", "many", "number")
+        and (name not in before or _size(field) != _size(before[name]))
+    ]
 
 
 def _size(field: Setting) -> int:

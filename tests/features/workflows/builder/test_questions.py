@@ -157,6 +157,25 @@ def test_another_short_name_is_used_wherever_the_answer_was(bench: Bench) -> Non
     assert "Another question has the short name" in taken.text
 
 
+def test_a_saved_question_brings_what_depends_on_it_and_leaves_what_is_being_typed(bench: Bench) -> None:
+    def saved(**changes: str) -> str:
+        told: str = bench.post("/questions/offer", bench.form("/questions/offer") | changes, htmx=True).text
+        return told
+
+    def anew(told: str) -> list[str]:
+        return re.findall(r'id="f-([\w-]+)"[^>]*hx-swap-oob', told)
+
+    label = saved(**{"q-label": "The deal"})
+    assert (anew(label), 'id="question-form"' in label) == ([], False)
+    assert re.search(r'<h2 id="panel-title"[^>]*hx-swap-oob="true">The deal</h2>', label)
+    assert 'id="question-form"' in saved(**{"q-type": "choice"})
+    choice = saved(**{"q-choices-0": "Lease"})
+    assert 'id="question-form"' in choice  # the answer to begin with is one of the choices now
+    assert anew(saved(**{"q-choices-1": "Buy"})) == ["q-choices", "q-default"]
+    assert anew(saved(**{"q-choices-1": "Purchase"})) == ["q-default"]
+    assert 'id="question-form"' in saved(**{"q-type": "long_text"})
+
+
 def test_deleting_a_question_that_steps_use_is_told(bench: Bench) -> None:
     bench.post("/questions", {"act": "offer:remove"})
     assert "“offer” is not asked at the start." in Page(bench.browser.get(bench.url).text).text
