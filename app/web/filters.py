@@ -1,7 +1,6 @@
 """How values are written on pages: money, times, counts, Markdown. Times are in the workspace's zone."""
 
 from datetime import datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import nh3
 from flask import Flask
@@ -10,7 +9,7 @@ from markupsafe import Markup, escape
 
 from app.core.clock import iso, now
 from app.core.ids import new_id
-from app.web.visitor import visitor
+from app.web.moments import zone_named
 
 NBSP = "\u00a0"
 _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").disable("image")
@@ -88,8 +87,8 @@ def spoken(value: datetime, zone: str | None = None) -> str:
     if abs(seconds) < 12 * 3600:
         amount = _rough(abs(seconds))
         return f"{amount} ago" if seconds > 0 else f"in {amount}"
-    local = value.astimezone(_zone(zone))
-    days = (local.date() - now().astimezone(_zone(zone)).date()).days
+    local = value.astimezone(zone_named(zone))
+    days = (local.date() - now().astimezone(zone_named(zone)).date()).days
     named = {0: "today", -1: "yesterday", 1: "tomorrow"}.get(days)
     if named is None:
         named = f"{local:%a}" if -7 < days < 7 else _date(local)
@@ -100,13 +99,13 @@ def moment(value: datetime | None, zone: str | None = None) -> str:
     """Write a moment exactly: ``18 Nov 2025, 08:52``."""
     if value is None:
         return ""
-    local = value.astimezone(_zone(zone))
+    local = value.astimezone(zone_named(zone))
     return f"{local.day}{NBSP}{local:%b %Y, %H:%M}"
 
 
 def day(value: datetime | None, zone: str | None = None) -> str:
     """Write a moment's day: ``18 Nov``, with the year when it is not this one."""
-    return "" if value is None else _date(value.astimezone(_zone(zone)))
+    return "" if value is None else _date(value.astimezone(zone_named(zone)))
 
 
 def plural(number: int, one: str, many: str | None = None) -> str:
@@ -174,13 +173,3 @@ def _rough(seconds: float) -> str:
 def _date(local: datetime) -> str:
     this_year = now().astimezone(local.tzinfo).year
     return f"{local.day}{NBSP}{local:%b}" + ("" if local.year == this_year else f"{NBSP}{local.year}")
-
-
-def _zone(name: str | None) -> ZoneInfo:
-    if name is None:
-        who = visitor()
-        name = who.timezone if who else "UTC"
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")

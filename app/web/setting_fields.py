@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 from wtforms import Field
 from wtforms.utils import unset_value
 
-from app.web import written
+from app.web import moments, written
 
 Pairs = list[tuple[str, str]]
 Posted = MultiDict[str, str]
@@ -140,6 +140,22 @@ class Day(Text):
     """A date, chosen in a calendar."""
 
     look = "date"
+
+
+class Moment(Text):
+    """A date and time in the workspace's zone; kept in UTC."""
+
+    look = "moment"
+
+    @property
+    def text(self) -> str:
+        """The moment as the browser's field has it."""
+        return moments.local(super().text, moments.zone_named())
+
+    def take(self, posted: Posted) -> Any:
+        """Return the moment; what is none stays as it was typed."""
+        found = super().take(posted)
+        return moments.in_utc(found, moments.zone_named()) if isinstance(found, str) else found
 
 
 class Number(Setting):
@@ -405,9 +421,19 @@ class Answers(PairRows):
 
 
 class Json(Setting):
-    """Anything else, as JSON."""
+    """Anything else, as JSON: in an area, if it *is_long*, a list or an object."""
 
     look = "json"
+    rows = 4
+
+    def __init__(self, label: str, *, is_long: bool = False, **options: Any) -> None:
+        super().__init__(label, **options)
+        self.is_long = is_long
+
+    @property
+    def is_area(self) -> bool:
+        """Tell whether it needs several lines."""
+        return self.is_long or self.text[:1] in ("[", "{")
 
     @property
     def text(self) -> str:

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,11 +28,11 @@ from app.definition import launch_form
 from app.definition.schema import Input, InputType
 from app.features.gallery import rules
 from app.features.gallery.uploads import TAKES
+from app.web import moments
 from app.web.forms import Form
 
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 
-_LOCAL = "%Y-%m-%dT%H:%M"
 
 
 class CustomiseForm(Form):
@@ -82,7 +81,7 @@ def answers(form: Form, questions: Iterable[Input], zone: ZoneInfo) -> dict[str,
     for question in questions:
         value = form[name_of(question.key)].data
         if question.type is InputType.DATETIME and isinstance(value, str):
-            value = _with_zone(value.strip(), zone)
+            value = moments.with_zone(value.strip(), zone)
         if question.type is InputType.PEOPLE:
             value = [part for each in value or () for part in re.split(r"[,;\s]+", each) if part]
         if question.type in _SEVERAL:
@@ -217,7 +216,7 @@ class _Marked:
 
 def _shown(question: Input, value: Any, zone: ZoneInfo) -> Any:
     if question.type is InputType.DATETIME and isinstance(value, str):
-        return _local(value, zone)
+        return moments.local(value, zone)
     if question.type is InputType.BOOLEAN:
         return value in (True, "true", "yes", "on", "1")
     if question.type in _SEVERAL:
@@ -225,22 +224,3 @@ def _shown(question: Input, value: Any, zone: ZoneInfo) -> Any:
     if question.type is InputType.JSON and value is not None and not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False, indent=2)
     return "" if value is None else str(value)
-
-
-def _with_zone(text: str, zone: ZoneInfo) -> str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return (
-        text if moment.tzinfo or len(text) <= len("2026-11-30") else moment.replace(tzinfo=zone).isoformat()
-    )
-
-
-def _local(text: str, zone: ZoneInfo) -> str:
-    """Return a stored moment as the browser's field wants it; what is no moment stays as it was typed."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone).strftime(_LOCAL)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import wtforms
@@ -14,7 +14,7 @@ from app.definition.parts import NAME_PATTERN, Input, in_words
 from app.definition.problems import Problem
 from app.features.workflows.forms.step import with_other_rows
 from app.web.forms import settings_of
-from app.web.setting_fields import Choice, Day, Json, Many, Number, Rows, Setting, Text, YesNo, put
+from app.web.setting_fields import Choice, Day, Json, Many, Moment, Number, Rows, Setting, Text, YesNo, put
 
 Posted = MultiDict[str, str]
 
@@ -207,7 +207,7 @@ def _default_field(kind: str, question: Mapping[str, Any]) -> Any:
         return Text("")
     if kind == "long_text" and is_text:
         return Text("", rows=5)
-    return _amount_field(kind, stored) or Json("", usual=None)
+    return _amount_field(kind, stored) or Json("", usual=None, is_long=kind == "json")
 
 
 def _bound_field(kind: str, question: Mapping[str, Any], key: str) -> Any:
@@ -222,12 +222,21 @@ def _amount_field(kind: str, stored: Any) -> Any:
         return Number("", unit=_UNITS.get(kind, ""))
     if kind == "date" and (stored is None or (isinstance(stored, str) and _is_day(stored))):
         return Day("")
+    if kind == "datetime" and (stored is None or (isinstance(stored, str) and _is_moment(stored))):
+        return Moment("")
     return None
 
 
 def _is_day(text: str) -> bool:
     try:
         return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
 

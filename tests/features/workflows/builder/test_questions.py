@@ -73,6 +73,8 @@ def test_choices_groups_and_defaults_are_kept(bench: Bench) -> None:
         ("multi_choice", ["Honda", "Ford"], ["Honda", "Ford"], 'type="checkbox" name="q-default" value="Ford" checked'),
         ("boolean", "false", False, 'type="radio" name="q-default" value="false" checked'),
         ("date", "2026-12-01", "2026-12-01", 'type="date" id="q-default" name="q-default" value="2026-12-01"'),
+        ("datetime", "2026-12-01T09:30", "2026-12-01T14:30:00Z", 'name="q-default" value="2026-12-01T09:30"'),
+        ("json", '{"a": [1]}', {"a": [1]}, '<textarea class="form-control" id="q-default"'),
         ("money", "12.5", 12.5, 'inputmode="decimal"'),
         ("text", "5", "5", 'name="q-default" value="5"'),
     ],
@@ -92,6 +94,27 @@ def test_the_answer_to_begin_with_has_the_control_of_its_kind(
     assert Page(page).faults == []
     bench.post("/questions/offer", bench.form("/questions/offer") | {"q-default": ""})
     assert questions(bench)["offer"].get("default") is None
+
+
+def test_the_bounds_of_a_moment_are_moments_of_the_workspace(make: Callable[[dict[str, Any]], Bench]) -> None:
+    question = {"key": "offer", "label": "Offer", "type": "datetime", "max": "2026-12-31T22:15:30Z"}
+    bench = make(ADS | {"inputs": [question, *ADS["inputs"][1:]]})
+    form = bench.form("/questions/offer")
+    assert form["q-max"] == "2026-12-31T17:15"
+
+    bench.post("/questions/offer", form | {"q-min": "2026-07-01T08:00"})
+    found = questions(bench)["offer"]
+    assert (found["min"], found["max"]) == ("2026-07-01T12:00:00Z", question["max"])  # nobody changed it
+
+
+def test_what_is_no_json_is_told_at_its_field(make: Callable[[dict[str, Any]], Bench]) -> None:
+    bench = make(ADS | {"inputs": [{"key": "offer", "label": "Offer", "type": "json"}, *ADS["inputs"][1:]]})
+    bench.post("/questions/offer", bench.form("/questions/offer") | {"q-default": '{"a": '})
+    page = bench.browser.get(f"{bench.url}/questions/offer").text
+    assert "{&#34;a&#34;:" in page
+    notes = re.search(r'id="q-default-notes".*?</div>', page, re.DOTALL)
+    assert notes
+    assert "is not JSON" in notes.group()
 
 
 def test_a_question_is_fixed_ordered_in_time_and_given_columns(make: Callable[[dict[str, Any]], Bench]) -> None:
