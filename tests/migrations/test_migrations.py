@@ -135,10 +135,19 @@ def schema(url: str) -> dict[str, object]:
                 sorted(index_words(index) for index in tables.get_indexes(name)),
                 sorted(str(unique) for unique in tables.get_unique_constraints(name)),
                 sorted(str(check) for check in tables.get_check_constraints(name)),
+                _indexes_over_expressions(connection, name),
             )
             for name in tables.get_table_names()
             if name != "alembic_version"
         }
+
+
+def _indexes_over_expressions(connection: sa.Connection, table: str) -> list[str]:
+    """Return those that the inspector leaves out: on SQLite."""
+    if connection.dialect.name != "sqlite":
+        return []
+    wanted = "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :of AND sql LIKE '%(%(%' ORDER BY name"
+    return list(connection.execute(sa.text(wanted), {"of": table}).scalars())
 
 
 def index_words(index: Any) -> str:

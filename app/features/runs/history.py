@@ -152,7 +152,11 @@ class _Found:
     def __init__(self, session: Session, workspace_id: str, wanted: Wanted, zone: str) -> None:
         self._workspace_id, self._order, self._statuses = workspace_id, ORDERS[wanted.sort], wanted.statuses
         most = search.RARE if self._order.is_by_time else MOST_SORTED
-        matches = [search.matching(session, workspace_id, text, most) for text in (wanted.q, wanted.label) if text]
+        matches = [
+            search.matching(session, workspace_id, text, most, far_apart=self._order.is_by_name)
+            for text in (wanted.q, wanted.label)
+            if text
+        ]
         conditions = [*_conditions(workspace_id, wanted, zone), *(match.condition for match in matches)]
         self._runs = sa.select(Run).where(*conditions, *self._order.conditions)
         self._is_narrow = any(match.is_narrow for match in matches)
@@ -172,6 +176,9 @@ class _Found:
             found = queries.of_each(found, self._statuses, limit=limit, is_up=self._order.is_up)
         else:
             found = found.order_by(*queries.in_order(column, Run.id, is_up=self._order.is_up)).limit(limit)
+        if self._order.is_by_name and not self._is_narrow:
+            ids = session.execute(found.with_only_columns(Run.id)).scalars().all()  # by the index alone, read no run
+            return self._runs_in(session, ids)
         return session.execute(found).scalars().all()
 
     def _of_few(self, session: Session, last: str | None, limit: int) -> Sequence[Run] | None:
@@ -187,9 +194,11 @@ class _Found:
         number = rows[0][1] if rows else session.execute(sa.select(count)).scalar_one()
         if number > MOST_SORTED:
             return None
-        ids = [row[0] for row in rows]
+        return self._runs_in(session, [row[0] for row in rows])
+
+    def _runs_in(self, session: Session, ids: Sequence[str]) -> Sequence[Run]:
         runs = {run.id: run for run in session.execute(sa.select(Run).where(Run.id.in_(ids))).scalars()}
-        return [runs[run_id] for run_id in ids]
+        return [runs[run_id] for run_id in ids if run_id in runs]
 
     def _past(
         self, session: Session, found: sa.Select[Any], key: Any, key_id: Any, last: str | None

@@ -36,6 +36,11 @@ class Order:
         """Whether it is the order in which runs were started, which has an index with most filters."""
         return self.by is Run.created_at
 
+    @property
+    def is_by_name(self) -> bool:
+        """Whether it is the order of names: runs with the same word stand together, and its index has their numbers."""
+        return self.by is RUN_NAME
+
 
 _has_taken = (Run.finished_at.is_not(None), Run.started_at.is_not(None))
 ORDERS = {

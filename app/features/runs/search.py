@@ -79,10 +79,11 @@ class Match:
     is_narrow: bool
 
 
-def matching(session: Session, workspace_id: str, text: str, most: int = 0) -> Match:
+def matching(session: Session, workspace_id: str, text: str, most: int = 0, *, far_apart: bool = False) -> Match:
     """Return which runs fit what was typed: words, a workflow's or a person's name, or a run's number.
 
     *most* is how many runs that have all of several common words may be named; usually :data:`RARE`.
+    *far_apart* tells that the list may come by most runs before the first that fits, as that of names does.
     Reads a few times a word typed. Where few runs fit, the condition names them; else it looks up the words of each
     run that the list comes by, and since many fit, it soon has a page.
     """
@@ -90,7 +91,7 @@ def matching(session: Session, workspace_id: str, text: str, most: int = 0) -> M
     also = frozenset((int(number[2]),) if number else ())
     if number and number[1]:
         return Match(Run.number.in_(also), True)
-    typed = [_Typed(session, workspace_id, word) for word in words(text)[:MOST_TYPED]]
+    typed = [_Typed(session, workspace_id, word, far_apart=far_apart) for word in words(text)[:MOST_TYPED]]
     rare = [word.numbers for word in typed if word.numbers is not None]
     common = [word for word in typed if word.numbers is None]
     if len(common) > 1 and not rare and (numbers := _in_all(session, common, most or RARE)) is not None:
@@ -114,8 +115,8 @@ def _in_all(session: Session, common: Sequence["_Typed"], most: int) -> frozense
 class _Typed:
     """A word as typed: *numbers* of the runs that fit while they are few, else the *condition* to try on each run."""
 
-    def __init__(self, session: Session, workspace_id: str, word: str) -> None:
-        self._workspace_id, self._word = workspace_id, word
+    def __init__(self, session: Session, workspace_id: str, word: str, *, far_apart: bool) -> None:
+        self._workspace_id, self._word, self._far_apart = workspace_id, word, far_apart
         self.in_words = sa.select(_word.c.number).where(
             _word.c.workspace_id == workspace_id, _word.c.word >= word, _word.c.word < word + _END
         )
@@ -134,7 +135,16 @@ class _Typed:
     @property
     def condition(self) -> sa.ColumnElement[bool]:
         """Whether the run at hand has the word, is of such a workflow, or was started by such a person."""
-        has_word = (
+        either = [self._is_in_all() if self._far_apart else self._has_word()]
+        if self._workflows:
+            either.append(Run.workflow_id.in_(self._workflows))
+        if self._people:
+            either.append(Run.started_by.in_(self._people))
+        return sa.or_(*either)
+
+    def _has_word(self) -> sa.ColumnElement[bool]:
+        """Look up the words of the run at hand."""
+        of_run = (
             sa.select(sa.literal(1))
             .where(
                 _word.c.workspace_id == Run.workspace_id,
@@ -145,12 +155,11 @@ class _Typed:
             .limit(1)
             .scalar_subquery()  # not EXISTS: PostgreSQL reads all that have the word to answer that inside an OR
         )
-        either: list[sa.ColumnElement[bool]] = [has_word.is_not(None)]
-        if self._workflows:
-            either.append(Run.workflow_id.in_(self._workflows))
-        if self._people:
-            either.append(Run.started_by.in_(self._people))
-        return sa.or_(*either)
+        return of_run.is_not(None)
+
+    def _is_in_all(self) -> sa.ColumnElement[bool]:
+        """Look up the run at hand among all that have the word, read once; "is true" keeps them from being joined."""
+        return Run.number.in_(self.in_words).is_(sa.true())
 
     def _of(self, column: Any, ids: list[str]) -> Iterator[sa.Select[Any]]:
         if ids:

@@ -8,8 +8,10 @@ from sqlalchemy.orm import Session
 
 from app.engine.events import WaitStarted
 from app.engine.models import Run
-from app.features.runs import listeners, search
+from app.features.runs import history, listeners, search
+from app.features.runs.history import Wanted
 from app.features.runs.models import RunWord
+from app.features.runs.orders import Sort
 from tests import factories
 from tests.cast import Cast, enter
 
@@ -39,8 +41,8 @@ def _start(session: Session, people: Cast, **answers: Any) -> Run:
     return factories.queued_run(session, flow, label="Zoë’s CR-V letter", inputs=answers)
 
 
-def _found(session: Session, people: Cast, text: str) -> list[int]:
-    match = search.matching(session, people.alice.workspace_id, text)
+def _found(session: Session, people: Cast, text: str, **options: Any) -> list[int]:
+    match = search.matching(session, people.alice.workspace_id, text, **options)
     wanted = sa.select(Run.number).where(Run.workspace_id == people.alice.workspace_id, match.condition)
     return sorted(session.execute(wanted).scalars())
 
@@ -93,6 +95,35 @@ def test_words_that_many_runs_have_find_the_same_as_rare_ones(
     for rare in (0, 1, 2, 3):
         monkeypatch.setattr(search, "RARE", rare)
         assert {typed: _found(session, people, typed) for typed in expected} == expected
+        assert {typed: _found(session, people, typed, far_apart=True) for typed in expected} == expected
+
+
+def test_names_with_a_common_word_are_found_without_reading_runs_or_looking_up_words_of_each(
+    session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "RARE", 0)
+    _start(session, people, customer="Dana Ames")
+    workspace_id, statements = people.alice.workspace_id, list[tuple[str, Any]]()
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    if is_postgresql:  # nothing is few enough to go through
+        session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        session.execute(sa.text("SET LOCAL enable_bitmapscan = off"))
+    connection = session.connection()
+
+    @sa.event.listens_for(connection, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        statements.append((statement, parameters))
+
+    wanted = Wanted(q="dana", sort=Sort.NAME)
+    assert len(history.page(session, workspace_id, wanted, zone="UTC", limit=26)) == 1
+    statement, parameters = next(each for each in statements if "ORDER BY" in each[0])
+    explain = "EXPLAIN" if is_postgresql else "EXPLAIN QUERY PLAN"
+    plan = "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters))
+    assert "ix_run_name" in plan
+    assert ("Index Only Scan using ix_run_name" if is_postgresql else "LIST SUBQUERY") in plan
+    assert ("hashed SubPlan" in plan) is is_postgresql
+    assert "CORRELATED" not in plan
+    assert "TEMP B-TREE" not in plan
 
 
 def test_words_go_with_their_run_and_are_added_once(session: Session, people: Cast) -> None:
