@@ -43,13 +43,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """Which workflow and version a run is of, and which is the newest."""
+    """Which workflow and version a run is of, which is the newest, and whether the workflow is there still."""
 
     workflow_id: str
     name: str
     template_slug: str | None
     number: int
     newest: int
+    is_there: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +277,13 @@ def log_lines(
 def version_facts(session: Session, run: Run) -> VersionFacts:
     """Return what a run is a run of. One statement."""
     row = session.execute(
-        sa.select(Workflow.id, Workflow.name, Workflow.template_slug, Version.number, Workflow.published_number)
+        sa.select(
+            Workflow.id, Workflow.name, Workflow.template_slug, Version.number, Workflow.published_number,
+            Workflow.deleted_at.is_(None),
+        )
         .join(Version, Version.workflow_id == Workflow.id)
         .where(Version.id == run.version_id)
-    ).one()
+    ).one()  # fmt: skip
     return VersionFacts(*row)
 
 

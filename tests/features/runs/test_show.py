@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.core import clock
 from app.core.ids import new_id
 from app.engine.models import Run
 from tests import factories
@@ -126,6 +127,12 @@ def test_show_says_when_a_newer_version_exists(yard: Yard) -> None:
     page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
 
     assert "version 1 (2 is newer)." in page.text
+    assert f"/workflows/{yard.workflow_id}" in [attrs.get("href") for attrs in page.attributes("a")]
+    with yard.app.app_context():
+        db.session.get_one(Workflow, yard.workflow_id).deleted_at = clock.now()
+        db.session.commit()
+    gone = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+    assert f"/workflows/{yard.workflow_id}" not in [attrs.get("href") for attrs in gone.attributes("a")]
 
 
 def test_show_escapes_what_people_and_models_wrote(yard: Yard) -> None:
