@@ -86,7 +86,7 @@ def _bad_import(page: Page) -> None:
     page.get_by_label("Or paste it here").fill(TWELVE)
     page.get_by_role("button", name="Import").click()
     page.get_by_role("alert").wait_for()
-    expect(page.get_by_role("alert").get_by_role("listitem")).to_have_count(17)  # each fault by itself
+    expect(page.get_by_role("alert").get_by_role("listitem")).to_have_count(12)  # each fault by itself
 
 
 def _wrong_password(page: Page) -> None:
