@@ -195,7 +195,7 @@ def _full(session: Session) -> Scene:
     for number in range(55):
         _mail(session, scene, "sent", subject=f"{LONG_LABEL}, mail {number}")
     scene.refs |= {"run": finished.id, "running": running.id, "waiting": waiting.id, "workflow": flow.id}
-    scene.refs["draft"] = _draft(session, scene, _thirty_steps())
+    scene.refs["draft"] = _draft(session, scene, thirty_steps())
     scene.refs |= {"token": tokens[0], "mail": _newest_mail(session, scene), **_first_things(session, finished)}
     scene.refs["approval"] = _approval(session, waiting.id)
     scene.refs["wait"] = _wait(session, waiting.id)
@@ -320,7 +320,7 @@ def _draft(session: Session, scene: Scene, definition: dict[str, Any]) -> str:
     return made.id
 
 
-def _thirty_steps() -> dict[str, Any]:
+def thirty_steps() -> dict[str, Any]:
     """Return thirty steps with long names, side ways and conditions in groups."""
     types = ("generate_copy", "condition", "review", "parallel", "notify")
     ways = {"condition": ":yes", "review": ":approved"}

@@ -3,6 +3,7 @@
 The README's pictures are made here too, when asked: ``UPDATE_SCREENSHOTS=1 bin/test tests/e2e/test_shots.py``.
 """
 
+import json
 import os
 from collections.abc import Callable
 from io import BytesIO
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.e2e import steps
+from tests.e2e import stage, steps
 from tests.e2e.house import OWNER, Running
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("house")]
@@ -93,6 +94,35 @@ def test_the_builder_is_pictured_for_its_guide(house: Running, new_context: Call
     camera.take("builder-text")
     page.goto(edit_url)
     camera.take("builder", phone="builder-phone.png")
+    assert camera.faults == []
+
+
+def test_every_state_of_the_builder_is_pictured(house: Running, new_context: Callable[..., BrowserContext]) -> None:
+    camera = Camera(new_context(reduced_motion="reduce", device_scale_factor=1).new_page())
+    page = camera.page
+    house.sign_in(page)
+    page.goto(f"{house.url}/workflows/new")
+    page.get_by_label("What is it called?").fill("In every state")
+    page.get_by_role("button", name="Start building").click()
+    camera.take("builder-empty")
+    edit_url = page.url.partition("/edit")[0] + "/edit"
+    page.goto(f"{edit_url}/questions")
+    camera.take("builder-no-questions")
+    page.goto(f"{edit_url}/add")
+    page.get_by_role("button", name="Tell people").click()
+    expect(page.locator("#builder-state")).to_contain_text("to fix before you can publish")
+    camera.take("builder-one-step-with-problems")
+    page.get_by_role("textbox", name="Whom 1").fill(OWNER)
+    page.get_by_role("textbox", name="Subject").fill("Ready")
+    page.get_by_role("textbox", name="Subject").blur()
+    expect(page.locator("#builder-state")).to_contain_text("Everything is in order.")
+    camera.take("builder-one-step")
+    for name, definition in (("builder-30-steps", stage.thirty_steps()), ("builder-text-problems", stage.BROKEN)):
+        page.goto(f"{edit_url}/text?as=json")
+        page.get_by_label("Text", exact=True).fill(json.dumps(definition))
+        page.get_by_role("button", name="Use this text").click()
+        expect(page.locator(".htmx-request")).to_have_count(0)
+        camera.take(name)
     assert camera.faults == []
 
 
