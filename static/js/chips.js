@@ -150,6 +150,7 @@
     button.type = "button";
     button.className = "btn btn-sm";
     button.textContent = "Insert a value";
+    button.setAttribute("aria-label", `Insert a value: ${field.getAttribute("aria-label") ?? label?.textContent.trim() ?? ""}`);
     button.setAttribute("aria-expanded", "false");
     button.addEventListener("click", () => {
       const open = bar.querySelector(".menu-values");

@@ -1,5 +1,5 @@
 // A region that a poll brings anew keeps what the reader did with it: what was opened or closed stays so,
-// and a region that says the same as before is left alone.
+// and a region that says the same as before is left alone, but for one that says each time that something was done.
 (() => {
   const plain = (element) => {
     const copy = element.cloneNode(true);
@@ -15,7 +15,8 @@
     const fresh = fragment.firstElementChild;
     if (!fresh || fresh.id !== target.id) {
       // what is put inside: a sentence that is read aloud is set only when it says something new
-      if (fragment.textContent.trim() === target.textContent.trim()) event.detail.shouldSwap = false;
+      const isSame = fragment.textContent.trim() === target.textContent.trim();
+      if (isSame && !("each" in target.dataset)) event.detail.shouldSwap = false;
       return;
     }
     if (plain(fresh) === plain(target)) {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
-from tests.e2e.house import OWNER, Running
+from tests.e2e.house import OWNER, PASSWORD, Running
 from tests.e2e.steps import RUN_URL, expect_run, way_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("house")]
@@ -32,7 +32,7 @@ def test_a_workflow_is_built_tested_published_run_changed_and_taken_back(
     page.get_by_role("button", name="Start the test").click()
     page.wait_for_url(RUN_URL)
     expect_run(page, "waiting")
-    expect(page.get_by_role("main")).to_contain_text("TEST")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("TEST")
 
     page.goto(edit_url)
     page.get_by_role("link", name="Publish version 1").click()
@@ -55,7 +55,11 @@ def test_a_workflow_is_built_tested_published_run_changed_and_taken_back(
     page.goto(run_url)
     expect(page.get_by_role("main")).to_contain_text("2 is newer")
 
-    page.goto(edit_url.removesuffix("/edit") + "/versions")
+    page.get_by_role("link", name="Price check", exact=True).first.click()
+    page.get_by_role("link", name="Versions").click()
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator(".changes")).to_contain_text("The offer may go out")
+    page.get_by_role("link", name="Versions").click()
     page.get_by_role("button", name="Go back to version 1").click()
     page.goto(edit_url)
     expect(page.locator("#builder-head")).to_contain_text("As version 3")
@@ -171,37 +175,48 @@ def _listen(page: Page) -> list[str]:
     return faults
 
 
-def test_the_same_workflow_is_built_by_keys_alone(house: Running, new_context: NewContext) -> None:
+def test_the_same_is_done_by_keys_alone(house: Running, new_context: NewContext) -> None:
     page = new_context(**DESK).new_page()
-    house.sign_in(page)
-    page.goto(f"{house.url}/workflows/new")
+    faults = _listen(page)
+    page.goto(f"{house.url}/sign-in")
     keys = Keys(page)
-    keys.to("What is it called?")
-    page.keyboard.type("Price check by keys")
-    page.keyboard.press("Enter")
-    expect(_title(page)).to_be_focused()
-    keys.to("Questions", back=True)
-    keys.press()
-    keys.to("Ask one more")
-    page.keyboard.type("Price")
-    page.keyboard.press("Enter")
-    expect(_title(page)).to_have_text("Price")
-    keys.to("Kind of answer")
-    keys.choose("Number")
+    keys.enter("E-mail", OWNER)
+    keys.enter("Password", PASSWORD)
+    keys.follow("Sign in")
+    _build_by_keys(keys)
+    _test_by_keys(keys)
+    _publish_and_start_by_keys(keys)
+    _change_by_keys(keys)
+    _compare_and_go_back_by_keys(keys)
+    assert faults == []
 
-    keys.to("Add the first step", back=True)
-    keys.press()
+
+def _build_by_keys(keys: "Keys") -> None:
+    """Condition → two lanes → merge → review → notify; after each press the focus is where one goes on."""
+    page = keys.page
+    keys.follow("Workflows")
+    keys.follow("New workflow")
+    keys.enter("What is it called?", "Checked by keys")
+    keys.follow("Start building")
+    expect(_title(page)).to_be_focused()
+    keys.press("Questions", back=True)
+    expect(_title(page)).to_be_focused()
+    keys.enter("Ask one more", "Price")
+    keys.press("Add")
+    expect(_title(page)).to_have_text("Price")
+    expect(_title(page)).to_be_focused()
+    keys.choose("Kind of answer", "Number")
+
+    keys.press("Add the first step", back=True)
     keys.add("Choose a way")
-    keys.to("Add a condition")
-    keys.press()
-    keys.to("Value")
-    keys.choose("Price")
-    keys.to("Comparison")
-    keys.choose("is more than")
+    keys.press("Add a condition")
+    keys.choose("Value", "Price")
+    keys.choose("Comparison", "is more than")
     keys.write("Compared with", "30000")
     keys.plus("Add a step after Choose a way: yes")
     keys.add("Write texts")
     keys.write("What should be written?", "Offer a test drive.")
+    expect(page.locator("#builder-said")).to_contain_text("Saved. Everything is in order.")
     keys.plus("Add a step after Choose a way: no")
     keys.add("Write texts")
     keys.write("What should be written?", "Say that the price is right.")
@@ -215,18 +230,72 @@ def test_the_same_workflow_is_built_by_keys_alone(house: Running, new_context: N
     keys.write("Who decides 1", OWNER)
     keys.plus("Add a step after Ask for approval: approved")
     keys.add("Tell people")
+    expect(page.locator("#builder-said")).to_contain_text("2 things to fix before you can publish. Tell people")
     keys.write("Whom 1", OWNER)
     keys.write("Subject", "Approved")
+    expect(page.locator("#builder-said")).to_have_text("Saved. Everything is in order.")
+    keys.press("Move up")
+    keys.at("Move up")
+    keys.press("Undo", back=True)
+    keys.at("Undo")
+    keys.press("Close")
+    keys.at("Tell people")
     expect(page.locator("#builder-state")).to_contain_text("Everything is in order.")
-    keys.to("Move up")
-    keys.press()
-    expect(page.locator("#about-step")).to_be_visible()
-    keys.to("Undo", back=True)
-    keys.press()
-    expect(page.locator("#builder-state")).to_contain_text("Everything is in order.")
-    keys.to("Publish version 1", back=True)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Publish version 1")
+
+
+def _test_by_keys(keys: "Keys") -> None:
+    page = keys.page
+    keys.follow("Test run", back=True)
+    keys.enter("Price", "28990")
+    keys.follow("Start the test")
+    expect_run(page, "waiting")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("TEST")
+    keys.follow("Open the request")
+    keys.follow("Approve")
+    keys.follow("See run")
+    expect_run(page, "completed")
+    expect(page.locator("#would-have")).to_contain_text(f"Would e-mail {OWNER}. “Approved”")
+
+
+def _publish_and_start_by_keys(keys: "Keys") -> None:
+    keys.follow("Checked by keys")
+    keys.follow("Publish")
+    keys.follow("Publish version 1")
+    expect(keys.page.locator("#notices")).to_be_focused()
+    keys.follow("Start", exact=True)
+    keys.enter("Price", "28990")
+    keys.follow("Continue")
+    keys.follow("Start", exact=True)
+    expect_run(keys.page, "waiting")
+
+
+def _change_by_keys(keys: "Keys") -> None:
+    page = keys.page
+    keys.follow("Checked by keys")
+    keys.follow("Edit")
+    keys.press("Tell people")
+    keys.write("Subject", "The offer may go out")
+    expect(page.locator("#builder-head")).to_contain_text("changed since version 1")
+    keys.follow("Publish version 2", back=True)
+    expect(page.get_by_role("main")).to_contain_text("The offer may go out")
+    keys.follow("Publish version 2")
+    keys.follow("Runs")
+    keys.follow("Checked by keys")
+    expect(page.get_by_role("main")).to_contain_text("version 1 (2 is newer)")
+
+
+def _compare_and_go_back_by_keys(keys: "Keys") -> None:
+    page = keys.page
+    keys.follow("Checked by keys")
+    keys.follow("Versions")
+    keys.to("with")
+    keys.follow("Compare")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Version 2 against version 1")
+    expect(page.locator(".changes")).to_contain_text("The offer may go out")
+    keys.follow("Versions")
+    keys.follow("Go back to version 1")
+    expect(page.locator("#notices")).to_be_focused()
+    expect(page.locator("#version-3")).to_contain_text("Current")
 
 
 NAME_OF_FOCUS = """() => {
@@ -243,43 +312,62 @@ class Keys:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def to(self, name: str, *, back: bool = False, unchecked: bool = False) -> None:
-        """Go to the next (or the last) thing whose name begins with *name*."""
+    def to(self, name: str, *, back: bool = False, unchecked: bool = False, exact: bool = False) -> None:
+        """Go to the next (or the last) thing whose name begins with *name*, or is *exact*."""
         met = []
         for _ in range(150):
-            self.page.keyboard.press("Shift+Tab" if back else "Tab")
             found, is_checked = self.page.evaluate(NAME_OF_FOCUS)
-            if found.startswith(name) and not (unchecked and is_checked):
+            if (found == name if exact else found.startswith(name)) and not (unchecked and is_checked):
                 return
             met.append(found)
+            self.page.keyboard.press("Shift+Tab" if back else "Tab")
         raise AssertionError(f"{name!r} is not reached by Tab: {met}")
 
-    def press(self) -> None:
-        """Press what has the focus, and wait for what it brings."""
+    def at(self, name: str) -> None:
+        """See that the focus is on what is called so, or comes there."""
+        self.page.wait_for_function(f"name => ({NAME_OF_FOCUS})()[0].startsWith(name)", arg=name)
+
+    def press(self, name: str, *, back: bool = False) -> None:
+        """Press a button or a link of this page, and wait for what it brings."""
+        self.to(name, back=back)
         self.page.keyboard.press("Enter")
         _saved(self.page)
 
-    def choose(self, words: str) -> None:
-        """Choose an option of a list by typing its first letters."""
+    def follow(self, name: str, *, back: bool = False, exact: bool = False) -> None:
+        """Press a button or a link that leads to another page."""
+        self.to(name, back=back, exact=exact)
+        with self.page.expect_navigation():
+            self.page.keyboard.press("Enter")
+
+    def enter(self, name: str, words: str) -> None:
+        """Write into a field of a form that is sent by a button."""
+        self.to(name)
+        self.page.keyboard.type(words)
+
+    def choose(self, name: str, words: str) -> None:
+        """Choose an option of a list by typing its first letters; the list keeps the focus."""
+        self.to(name)
         self.page.keyboard.type(words)
         _saved(self.page)
+        self.at(name)
 
     def write(self, name: str, words: str) -> None:
-        """Write into a field and leave it."""
+        """Write into a field that saves itself in place of what stands there, and leave it."""
         self.to(name)
+        self.page.keyboard.press("Control+a")
         self.page.keyboard.type(words)
         self.page.keyboard.press("Tab")
         _saved(self.page)
 
     def plus(self, name: str) -> None:
         """Open a "+" of the diagram."""
-        self.to(name, back=True)
-        self.press()
+        self.to(name, back=True, exact=True)
+        self.page.keyboard.press("Enter")
+        _saved(self.page)
 
     def add(self, kind: str) -> None:
         """Add a step of a kind."""
-        self.to(kind)
-        self.press()
+        self.press(kind)
         expect(_title(self.page)).to_be_focused()
 
 

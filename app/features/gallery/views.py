@@ -44,7 +44,7 @@ def index() -> Response:
     templates = queries.chosen(session, workspace_id, slugs)
     return htmx.page(
         "gallery/index.html",
-        fragment="gallery/_cards.html",
+        fragment="gallery/cards.oob.html",
         templates=templates,
         facts={one.slug: figures.facts_of(one, known.get(one.slug, figures.NONE)) for one in templates},
         covers=samples.covers(session, workspace_id, slugs),

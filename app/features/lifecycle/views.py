@@ -448,7 +448,7 @@ def _sample(run_id: str, *, is_next: bool = False) -> Response:
     pictures = [one for one in runs.arrived_pictures(session, run) if one.step_run_id == made_by]
     response = htmx.page(
         "lifecycle/sample.html",
-        fragment="lifecycle/_sample.html",
+        fragment="lifecycle/sample.oob.html",
         run=run,
         step=step,
         documents=documents,

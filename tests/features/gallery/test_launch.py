@@ -141,7 +141,7 @@ def test_typing_keeps_answers_and_tells_what_the_ai_will_hear(app: Flask, cast: 
     response = browser.post(f"{LAUNCH}/draft?page=1", data={"q_offer": "A <i>red</i> car"}, headers=HTMX)
     assert response.status_code == 200
     assert '<span class="chipv wrap-x">A &lt;i&gt;red&lt;/i&gt; car</span>' in response.text
-    assert "Your answers are kept" in response.text
+    assert '<p id="told-said" hx-swap-oob="innerHTML">Your answers are kept.</p>' in response.text
     draft = _draft(app)
     assert draft is not None
     assert draft.answers["offer"] == "A <i>red</i> car"

@@ -170,7 +170,7 @@ def test_a_vin_says_what_it_is_while_it_is_typed_and_on_the_page(app: Flask, cas
     check = Page(browser.get(_send(browser, address, **data).location).text)
 
     said = "2021 Toyota, made in the United States"
-    assert 'id="vin-vin" role="status" hx-swap-oob="true"' in while_typing
+    assert 'id="vin-vin" role="status" hx-swap-oob="innerHTML"' in while_typing
     assert f"{said}. The check digit is right." in while_typing
     assert page.faults == check.faults == []
     assert f"{said}. The check digit is right." in page.text

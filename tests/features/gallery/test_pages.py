@@ -83,8 +83,11 @@ def test_no_hit_says_what_was_looked_for_and_how_to_clear_it(cast: Cast) -> None
 def test_htmx_gets_the_cards_alone_and_they_are_those_of_the_page(cast: Cast) -> None:
     browser = cast.browser(cast.alice)
     whole, fragment = browser.get("/gallery?q=facebook"), browser.get("/gallery?q=facebook", headers=HTMX)
-    assert fragment.text.strip().startswith('<div id="cards" class="shelf">')
-    assert fragment.text.strip() in whole.text
+    cards, _, said = fragment.text.partition('<p id="cards-said" hx-swap-oob="innerHTML">')
+    assert cards.strip().startswith('<div id="cards" class="shelf">')
+    assert cards.strip() in whole.text
+    assert said.strip() == "2\xa0templates found</p>"
+    assert '<p class="vh" id="cards-said" role="status"></p>' in whole.text
     assert "HX-Request" in fragment.headers["Vary"]
 
 

@@ -279,6 +279,7 @@ def test_a_sample_appears_beside_its_step_and_ends_its_asking(cast: Cast) -> Non
     made = browser.post(address, headers=htmx)
     assert (made.status_code, made.headers["HX-Reswap"]) == (200, "outerHTML show:bottom")
     assert 'hx-trigger="every 1s"' in made.text
+    assert '<p id="sample-said" hx-swap-oob="innerHTML">Making the sample.</p>' in made.text
     with cast.app.app_context():
         run = db.session.scalars(sa.select(Run).order_by(Run.number.desc())).first()
         assert run is not None
@@ -290,7 +291,9 @@ def test_a_sample_appears_beside_its_step_and_ends_its_asking(cast: Cast) -> Non
         result = f"/workflows/{workflow_id}/samples/{run.id}"
     done = browser.get(result, headers=htmx)
     assert (done.status_code, "every 1s" in done.text, "One" in done.text) == (286, False, True)
-    assert Page(browser.get(result).text).faults == []
+    assert '<p id="sample-said" hx-swap-oob="innerHTML">The sample is here: 1\xa0text.</p>' in done.text
+    page = Page(browser.get(result).text)
+    assert (page.faults, ("p", {"class": "vh", "id": "sample-said", "role": "status"}) in page.tags) == ([], True)
     assert browser.post(f"/workflows/{workflow_id}/draft/steps/zzz/sample", headers=htmx).status_code == 409
     assert cast.browser(cast.charlie).get(result).status_code == 404
 

@@ -31,6 +31,7 @@ from app.web import htmx
 Data = dict[str, Any]
 Change = Callable[[Draft], tuple[Data, str]]
 NEVER = "Only one of these ways is ever taken, so this step would always be skipped. Choose “Go on after the first”."
+STAYS = "-"  # no field: the focus stays on what was pressed
 NEWEST = 24  # pictures and documents to choose from
 
 
@@ -59,7 +60,7 @@ def step_back(workflow_id: str, way: Callable[..., Draft]) -> Response:
     except Conflict as conflict:
         db.session.rollback()
         return refused(workflow_id, conflict, chosen=chosen)
-    return done(workflow_id, workflow, chosen)
+    return done(workflow_id, workflow, chosen, focus=STAYS)
 
 
 def changed(
@@ -69,6 +70,7 @@ def changed(
     chosen: Callable[[], str],
     *,
     told: Callable[[], str] = str,
+    focus: str = "",
 ) -> Response:
     """Save a change and show the step that *chosen* names afterwards, with what *told* says."""
     try:
@@ -76,11 +78,11 @@ def changed(
     except (EditImpossible, Invalid) as fault:
         db.session.rollback()
         return refused(workflow_id, fault, chosen=chosen())
-    return done(workflow_id, workflow, chosen(), told=told())
+    return done(workflow_id, workflow, chosen(), told=told(), focus=focus)
 
 
-def done(workflow_id: str, workflow: Workflow, chosen: str, *, told: str = "") -> Response:
-    """Show a step after a change, with what was told."""
+def done(workflow_id: str, workflow: Workflow, chosen: str, *, told: str = "", focus: str = "") -> Response:
+    """Show a step after a change, with what was told; its title gets the *focus*, or the field that is named."""
     desk = lay(db.session(), workflow, chosen=chosen)
     is_there = bool(chosen) and desk.step(chosen) is not None
     if not htmx.is_htmx():
@@ -89,7 +91,7 @@ def done(workflow_id: str, workflow: Workflow, chosen: str, *, told: str = "") -
         where = url_for(".step", workflow_id=workflow_id, step_id=chosen) if is_there else ""
         return htmx.redirect(where or url_for(".show", workflow_id=workflow_id))
     if is_there:
-        return step_panel(desk, wants_panel=True, told=told)
+        return step_panel(desk, wants_panel=True, told=told, focus=focus)
     part = "start" if desk.has_steps else "add"
     return panel(lay(db.session(), workflow), part, wants_panel=True, told=told, after=[], before=[])
 
@@ -102,7 +104,7 @@ def answer(workflow_id: str, part: str, **args: str) -> Response:
     desk = lay(db.session(), workflow_of(workflow_id))
     if part == "question":
         return question_panel(desk, args["key"], wants_panel=True)
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = {"focus": STAYS}
     if part == "details":
         context["form"] = details_form(desk.workflow, desk.data)
     if part == "text":
@@ -176,7 +178,9 @@ def panel(
     context = {"desk": desk, "part": part, "told": told, "refused": refused, **more}
     if not htmx.is_fragment():
         return htmx.page("workflows/builder/edit.html", status=status, **context)
-    response = make_response(render_template("workflows/builder/panel.oob.html", **context), status)
+    is_saved = request.method == "POST" and status == 200
+    html = render_template("workflows/builder/panel.oob.html", is_saved=is_saved, **context)
+    response = make_response(html, status)
     if wants_panel:
         response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#panel", "innerHTML"
     if wants_panel and status == 200:
@@ -191,7 +195,7 @@ def beside(workflow: Workflow) -> Response:
     part, context = _still_open(desk, opened, which)
     html = render_template(
         "workflows/builder/taken.oob.html",
-        desk=desk, oob=True, part=part, after=[], before=[], **context | {"focus": "-"},
+        desk=desk, oob=True, part=part, after=[], before=[], **context | {"focus": STAYS},
     )  # fmt: skip
     return make_response(html)
 
@@ -221,7 +225,7 @@ def _url_of(desk: Desk, part: str, shown: Mapping[str, Any]) -> str:
 
 def step_panel(desk: Desk, **options: Any) -> Response:
     """Answer with the form of the chosen step."""
-    return panel(desk, "step", **step_context(desk), **options)
+    return panel(desk, "step", **step_context(desk) | options)
 
 
 def step_context(desk: Desk) -> dict[str, Any]:
@@ -355,7 +359,7 @@ def clash_panel(
 
 def question_panel(desk: Desk, key: str, **options: Any) -> Response:
     """Answer with the form of a question."""
-    return panel(desk, "question", **question_context(desk, key), **options)
+    return panel(desk, "question", **question_context(desk, key) | options)
 
 
 def question_context(desk: Desk, key: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires
 from app.features.workflows import queries
 from app.features.workflows.builder.answers import (
+    STAYS,
     Clashed,
     Data,
     answer,
@@ -117,7 +118,7 @@ def save_question(workflow_id: str, key: str) -> Response:
     context = question_context(desk, now)
     redrawn = context["form"].redrawn(on_page)
     if request.form.get("act") or now != key or redrawn is None:
-        return question_panel(desk, now, wants_panel=True)
+        return question_panel(desk, now, wants_panel=True, focus=STAYS)
     fields = context["form"].fields
     context["redrawn"] = list(dict.fromkeys([*redrawn, *(fields[name] for name in unseen)]))
     return make_response(render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **context))

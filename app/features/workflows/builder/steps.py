@@ -11,6 +11,7 @@ from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
 from app.features.workflows import queries, service
 from app.features.workflows.builder.answers import (
+    STAYS,
     Clashed,
     Data,
     base_of,
@@ -117,7 +118,7 @@ def save_step(workflow_id: str, step_id: str) -> Response:
     if not htmx.is_htmx():
         return htmx.redirect(url_for(".step", workflow_id=workflow_id, step_id=renamed))
     if request.form.get("act") or renamed != step_id or has_other_fields:
-        return step_panel(desk, wants_panel=True)
+        return step_panel(desk, wants_panel=True, focus=STAYS)
     context = step_context(desk)
     fields = context["form"].fields
     redrawn = context["form"].redrawn(form_of(desk, base)) if base else []
@@ -252,8 +253,9 @@ def move_step(workflow_id: str, step_id: str) -> Response:
         return "" if way else f"{words}. Undo takes it back."
 
     return changed(
-        workflow_id, workflow, change, lambda: "" if "stay" in request.form else step_id, told=told
-    )
+        workflow_id, workflow, change, lambda: "" if "stay" in request.form else step_id, told=told,
+        focus=STAYS if way else "",
+    )  # fmt: skip
 
 
 @blueprint.post("/workflows/<workflow_id>/edit/undo")

@@ -147,5 +147,8 @@ def _pane(desk: Desk, kind: str) -> Response:
     if request.args["beside"] == "closed":
         return make_response("")
     return make_response(
-        render_template("workflows/builder/_pane.html", desk=desk, kind=kind, text=as_text(desk.data, kind))
-    )
+        render_template(
+            "workflows/builder/_pane.html",
+            desk=desk, kind=kind, text=as_text(desk.data, kind), is_opened="as" not in request.args,
+        )
+    )  # fmt: skip
