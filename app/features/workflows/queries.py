@@ -1,9 +1,10 @@
 """Reads of workflows, always within one workspace; definitions are cached by version, since a version never changes."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from threading import Lock
 from typing import Any
 
@@ -189,18 +190,52 @@ def changers(
     What nobody is known to have changed is left out: that which an undo took back, or what is too old to be kept.
     """
     found: dict[str, str] = {}
-    row = revision(session, workflow, workflow.draft_number)
-    while row is not None and row.number > since:
-        before = revision(session, workflow, row.parent) if row.parent else None
-        if before is None:
-            break
-        author = session.get(User, row.saved_by) if row.saved_by else None
+    for row, before in pairwise(_back_to(session, workflow, since)):
         new, old = read(row.definition), read(before.definition)
         for name in (new.keys() | old.keys()) - found.keys():
             if new.get(name) != old.get(name):
-                found[name] = author.name if author else ""
-        row = before
+                found[name] = _author(session, row)
     return {name: author for name, author in found.items() if author}
+
+
+def renamed(
+    session: Session,
+    workflow: Workflow,
+    since: int,
+    name: str,
+    read: Callable[[dict[str, Any]], Sequence[tuple[str, str]]],
+) -> tuple[str, str] | None:
+    """Return what that which was called *name* at the revision *since* is called now, and who called it so.
+
+    *read* finds names and kinds in a definition, in order. None when it was deleted; nobody ("") for an undo.
+    """
+    rows = list(_back_to(session, workflow, since))[::-1]
+    opened = revision(session, workflow, since)
+    if opened is not None and rows and rows[0].number != since:
+        rows.insert(0, opened)
+    now, author = name, ""
+    for before, row in pairwise(rows):
+        old, new = read(before.definition), read(row.definition)
+        place = next((place for place, (each, _) in enumerate(old) if each == now), -1)
+        if place < 0 or now in dict(new):
+            continue
+        if len(new) != len(old) or new[place][0] in dict(old) or new[place][1] != old[place][1]:
+            return None
+        now, author = new[place][0], _author(session, row) if row.parent == before.number else ""
+    return (now, author) if now != name else None
+
+
+def _back_to(session: Session, workflow: Workflow, since: int) -> Iterator[DraftRevision]:
+    """Yield the draft's revision and those that it was made from, back to the revision *since* or what is kept."""
+    row = revision(session, workflow, workflow.draft_number)
+    while row is not None:
+        yield row
+        row = revision(session, workflow, row.parent) if row.parent and row.number > since else None
+
+
+def _author(session: Session, row: DraftRevision) -> str:
+    author = session.get(User, row.saved_by) if row.saved_by else None
+    return author.name if author else ""
 
 
 def following(session: Session, workflow: Workflow) -> int | None:

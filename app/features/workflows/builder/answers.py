@@ -151,6 +151,25 @@ def posted_onto(opened: Fields, now: Fields, clash: list[Clash]) -> Posted:
     return posted
 
 
+def gone(workflow: Workflow, thing: str, name: str, part: str) -> EditImpossible:
+    """Tell what became of a *thing* that the draft's list *part* has no more under its *name*: renamed or deleted."""
+    key = "key" if part == "inputs" else "id"
+
+    def read(data: Data) -> list[tuple[str, str]]:
+        listed = data.get(part)
+        found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        return [(str(each.get(key)), str(each.get("type"))) for each in found]
+
+    found = queries.renamed(db.session(), workflow, base_revision(), name, read)
+    if found is None:
+        return EditImpossible(f"Somebody deleted this {thing} while you were at it. Undo brings it back.")
+    now, author = found
+    return EditImpossible(
+        f"{author or 'Somebody'} renamed this {thing} to “{now}” while you were at it. "
+        "Open it under that name to make your change."
+    )
+
+
 def said(step: Mapping[str, Any]) -> str:
     """Write a step's name in quotes."""
     return f"“{str(step.get('name') or step.get('id'))[:60]}”"

@@ -19,6 +19,7 @@ from app.features.workflows.builder.answers import (
     base_of,
     base_revision,
     clash_panel,
+    gone,
     panel,
     posted_onto,
     question_context,
@@ -91,7 +92,7 @@ def save_question(workflow_id: str, key: str) -> Response:
         nonlocal now, on_page, unseen
         place, found = find_question(draft.definition, key)
         if found is None:
-            raise EditImpossible("Somebody deleted this question while you were at it. Undo brings it back.")
+            raise gone(workflow, "question", key, "inputs")
         listed = draft.definition["inputs"]
         on_page, opened = QuestionForm(base or found, listed=listed), QuestionForm(base or found, request.form)
         current = QuestionForm(found)

@@ -19,6 +19,7 @@ from app.features.workflows.builder.answers import (
     changed,
     clash_panel,
     form_of,
+    gone,
     name_of,
     panel,
     posted_onto,
@@ -92,7 +93,7 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         desk = Desk(workflow, draft, step_id)
         now = desk.step(step_id)
         if now is None:
-            raise EditImpossible("Somebody deleted this step while you were at it. Undo brings it back.")
+            raise gone(workflow, "step", step_id, "steps")
         opened, current = form_of(desk, base or now, request.form), form_of(desk, now)
         posted = posted_onto(opened.fields, current.fields, clash)
         unseen = changed_by_others(opened.fields, current.fields)

@@ -151,3 +151,27 @@ def test_the_next_save_of_an_open_step_does_not_take_back_what_another_changed(
     assert 'id="f-c-voice" hx-swap-oob="true"' in first.text
     assert "Calm" in first.text
     assert 'id="f-c-max_chars" hx-swap-oob' not in first.text
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "thing"), [("/questions/offer", "q-key", "question"), ("/steps/ads", "s-id", "step")]
+)
+def test_what_was_renamed_is_told_so_and_what_was_deleted_so(
+    bench: Bench, hers: Bench, path: str, field: str, thing: str
+) -> None:
+    old, place = hers.form(path), path.rpartition("/")[0]
+    bench.post(path, bench.form(path) | {field: "deal"})
+    bench.post(f"{place}/deal", bench.form(f"{place}/deal") | {field: "bargain"})
+    told = Page(hers.post(path, old, htmx=True, status=422).text).text
+    assert f"Alice Ames renamed this {thing} to “bargain” while you were at it." in told
+    assert f"renamed this {thing} to “bargain”" in Page(hers.post(path, old, status=422).text).text
+    late = hers.form(f"{place}/bargain")
+    bench.post("/undo", {"revision": str(bench.draft.revision)})
+    told = Page(hers.post(f"{place}/bargain", late, htmx=True, status=422).text).text
+    assert f"Somebody renamed this {thing} to “deal” while you were at it." in told
+    if thing == "step":
+        bench.post("/steps/deal/removal", {})
+    else:
+        bench.post("/questions", {"act": "deal:remove"})
+    told = Page(hers.post(path, old, htmx=True, status=422).text).text
+    assert f"Somebody deleted this {thing} while you were at it. Undo brings it back." in told
