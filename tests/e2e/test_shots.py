@@ -112,6 +112,7 @@ def test_every_state_of_the_builder_is_pictured(house: Running, new_context: Cal
     page.get_by_role("button", name="Tell people").click()
     expect(page.locator("#builder-state")).to_contain_text("to fix before you can publish")
     camera.take("builder-one-step-with-problems")
+    assert page.evaluate("document.documentElement.scrollHeight - innerHeight") == 0  # the form scrolls, not the page
     page.get_by_role("textbox", name="Whom 1").fill(OWNER)
     page.get_by_role("textbox", name="Subject").fill("Ready")
     page.get_by_role("textbox", name="Subject").blur()
