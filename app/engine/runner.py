@@ -16,6 +16,8 @@ from app.engine.contract import Category, Effect, StepError
 from app.engine.seat import Seat
 from app.engine.store import Fenced, HeldStep
 
+OFFERED_AGAIN_S = 1.0
+
 _log = structlog.get_logger()
 
 
@@ -107,10 +109,13 @@ def _effects_for(claim: HeldStep) -> list[Effect]:
 
 
 def _leave(seat: Seat, claim: HeldStep) -> None:
-    """Leave a step to a newer worker, which knows its type: during a deploy old and new work side by side."""
+    """Leave a step to a newer worker, which knows its type: during a deploy old and new work side by side.
+
+    Whoever takes it up next may be as old, so it is offered every second.
+    """
     _log.warning("needs_newer_worker", type=claim.type, run_id=claim.run_id, step_id=claim.step_id)
     with transaction(seat.engine) as session:
-        store.leave_step(session, claim)
+        store.leave_step(session, claim, sooner_s=max(0.0, seat.hint_again_s - OFFERED_AGAIN_S))
 
 
 def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:

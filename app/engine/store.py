@@ -488,14 +488,17 @@ _leave = (
         attempts=step_run.c.attempts - 1,
         lease_owner=None,
         lease_until=None,
-        hinted_at=moment(),
+        hinted_at=moment(sa.bindparam("b_ago_s", type_=sa.Float())),
     )
 )
 
 
-def leave_step(bind: Bind, step: HeldStep) -> None:
-    """Put a claimed step back, uncounted, for a worker that can do it; it is hinted again in a while."""
-    bind.execute(_leave, {"b_id": step.id, "b_fence": step.fence})
+def leave_step(bind: Bind, step: HeldStep, *, sooner_s: float = 0.0) -> None:
+    """Put a claimed step back, uncounted, for a worker that can do it.
+
+    It is hinted again as any other that shows nothing, or *sooner_s* before.
+    """
+    bind.execute(_leave, {"b_id": step.id, "b_fence": step.fence, "b_ago_s": -sooner_s})
 
 
 _end_step = sa.update(step_run).where(
