@@ -5,6 +5,7 @@ up a start. A hint is acknowledged before it runs: the database remembers, not t
 """
 
 import os
+import random
 import threading
 import time
 import zlib
@@ -27,7 +28,7 @@ from app.engine import heartbeat, jobs, recovery, rehearsal, runner
 from app.engine.crew import Crew
 from app.engine.seat import Seat, end_on_sigterm
 
-POP_S = 1
+POP_S = (1, 2)  # at random: the clock hints by the second, and the same worker would always be first in line
 FINISH_S = 20.0
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 HEARTBEAT_S = 5.0
@@ -215,7 +216,7 @@ class Dispatcher(SimpleWorker):
         try:
             while not ending.is_set():
                 self._beat()
-                if not self._worker.planning.wait_free(POP_S):
+                if not self._worker.planning.wait_free(POP_S[0]):
                     continue
                 hint = self._pop()
                 if hint is not None:
@@ -228,7 +229,7 @@ class Dispatcher(SimpleWorker):
 
         By hand: RQ's own way reads all of a job, in one round trip more, and keeps a list of what was not acknowledged.
         """
-        found = self.connection.blpop([self.queues[0].key], POP_S)
+        found = self.connection.blpop([self.queues[0].key], random.choice(POP_S))  # noqa: S311
         if found is None:
             return None
         key = Job.key_for(as_text(found[1]))

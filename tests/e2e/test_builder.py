@@ -28,7 +28,7 @@ def test_a_workflow_is_built_tested_published_run_changed_and_taken_back(
     edit_url = re.sub(r"/edit.*", "/edit", page.url)
 
     page.get_by_role("link", name="Test run").click()
-    page.get_by_label("What does it cost?").fill("28990")
+    page.get_by_role("textbox", name="What does it cost?").fill("28990")
     page.get_by_role("button", name="Start the test").click()
     page.wait_for_url(RUN_URL)
     expect_run(page, "waiting")
@@ -38,7 +38,7 @@ def test_a_workflow_is_built_tested_published_run_changed_and_taken_back(
     page.get_by_role("link", name="Publish version 1").click()
     page.get_by_role("button", name="Publish version 1").click()
     page.get_by_role("link", name="Start", exact=True).click()
-    page.get_by_label("What does it cost?").fill("28990")
+    page.get_by_role("textbox", name="What does it cost?").fill("28990")
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_url(RUN_URL)
@@ -52,6 +52,7 @@ def test_a_workflow_is_built_tested_published_run_changed_and_taken_back(
     page.get_by_role("link", name="Publish version 2").click()
     expect(page.get_by_role("main")).to_contain_text("The offer may go out")
     page.get_by_role("button", name="Publish version 2").click()
+    expect(page.locator("#notices")).to_contain_text("Version 2 is published")
     page.goto(run_url)
     expect(page.get_by_role("main")).to_contain_text("2 is newer")
 
@@ -61,6 +62,7 @@ def test_a_workflow_is_built_tested_published_run_changed_and_taken_back(
     expect(page.locator(".changes")).to_contain_text("The offer may go out")
     page.get_by_role("link", name="Versions").click()
     page.get_by_role("button", name="Go back to version 1").click()
+    expect(page.locator("#version-3")).to_contain_text("Current")
     page.goto(edit_url)
     expect(page.locator("#builder-head")).to_contain_text("As version 3")
     assert faults == []
