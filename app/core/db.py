@@ -113,6 +113,14 @@ def _moment_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
     )
 
 
+def moment_once() -> sa.ScalarSelect[datetime]:
+    """Return the database's clock, read once a statement, so that an index ends where nothing more is due.
+
+    ``moment()`` is read row by row.
+    """
+    return sa.select(moment()).scalar_subquery()
+
+
 class elapsed(expression.FunctionElement[float]):  # noqa: N801 (an SQL function, written like one)
     """The seconds between two moments, as an index can hold them: ``elapsed(Run.started_at, Run.finished_at)``."""
 

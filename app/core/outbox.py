@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import clock, crash, events
 from app.core.crypto import EncryptedJson
-from app.core.db import Model, moment, table, transaction
+from app.core.db import Model, moment, moment_once, table, transaction
 from app.core.ids import new_id
 
 
@@ -187,7 +187,7 @@ def due(session: Session, *, limit: int = 200) -> list[str]:
     row = table(OutboxRow)
     ids = (
         sa.select(row.c.id)
-        .where(row.c.due_at <= moment(), _may_leave())
+        .where(row.c.due_at <= moment_once(), _may_leave())
         .order_by(row.c.due_at, row.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

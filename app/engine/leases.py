@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.db import moment
+from app.core.db import moment, moment_once
 from app.engine.enums import StepStatus
 from app.engine.planner import HINT_AGAIN_S
 from app.engine.store import OPEN, Bind, run, step_run
@@ -90,7 +90,7 @@ def due_runs(bind: Bind, *, hint_again_s: float = HINT_AGAIN_S, limit: int = 500
     """Return runs that are due and push each on by *hint_again_s*, so that two tickers cannot both take one."""
     due = (
         sa.select(run.c.id)
-        .where(run.c.due_at <= moment(), run.c.status.in_(OPEN))
+        .where(run.c.due_at <= moment_once(), run.c.status.in_(OPEN))
         .order_by(run.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -6,6 +6,7 @@ Seconds are measured by ``bin/bench``; these numbers are what they come from, an
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -13,8 +14,10 @@ from redis import Redis
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
+from app.core import clock
 from app.core.settings import Settings
-from app.engine import jobs, runner
+from app.engine import jobs, leases, runner
+from app.engine.models import Run
 from tests.engine.rig import House
 
 STEPS = 10
@@ -75,6 +78,21 @@ def test_a_run_of_ten_small_steps_is_less_than_six_kilobytes_of_rows(house: Hous
             for name in ("run", "step_run")
         ]
     assert sum(sizes) < 6_000  # the rest of 10 KB are indexes, the audit's line and the words of the search
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_tick_reads_what_is_due_and_not_what_waits(house: House) -> None:
+    runs = [house.start(CHAIN) for _ in range(120)]
+    with house.engine.begin() as connection:
+        later = sa.update(Run).where(Run.id.not_in(runs[:2])).values(due_at=clock.now() + timedelta(hours=1))
+        connection.execute(later)
+        connection.execute(sa.update(Run).where(Run.id.in_(runs[:2])).values(due_at=clock.now()))
+    read = sa.text("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'run'")
+    with house.engine.begin() as connection:
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        before = connection.execute(read).scalar_one()
+        assert sorted(leases.due_runs(connection)) == sorted(runs[:2])
+        assert connection.execute(read).scalar_one() - before <= 8  # each by what is due, then by its id
 
 
 def test_a_hint_is_four_commands_to_redis_and_many_are_one_round_trip(redis_url: str) -> None:

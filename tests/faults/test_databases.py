@@ -34,7 +34,7 @@ from tests.faults.chaos import wait_for_the_end
 from tests.faults.fleet import SECRET, Fleet, Nursery
 from tests.faults.invariants import check
 from tests.faults.proxy import Proxy
-from tests.faults.servers import DurablePostgres
+from tests.faults.servers import DurablePostgres, not_run
 from tests.faults.shapes import five, spending
 from tests.servers import RedisServer, wait_until
 
@@ -270,7 +270,7 @@ def small_disk(size: str) -> Iterator[Path]:
     """Mount a disk of *size* in memory; the test is not run where that cannot be done."""
     folder = Path(tempfile.mkdtemp(prefix="gl-small-"))
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]).returncode:
-        pytest.skip("no small disk can be mounted here")
+        not_run("no small disk can be mounted here")
     try:
         yield folder
     finally:

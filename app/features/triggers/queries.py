@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.db import moment
+from app.core.db import moment_once
 from app.core.errors import Conflict, NotFound
 from app.core.ids import is_id
 from app.features.triggers.models import Schedule, ScheduleSlot
@@ -15,8 +15,7 @@ AT_ONCE = 50  # schedules that one tick takes up
 
 _due = (
     sa.select(Schedule.id)
-    # As a scalar: the database's clock is read once, and the index ends where nothing is due.
-    .where(Schedule.look_at <= sa.select(moment()).scalar_subquery())
+    .where(Schedule.look_at <= moment_once())
     .order_by(Schedule.look_at)
     .limit(AT_ONCE)
 )
