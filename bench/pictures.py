@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Iterator
 
+from app.features.accounts.service import Actor
 from app.features.gallery import service as gallery
-from app.features.runs.service import Actor
 from bench import figures, pss, seed
 from bench.clients import Browser
 from bench.figures import Figure

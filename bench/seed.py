@@ -14,9 +14,9 @@ from app.engine.enums import RUN_OPEN
 from app.engine.models import Run
 from app.features.accounts import service as accounts
 from app.features.accounts.enums import Role
+from app.features.accounts.service import Actor
 from app.features.gallery.models import LaunchDraft, Template
 from app.features.runs import service as runs
-from app.features.runs.service import Actor
 from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow
 from bench.ground import House

@@ -14,11 +14,11 @@ from app.core import clock, yaml
 from app.core.ids import new_id
 from app.engine.enums import CallStatus, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
+from app.features.accounts.service import Actor
 from app.features.files import service as files
 from app.features.files.images import PreparedImage, prepare
 from app.features.files.models import Document, Image
 from app.features.runs import service as runs
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflow_queries
 from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow

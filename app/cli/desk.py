@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from app.engine.models import Run
     from app.features.accounts.models import User, Workspace
-    from app.features.runs.service import Actor
+    from app.features.accounts.service import Actor
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class Desk:
 
     def actor(self, email: str | None = None) -> "Actor":
         """Return the person of that address in this workspace; without one, its first owner."""
-        from app.features.runs.service import Actor
+        from app.features.accounts.service import Actor
 
         user = self.member(email)
         if user is None and email:

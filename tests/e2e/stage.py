@@ -29,6 +29,7 @@ from app.engine.models import Run, StepRun, WaitRow
 from app.features.accounts import service as accounts
 from app.features.accounts.enums import Role
 from app.features.accounts.models import User
+from app.features.accounts.service import Actor
 from app.features.approvals import service as approvals
 from app.features.approvals.enums import Decision
 from app.features.approvals.models import Approval, Approver
@@ -42,7 +43,6 @@ from app.features.limits import service as limits
 from app.features.notifications import service as notifications
 from app.features.runs import problems
 from app.features.runs.problems import About
-from app.features.runs.service import Actor
 from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow
 from tests import factories

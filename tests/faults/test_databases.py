@@ -22,9 +22,9 @@ from app.core.db import make_engine, transaction
 from app.core.settings import Settings
 from app.engine import jobs
 from app.engine.models import Run, StepRun
+from app.features.accounts.service import Actor
 from app.features.runs import service as runs
 from app.features.runs.models import RunCounter
-from app.features.runs.service import Actor
 from app.features.workflows.models import Version, Workflow
 from tests.cast import Cast, enter
 from tests.conftest import ROOT, migrate

@@ -22,6 +22,15 @@ _demo_allowed = False
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does it: a person (with *user_id*), a link's holder or the system."""
+
+    user_id: str | None
+    name: str
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DemoPeople:
     """The demo workspace and who is in it; all three have *password*."""
 
@@ -311,6 +320,20 @@ def audit(
                 detail=detail,
             )
         )
+    )
+
+
+def audit_of(session: Session, subject: Any, by: Actor, action: str, **detail: Any) -> None:
+    """Write down who did what to a row of a workspace: a run, a workflow; *detail* as in :func:`audit`."""
+    audit(
+        session,
+        workspace_id=subject.workspace_id,
+        actor=by.name,
+        actor_id=by.user_id,
+        action=action,
+        subject_kind=subject.__tablename__,
+        subject_id=subject.id,
+        **detail,
     )
 
 

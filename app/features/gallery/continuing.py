@@ -19,6 +19,7 @@ from app.engine.models import Run
 from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
+from app.features.accounts.service import Actor
 from app.features.gallery import forms, launching, rules
 from app.features.gallery.blueprint import blueprint
 from app.features.runs import queries as run_queries
@@ -92,7 +93,7 @@ def start_continued(run_id: str) -> Response:
             asked.run,
             asked.step_id,
             answers,
-            actor=runs.Actor(me.user_id, me.name, me.email),
+            actor=Actor(me.user_id, me.name, me.email),
             dedupe_key=f"continue-{asked.run.id}-{once}" if once else None,
         )
     except Invalid as invalid:

@@ -9,10 +9,10 @@ from app.core import clock
 from app.core.errors import Conflict, FieldError, Invalid
 from app.core.ids import new_id
 from app.features.accounts import service as accounts
+from app.features.accounts.service import Actor
 from app.features.gallery import library
 from app.features.gallery.enums import Whose
 from app.features.gallery.models import LaunchDraft, Template
-from app.features.runs.service import Actor
 
 RESERVED = frozenset(("compare", "import"))
 
@@ -55,7 +55,7 @@ def take_in(session: Session, workspace_id: str, data: object, *, actor: Actor) 
         setattr(template, name, value)
     template.updated_at = clock.now()
     session.flush()
-    _audit(session, template, actor, "template.imported", version=template.version)
+    accounts.audit_of(session, template, actor, "template.imported", name=template.name, version=template.version)
     return template
 
 
@@ -67,13 +67,7 @@ def remove(session: Session, template: Template, *, actor: Actor) -> None:
         LaunchDraft.workspace_id == template.workspace_id, LaunchDraft.template_slug == template.slug
     )
     session.execute(forms)
-    _audit(session, template, actor, "template.removed")
+    accounts.audit_of(session, template, actor, "template.removed", name=template.name)
     session.delete(template)
     session.flush()
 
-
-def _audit(session: Session, template: Template, actor: Actor, action: str, **detail: Any) -> None:
-    accounts.audit(
-        session, workspace_id=template.workspace_id, actor=actor.name, actor_id=actor.user_id, action=action,
-        subject_kind="template", subject_id=template.id, name=template.name, **detail,
-    )  # fmt: skip

@@ -19,6 +19,7 @@ from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
 from app.features.accounts.queries import Who
+from app.features.accounts.service import Actor
 from app.features.files import queries as files
 from app.features.gallery import figures, forms, handing, queries, quote, rules, service, uploads
 from app.features.gallery.asking import Asking, Subject
@@ -128,7 +129,7 @@ def clear(**place: str) -> Response:
 def start(**place: str) -> Response:
     """Start the run of the checked answers, or a test of it; Start pressed twice is one run."""
     me, session, draft_id = who(), db.session(), request.form.get("draft", "")
-    actor, is_test = runs.Actor(me.user_id, me.name, me.email), request.form.get("test") == "1"
+    actor, is_test = Actor(me.user_id, me.name, me.email), request.form.get("test") == "1"
     wanted: dict[str, Any] = {"workspace_id": me.workspace_id, "draft_id": draft_id, "actor": actor, **place}
     try:
         run_id = None if is_test else service.start_at_once(**wanted)

@@ -15,6 +15,7 @@ from app.definition.schema import Definition, Input
 from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
+from app.features.accounts.service import Actor
 from app.features.gallery import (
     exchange,
     forms,
@@ -30,7 +31,6 @@ from app.features.gallery.blueprint import blueprint
 from app.features.gallery.forms import CustomiseForm, ImportForm
 from app.features.gallery.models import Template
 from app.features.gallery.uploads import Upload
-from app.features.runs.service import Actor
 from app.features.workflows import service as workflows
 from app.web import htmx
 

@@ -19,11 +19,11 @@ from app.definition.shape import text_fault
 from app.definition.values import has_value
 from app.engine import catalog
 from app.features.accounts import service as accounts
+from app.features.accounts.service import Actor
 from app.features.gallery import quote
 from app.features.gallery.enums import Category
 from app.features.gallery.exchange import RESERVED
 from app.features.gallery.models import Template
-from app.features.runs.service import Actor
 from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow
 
@@ -131,10 +131,8 @@ def save(
     template.definition = checked
     template.updated_at = clock.now()
     session.flush()
-    accounts.audit(
-        session, workspace_id=workflow.workspace_id, actor=actor.name, actor_id=actor.user_id, action="template.saved",
-        subject_kind="template", subject_id=template.id, name=name, version=template.version, workflow=workflow.id,
-    )  # fmt: skip
+    detail = {"name": name, "version": template.version, "workflow": workflow.id}
+    accounts.audit_of(session, template, actor, "template.saved", **detail)
     return template
 
 

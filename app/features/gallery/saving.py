@@ -10,10 +10,10 @@ from app.core.errors import Conflict, Invalid
 from app.engine import catalog
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
+from app.features.accounts.service import Actor
 from app.features.gallery import own
 from app.features.gallery.blueprint import blueprint
 from app.features.gallery.enums import Category
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
 from app.web import htmx

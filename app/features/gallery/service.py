@@ -17,6 +17,7 @@ from app.definition.problems import InputsInvalid, Problem
 from app.definition.schema import MAX_DEPTH, MAX_JSON_BYTES, Definition, Input, InputType
 from app.definition.shape import check_shape
 from app.engine.models import Run
+from app.features.accounts.service import Actor
 from app.features.files import queries as files
 from app.features.files import service as file_service
 from app.features.gallery import library, queries, rules
@@ -58,7 +59,7 @@ def launch(
     workspace_id: str,
     slug: str,
     raw_inputs: Mapping[str, Any],
-    actor: runs.Actor,
+    actor: Actor,
     dedupe_key: str | None = None,
     trigger_kind: str = "person",
     test: bool = False,
@@ -204,7 +205,7 @@ def launch_workflow(
     workspace_id: str,
     workflow_id: str,
     raw_inputs: Mapping[str, Any],
-    actor: runs.Actor,
+    actor: Actor,
     dedupe_key: str | None = None,
     test: bool = False,
 ) -> Run:
@@ -227,7 +228,7 @@ def launch_workflow(
 
 
 def start_at_once(
-    *, workspace_id: str, draft_id: str, actor: runs.Actor, slug: str = "", workflow_id: str = ""
+    *, workspace_id: str, draft_id: str, actor: Actor, slug: str = "", workflow_id: str = ""
 ) -> str | None:
     """Start the run of a filled form in two statements, committed, and return its id; the caller hints.
 
@@ -261,7 +262,7 @@ def start_draft(
     *,
     workspace_id: str,
     draft_id: str,
-    actor: runs.Actor,
+    actor: Actor,
     slug: str = "",
     workflow_id: str = "",
     test: bool = False,
@@ -347,7 +348,7 @@ def _start(
     workspace_id: str,
     template: Template,
     raw_inputs: Mapping[str, Any],
-    actor: runs.Actor,
+    actor: Actor,
     **options: Any,
 ) -> Run:
     listed = template.definition["inputs"]

@@ -19,11 +19,11 @@ from app.engine.enums import RUN_OPEN
 from app.engine.models import Run
 from app.engine.ports import bound
 from app.features.accounts import service as accounts
+from app.features.accounts.service import Actor
 from app.features.lifecycle import exchange, queries, samples
 from app.features.lifecycle.enums import KEPT_DAYS, OpenRuns
 from app.features.lifecycle.rules import Need
 from app.features.runs import service as runs
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
 from app.features.workflows import service
 from app.features.workflows.models import DraftRevision, Version, Workflow
@@ -154,7 +154,7 @@ def switch_off(session: Session, workflow: Workflow, *, open_runs: OpenRuns, act
     if workflow.is_enabled:
         workflow.is_enabled = False
         workflow.updated_at = clock.now()
-        _audit(session, workflow, actor, "workflow.disabled", open_runs=open_runs.value)
+        accounts.audit_of(session, workflow, actor, "workflow.disabled", name=workflow.name, open_runs=open_runs.value)
     return _end_runs(session, workflow, open_runs, actor)
 
 
@@ -174,7 +174,7 @@ def switch_on(session: Session, workflow: Workflow, *, actor: Actor) -> None:
     if not workflow.is_enabled:
         workflow.is_enabled = True
         workflow.updated_at = clock.now()
-        _audit(session, workflow, actor, "workflow.enabled")
+        accounts.audit_of(session, workflow, actor, "workflow.enabled", name=workflow.name)
 
 
 def take_over(session: Session, workflow: Workflow, *, actor: Actor) -> list[Need]:
@@ -194,7 +194,8 @@ def check_off(session: Session, workflow: Workflow, keys: Sequence[str], *, acto
     """Note that somebody has looked at these needs of an imported workflow."""
     left = [key for key in workflow.unchecked if key not in keys]
     if left != workflow.unchecked:
-        _audit(session, workflow, actor, "workflow.checked", checked=len(workflow.unchecked) - len(left))
+        checked = len(workflow.unchecked) - len(left)
+        accounts.audit_of(session, workflow, actor, "workflow.checked", name=workflow.name, checked=checked)
         workflow.unchecked = left
 
 
@@ -221,7 +222,7 @@ def copy(session: Session, workflow: Workflow, *, actor: Actor) -> Workflow:
 def delete(session: Session, workflow: Workflow, *, open_runs: OpenRuns, actor: Actor) -> list[str]:
     """Delete a workflow; for 30 days it can be brought back. Its runs stay. Returns the runs to hint."""
     workflow.deleted_at = clock.now()
-    _audit(session, workflow, actor, "workflow.deleted", open_runs=open_runs.value)
+    accounts.audit_of(session, workflow, actor, "workflow.deleted", name=workflow.name, open_runs=open_runs.value)
     remove_old(session, most=20)
     return _end_runs(session, workflow, open_runs, actor)
 
@@ -231,7 +232,7 @@ def bring_back(session: Session, workflow: Workflow, *, actor: Actor) -> None:
     if workflow.deleted_at is not None:
         workflow.deleted_at = None
         workflow.updated_at = clock.now()
-        _audit(session, workflow, actor, "workflow.restored")
+        accounts.audit_of(session, workflow, actor, "workflow.restored", name=workflow.name)
 
 
 def remove_old(session: Session, *, most: int = 100) -> int:
@@ -318,16 +319,3 @@ def _end_runs(session: Session, workflow: Workflow, open_runs: OpenRuns, actor: 
         ended.append(run.id)
     return ended
 
-
-def _audit(session: Session, workflow: Workflow, actor: Actor, action: str, **detail: Any) -> None:
-    accounts.audit(
-        session,
-        workspace_id=workflow.workspace_id,
-        actor=actor.name,
-        actor_id=actor.user_id,
-        action=action,
-        subject_kind="workflow",
-        subject_id=workflow.id,
-        name=workflow.name,
-        **detail,
-    )

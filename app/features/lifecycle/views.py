@@ -13,11 +13,11 @@ from app.definition.values import UnusableValue, as_text
 from app.engine import jobs
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
+from app.features.accounts.service import Actor
 from app.features.files import queries as files
 from app.features.lifecycle import exchange, forms, queries, samples, service
 from app.features.lifecycle.enums import KEPT_DAYS, FileKind
 from app.features.runs import queries as runs
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
 from app.features.workflows.service import validated

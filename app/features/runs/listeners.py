@@ -13,8 +13,8 @@ from app.engine import control, jobs
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.events import PartEnded, WaitEnded, WaitStarted
 from app.engine.models import Run, StepRun, WaitRow
+from app.features.accounts.service import Actor
 from app.features.runs import search, service
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
 

@@ -8,9 +8,9 @@ from app.core.errors import Invalid
 from app.engine.models import Run
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
+from app.features.accounts.service import Actor
 from app.features.runs import problems, queries, story
 from app.features.runs.problems import About
-from app.features.runs.service import Actor
 from app.web import htmx, paging
 
 blueprint = Blueprint("problems", __name__)

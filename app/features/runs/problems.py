@@ -13,9 +13,9 @@ from app.engine.models import Run
 from app.features.accounts import queries as accounts
 from app.features.accounts import service as audit
 from app.features.accounts.enums import Role
+from app.features.accounts.service import Actor
 from app.features.notifications import service as notifications
 from app.features.runs.models import Problem
-from app.features.runs.service import Actor
 
 MESSAGE_CHARS = 4000
 PAGE = 50

@@ -24,6 +24,7 @@ from app.engine.answers import Reply
 from app.engine.enums import RunStatus
 from app.engine.models import Run
 from app.features.accounts import service as accounts
+from app.features.accounts.service import Actor
 from app.features.runs import making, reuse, search
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
@@ -32,15 +33,6 @@ ISOLATE, POP = "\u2068", "\u2069"
 LABEL_CHARS = 160
 _RUN = re.compile(r"\brun\b")
 _base_url = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who does it: a person (with *user_id*), a link's holder or the system."""
-
-    user_id: str | None
-    name: str
-    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,50 +192,53 @@ def _new(
     if parent is not None:
         row["facts"]["part_of"] = list(parent.part_of)
     detail = {"label": row["label"], "trigger": trigger_kind, "test": test}
-    entry = accounts.entry(**_whose(workspace_id, row["id"], actor), action="run.started", detail=detail)
+    entry = accounts.entry(
+        workspace_id=workspace_id, actor=actor.name, actor_id=actor.user_id, action="run.started", subject_kind="run",
+        subject_id=row["id"], detail=detail,
+    )  # fmt: skip
     return making.New(row, entry, search.words_of(row["label"], definition, answers), number)
 
 
 def pause(session: Session, run: Run, *, actor: Actor) -> None:
     """Ask the run to pause after what is under way. Raises Conflict where it cannot."""
     control.pause(session, run.id)
-    _audit(session, run, actor, "run.paused", number=run.number)
+    accounts.audit_of(session, run, actor, "run.paused", number=run.number)
 
 
 def resume(session: Session, run: Run, *, actor: Actor) -> None:
     """Let a pausing or paused run go on. Raises Conflict where it cannot."""
     control.resume(session, run.id)
-    _audit(session, run, actor, "run.resumed", number=run.number)
+    accounts.audit_of(session, run, actor, "run.resumed", number=run.number)
 
 
 def stop(session: Session, run: Run, *, actor: Actor) -> None:
     """Stop the run for good: what has not started is cancelled, results that come late are refused. Raises Conflict."""
     control.stop(session, run.id)
-    _audit(session, run, actor, "run.stopped", number=run.number)
+    accounts.audit_of(session, run, actor, "run.stopped", number=run.number)
 
 
 def answer(session: Session, run: Run, step_run_id: str, reply: Reply, *, actor: Actor) -> None:
     """Take a person's answer to a step that asks. Raises NotFound, and Conflict when it was answered before."""
     answers.answer(session, run.id, step_run_id, reply, by=actor.name)
-    _audit(session, run, actor, "run.answered", number=run.number, reply=reply.value)
+    accounts.audit_of(session, run, actor, "run.answered", number=run.number, reply=reply.value)
 
 
 def try_now(session: Session, run: Run, step_run_id: str, *, actor: Actor) -> None:
     """Try a step again now instead of when its time has come. Raises Conflict."""
     control.try_now(session, run.id, step_run_id)
-    _audit(session, run, actor, "run.tried_now", number=run.number)
+    accounts.audit_of(session, run, actor, "run.tried_now", number=run.number)
 
 
 def stop_trying(session: Session, run: Run, step_run_id: str, *, actor: Actor) -> None:
     """Let a step that would be tried again fail. Raises Conflict."""
     control.stop_trying(session, run.id, step_run_id)
-    _audit(session, run, actor, "run.stopped_trying", number=run.number)
+    accounts.audit_of(session, run, actor, "run.stopped_trying", number=run.number)
 
 
 def try_again(session: Session, run: Run, *, actor: Actor) -> None:
     """Take up a failed run where it failed; what was finished and paid for stays. Raises Conflict."""
     control.try_again(session, run.id)
-    _audit(session, run, actor, "run.tried_again", number=run.number)
+    accounts.audit_of(session, run, actor, "run.tried_again", number=run.number)
 
 
 def continue_from(
@@ -372,15 +367,3 @@ def _facts(row: Mapping[str, Any], pinned: Pinned, actor: Actor) -> dict[str, An
     }
 
 
-def _audit(session: Session, run: Run, actor: Actor, action: str, **detail: Any) -> None:
-    accounts.audit(session, **_whose(run.workspace_id, run.id, actor), action=action, **detail)
-
-
-def _whose(workspace_id: str, run_id: str, actor: Actor) -> dict[str, Any]:
-    return {
-        "workspace_id": workspace_id,
-        "actor": actor.name,
-        "actor_id": actor.user_id,
-        "subject_kind": "run",
-        "subject_id": run_id,
-    }

@@ -12,6 +12,7 @@ from app.engine.answers import Reply
 from app.engine.enums import RunStatus
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
+from app.features.accounts.service import Actor
 from app.features.runs import (
     history,
     history_pages,
@@ -23,7 +24,6 @@ from app.features.runs import (
     story,
 )
 from app.features.runs import timeline as timelines
-from app.features.runs.service import Actor
 from app.web import htmx
 
 blueprint = Blueprint("runs", __name__)

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.core import lookup
 from app.core.db import moment_once
-from app.core.errors import Conflict, NotFound
-from app.core.ids import is_id
 from app.features.triggers.models import Schedule, ScheduleSlot
 from app.features.workflows.models import Workflow
 
@@ -28,24 +27,12 @@ def due(session: Session) -> list[str]:
 
 def schedule(session: Session, workspace_id: str, schedule_id: str) -> Schedule:
     """Return one schedule. Raises NotFound for a missing or a stranger's one."""
-    wanted = sa.select(Schedule).where(Schedule.workspace_id == workspace_id, Schedule.id == schedule_id)
-    found = session.scalars(wanted).one_or_none() if is_id(schedule_id) else None
-    if found is None:
-        raise NotFound("This schedule does not exist.")
-    return found
+    return lookup.by_id(session, _of(workspace_id), Schedule, schedule_id, "schedule")
 
 
 def named(session: Session, workspace_id: str, reference: str) -> Schedule:
     """Return the schedule with this id, or the one with this name. Raises NotFound; Conflict where several have it."""
-    if is_id(reference):
-        return schedule(session, workspace_id, reference)
-    is_named = sa.func.lower(Schedule.name) == reference.strip().lower()
-    found = session.scalars(sa.select(Schedule).where(Schedule.workspace_id == workspace_id, is_named).limit(2)).all()
-    if len(found) > 1:
-        raise Conflict(f"Several schedules are called “{reference}”.", fix="Give the id.")
-    if not found:
-        raise NotFound(f"There is no schedule “{reference}”.")
-    return found[0]
+    return lookup.by_name(session, _of(workspace_id), Schedule, reference, "schedule")
 
 
 def schedules(session: Session, workspace_id: str) -> Sequence[tuple[Schedule, str]]:
@@ -64,3 +51,7 @@ def slots(session: Session, schedule: Schedule, *, limit: int = 50) -> Sequence[
     """Return what became of a schedule's due times, the newest first."""
     mine = sa.select(ScheduleSlot).where(ScheduleSlot.schedule_id == schedule.id)
     return session.scalars(mine.order_by(ScheduleSlot.due_at.desc()).limit(limit)).all()
+
+
+def _of(workspace_id: str) -> sa.Select[Schedule]:
+    return sa.select(Schedule).where(Schedule.workspace_id == workspace_id)

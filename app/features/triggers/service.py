@@ -18,8 +18,8 @@ from app.features.accounts import service as accounts
 from app.features.accounts.enums import Permission
 from app.features.accounts.models import Workspace
 from app.features.accounts.rules import may
+from app.features.accounts.service import Actor
 from app.features.runs import service as runs
-from app.features.runs.service import Actor
 from app.features.triggers import phrases, rules
 from app.features.triggers.enums import Missed, Overlap, SlotStatus
 from app.features.triggers.models import Schedule, ScheduleSlot
@@ -58,7 +58,7 @@ def create(session: Session, workflow: Workflow, wish: Wish, *, actor: Actor) ->
     _fill(session, schedule, workflow, wish)
     session.add(schedule)
     session.flush()
-    _audit(session, schedule, actor, "schedule.created")
+    accounts.audit_of(session, schedule, actor, "schedule.created", name=schedule.name)
     return schedule
 
 
@@ -67,7 +67,7 @@ def change(session: Session, schedule: Schedule, wish: Wish, *, actor: Actor) ->
     _lock(session, schedule)
     _fill(session, schedule, workflows.workflow(session, schedule.workspace_id, schedule.workflow_id), wish)
     session.flush()
-    _audit(session, schedule, actor, "schedule.changed")
+    accounts.audit_of(session, schedule, actor, "schedule.changed", name=schedule.name)
 
 
 def enable(session: Session, schedule: Schedule, *, actor: Actor) -> None:
@@ -85,7 +85,7 @@ def enable(session: Session, schedule: Schedule, *, actor: Actor) -> None:
     schedule.problem, schedule.problem_at = "", None
     _set_next(schedule, rule_of(schedule), database_now(session))
     session.flush()
-    _audit(session, schedule, actor, "schedule.enabled")
+    accounts.audit_of(session, schedule, actor, "schedule.enabled", name=schedule.name)
 
 
 def disable(session: Session, schedule: Schedule, *, actor: Actor) -> None:
@@ -93,12 +93,12 @@ def disable(session: Session, schedule: Schedule, *, actor: Actor) -> None:
     _lock(session, schedule)
     if schedule.is_enabled:
         switch_off(session, schedule)
-        _audit(session, schedule, actor, "schedule.disabled")
+        accounts.audit_of(session, schedule, actor, "schedule.disabled", name=schedule.name)
 
 
 def delete(session: Session, schedule: Schedule, *, actor: Actor) -> None:
     """Delete a schedule and what is kept of its due times. The runs that it started stay."""
-    _audit(session, schedule, actor, "schedule.deleted")
+    accounts.audit_of(session, schedule, actor, "schedule.deleted", name=schedule.name)
     session.delete(schedule)
     session.flush()
 
@@ -183,15 +183,3 @@ def _lock(session: Session, schedule: Schedule) -> None:
     session.flush()
     session.refresh(schedule, with_for_update=True)
 
-
-def _audit(session: Session, schedule: Schedule, actor: Actor, action: str) -> None:
-    accounts.audit(
-        session,
-        workspace_id=schedule.workspace_id,
-        actor=actor.name,
-        actor_id=actor.user_id,
-        action=action,
-        subject_kind="schedule",
-        subject_id=schedule.id,
-        name=schedule.name,
-    )

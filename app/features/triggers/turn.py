@@ -18,8 +18,8 @@ from app.engine.models import Run
 from app.features.accounts import queries as accounts
 from app.features.accounts import rules as people
 from app.features.accounts.enums import Permission
+from app.features.accounts.service import Actor
 from app.features.runs import service as runs
-from app.features.runs.service import Actor
 from app.features.triggers import rules, service
 from app.features.triggers.enums import Missed, Overlap, SlotStatus
 from app.features.triggers.models import Schedule, ScheduleSlot

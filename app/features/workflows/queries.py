@@ -11,8 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 
-from app.core.errors import Conflict, NotFound
-from app.core.ids import is_id
+from app.core import lookup
+from app.core.errors import NotFound
 from app.definition import schema
 from app.definition.schema import Definition
 from app.features.accounts.models import User
@@ -62,23 +62,12 @@ def load_definition(session: Session, version_id: str) -> Definition:
 
 def workflow(session: Session, workspace_id: str, workflow_id: str) -> Workflow:
     """Return one workflow. Raises NotFound for a missing, deleted or stranger's one."""
-    wanted = _alive(workspace_id).where(Workflow.id == workflow_id)
-    found = session.execute(wanted).scalar_one_or_none() if is_id(workflow_id) else None
-    if found is None:
-        raise NotFound("This workflow does not exist.")
-    return found
+    return lookup.by_id(session, _alive(workspace_id), Workflow, workflow_id, "workflow")
 
 
 def named(session: Session, workspace_id: str, reference: str) -> Workflow:
     """Return the workflow with this id, or the one with this name. Raises NotFound; Conflict where several have it."""
-    if is_id(reference):
-        return workflow(session, workspace_id, reference)
-    found = session.scalars(_alive(workspace_id).where(Workflow.name == reference.strip()).limit(2)).all()
-    if len(found) > 1:
-        raise Conflict(f"Several workflows are called “{reference}”.", fix="Give each a name of its own.")
-    if not found:
-        raise NotFound(f"There is no workflow called “{reference}”.", fix="Choose one of yours.")
-    return found[0]
+    return lookup.by_name(session, _alive(workspace_id), Workflow, reference, "workflow")
 
 
 def workflows(session: Session, workspace_id: str) -> Sequence[Workflow]:

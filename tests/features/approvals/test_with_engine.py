@@ -14,11 +14,11 @@ from app.engine import runner, timers
 from app.engine.models import Run, RunLog, StepRun
 from app.engine.seat import Seat
 from app.features.accounts.models import AuditEntry
+from app.features.accounts.service import Actor
 from app.features.approvals.models import Approval
 from app.features.files.models import Document
 from app.features.notifications import service as notifications
 from app.features.runs import service as runs
-from app.features.runs.service import Actor
 from app.features.workflows import service as workflows
 from tests.features.approvals.desk import Desk, form_of
 from tests.servers import SmtpServer

@@ -14,11 +14,11 @@ from app.core.errors import Conflict, Invalid
 from app.core.ids import new_id
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry
+from app.features.accounts.service import Actor
 from app.features.files import service as file_service
 from app.features.files.models import Document, Image
 from app.features.gallery import exchange, library, queries, service
 from app.features.gallery.models import Template
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflow_queries
 from app.features.workflows.models import Workflow
 from tests.cast import Cast, Person

@@ -7,9 +7,9 @@ from flask import Flask
 
 from app.core.db import db
 from app.engine.enums import RunStatus, StepStatus
+from app.features.accounts.service import Actor
 from app.features.files import service as files
 from app.features.gallery import library, queries, service
-from app.features.runs.service import Actor
 from tests.cast import Cast, Person
 from tests.factories import story
 from tests.page import Page

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.models import Run
+from app.features.accounts.service import Actor
 from app.features.files import service as files
 from app.features.gallery import figures, library, queries, samples, service, shelf
 from app.features.gallery.enums import Category, Sort
-from app.features.runs.service import Actor
 from tests.cast import Cast
 from tests.factories import Story, story
 

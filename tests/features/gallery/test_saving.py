@@ -12,10 +12,10 @@ from app.core.errors import Conflict, Invalid
 from app.definition import schema
 from app.definition.schema import Definition
 from app.engine import catalog
+from app.features.accounts.service import Actor
 from app.features.gallery import own, queries, service
 from app.features.gallery.enums import Category
 from app.features.gallery.models import Template
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
 from app.features.workflows import service as drafts
 from tests import factories

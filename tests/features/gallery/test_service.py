@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from app.core.db import db
 from app.core.errors import Invalid, NotFound
 from app.engine.models import Run
+from app.features.accounts.service import Actor
 from app.features.gallery import library, queries, service
 from app.features.gallery.models import LaunchDraft, Template
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflow_queries
 from app.features.workflows import service as workflows
 from app.features.workflows.models import Version, Workflow

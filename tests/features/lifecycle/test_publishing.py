@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.features.accounts.models import AuditEntry
+from app.features.accounts.service import Actor
 from app.features.lifecycle import queries, service
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
 from app.features.workflows import service as drafts
 from app.features.workflows.models import Version, Workflow

@@ -20,10 +20,10 @@ from app.definition.schema import Definition, InputType
 from app.engine import catalog
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Run, RunLog, StepRun
+from app.features.accounts.service import Actor
 from app.features.files import service as files
 from app.features.files.models import Document
 from app.features.lifecycle import queries, samples, service
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
 from app.features.workflows import service as drafts
 from app.features.workflows.models import Version

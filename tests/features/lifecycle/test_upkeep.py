@@ -19,10 +19,10 @@ from app.engine import retention
 from app.engine.enums import RunStatus
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry
+from app.features.accounts.service import Actor
 from app.features.lifecycle import exchange, queries, rules, service
 from app.features.lifecycle.enums import FileKind, OpenRuns
 from app.features.runs import service as runs
-from app.features.runs.service import Actor
 from app.features.workflows import queries as workflows
 from app.features.workflows import service as drafts
 from app.features.workflows.models import DraftRevision, Version, Workflow

@@ -10,7 +10,7 @@ from flask import Flask
 
 from app.core.db import db
 from app.engine.models import Run
-from app.features.runs.service import Actor
+from app.features.accounts.service import Actor
 from app.features.workflows.models import Workflow
 from tests import factories
 from tests.cast import Cast

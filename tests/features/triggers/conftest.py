@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app.features.runs.service import Actor
+from app.features.accounts.service import Actor
 from app.features.triggers import service
 from app.features.triggers.models import Schedule
 from app.features.triggers.service import Wish

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.core.errors import Conflict, Invalid, NotFound
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry, Membership
-from app.features.runs.service import Actor
+from app.features.accounts.service import Actor
 from app.features.triggers import queries, service, turn
 from app.features.triggers.models import Schedule, ScheduleSlot
 from app.features.triggers.service import Wish

@@ -18,10 +18,10 @@ from app.engine.models import Run, StepRun
 from app.engine.seat import Seat
 from app.features.accounts.enums import Role
 from app.features.accounts.models import Membership
+from app.features.accounts.service import Actor
 from app.features.lifecycle import service as lifecycle
 from app.features.lifecycle.enums import OpenRuns
 from app.features.limits import service as limits
-from app.features.runs.service import Actor
 from app.features.runs.words import by_schedule
 from app.features.triggers import queries, service, turn
 from app.features.triggers.models import Schedule, ScheduleSlot
