@@ -78,6 +78,25 @@ def test_a_table_is_mapped_and_half_filled_answers_survive_closing_the_browser(
     expect(page.get_by_role("button", name="Test run: nothing sent or spent")).to_be_visible()
 
 
+def test_a_number_with_two_ends_is_slid_or_counted_by_keys(page: Page, stage: Stage) -> None:
+    page.goto(f"{stage.url}/gallery/facebook-ads-campaign/launch?page=2")
+    ads, slider = page.get_by_label("How many ads?"), page.locator("[data-slides=q_copies]")
+    expect(slider).to_have_value("10")
+    slider.fill("17")
+    expect(ads).to_have_value("17")
+    ads.press("ArrowUp")
+    expect(slider).to_have_value("18")
+    ads.fill("many")
+    expect(slider).to_have_value("18")
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        slider.fill("20")
+    ads.press("ArrowUp")
+    expect(ads).to_have_value("20")
+    page.reload()
+    expect(ads).to_have_value("20")
+    expect(slider).to_have_value("20")
+
+
 def test_without_script_the_gallery_is_searched_compared_and_launched(stage: Stage, browser: object) -> None:
     context = browser.new_context(java_script_enabled=False)  # type: ignore[attr-defined]
     context.add_cookies([{"name": "gl", "value": stage.scenes["one"].cookie, "url": stage.url}])
