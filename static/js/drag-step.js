@@ -88,7 +88,8 @@
     const url = document.getElementById("builder-diagram").dataset.move.replace("/-/", `/${encodeURIComponent(step)}/`);
     const values = { after: JSON.parse(plus.dataset.after), before: JSON.parse(plus.dataset.before) };
     if (inList) values.stay = "1";
-    htmx.ajax("POST", url, { source: "#builder-diagram", target: "#panel", values });
+    const move = () => htmx.ajax("POST", url, { source: "#builder-diagram", target: "#panel", values });
+    if (document.dispatchEvent(new CustomEvent("greenlight:leave", { detail: move, cancelable: true }))) move();
   });
   document.addEventListener("pointercancel", end);
   document.addEventListener("touchmove", (event) => {

@@ -6,7 +6,7 @@
   const changed = new Set();
   const saving = new Set();
   const refused = new Set(); // their last saving failed
-  let waiting = null; // what was pressed; it may be drawn anew by the answer, so it is found again by what it says
+  let waiting = null; // what is done when all is saved
 
   const any = (forms) => {
     for (const form of forms) if (!form.isConnected) forms.delete(form);
@@ -27,10 +27,20 @@
   };
   const said = (way) =>
     [way.localName, way.getAttribute("href") ?? way.form?.action, way.name, way.value, way.textContent.trim()].join(" ");
-  const again = (pressed) => {
-    if (pressed.way.isConnected) return pressed.way;
-    const ways = [...document.querySelectorAll(pressed.way.localName)].filter((way) => way.checkVisibility());
-    return ways.find((way) => said(way) === pressed.said);
+  // what was pressed may be drawn anew by the answer, so it is found again by what it says
+  const pressing = (pressed) => {
+    const [name, words] = [pressed.localName, said(pressed)];
+    return () => {
+      const ways = [...document.querySelectorAll(name)].filter((way) => way.checkVisibility());
+      const way = pressed.isConnected ? pressed : ways.find((way) => said(way) === words);
+      // a link of a drawing has no click() of its own
+      way?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, view: window }));
+    };
+  };
+  const isUnsaved = () => any(changed) || any(saving);
+  const saveFirst = (go) => {
+    waiting = go;
+    if (saving.size === 0) for (const form of changed) form.requestSubmit();
   };
 
   document.addEventListener(
@@ -38,14 +48,19 @@
     (event) => {
       if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
       const way = leadsAway(event.target);
-      if (!way || (!any(changed) && !any(saving))) return;
+      if (!way || !isUnsaved()) return;
       event.preventDefault();
       event.stopImmediatePropagation();
-      waiting = { way, said: said(way) };
-      if (saving.size === 0) for (const form of changed) form.requestSubmit();
+      saveFirst(pressing(way));
     },
     true,
   );
+  // What leads away without a press says so first; prevented, it is done later.
+  document.addEventListener("greenlight:leave", (event) => {
+    if (!isUnsaved()) return;
+    event.preventDefault();
+    saveFirst(event.detail);
+  });
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     const form = event.detail.elt;
@@ -65,12 +80,10 @@
       for (const each of changed) each.requestSubmit();
       return;
     }
-    const way = again(waiting);
+    setTimeout(waiting); // when the answer is in its place
     waiting = null;
-    // When the answer is in its place. A link of a drawing has no click() of its own.
-    setTimeout(() => way?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, view: window })));
   });
   window.addEventListener("beforeunload", (event) => {
-    if (any(changed) || any(saving) || any(refused)) event.preventDefault();
+    if (isUnsaved() || any(refused)) event.preventDefault();
   });
 })();

@@ -389,12 +389,7 @@ def test_a_step_is_moved_by_dragging_it_with_the_mouse_and_with_a_finger(
     house.sign_in(page)
     edit_url = _line(page, "Moved by hand")
 
-    _middle(page.locator("#box-three"), page.mouse.move)
-    page.mouse.down()
-    place = page.locator("#builder-diagram .plus").and_(page.get_by_label("Add a step between One and Two"))
-    _middle(place, page.mouse.move, steps=6)
-    expect(page.locator("#builder-diagram .plus.target")).to_have_count(1)
-    page.mouse.up()
+    _drag(page, page.locator("#box-three"), "Add a step between One and Two")
     _order(page, "One", "Three", "Two")
     expect(page.locator("#builder-told")).to_contain_text("Moved “Three”. Undo takes it back.")
     _middle(page.locator("#box-one"), page.mouse.move)
@@ -463,13 +458,22 @@ def test_what_leads_away_from_a_form_waits_until_its_change_is_saved(
     expect(_title(page)).to_have_text("Two")
     _order(page, "First", "Two", "Three")
 
+    rename("one", "Begin")
+    _drag(page, page.locator("#box-three"), "Add a step between First and Two")
+    is_held()
+    _order(page, "First", "Two", "Three")
+    held.pop().continue_()
+    _order(page, "Begin", "Three", "Two")
+    page.get_by_role("button", name="Undo").click()
+    _order(page, "Begin", "Two", "Three")
+
     rename("two", "Second")
     page.get_by_role("link", name="Publish version 1").click()  # another page
     is_held()
     held.pop().continue_()
     page.wait_for_url("**/publish")
     page.goto(edit_url)
-    _order(page, "First", "Second", "Three")
+    _order(page, "Begin", "Second", "Three")
     assert faults == []
 
     rename("three", "Third")
@@ -502,6 +506,15 @@ def _middle(target: Locator, do: Callable[..., object], **options: int) -> None:
     box = target.bounding_box()
     assert box is not None
     do(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, **options)
+
+
+def _drag(page: Page, box: Locator, onto: str) -> None:
+    """Drag a step of the diagram by the mouse onto the "+" with this name."""
+    _middle(box, page.mouse.move)
+    page.mouse.down()
+    _middle(page.locator("#builder-diagram .plus").and_(page.get_by_label(onto)), page.mouse.move, steps=6)
+    expect(page.locator("#builder-diagram .plus.target")).to_have_count(1)
+    page.mouse.up()
 
 
 def _order(page: Page, *names: str) -> None:
