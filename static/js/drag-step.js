@@ -86,7 +86,8 @@
     setTimeout(() => document.removeEventListener("click", swallow, { capture: true }), 100);
     if (!plus) return;
     const url = document.getElementById("builder-diagram").dataset.move.replace("/-/", `/${encodeURIComponent(step)}/`);
-    const values = { after: JSON.parse(plus.dataset.after), before: JSON.parse(plus.dataset.before) };
+    const { revision } = document.getElementById("builder-head").dataset;
+    const values = { revision, after: JSON.parse(plus.dataset.after), before: JSON.parse(plus.dataset.before) };
     if (inList) values.stay = "1";
     const move = () => htmx.ajax("POST", url, { source: "#builder-diagram", target: "#panel", values });
     if (document.dispatchEvent(new CustomEvent("greenlight:leave", { detail: move, cancelable: true }))) move();

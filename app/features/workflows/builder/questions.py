@@ -59,6 +59,8 @@ def change_questions(workflow_id: str) -> Response:
 
     def change(draft: Draft) -> tuple[Data, str]:
         nonlocal opened
+        if action != "add" and find_question(draft.definition, key)[1] is None:
+            raise gone(workflow, "question", key, "inputs")
         data, opened = with_questions_changed(draft.definition, key, action, request.form.get("label", ""))
         return data, "Changed the questions"
 

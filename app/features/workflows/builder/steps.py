@@ -36,6 +36,7 @@ from app.features.workflows.desk import Desk, lay, new_step
 from app.features.workflows.forms.clash import Clash, changed_by_others
 from app.features.workflows.forms.details import NewForm
 from app.features.workflows.forms.step import entry_words, find_step, stored_settings
+from app.features.workflows.models import Workflow
 from app.features.workflows.queries import Draft
 from app.web import htmx
 
@@ -197,7 +198,7 @@ def copy_step(workflow_id: str, step_id: str) -> Response:
 
     def change(draft: Draft) -> tuple[Data, str]:
         nonlocal made
-        desk = Desk(workflow, draft)
+        desk = _with_step(workflow, draft, step_id)
         made = edit.free_id(desk.data, step_id)
         return edit.duplicate_step(desk.data, step_id, desk.types), f"Copied {name_of(desk, step_id)}"
 
@@ -212,12 +213,20 @@ def remove_step(workflow_id: str, step_id: str) -> Response:
 
     def change(draft: Draft) -> tuple[Data, str]:
         nonlocal told
-        desk = Desk(workflow, draft)
+        desk = _with_step(workflow, draft, step_id)
         words = f"Deleted {name_of(desk, step_id)}"
         told = ". ".join([words, *_reconnected(desk, step_id)])
         return edit.remove_step(draft.definition, step_id), words
 
     return changed(workflow_id, workflow, change, lambda: "", told=lambda: f"{told}. Undo brings it back.")
+
+
+def _with_step(workflow: Workflow, draft: Draft, step_id: str) -> Desk:
+    """Return what the draft shows. Raises EditImpossible with what became of the step where it is not there."""
+    desk = Desk(workflow, draft)
+    if desk.step(step_id) is None:
+        raise gone(workflow, "step", step_id, "steps")
+    return desk
 
 
 def _reconnected(desk: Desk, step_id: str) -> list[str]:
@@ -244,7 +253,7 @@ def move_step(workflow_id: str, step_id: str) -> Response:
 
     def change(draft: Draft) -> tuple[Data, str]:
         nonlocal words
-        desk = Desk(workflow, draft)
+        desk = _with_step(workflow, draft, step_id)
         words = f"Moved {name_of(desk, step_id)}"
         if way in ("up", "down"):
             return (edit.move_up if way == "up" else edit.move_down)(desk.data, step_id, desk.types), words

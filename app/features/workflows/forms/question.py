@@ -147,7 +147,10 @@ def with_free_key(data: dict[str, Any], key: str, wanted: str) -> dict[str, Any]
 def with_questions_changed(
     data: dict[str, Any], key: str, action: str, label: str
 ) -> tuple[dict[str, Any], str]:
-    """Add a question (and return its key), or move or delete the one with *key*. Raises EditImpossible."""
+    """Add a question (and return its key), or move or delete the one with *key*, which is there.
+
+    Raises EditImpossible.
+    """
     new = deepcopy(data)
     if not isinstance(new.get("inputs"), list):
         new["inputs"] = []
@@ -159,9 +162,7 @@ def with_questions_changed(
         )
         listed.append({"key": made, "label": words, "type": "text"})
         return new, made
-    place, found = find_question(new, key)
-    if found is None:
-        raise EditImpossible("Somebody deleted this question while you were at it.")
+    place, _ = find_question(new, key)
     to = {"up": place - 1, "down": place + 1}.get(action)
     if action == "remove":
         del listed[place]

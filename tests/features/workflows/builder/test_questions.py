@@ -160,7 +160,7 @@ def test_the_preview_has_the_pages_and_controls_of_the_launch_form(make: Callabl
     assert places == sorted(places)
     assert 'Always the same: <span class="strong">Tone</span>, Friendly' in preview
     assert preview.count("Tone") == 1
-    assert set(bench.form("/questions")) <= {"csrf_token", "label", "act"}
+    assert set(bench.form("/questions")) <= {"csrf_token", "revision", "label", "act"}
 
 
 def test_the_preview_of_wrong_questions_shows_what_can_be_read(make: Callable[[dict[str, Any]], Bench]) -> None:

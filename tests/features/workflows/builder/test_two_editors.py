@@ -154,10 +154,14 @@ def test_the_next_save_of_an_open_step_does_not_take_back_what_another_changed(
 
 
 @pytest.mark.parametrize(
-    ("path", "field", "thing"), [("/questions/offer", "q-key", "question"), ("/steps/ads", "s-id", "step")]
+    ("path", "field", "thing", "presses"),
+    [
+        ("/questions/offer", "q-key", "question", [("/questions", {"act": "offer:" + a}) for a in ("up", "remove")]),
+        ("/steps/ads", "s-id", "step", [(f"/steps/ads/{way}", {}) for way in ("move", "copy", "removal")]),
+    ],
 )
 def test_what_was_renamed_is_told_so_and_what_was_deleted_so(
-    bench: Bench, hers: Bench, path: str, field: str, thing: str
+    bench: Bench, hers: Bench, path: str, field: str, thing: str, presses: list[tuple[str, dict[str, str]]]
 ) -> None:
     old, place = hers.form(path), path.rpartition("/")[0]
     bench.post(path, bench.form(path) | {field: "deal"})
@@ -165,6 +169,9 @@ def test_what_was_renamed_is_told_so_and_what_was_deleted_so(
     told = Page(hers.post(path, old, htmx=True, status=422).text).text
     assert f"Alice Ames renamed this {thing} to “bargain” while you were at it." in told
     assert f"renamed this {thing} to “bargain”" in Page(hers.post(path, old, status=422).text).text
+    for pressed, values in presses:  # in the list and beside the form
+        told = Page(hers.post(pressed, values | {"revision": old["revision"]}, htmx=True, status=422).text).text
+        assert f"renamed this {thing} to “bargain”" in told
     late = hers.form(f"{place}/bargain")
     bench.post("/undo", {"revision": str(bench.draft.revision)})
     told = Page(hers.post(f"{place}/bargain", late, htmx=True, status=422).text).text
