@@ -65,6 +65,7 @@ class Version(Model):
 class DraftRevision(Model):
     """One saved state of a workflow's draft; *definition* may have problems. Never changed, only pruned when old.
 
+    *details* is what the workflow was called and about then: its name, description, category, tags and icon.
     *parent* is the number of the revision it was made from: undo goes there, redo to the newest that came from here.
     """
 
@@ -76,6 +77,7 @@ class DraftRevision(Model):
     number: Mapped[int]
     parent: Mapped[int | None]
     definition: Mapped[dict[str, Any]]
+    details: Mapped[dict[str, Any]]
     summary: Mapped[str] = mapped_column(default="")
     saved_by: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id"))
     saved_at: Mapped[datetime]

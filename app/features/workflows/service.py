@@ -11,6 +11,7 @@ from app.core import clock
 from app.core.errors import Conflict, FieldError, Invalid
 from app.core.ids import new_id
 from app.definition import schema
+from app.definition.problems import listed
 from app.definition.schema import MAX_DEPTH, MAX_JSON_BYTES, Definition, Problem
 from app.definition.shape import check_shape, text_fault
 from app.engine import catalog
@@ -21,6 +22,7 @@ from app.features.workflows.models import DraftRevision, Version, Workflow
 from app.features.workflows.queries import Draft
 
 KEPT_REVISIONS = 200
+DETAILS = ("name", "description", "category", "tags", "icon")  # of the workflow itself, used at once
 DESCRIBED = "workflow.described"  # the action of audit entries that name what was ``changed``
 
 
@@ -164,7 +166,7 @@ def describe(
 ) -> None:
     """Say what a workflow is called and about; the caller commits. Raises Invalid when a word is too long.
 
-    Who changed which of it is written down.
+    It is a revision of the draft of its own, so that undo takes it back. Who changed which of it is written down.
     """
     words = {"name": (name.strip(), 200), "description": (description.strip(), 2000)}
     words["category"] = (category.strip(), 40)
@@ -177,9 +179,11 @@ def describe(
     different = [column for column, value in told.items() if getattr(workflow, column) != value]
     if not different:
         return
+    before = _begun(session, workflow)
     for column in different:
         setattr(workflow, column, told[column])
-    workflow.updated_at = clock.now()
+    summary = f"Changed the {listed(different)}"
+    _add_revision(session, workflow, before.definition, before, actor_id=actor_id, summary=summary)
     accounts.audit(
         session,
         workspace_id=workflow.workspace_id,
@@ -190,7 +194,7 @@ def describe(
         subject_id=workflow.id,
         changed=different,
     )
-    session.flush()
+    _prune(session, workflow)
 
 
 def undo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
@@ -317,29 +321,44 @@ def _add_revision(
     actor_id: str | None,
     summary: str,
 ) -> None:
-    """Add a revision; the first one is preceded by what the draft was before anybody edited it."""
-    states: list[tuple[dict[str, Any], str, str | None]] = [(data, summary, actor_id)]
+    """Add a revision after *before*; the first one is preceded by what the draft was before anybody edited it."""
+    if not before.revision:
+        before = _begun(session, workflow)
+    is_base = workflow.draft_base == before.revision and data == before.definition
+    _write_revision(session, workflow, data, actor_id=actor_id, summary=summary)
+    if is_base:
+        workflow.draft_base = workflow.draft_number
+
+
+def _begun(session: Session, workflow: Workflow) -> Draft:
+    """Return the draft as a revision: nobody has edited it yet where it is none."""
     if not workflow.draft_number:
         started = f"Version {workflow.published_number}" if workflow.published_number else "Empty"
-        states.insert(0, (before.definition, started, None))
-    for definition, words, author in states:
-        number = workflow.draft_last + 1
-        session.add(
-            DraftRevision(
-                id=new_id(),
-                workspace_id=workflow.workspace_id,
-                workflow_id=workflow.id,
-                number=number,
-                parent=workflow.draft_number or None,
-                definition=definition,
-                summary=words[:300],
-                saved_by=author,
-                saved_at=clock.now(),
-            )
+        data = queries.draft_of(session, workflow).definition
+        _write_revision(session, workflow, data, actor_id=None, summary=started)
+        workflow.draft_base = workflow.draft_number if workflow.published_number else 0
+    return queries.draft_of(session, workflow)
+
+
+def _write_revision(
+    session: Session, workflow: Workflow, data: dict[str, Any], *, actor_id: str | None, summary: str
+) -> None:
+    number = workflow.draft_last + 1
+    session.add(
+        DraftRevision(
+            id=new_id(),
+            workspace_id=workflow.workspace_id,
+            workflow_id=workflow.id,
+            number=number,
+            parent=workflow.draft_number or None,
+            definition=data,
+            details={column: getattr(workflow, column) for column in DETAILS},
+            summary=summary[:300],
+            saved_by=actor_id,
+            saved_at=clock.now(),
         )
-        if not workflow.draft_number:
-            workflow.draft_base = number if workflow.published_number else 0
-        workflow.draft_number = workflow.draft_last = number
+    )
+    workflow.draft_number = workflow.draft_last = number
     workflow.updated_at = clock.now()
     session.flush()
 
@@ -361,6 +380,15 @@ def _lock_draft(session: Session, workflow: Workflow, base_revision: int) -> Non
 
 
 def _move(session: Session, workflow: Workflow, number: int) -> Draft:
+    """Go to a revision, with what the workflow was called there where that is another thing than here."""
+    here, there = (queries.revision(session, workflow, each) for each in (workflow.draft_number, number))
+    assert here is not None
+    assert there is not None
+    for column in DETAILS:
+        if here.details[column] != there.details[column]:
+            setattr(workflow, column, there.details[column])
+    if workflow.draft_base == here.number and here.definition == there.definition:
+        workflow.draft_base = number
     workflow.draft_number = number
     workflow.updated_at = clock.now()
     session.flush()

@@ -90,6 +90,50 @@ def test_undo_and_redo_walk_the_revisions(cast: Cast, session: Session) -> None:
         service.redo(session, workflow, base_revision=forth.revision)
 
 
+def _called(session: Session, workflow: Workflow, name: str, *tags: str) -> None:
+    service.describe(
+        session, workflow, name=name, description=workflow.description, category=workflow.category, tags=tags,
+        icon=workflow.icon, actor_id=None,
+    )  # fmt: skip
+
+
+def test_undo_takes_back_what_it_is_called_and_leaves_the_steps(cast: Cast, session: Session) -> None:
+    workflow = _empty(session, cast)
+    _called(session, workflow, "Spring ads")
+    assert queries.draft_of(session, workflow).summary == "Changed the name"
+    _save(session, workflow, "one", workflow.draft_number)
+    _called(session, workflow, "Summer ads", "cars")
+    _called(session, workflow, "Summer ads", "cars")
+    assert (workflow.draft_number, queries.draft_of(session, workflow).summary) == (4, "Changed the name and tags")
+
+    names = []
+    for way in (service.undo, service.undo, service.undo, service.redo, service.redo, service.redo):
+        draft = way(session, workflow, base_revision=workflow.draft_number)
+        names.append((workflow.name, workflow.tags, draft.definition["steps"] != []))
+    assert names == [
+        ("Spring ads", [], True), ("Spring ads", [], False), ("Ads", [], False),
+        ("Spring ads", [], False), ("Spring ads", [], True), ("Summer ads", ["cars"], True),
+    ]  # fmt: skip
+
+
+def test_a_new_name_is_no_change_to_publish(cast: Cast, session: Session) -> None:
+    workflow = service.create(
+        session, workspace_id=cast.alice.workspace_id, name="Ads", definition=ADS, actor_id=None
+    )
+    _called(session, workflow, "Spring ads")
+    changes = [queries.draft_of(session, workflow).has_changes]
+    for way in (service.undo, service.redo):
+        changes.append(way(session, workflow, base_revision=workflow.draft_number).has_changes)
+    assert (workflow.name, changes) == ("Spring ads", [False, False, False])
+    _save(session, workflow, "one", workflow.draft_number)
+    _called(session, workflow, "Summer ads")
+    assert queries.draft_of(session, workflow).has_changes
+    for is_changed in (True, False, False):
+        draft = service.undo(session, workflow, base_revision=workflow.draft_number)
+        assert draft.has_changes is is_changed
+    assert workflow.name == "Ads"
+
+
 def test_a_save_after_an_undo_is_what_redo_comes_back_to(cast: Cast, session: Session) -> None:
     workflow = _empty(session, cast)
     first = _save(session, workflow, "a", 0)
