@@ -27,6 +27,14 @@ from tests.features.workflows.builder.conftest import controls
 
 catalog.discover(step_package)
 TYPES = sorted(catalog.step_types())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _step_types() -> None:
+    """Know the step types again, whatever other tests have put in their place."""
+    catalog.discover(step_package)
+
+
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30) | st.sampled_from(
     ["{{ inputs.offer }}", "a\nb", "\n", " x ", "5", "true", '"', "<b>&amp;", "[1]", "a, b",
      "{{ steps.ads.texts | length }}"]
