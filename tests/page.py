@@ -68,7 +68,8 @@ class Page(HTMLParser):
         found = [f"<{tag} {name}=…>" for name in attrs if name == "style" or name.startswith(("on", "hx-on"))]
         if tag == "style" or (tag == "script" and "src" not in attrs):
             found.append(f"inline <{tag}>")
-        is_named = is_labelled or bool({"aria-label", "aria-labelledby"} & set(attrs))
+        is_told = attrs.get("aria-hidden") != "true"
+        is_named = not is_told or is_labelled or bool({"aria-label", "aria-labelledby"} & set(attrs))
         if tag in LABELLED and attrs.get("type") not in UNLABELLED_TYPES and not is_named:
             found.append(f"<{tag} name={attrs.get('name')}> has no label")
         if tag == "img" and "alt" not in attrs:

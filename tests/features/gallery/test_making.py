@@ -1,5 +1,6 @@
 """What is made of a template: a workflow with fixed answers, a copy in the builder, a file and back, nothing."""
 
+import re
 from io import BytesIO
 from typing import Any
 
@@ -18,7 +19,7 @@ from app.features.accounts.service import Actor
 from app.features.files import service as file_service
 from app.features.files.models import Document, Image
 from app.features.gallery import exchange, library, queries, service
-from app.features.gallery.models import Template
+from app.features.gallery.models import LaunchDraft, Template
 from app.features.workflows import queries as workflow_queries
 from app.features.workflows.models import Workflow
 from tests.cast import Cast, Person
@@ -138,6 +139,39 @@ def test_files_and_tables_can_be_fixed(app: Flask, cast: Cast) -> None:
     assert pictures == {fixed["image"], *fixed["images"]}
     assert "Always the same here" in check.text
     assert "One, Two" in check.text
+
+
+def test_as_many_questions_as_there_may_be_lose_nothing(app: Flask, cast: Cast) -> None:
+    choices = [f"Choice {number}" for number in range(200)]
+    ticks = [{"key": f"t{n}", "label": "Ticks", "type": "multi_choice", "choices": choices} for n in range(10)]
+    texts = [{"key": f"w{n}", "label": "Words", "type": "long_text", "max_length": 10_000} for n in range(89)]
+    file = _file(label="Ours", sample_inputs={})
+    file["definition"] = {
+        "schema": 1,
+        "inputs": [*ticks, *texts, {"key": "number", "label": "Number", "type": "integer"}],
+        "steps": [{"id": "ready", "type": "notify", "config": {"to": ["ann@north.example"], "subject": "Ready"}}],
+    }
+    with app.app_context():
+        exchange.take_in(db.session(), cast.alice.workspace_id, file, actor=_actor(cast))
+        db.session.commit()
+    browser = cast.browser(cast.alice)
+    given = {f"q_t{n}": choices for n in range(10)} | {f"q_w{n}": f"Typed {n}" for n in range(89)}
+    fixed = {f"how_{each['key']}": "always" for each in file["definition"]["inputs"]}
+    whole, parts = given | fixed | {"name": "Ads"}, {"content_type": "multipart/form-data"}
+
+    wrong = browser.post("/gallery/our-ads/customise", data=whole | {"q_number": "many"}, **parts)
+    ticked = len(re.findall(r'value="Choice \d+" checked', wrong.text))
+    assert (wrong.status_code, wrong.text.count("Typed "), ticked) == (422, 89, 2000)
+    made = browser.post("/gallery/our-ads/customise", data=whole | {"q_number": "7"}, **parts)
+    asked = browser.post("/gallery/our-ads/launch?page=1", data=given | {"q_number": "7"}, **parts)
+    with app.app_context():
+        workflow = db.session.scalars(sa.select(Workflow)).one()
+        inputs = workflow_queries.current_version(db.session(), workflow).definition["inputs"]
+        kept = db.session.scalars(sa.select(LaunchDraft)).one().answers
+    assert (made.status_code, asked.status_code) == (303, 303)
+    always = {each["key"]: each["default"] for each in inputs}
+    assert (always["t9"], always["w88"], always["number"]) == (choices, "Typed 88", 7)
+    assert (kept["t9"], kept["w88"], kept["number"]) == (choices, "Typed 88", "7")
 
 
 def test_what_was_handed_in_stays_when_another_answer_is_wrong(app: Flask, cast: Cast) -> None:
