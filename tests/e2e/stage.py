@@ -23,6 +23,7 @@ from app.core import clock, events, outbox
 from app.core.db import db
 from app.core.outbox import OutboxRow
 from app.core.settings import Settings
+from app.definition.parts import InputType
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.events import WaitEnded, WaitStarted
 from app.engine.models import Run, StepRun, WaitRow
@@ -196,6 +197,7 @@ def _full(session: Session) -> Scene:
         _mail(session, scene, "sent", subject=f"{LONG_LABEL}, mail {number}")
     scene.refs |= {"run": finished.id, "running": running.id, "waiting": waiting.id, "workflow": flow.id}
     scene.refs["draft"] = _draft(session, scene, thirty_steps())
+    scene.refs["every"] = factories.workflow(session, scene.workspace_id, definition=every_question()).id
     scene.refs |= {"token": tokens[0], "mail": _newest_mail(session, scene), **_first_things(session, finished)}
     scene.refs["approval"] = _approval(session, waiting.id)
     scene.refs["wait"] = _wait(session, waiting.id)
@@ -340,6 +342,24 @@ def thirty_steps() -> dict[str, Any]:
                       "when": deep, "config": config.get(kind, {})})  # fmt: skip
     price = {"key": "price", "label": f"What does {LONG_WORD} cost?", "type": "money", "group": LONG_LABEL}
     return {"inputs": [{**price, "help": LONG_LABEL}], "steps": steps}
+
+
+def every_question() -> dict[str, Any]:
+    """Return a workflow that asks for every type of answer, six questions a page."""
+    more: dict[InputType, dict[str, Any]] = {
+        InputType.CHOICE: {"choices": ["sedan", "SUV", LONG_LABEL]},
+        InputType.MULTI_CHOICE: {"choices": ["Honda", "Toyota", LONG_LABEL], "default": ["Honda"]},
+        InputType.CSV: {"columns": ["email", "first_name"]},
+        InputType.INTEGER: {"min": 1, "max": 20, "default": 10},
+        InputType.VIN: {"default": "5TDDZRBH1MS104417"},
+    }
+    asked = [
+        {"key": kind.value, "label": f"The {kind.value}", "type": kind.value, "group": f"Group {place // 6}"}
+        | more.get(kind, {})
+        for place, kind in enumerate(InputType)
+    ]
+    step = {"id": "note", "type": "transform", "config": {"set": {"x": "1"}}}
+    return {"inputs": asked, "steps": [step]}
 
 
 BROKEN: dict[str, Any] = {

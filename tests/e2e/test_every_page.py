@@ -164,6 +164,34 @@ def _bad_text(page: Page) -> None:
     page.get_by_role("alert").wait_for()
 
 
+def _drawer(page: Page) -> None:
+    page.locator("a[data-drawer]").locator("visible=true").first.click()
+    page.get_by_role("heading", name="What is going on").wait_for()
+
+
+def _values(page: Page) -> None:
+    page.get_by_role("button", name="Insert a value").first.click()
+    page.get_by_role("group", name="Values").wait_for()
+
+
+def _beside(page: Page) -> None:
+    page.get_by_role("link", name="As text").locator("visible=true").click()
+    page.get_by_label("The workflow as text").get_by_role("textbox").wait_for()
+
+
+def _two_people(page: Page) -> None:
+    other = page.context.new_page()
+    for each, tags in ((other, f"theirs {page.evaluate('Date.now()')}"), (page, "mine")):
+        if each is other:
+            each.goto(page.url)
+        each.get_by_label("Tags").fill(tags)
+        each.get_by_role("button", name="Save").click()
+        if each is other:
+            expect(each.locator("[name=was-tags]")).to_have_value(tags)
+            each.close()
+    page.get_by_role("heading", name="Two people changed this workflow").wait_for()
+
+
 PAGES: dict[str, Pages | str] = {
     "/": Pages("/", "/", "/", "/"),
     "/a/<token>": Pages(
@@ -225,13 +253,15 @@ PAGES: dict[str, Pages | str] = {
     ),
     "/workflows/<workflow_id>/launch": Pages(
         empty=_bare("/workflows/{workflow}/launch"), one="/workflows/{workflow}/launch",
-        full="/workflows/{workflow}/launch", error=f"/workflows/{NOWHERE}/launch",
+        full=["/workflows/{workflow}/launch", *(f"/workflows/{{every}}/launch?page={page}" for page in (1, 2, 3, 4))],
+        error=f"/workflows/{NOWHERE}/launch",
     ),
     "/help": Pages("/help", "/help", "/help", "/help"),
     "/images": Pages("/images", "/images", ["/images", "/images?run={run}"], f"/images?run={NOWHERE}"),
     "/more": Pages("/more", "/more", "/more", "/more"),
     "/runs": Pages(
-        "/runs", "/runs", [Visit("/runs?sort=oldest", act=_open_all), "/runs?q=donau&since=2020-01-01"],
+        "/runs", "/runs",
+        [Visit("/runs?sort=oldest", act=_open_all), Visit("/runs", act=_drawer), "/runs?q=donau&since=2020-01-01"],
         ["/runs?status=failed", "/runs?q=submarines", "/runs?since=soon&until=2020-01-01", "/runs"],
     ),
     "/runs/<run_id>": Pages(
@@ -360,7 +390,8 @@ PAGES: dict[str, Pages | str] = {
     "/workflows/<workflow_id>/edit/steps/<step_id>": Pages(
         _bare("/workflows/{workflow}/edit/steps/attach"),
         [f"/workflows/{{workflow}}/edit/steps/{step}" for step in ("ads", "check", "tell")],
-        ["/workflows/{draft}/edit/steps/s1", "/workflows/{draft}/edit/steps/s2"],
+        ["/workflows/{draft}/edit/steps/s1", "/workflows/{draft}/edit/steps/s2",
+         *(Visit("/workflows/{draft}/edit/steps/s5", act=act) for act in (_values, _beside))],
         [*(f"/workflows/{{draft}}/edit/steps/{step}" for step in ("ads", "check", "glue")),
          Visit("/workflows/{draft}/edit/steps/ads", act=_open_all), "/workflows/{draft}/edit/steps/gone"],
     ),
@@ -370,7 +401,7 @@ PAGES: dict[str, Pages | str] = {
     ),
     "/workflows/<workflow_id>/edit/questions": Pages(
         _bare("/workflows/{blank}/edit/questions"), "/workflows/{workflow}/edit/questions",
-        "/workflows/{draft}/edit/questions", "/workflows/{draft}/edit/questions",
+        ["/workflows/{draft}/edit/questions", "/workflows/{every}/edit/questions"], "/workflows/{draft}/edit/questions",
     ),
     "/workflows/<workflow_id>/edit/questions/<key>": Pages(
         _bare("/workflows/{workflow}/edit/questions/offer"), "/workflows/{workflow}/edit/questions/offer",
@@ -379,7 +410,7 @@ PAGES: dict[str, Pages | str] = {
     ),
     "/workflows/<workflow_id>/edit/details": Pages(
         _bare("/workflows/{blank}/edit/details"), "/workflows/{workflow}/edit/details",
-        "/workflows/{draft}/edit/details",
+        ["/workflows/{draft}/edit/details", Visit("/workflows/{draft}/edit/details", act=_two_people)],
         Visit("/workflows/{draft}/edit/details", act=_no_name),
     ),
     "/workflows/<workflow_id>/edit/text": Pages(
@@ -554,11 +585,11 @@ class Watch:
 
     def _note(self, kind: str, words: str, counts: bool = True) -> None:
         # The browser itself says it when an answer is an error: errors are pages here, and tested as such.
-        if counts and not words.startswith("Failed to load resource"):
+        if counts and not words.startswith(("Failed to load resource", "Response Status Error Code 409")):
             self.faults.append(f"{kind}: {words}")
 
     def _is_missing(self, answer: Response) -> bool:
-        is_form_sent_back = answer.status == 422 and answer.request.method == "POST"
+        is_form_sent_back = answer.status in (409, 422) and answer.request.method == "POST"
         return answer.status >= 400 and not is_form_sent_back and not answer.request.is_navigation_request()
 
     def _axe(self, rules: Rules) -> list[str]:
