@@ -4,10 +4,12 @@ Axe finds nothing, the browser refuses nothing (content security policy), no scr
 nothing is wider than the screen, no style or script stands in the page, and the HTML is valid.
 
 The addresses come from the application's routes: a rule that answers GET needs a row in ``PAGES``, with its states or
-with the reason why it is no page.
+with the reason why it is no page. ``PICTURES=folder`` keeps a picture of each.
 """
 
 import json
+import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cache
@@ -495,7 +497,7 @@ def test_page(visit: Visit, state: str, contexts: "Contexts", request: pytest.Fi
     stage: Stage = request.getfixturevalue("unowned" if scene_name == "unowned" else "stage")
     scene = stage.scenes[scene_name]
     page = contexts.page(stage, None if name.startswith("guest of ") else scene)
-    watch = Watch(page)
+    watch = Watch(page, request.node.callspec.id.partition("-")[2])
     page.set_viewport_size(DESK)  # type: ignore[arg-type]
     page.emulate_media(color_scheme="light")
     answer = page.goto(stage.url + visit.path.format(**scene.refs), wait_until="load")
@@ -551,8 +553,9 @@ class Contexts:
 class Watch:
     """Notes what goes wrong on a page; ``faults`` says it in words."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, name: str) -> None:
         self.page = page
+        self._name = re.sub(r"[^a-z0-9_]+", "-", name).strip("-")
         self.faults: list[str] = []
         self._listeners: dict[str, Callable[[Any], None]] = {
             "console": lambda message: self._note("console", message.text, message.type == "error"),
@@ -570,6 +573,8 @@ class Watch:
         self.page.evaluate(
             "Promise.all(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished))"
         )
+        if folder := os.environ.get("PICTURES"):
+            self.page.screenshot(path=Path(folder, f"{self._name} {where}.png"), full_page=True, caret="initial")
         self.faults += [f"{where}: {fault}" for fault in self._axe(rules)]
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
