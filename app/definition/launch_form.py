@@ -54,6 +54,13 @@ def has_buttons(question: Input, offered: int) -> bool:
     return offered <= MOST_BUTTONS and question.default is not None
 
 
+def handed_ids(question: Input, answer: Any) -> list[str]:
+    """Return the ids of documents or pictures that an answer names; none for other kinds of questions."""
+    if question.type not in HANDED or not answer:
+        return []
+    return [each for each in (answer if isinstance(answer, list) else [answer]) if isinstance(each, str)]
+
+
 def choice_label(choice: str) -> str:
     """Return how a choice is shown."""
     return choice[:1].upper() + choice[1:]

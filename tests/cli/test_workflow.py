@@ -168,3 +168,10 @@ def test_an_import_names_what_must_be_looked_at(greenlight: Greenlight, tmp_path
     assert off.json["enabled"] is False
     refused = greenlight("workflow", "enable", "Far, off")
     assert (refused.code, "must be looked at first" in refused.err) == (1, True)
+    file.write_text(
+        "name: Two\ndefinition:\n  schema: 1\n  steps:\n"
+        "    - {id: a, type: run_workflow, name: Then ads, config: {workflow: No such one}}\n"
+    )
+    lost = greenlight("workflow", "import", str(file), "--json")
+    assert (lost.code, lost.json["enabled"]) == (0, False)
+    assert "Look at: No such one (workflow), in Then ads" in lost.err

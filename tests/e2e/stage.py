@@ -280,7 +280,7 @@ def _changed(session: Session, scene: Scene, *, count: int) -> None:
     else:
         test = lifecycle.start_sample(session, flow, "ads", actor=scene.actor)
     workflows.save_draft(session, flow, data, base_revision=0, actor_id=scene.user_id)
-    sent = {**factories.ADS, "steps": [*factories.ADS["steps"], _OUTSIDE]}
+    sent = {**factories.ADS, "steps": [*factories.ADS["steps"], _OUTSIDE, _ELSEWHERE]}
     text = exchange.text_of({"name": "From a file", "definition": sent}, FileKind.YAML)
     brought = lifecycle.bring_in(
         session, text, workspace_id=scene.workspace_id, name="", actor=scene.actor, source="a.yaml"
@@ -294,6 +294,7 @@ _OUTSIDE = {
     "id": "far", "type": "notify", "name": "Tell the agency",
     "config": {"to": ["ann@agency.example"], "subject": "Ads"},
 }  # fmt: skip
+_ELSEWHERE = {"id": "sub", "type": "run_workflow", "name": "Mail it", "config": {"workflow": "Spring newsletter"}}
 
 
 def _launched(session: Session, scene: Scene) -> None:

@@ -25,7 +25,7 @@ from app.definition.values import (
 )
 from app.engine import catalog
 from app.engine.contract import Effect, StepType
-from app.features.gallery import rules, vins
+from app.features.gallery import vins
 
 _LONG = 400
 _WORKING = frozenset({"generate_copy", "generate_image"})
@@ -118,12 +118,12 @@ def handed_ids(definition: Definition, inputs: Mapping[str, Any]) -> set[str]:
     return {
         each
         for question in definition.inputs
-        for each in rules.handed_ids(question, question.default if question.fixed else inputs.get(question.key))
+        for each in launch_form.handed_ids(question, question.default if question.fixed else inputs.get(question.key))
     }
 
 
 def _row(question: Input, value: Any, page: int, zone: ZoneInfo, titles: Mapping[str, str]) -> Row:
-    ids = rules.handed_ids(question, value)
+    ids = launch_form.handed_ids(question, value)
     if question.type in launch_form.HANDED:
         text = ", ".join(titles.get(each, "one that is no longer there") for each in ids)
     else:

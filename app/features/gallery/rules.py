@@ -67,13 +67,6 @@ def label(name: str, definition: Definition) -> str:
     return safe if first is None else f"{safe}: {{{{ inputs.{first.key} | truncate(60) }}}}"
 
 
-def handed_ids(question: Input, answer: Any) -> list[str]:
-    """Return the ids of documents or pictures that an answer names; none for other kinds of questions."""
-    if question.type not in launch_form.HANDED or not answer:
-        return []
-    return [each for each in (answer if isinstance(answer, list) else [answer]) if isinstance(each, str)]
-
-
 def rows(questions: Sequence[Input]) -> list[tuple[Input, ...]]:
     """Return the questions of a page as they stand: two short ones of a kind that follow each other share a row."""
     found: list[tuple[Input, ...]] = []

@@ -406,7 +406,7 @@ def handed_problems(
     named = {
         question.key: ids
         for question in questions
-        if (ids := rules.handed_ids(question, question.default if question.fixed else answers.get(question.key)))
+        if (ids := launch_form.handed_ids(question, question.default if question.fixed else answers.get(question.key)))
     }
     if not named:
         return []

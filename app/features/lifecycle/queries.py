@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock, outbox
-from app.core.errors import NotFound
+from app.core.errors import Conflict, NotFound
 from app.core.outbox import OutboxRow
 from app.definition.diff import Change, changes
 from app.definition.schema import Definition
@@ -17,6 +17,7 @@ from app.engine import catalog
 from app.engine.enums import RUN_OPEN, StepStatus
 from app.engine.models import Run, RunLog, StepRun
 from app.features.accounts.models import Membership, User
+from app.features.files import queries as files
 from app.features.lifecycle import rules
 from app.features.lifecycle.enums import KEPT_DAYS
 from app.features.lifecycle.rules import Need
@@ -141,8 +142,22 @@ def all_needs(session: Session, workflow: Workflow) -> list[Need]:
         .join(Membership, Membership.user_id == User.id)
         .where(Membership.workspace_id == workflow.workspace_id)
     )
-    known = {email.lower() for email in people.scalars()}
-    return rules.needs(definition, catalog.facts(), people=known, connections=())
+    named, handed = rules.references(definition, catalog.facts())
+    known = rules.Known(
+        people={email.lower() for email in people.scalars()},
+        workflows={each for each in named if _is_here(session, workflow.workspace_id, each)},
+        files=files.titles(session, workflow.workspace_id, handed) if handed else (),
+    )
+    return rules.needs(definition, catalog.facts(), known)
+
+
+def _is_here(session: Session, workspace_id: str, reference: str) -> bool:
+    """Tell whether a step that names a workflow so finds one to run."""
+    try:
+        workflows.named(session, workspace_id, reference)
+    except (NotFound, Conflict):
+        return False
+    return True
 
 
 def last_answers(session: Session, workflow: Workflow) -> Mapping[str, Any]:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from pydantic.fields import FieldInfo
+
+from app.core.ids import is_id
+from app.definition import launch_form
 from app.definition.schema import Definition, Step, TypeFacts
 from app.definition.values import texts_in
 
@@ -18,74 +22,140 @@ _URL = re.compile(r"https?://[^\s\"'<>{}]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands: in a setting of a step, by its id, or in a question's default, by its key."""
+
+    name: str
+    owner: str
+    setting: str
+    is_question: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
-    """One thing to look at: *kind* is ``secret person address connection``, *what* its name, *steps* who uses it."""
+    """One thing to look at: *kind* is ``secret connection workflow file person address``, *what* its name."""
 
     kind: str
     what: str
-    steps: tuple[str, ...]
+    places: tuple[Place, ...]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The names of the steps and questions that use it, each once."""
+        return tuple(dict.fromkeys(place.name for place in self.places))
 
     @property
     def key(self) -> str:
         """Name it in a form and in what is still unchecked."""
         return f"{self.kind}:{self.what}"[:300]
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether a run fails without it; what is there is only looked at."""
+        return self.kind not in ("person", "address")
 
-def needs(
-    definition: Definition,
-    types: Mapping[str, TypeFacts],
-    *,
-    people: Collection[str],
-    connections: Collection[str],
-) -> list[Need]:
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a workspace has: addresses of its people, ids of connections and files, and how its workflows are named."""
+
+    people: Collection[str] = ()
+    connections: Collection[str] = ()
+    workflows: Collection[str] = ()
+    files: Collection[str] = ()
+
+
+_ORDER = ("secret", "connection", "workflow", "file", "person", "address")
+_FILES = ("images", "documents", "documents_or_text", "answers")
+_Found = tuple[str, str, Place]
+
+
+def needs(definition: Definition, types: Mapping[str, TypeFacts], known: Known) -> list[Need]:
     """Return what somebody must look at before the workflow may run here, each once, with the steps that use it.
 
-    *people* are the addresses known here, *connections* the ids; whoever is known needs no look.
+    What is *known* needs no look.
     """
-    found: dict[tuple[str, str], list[str]] = {}
-    for step in definition.steps:
-        for kind, what in _of_step(step, types, people, connections):
-            names = found.setdefault((kind, what), [])
-            if step.name not in names:
-                names.append(step.name)
-    for question in definition.inputs:
-        for address in _ADDRESS.findall(str(question.default or "")):
-            if address.lower() not in people:
-                found.setdefault(("person", address.lower()), []).append(question.label)
-    order = ("secret", "connection", "person", "address")
+    found: dict[tuple[str, str], list[Place]] = {}
+    for kind, what, place in _found(definition, types, known):
+        places = found.setdefault((kind, what), [])
+        if place not in places:
+            places.append(place)
     return [
-        Need(kind, what, tuple(names))
-        for (kind, what), names in sorted(found.items(), key=lambda n: order.index(n[0][0]))
+        Need(kind, what, tuple(places))
+        for (kind, what), places in sorted(found.items(), key=lambda each: _ORDER.index(each[0][0]))
     ]
 
 
-def _of_step(
-    step: Step, types: Mapping[str, TypeFacts], people: Collection[str], connections: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    bound = _connection_fields(types.get(step.type))
-    for at, text in texts_in(step.config):
-        field = at.split("/")[1] if "/" in at else ""
+def references(definition: Definition, types: Mapping[str, TypeFacts]) -> tuple[set[str], set[str]]:
+    """Return what a definition names of its workspace: other workflows, by name or id, and documents and pictures."""
+    workflows: set[str] = set()
+    files = {each for question in definition.inputs for each in launch_form.handed_ids(question, question.default)}
+    for step in definition.steps:
+        for field, text, _ in _texts(step):
+            widget = _widget(types.get(step.type), field)
+            if widget == "workflow":
+                workflows.add(text)
+            elif widget in _FILES and is_id(text):
+                files.add(text)
+    return workflows, files
+
+
+def _found(definition: Definition, types: Mapping[str, TypeFacts], known: Known) -> Iterator[_Found]:
+    for step in definition.steps:
+        yield from _of_step(step, types.get(step.type), known)
+    for question in definition.inputs:
+        place = Place(question.label, question.key, "default", is_question=True)
+        for each in launch_form.handed_ids(question, question.default):
+            if each not in known.files:
+                yield "file", question.label, place
+        for address in _ADDRESS.findall(str(question.default or "")):
+            if address.lower() not in known.people:
+                yield "person", address.lower(), place
+
+
+def _of_step(step: Step, facts: TypeFacts | None, known: Known) -> Iterator[_Found]:
+    for field, text, at in _texts(step):
+        place = Place(step.name, step.id, field)
+        widget = _widget(facts, field)
         if text == LEFT_OUT:
-            yield "secret", at.rsplit("/", 1)[-1].replace("~1", "/").replace("_", " ")
-        elif field in bound:
-            if "{{" not in text and text not in connections:
-                yield "connection", text
+            yield "secret", at.rsplit("/", 1)[-1].replace("~1", "/").replace("_", " "), place
+        elif widget == "connection":
+            if "{{" not in text and text not in known.connections:
+                yield "connection", text, place
+        elif widget == "workflow":
+            if "{{" not in text and text not in known.workflows:
+                yield "workflow", "Another workflow" if is_id(text) else text, place
+        elif widget in _FILES and is_id(text):
+            if text not in known.files:
+                yield "file", _title(facts, field), place
         else:
             for address in _ADDRESS.findall(_URL.sub("", text)):
-                if address.lower() not in people:
-                    yield "person", address.lower()
+                if address.lower() not in known.people:
+                    yield "person", address.lower(), place
             for url in _URL.findall(text):
-                yield "address", urlsplit(url).hostname or url
+                yield "address", urlsplit(url).hostname or url, place
 
 
-def _connection_fields(facts: TypeFacts | None) -> frozenset[str]:
-    if facts is None:
-        return frozenset()
-    return frozenset(
-        field.alias or name
-        for name, field in facts.config.model_fields.items()
-        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("widget") == "connection"
-    )
+def _texts(step: Step) -> Iterator[tuple[str, str, str]]:
+    """Yield every text of a step's settings: the setting, the text, and where it stands."""
+    for at, text in texts_in(step.config):
+        yield at.split("/")[1] if "/" in at else "", text, at
+
+
+def _widget(facts: TypeFacts | None, name: str) -> str:
+    field = _field(facts, name)
+    extra = field.json_schema_extra if field else None
+    return str(extra.get("widget", "")) if isinstance(extra, dict) else ""
+
+
+def _title(facts: TypeFacts | None, name: str) -> str:
+    field = _field(facts, name)
+    return (field.title if field else None) or name
+
+
+def _field(facts: TypeFacts | None, name: str) -> FieldInfo | None:
+    fields = facts.config.model_fields if facts else {}
+    return next((field for key, field in fields.items() if name == (field.alias or key)), None)
 
 
 def without_secrets(value: Any, key: str = "") -> Any:

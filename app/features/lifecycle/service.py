@@ -180,10 +180,10 @@ def switch_on(session: Session, workflow: Workflow, *, actor: Actor) -> None:
 def take_over(session: Session, workflow: Workflow, *, actor: Actor) -> list[Need]:
     """Check off people and places for somebody who has the file at hand, and switch on what lacks nothing else.
 
-    Returns what is left: secrets and connections, without which it cannot run.
+    Returns what is left: what it cannot run without, such as secrets and other workflows.
     """
     found = queries.needs(session, workflow)
-    check_off(session, workflow, [need.key for need in found if need.kind in ("person", "address")], actor=actor)
+    check_off(session, workflow, [need.key for need in found if not need.is_missing], actor=actor)
     left = queries.needs(session, workflow)
     if not left and not workflow.is_enabled:
         switch_on(session, workflow, actor=actor)

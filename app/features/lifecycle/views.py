@@ -17,6 +17,7 @@ from app.features.accounts.service import Actor
 from app.features.files import queries as files
 from app.features.lifecycle import exchange, forms, queries, samples, service
 from app.features.lifecycle.enums import KEPT_DAYS, FileKind
+from app.features.lifecycle.rules import Place
 from app.features.runs import queries as runs
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
@@ -318,10 +319,12 @@ def import_() -> Response:
 def checklist(workflow_id: str) -> Response:
     """Show what an imported workflow still needs before it can be switched on."""
     workflow = _workflow(workflow_id)
+    needs = queries.needs(db.session(), workflow)
     return htmx.page(
         "lifecycle/checklist.html",
         workflow=workflow,
-        needs=queries.needs(db.session(), workflow),
+        needs=needs,
+        fields={place: _field_url(workflow, place) for need in needs for place in need.places},
         form=forms.ChecklistForm(),
     )
 
@@ -353,6 +356,14 @@ def _workflow(workflow_id: str) -> Workflow:
 def _actor() -> Actor:
     me = who()
     return Actor(me.user_id, me.name, me.email)
+
+
+def _field_url(workflow: Workflow, place: Place) -> str:
+    """Return the address of the builder's form with the field where something stands."""
+    page = "question" if place.is_question else "step"
+    field = "q-default" if place.is_question else f"c-{place.setting}"
+    values: dict[str, Any] = {"key" if place.is_question else "step_id": place.owner, "fix": field}
+    return url_for(f"workflows.builder.{page}", workflow_id=workflow.id, _anchor=field, **values)
 
 
 def _to(workflow: Workflow) -> Response:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.ids import new_id
 from app.definition import schema
 from app.definition.schema import Definition
 from app.engine import retention
@@ -20,6 +21,7 @@ from app.engine.enums import RunStatus
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry
 from app.features.accounts.service import Actor
+from app.features.files import service as files
 from app.features.lifecycle import exchange, queries, rules, service
 from app.features.lifecycle.enums import FileKind, OpenRuns
 from app.features.runs import service as runs
@@ -197,6 +199,64 @@ def test_an_import_stays_off_until_everything_was_looked_at(cast: Cast, session:
     assert made.is_enabled
 
 
+def _borrowing(workflow: str, picture_id: str, document_id: str) -> str:
+    """Return a file that names a workflow and things of the workspace that it came from."""
+    steps = [
+        {"id": "ads", "type": "generate_copy", "name": "Write ads",
+         "config": {"prompt": "Ads", "context": document_id}},
+        {"id": "attach", "type": "attach_images", "name": "Attach", "after": ["ads"],
+         "config": {"documents": "ads", "image_ids": [picture_id, "{{ inputs.logo }}"]}},
+        {"id": "sub", "type": "run_workflow", "name": "Mail them", "after": ["attach"],
+         "config": {"workflow": workflow, "inputs": {"picture": picture_id}}},
+        {"id": "any", "type": "run_workflow", "name": "Any", "config": {"workflow": "{{ inputs.which }}"}},
+    ]  # fmt: skip
+    inputs = [
+        {"key": "logo", "label": "Logo", "type": "image", "default": picture_id, "fixed": True},
+        {"key": "which", "label": "Which?", "type": "text", "default": document_id},
+    ]
+    definition = {"schema": 1, "inputs": inputs, "steps": steps}
+    return exchange.text_of({"name": "Borrowing", "definition": definition}, FileKind.YAML)
+
+
+def _handed(session: Session, workspace_id: str) -> tuple[str, str]:
+    place: dict[str, Any] = {"workspace_id": workspace_id, "run_id": None, "step_run_id": None, "position": 1}
+    picture = files.store_image(session, prompt="A car", model="sample", prepared=factories.picture(), **place)
+    document = files.create_document(
+        session, title="Facts", body="Quiet", fields={}, status="draft", written_by="Alice", test=False, **place
+    )
+    return picture.id, document.id
+
+
+def test_an_import_names_workflows_and_files_that_are_not_here(cast: Cast, session: Session) -> None:
+    far = _handed(session, cast.charlie.workspace_id)
+    factories.workflow(session, cast.charlie.workspace_id, name="Newsletter")
+    options: dict[str, Any] = {"workspace_id": cast.alice.workspace_id, "name": "", "actor": _actor(cast)}
+    made = service.bring_in(session, _borrowing("Newsletter", *far), source="x.yaml", **options)
+    found = queries.needs(session, made)
+    assert [(need.key, need.steps) for need in found] == [
+        ("workflow:Newsletter", ("Mail them",)),
+        ("file:Background", ("Write ads",)),
+        ("file:Pictures handed in", ("Attach",)),
+        ("file:Its answers", ("Mail them",)),
+        ("file:Logo", ("Logo",)),
+    ]
+    assert not made.is_enabled
+    assert service.take_over(session, made, actor=_actor(cast)) == found  # having the file at hand brings none of them
+    assert not made.is_enabled
+
+    # the workflow is made here: one thing less; with files of this workspace nothing is left
+    factories.workflow(session, cast.alice.workspace_id, name="newsletter")
+    assert [need.kind for need in queries.needs(session, made)] == ["file"] * 4
+    near = _handed(session, cast.alice.workspace_id)
+    mended = exchange.parts(exchange.read(_borrowing("Newsletter", *near)))[1]
+    drafts.save_draft(session, made, mended, base_revision=made.draft_number, actor_id=None)
+    assert queries.needs(session, made) == []
+    again = service.bring_in(session, _borrowing("Newsletter", *near), source="x.yaml", **options)
+    assert (again.is_enabled, again.unchecked) == (True, [])
+    by_id = service.bring_in(session, _borrowing(new_id(), *near), source="x.yaml", **options)
+    assert [need.key for need in queries.needs(session, by_id)] == ["workflow:Another workflow"]
+
+
 TWELVE = """
 schema: 2
 inputs: [{key: offer, type: txt}, {key: offer}]
@@ -327,11 +387,30 @@ def test_the_pages_of_files(cast: Cast) -> None:
     assert came.location.endswith("/checklist")
     page = Page(browser.get(came.location).text)
     assert (page.faults, "ann@agency.example" in page.text, "2 things to look at" in page.text) == ([], True, True)
+    base = came.location.removesuffix("/checklist")
+    assert f"{base}/edit/steps/far?fix=c-to#c-to" in [attrs.get("href") for _, attrs in page.tags]
     ticked = {"needs": ["person:ann@agency.example"]}
     assert browser.post(came.location, data=ticked).location == came.location
     assert "1 thing to look at" in Page(browser.get(came.location).text).text
     done = browser.post(came.location, data={"needs": ["address:agency.example"]})
     assert "is switched on" in Page(browser.get(done.location).text).text
+    lost = browser.post("/workflows/import", data={"content": _borrowing("Newsletter", new_id(), new_id())})
+    page = Page(browser.get(lost.location).text)
+    assert (page.faults, "5 things to look at" in page.text.replace("\xa0", " ")) == ([], True)
+    assert "A workflow that is not here" in page.text
+    base = lost.location.removesuffix("/checklist")
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a" and "?fix=" in attrs.get("href", "")]
+    assert links == [
+        f"{base}/edit/steps/sub?fix=c-workflow#c-workflow",
+        f"{base}/edit/steps/ads?fix=c-context#c-context",
+        f"{base}/edit/steps/attach?fix=c-image_ids#c-image_ids",
+        f"{base}/edit/steps/sub?fix=c-inputs#c-inputs",
+        f"{base}/edit/questions/logo?fix=q-default#q-default",
+    ]
+    for link in links:
+        name = link.rpartition("#")[2]
+        ids = [attrs["id"] for _, attrs in Page(browser.get(link).text).tags if attrs.get("id", "").startswith(name)]
+        assert ids, link
     plain = browser.post("/workflows/import", data={"content": yaml.text, "name": "Again"})
     assert "“Again” is here, as version 1." in Page(browser.get(plain.location).text).text
 
