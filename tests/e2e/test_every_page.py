@@ -442,6 +442,7 @@ PAGES: dict[str, Pages | str] = {
     "/runs.<any(csv, json):kind>": "a file",
     "/runs/<run_id>/log/tail": "lines of the log",
     "/runs/<run_id>/live": "parts of the run's page",
+    "/runs/<run_id>/made/<step_id>": "plain text, to copy",
     "/runs/panel": "a part of the home page",
     "/settings/outbox/<row_id>/html": "the mail itself, shown in a frame of its page",
     "/static/<path:filename>": "a file",

@@ -40,6 +40,12 @@ class Document(Model):
         """The title where no tag can stand beside it, in files for instance: a test's says so itself."""
         return f"TEST: {self.title}" if self.test else self.title
 
+    @property
+    def as_text(self) -> str:
+        """The words alone: no title where that is only how they begin, unless it says that this is a test's."""
+        is_beginning = self.body.startswith(self.title.rstrip("…"))
+        return self.body if is_beginning and not self.test else f"{self.marked_title}\n\n{self.body}"
+
 
 class DocumentRevision(Model):
     """What a document said at one version, and who wrote that."""

@@ -403,6 +403,20 @@ def arrived_pictures(session: Session, run: Run) -> list[ArrivedPicture]:
     return [ArrivedPicture(row[0], taken.get(row[1] or "", row[1]), *row[2:]) for row in rows]
 
 
+def made_by(session: Session, run: Run, step_id: str) -> tuple[Sequence[Document], Sequence[Image]]:
+    """Return what a step of the run wrote and drew, and what it took over, in its order."""
+    rows = session.execute(
+        sa.select(StepRun.id, StepRun.reused_from).where(StepRun.run_id == run.id, StepRun.step_id == step_id)
+    )
+    of = [each for row in rows for each in row if each]
+    documents = sa.select(Document).where(Document.step_run_id.in_(of), Document.workspace_id == run.workspace_id)
+    pictures = sa.select(Image).where(Image.step_run_id.in_(of), Image.workspace_id == run.workspace_id)
+    return (
+        session.scalars(documents.order_by(Document.position, Document.id)).all(),
+        session.scalars(pictures.order_by(Image.position, Image.id)).all(),
+    )
+
+
 def outbox_counts(session: Session, run_id: str) -> list[tuple[str | None, str, int]]:
     """Count the run's messages by the step that wrote them and by what became of them."""
     rows = session.execute(

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, flash, render_template, request, url_for
 
 from app.core import clock
 from app.core.db import db
-from app.core.errors import Invalid
+from app.core.errors import Invalid, NotFound
 from app.engine.answers import Reply
 from app.engine.enums import RunStatus
 from app.features.accounts.enums import Permission
@@ -112,6 +112,19 @@ def timeline(run_id: str) -> Response:
     return htmx.page(
         "runs/timeline.html", fragment="runs/_timeline.html", run=run, picture=picture, etag=told.etag
     )
+
+
+@blueprint.get("/runs/<run_id>/made/<step_id>")
+@requires(Permission.SEE)
+def made(run_id: str, step_id: str) -> Response:
+    """Give what a step wrote as plain text, ready to be pasted; of its pictures what they show and where they are."""
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    documents, pictures = queries.made_by(db.session(), run, step_id)
+    if not documents and not pictures:
+        raise NotFound("This step has made no texts and no pictures.")
+    said = [document.as_text for document in documents]
+    said += [f"{each.alt}\n{url_for('files.image', image_id=each.id, _external=True)}".strip() for each in pictures]
+    return Response("\n\n\n".join(said) + "\n", mimetype="text/plain")
 
 
 @blueprint.post("/runs/<run_id>/pause")

@@ -1,14 +1,16 @@
 """The run page in a browser while the run goes on."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 from werkzeug.serving import make_server
 
 from app.core import clock
 from app.engine.models import Run, StepRun
+from tests.factories import TEXTS
 from tests.features.runs.conftest import Yard
 
 pytestmark = pytest.mark.browser
@@ -78,6 +80,24 @@ def test_page_follows_the_run_and_keeps_what_the_reader_did(
     expect(page.locator("#step-ads")).to_have_attribute("data-mark", "same")
     assert page.evaluate("document.activeElement.id") == "step-pictures-open"
     assert page.evaluate("scrollY") == scrolled
+    _copies(page)
+
+
+def _copies(page: Page) -> None:
+    """Copy what a step wrote, what it drew, and one text on its own page; each is said on the button and aloud."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    def copied(press: Locator) -> str:
+        press.click()
+        expect(press).to_contain_text("Copied")
+        expect(page.locator("p[role=status]", has_text="Copied")).to_have_text("Copied")
+        return str(page.evaluate("navigator.clipboard.readText()")).replace("\r\n", "\n")
+
+    assert copied(page.locator("#step-ads .copy-x")) == "\n\n\n".join(TEXTS)
+    drawn = copied(page.locator("#step-pictures .copy-x"))
+    assert re.fullmatch(r"(The car on a coast road, view \d\nhttp://\S+/images/\S+\s*){3}", drawn)
+    page.locator("#step-ads .made-texts a").first.click()
+    assert copied(page.locator("[data-copy]")) == TEXTS[0]
 
 
 def test_page_celebrates_once_and_asks_no_more_when_the_run_is_ready(

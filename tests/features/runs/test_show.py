@@ -158,11 +158,35 @@ def test_show_to_a_stranger_is_404_and_to_nobody_the_sign_in(yard: Yard) -> None
     run_id, = yard.make("running")
 
     charlie = yard.cast.browser(yard.cast.charlie)
-    for path in (f"/runs/{run_id}", f"/runs/{run_id}/live", f"/runs/{run_id}/log", f"/runs/{new_id()}", "/runs/x"):
+    parts = ("", "/live", "/log", "/made/ads")
+    for path in (*(f"/runs/{run_id}{part}" for part in parts), f"/runs/{new_id()}", "/runs/x"):
         answer = charlie.get(path)
         assert answer.status_code == 404
         assert "RAV4" not in answer.text
     assert yard.cast.browser(None).get(f"/runs/{run_id}").status_code == 303
+
+
+def test_made_is_what_a_step_wrote_as_plain_text(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    with yard.app.app_context():
+        from app.core.db import db
+        from app.features.files.models import Document
+
+        first = db.session.query(Document).filter_by(run_id=run_id, position=1).one()
+        first.title, first.body = "A title of its own", "Two lines.\nThe second."
+        db.session.query(Document).filter_by(run_id=run_id, position=2).one().test = True
+        db.session.commit()
+
+    answer = yard.cast.browser(yard.cast.bob).get(f"/runs/{run_id}/made/ads")
+
+    assert answer.content_type == "text/plain; charset=utf-8"
+    said = answer.text.split("\n\n\n")
+    assert said[0] == "A title of its own\n\nTwo lines.\nThe second."
+    assert said[1].startswith("TEST: ")
+    assert said[1].endswith(f"\n\n{factories.TEXTS[1]}")
+    assert said[2] == factories.TEXTS[2]
+    for nothing in ("attach", "no-such-step"):
+        assert yard.cast.browser(yard.cast.bob).get(f"/runs/{run_id}/made/{nothing}").status_code == 404
 
 
 def test_show_reads_as_often_for_a_run_with_much_as_with_little(yard: Yard) -> None:
