@@ -1,34 +1,17 @@
-"""The answers of a run: each one cleaned to the type its question asks for, or refused in words.
+"""The questions of a definition and the answers of a run, all of them together; ``answer`` has one by itself."""
 
-What each type becomes: text and choices a text; ``number``, ``integer`` and ``percent`` a number; ``money`` an exact
-decimal as text ("28990.00"); ``boolean`` true or false; ``date`` "2026-11-30"; ``datetime`` UTC,
-"2026-11-30T14:00:00Z"; ``multi_choice``, ``documents``, ``images`` and ``people`` a list of texts; ``json`` JSON data.
-An optional question that was not answered is None, a ``boolean`` false.
-"""
-
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from app.definition import tables
-from app.definition.parts import MAX_DEPTH, MAX_ITEMS, MAX_JSON_BYTES, Definition, Input, InputType
+from app.definition.answer import DATES, Refused, answer, bound_of, clean
+from app.definition.parts import Definition, Input, InputType
 from app.definition.problems import InputsInvalid, Problem, listed, pointer, shorten, suggest
-from app.definition.shape import check_shape, text_fault
-from app.definition.value_filters import moment_or_none, number_or_none
-
-MAX_WHOLE = 2**53
-MAX_CSV_BYTES = 1024 * 1024
-MAX_LENGTHS = {InputType.TEXT: 2000, InputType.LONG_TEXT: 50_000}
 
 
 def clean_inputs(definition: Definition, raw: Mapping[str, object]) -> dict[str, Any]:
-    """Return an answer for every question, typed as the module says. Raises :class:`InputsInvalid`, all at once."""
+    """Return an answer for every question, typed as ``answer`` says. Raises :class:`InputsInvalid`, all at once."""
     cleaned: dict[str, Any] = {}
     problems: list[Problem] = []
     known = [question.key for question in definition.inputs]
@@ -45,8 +28,8 @@ def clean_inputs(definition: Definition, raw: Mapping[str, object]) -> dict[str,
             )
     for question in definition.inputs:
         try:
-            cleaned[question.key] = _answer(question, raw.get(question.key))
-        except _Refused as refused:
+            cleaned[question.key] = answer(question, raw.get(question.key))
+        except Refused as refused:
             problems.append(
                 Problem(pointer("inputs", question.key), refused.code, refused.message, refused.fix)
             )
@@ -87,7 +70,7 @@ def check_questions(data: Mapping[str, Any]) -> list[Problem]:
             continue  # the schema says what is wrong with it
         problems += (problem.under("inputs", place) for problem in _check_question(question))
         other = question.not_before
-        if other is not None and (question.type not in _DATES or types.get(other) != question.type.value):
+        if other is not None and (question.type not in DATES or types.get(other) != question.type.value):
             message = f"“{question.label}” cannot be compared with “{shorten(other)}”."
             fix = "Name another question of the same kind of date."
             problems.append(Problem(pointer("inputs", place, "not_before"), "bad_value", message, fix))
@@ -140,14 +123,14 @@ def _check_question(question: Input) -> list[Problem]:
         message = f"“{question.label}” is fixed but has no answer."
         problems.append(Problem("/default", "required", message, "Give the answer that is always used."))
     for name, bound in (("min", question.min), ("max", question.max)):
-        if bound is not None and _bound(question, bound) is None:
-            fix = "Write it like 2026-11-30." if question.type in _DATES else "Write a number."
+        if bound is not None and bound_of(question, bound) is None:
+            fix = "Write it like 2026-11-30." if question.type in DATES else "Write a number."
             problems.append(
                 Problem(
                     f"/{name}", "wrong_type", f"“{shorten(str(bound))}” cannot bound “{question.label}”.", fix
                 )
             )
-    least, most = _bound(question, question.min), _bound(question, question.max)
+    least, most = bound_of(question, question.min), bound_of(question, question.max)
     if least is not None and most is not None and type(least) is type(most) and least > most:
         problems.append(
             Problem(
@@ -159,386 +142,7 @@ def _check_question(question: Input) -> list[Problem]:
         )
     if not problems and question.default is not None:
         try:
-            _clean(question, question.default)
-        except _Refused as refused:
+            clean(question, question.default)
+        except Refused as refused:
             problems.append(Problem("/default", refused.code, refused.message, refused.fix))
     return problems
-
-
-# --- one answer ----------------------------------------------------------------------------------------------------
-
-
-class _Refused(Exception):
-    def __init__(self, code: str, message: str, fix: str) -> None:
-        super().__init__(message)
-        self.code, self.message, self.fix = code, message, fix
-
-
-def _answer(question: Input, raw: object) -> Any:
-    value = _clean(question, raw)
-    if question.fixed and value is not None and value != _clean(question, question.default):
-        raise _Refused("fixed", f"“{question.label}” is fixed here.", "Leave it out.")
-    if value is None and question.default is not None:
-        value = _clean(question, question.default)
-    if value is None and question.required:
-        raise _Refused("required", f"“{question.label}” needs an answer.", "Answer it.")
-    return False if value is None and question.type is InputType.BOOLEAN else value
-
-
-def _clean(question: Input, raw: object) -> Any:
-    """Return the typed answer within its bounds, or None when there is none."""
-    if isinstance(raw, str):
-        if fault := text_fault(raw):
-            raise _Refused("bad_value", f"“{question.label}” holds {fault}.", "Type it again.")
-        raw = raw.replace("\r\n", "\n").replace("\r", "\n")
-        raw = raw if question.type is InputType.CSV else raw.strip()
-    if (
-        raw is None
-        or raw == ""
-        or (isinstance(raw, list | tuple) and not raw and question.type is not InputType.JSON)
-    ):
-        return None
-    value = _CLEANERS[question.type](question, raw)
-    _check_bounds(question, value)
-    return value or None if isinstance(value, str) else value
-
-
-def _text(question: Input, raw: object) -> str:
-    if not isinstance(raw, str):
-        raise _Refused("wrong_type", f"“{question.label}” must be text.", "Write it in words.")
-    most = question.max_length or MAX_LENGTHS.get(question.type, 300)
-    if len(raw) > most:
-        raise _Refused(
-            "too_large",
-            f"“{question.label}” has {len(raw):,} characters; {most:,} is the limit.",
-            "Make it shorter.",
-        )
-    return raw
-
-
-def _line(question: Input, raw: object) -> str:
-    text = _text(question, raw)
-    if "\n" in text:
-        raise _Refused("bad_value", f"“{question.label}” must be one line.", "Remove the line breaks.")
-    return text
-
-
-def _number(question: Input, raw: object) -> int | float:
-    number = number_or_none(raw)
-    if number is None or abs(number) > MAX_WHOLE:
-        raise _Refused("wrong_type", f"{_said(raw)} is not a number.", "Write it like 12 or 12.5.")
-    return int(number) if number == number.to_integral_value() else float(number)
-
-
-def _integer(question: Input, raw: object) -> int:
-    number = number_or_none(raw)
-    if number is None or number != number.to_integral_value():
-        raise _Refused("wrong_type", f"{_said(raw)} is not a whole number.", "Write it like 12.")
-    if abs(number) > MAX_WHOLE:
-        raise _Refused("out_of_range", f"{_said(raw)} is too large.", "Write a smaller number.")
-    return int(number)
-
-
-def _money(question: Input, raw: object) -> str:
-    text = raw.removeprefix("$").strip() if isinstance(raw, str) else raw
-    amount = number_or_none(text)
-    if amount is None or amount != amount.quantize(Decimal("0.01")):
-        said = f"${text}" if isinstance(text, str) else _said(raw)
-        raise _Refused("wrong_type", f"{shorten(said)} is not a price.", "Write it like 28990 or 28,990.00.")
-    if abs(amount) > 10**13 or (amount < 0 and question.min is None):
-        raise _Refused("out_of_range", f"${text} cannot be a price.", "Write it like 28990 or 28,990.00.")
-    return str(amount.quantize(Decimal("0.01")))
-
-
-def _percent(question: Input, raw: object) -> int | float:
-    number = number_or_none(raw.removesuffix("%").strip() if isinstance(raw, str) else raw)
-    if number is None or abs(number) > 10**6:
-        raise _Refused("wrong_type", f"{_said(raw)} is not a percentage.", "Write it like 4.9.")
-    if (number < 0 and question.min is None) or (number > 100 and question.max is None):
-        raise _Refused("out_of_range", f"{_said(raw)} is not between 0 and 100.", "Write it like 4.9.")
-    return int(number) if number == number.to_integral_value() else float(number)
-
-
-_YES, _NO = frozenset(("true", "yes", "on", "1", "y")), frozenset(("false", "no", "off", "0", "n"))
-
-
-def _boolean(question: Input, raw: object) -> bool:
-    if isinstance(raw, bool):
-        return raw
-    word = raw.lower() if isinstance(raw, str) else ""
-    if word not in _YES | _NO:
-        raise _Refused("wrong_type", f"{_said(raw)} is neither yes nor no.", "Answer yes or no.")
-    return word in _YES
-
-
-def _date(question: Input, raw: object) -> str:
-    moment = moment_or_none(raw)
-    if moment is None or isinstance(moment, datetime):
-        raise _Refused("wrong_type", f"{_said(raw)} is not a date.", "Write it like 2026-11-30.")
-    return moment.isoformat()
-
-
-def _datetime(question: Input, raw: object) -> str:
-    moment = moment_or_none(raw)
-    if not isinstance(moment, datetime):
-        raise _Refused(
-            "wrong_type", f"{_said(raw)} is not a date and time.", "Write it like 2026-11-30T09:00:00-05:00."
-        )
-    if moment.tzinfo is None:
-        raise _Refused(
-            "bad_value",
-            f"{_said(raw)} does not say its time zone.",
-            "Add it, like 2026-11-30T09:00:00-05:00.",
-        )
-    try:
-        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    except OverflowError as error:
-        raise _Refused(
-            "out_of_range", f"{_said(raw)} is not a date and time.", "Write a year of this century."
-        ) from error
-
-
-def _choice(question: Input, raw: object) -> str:
-    if not isinstance(raw, str) or raw not in question.choices:
-        fix = suggest(
-            raw if isinstance(raw, str) else "", question.choices, f"Choose {listed(question.choices, 'or')}."
-        )
-        raise _Refused("bad_value", f"{_said(raw)} is not one of the choices.", fix)
-    return raw
-
-
-def _many(one: Callable[[Input, object], str]) -> Callable[[Input, object], list[str]]:
-    """Return a cleaner for a list of what *one* cleans; a single one is taken as a list; repetition goes."""
-
-    def clean(question: Input, raw: object) -> list[str]:
-        items = list(raw) if isinstance(raw, list | tuple) else [raw]
-        if len(items) > MAX_ITEMS:
-            raise _Refused(
-                "too_large",
-                f"“{question.label}” has {len(items)} of them; {MAX_ITEMS} is the limit.",
-                "Leave some out.",
-            )
-        for item in items:
-            if isinstance(item, str) and (fault := text_fault(item)):
-                raise _Refused("bad_value", f"“{question.label}” holds {fault}.", "Type it again.")
-        return list(
-            dict.fromkeys(one(question, item.strip() if isinstance(item, str) else item) for item in items)
-        )
-
-    return clean
-
-
-def _people(question: Input, raw: object) -> list[str]:
-    if isinstance(raw, str):
-        raw = [part for part in re.split(r"[,;\s]+", raw) if part]
-    return _many(_email)(question, raw)
-
-
-_EMAIL = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}",
-    re.ASCII,
-)
-"""WHATWG HTML's address, with at least one dot in the domain; RFC 5321 allows 254 characters in all."""
-
-
-def _email(question: Input, raw: object) -> str:
-    local, _, domain = raw.rpartition("@") if isinstance(raw, str) else ("", "", "")
-    dots = local.startswith(".") or local.endswith(".") or ".." in local
-    if not isinstance(raw, str) or len(raw) > 254 or dots or not _EMAIL.fullmatch(raw):
-        raise _Refused(
-            "bad_value", f"{_said(raw)} is not an e-mail address.", "Write it like name@example.com."
-        )
-    return f"{local}@{domain.lower()}"
-
-
-def _phone(question: Input, raw: object) -> str:
-    digits = re.sub(r"[\s().\-/]", "", raw) if isinstance(raw, str) and len(raw) <= 40 else ""
-    if not re.fullmatch(r"\+?[0-9]{7,15}", digits, re.ASCII):
-        raise _Refused("bad_value", f"{_said(raw)} is not a phone number.", "Write it like +1 555 010 2030.")
-    return " ".join(str(raw).split())
-
-
-def _url(question: Input, raw: object) -> str:
-    text = raw if isinstance(raw, str) and len(raw) <= 2048 else ""
-    try:
-        parts = urlsplit(text)
-        fine = (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and not parts.username
-            and parts.port != 0
-        )
-    except ValueError:
-        fine = False
-    if not fine or any(mark.isspace() or mark in '<>"\\^`{|}' for mark in text):
-        raise _Refused(
-            "bad_value", f"{_said(raw)} is not a web address.", "Write it like https://example.com/offer."
-        )
-    return text
-
-
-_VIN_VALUES = {mark: value for marks, value in zip(
-    ("0", "1AJ", "2BKS", "3CLT", "4DMU", "5ENV", "6FW", "7GPX", "8HY", "9RZ"), range(10), strict=True
-) for mark in marks}  # fmt: skip
-_VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
-
-
-def _vin(question: Input, raw: object) -> str:
-    """Clean a vehicle identification number; the check digit is that of 49 CFR 565.15(c)."""
-    text = raw.upper().replace(" ", "").replace("-", "") if isinstance(raw, str) and len(raw) <= 40 else ""
-    if len(text) != 17:
-        raise _Refused(
-            "bad_value",
-            f"{_said(raw)} has {len(text)} characters; a VIN has 17.",
-            "Read it again from the car.",
-        )
-    if wrong := [mark for mark in text if mark not in _VIN_VALUES]:
-        message = f"A VIN has no “{shorten(wrong[0])}”."
-        raise _Refused("bad_value", message, "Use digits and letters without I, O and Q.")
-    rest = sum(_VIN_VALUES[mark] * weight for mark, weight in zip(text, _VIN_WEIGHTS, strict=True)) % 11
-    if text[8] != "0123456789X"[rest]:
-        message = f"“{text}” is not a VIN: its check digit, the 9th, should be {'0123456789X'[rest]}."
-        raise _Refused("bad_value", message, "Read it again from the car.")
-    return text
-
-
-def _identity(question: Input, raw: object) -> str:
-    if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", raw, re.ASCII):
-        raise _Refused("bad_value", f"{_said(raw)} is not the id of one.", "Choose it from the list.")
-    return raw
-
-
-def _csv(question: Input, raw: object) -> str:
-    if not isinstance(raw, str):
-        raise _Refused(
-            "wrong_type", f"“{question.label}” must be a table as text.", "Paste it, or upload a CSV file."
-        )
-    if len(raw.encode("utf-8")) > MAX_CSV_BYTES or (question.max_length and len(raw) > question.max_length):
-        raise _Refused("too_large", f"“{question.label}” is larger than 1 MB allows.", "Split the file.")
-    if not raw.strip():
-        return ""
-    if question.columns:
-        _check_columns(question, raw)
-    return raw
-
-
-def _check_columns(question: Input, raw: str) -> None:
-    try:
-        table = tables.read(raw)
-    except tables.TableInvalid as invalid:
-        raise _Refused("bad_value", f"“{question.label}” is no table. {invalid}", "Choose another file.") from invalid
-    missing = [name for name in question.columns if name not in table.headings]
-    if missing:
-        message = f"“{question.label}” has no column {listed(missing)}."
-        raise _Refused("columns", message, f"Its columns are {listed(table.headings)}: say which is which.")
-    if not table.rows:
-        raise _Refused("bad_value", f"“{question.label}” has headings and no rows.", "Choose another file.")
-
-
-def _json(question: Input, raw: object) -> Any:
-    value = _json_text(question, raw) if isinstance(raw, str) else raw
-    for problem in check_shape(value, most_bytes=MAX_JSON_BYTES, most_depth=MAX_DEPTH):
-        raise _Refused(problem.code, f"“{question.label}”: {problem.message}", problem.fix)
-    return value
-
-
-def _json_text(question: Input, text: str) -> Any:
-    def refuse(_: str) -> Any:
-        raise ValueError
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({key for key, _ in pairs}) < len(pairs):
-            raise ValueError
-        return dict(pairs)
-
-    if len(text) > MAX_JSON_BYTES:
-        raise _Refused("too_large", f"“{question.label}” is larger than 256 KiB.", "Make it smaller.")
-    try:
-        return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        message = f"“{question.label}” is not JSON, or names a key twice."
-        raise _Refused("wrong_type", message, 'Write it like {"key": "value"}.') from error
-
-
-_CLEANERS: dict[InputType, Callable[[Input, Any], Any]] = {
-    InputType.TEXT: _line,
-    InputType.LONG_TEXT: _text,
-    InputType.NUMBER: _number,
-    InputType.INTEGER: _integer,
-    InputType.MONEY: _money,
-    InputType.PERCENT: _percent,
-    InputType.BOOLEAN: _boolean,
-    InputType.DATE: _date,
-    InputType.DATETIME: _datetime,
-    InputType.CHOICE: _choice,
-    InputType.MULTI_CHOICE: _many(_choice),
-    InputType.EMAIL: _email,
-    InputType.PHONE: _phone,
-    InputType.URL: _url,
-    InputType.VIN: _vin,
-    InputType.DOCUMENT: _identity,
-    InputType.DOCUMENTS: _many(_identity),
-    InputType.IMAGE: _identity,
-    InputType.IMAGES: _many(_identity),
-    InputType.PEOPLE: _people,
-    InputType.CSV: _csv,
-    InputType.JSON: _json,
-}
-
-
-def _said(raw: object) -> str:
-    """Quote an answer for a message; what is neither text nor number is only pointed at."""
-    return f"“{shorten(str(raw))}”" if isinstance(raw, str | float | Decimal) or _is_small(raw) else "This"
-
-
-def _is_small(raw: object) -> bool:
-    return isinstance(raw, int) and not isinstance(raw, bool) and raw.bit_length() <= 256
-
-
-# --- bounds --------------------------------------------------------------------------------------------------------
-
-_DATES = (InputType.DATE, InputType.DATETIME)
-_VALUES = (InputType.NUMBER, InputType.INTEGER, InputType.MONEY, InputType.PERCENT)
-
-
-def _bound(question: Input, bound: object) -> Any:
-    """Return what a question's *min* or *max* means for its type: a number, a moment, or None when it means nothing."""
-    if bound is None:
-        return None
-    if question.type is InputType.DATE:
-        moment = moment_or_none(bound)
-        return None if isinstance(moment, datetime) else moment
-    if question.type is InputType.DATETIME:
-        moment = moment_or_none(bound)
-        return moment if isinstance(moment, datetime) and moment.tzinfo else None
-    return number_or_none(bound)
-
-
-def _check_bounds(question: Input, value: Any) -> None:
-    least, most = _bound(question, question.min), _bound(question, question.max)
-    if least is None and most is None:
-        return
-    size = _measure(question, value)
-    if size is None or ((least is None or size >= least) and (most is None or size <= most)):
-        return
-    unit = (
-        "" if question.type in _VALUES + _DATES else " characters" if isinstance(value, str) else " of them"
-    )
-    low, high = (str(bound) for bound in (question.min, question.max))
-    allowed = (
-        f"from {low} to {high}"
-        if None not in (least, most)
-        else f"at least {low}"
-        if least is not None
-        else f"at most {high}"
-    )
-    given = f"{size}{unit}" if unit else shorten(str(value))
-    raise _Refused("out_of_range", f"“{question.label}” must be {allowed}{unit}.", f"Change it: you gave {given}.")
-
-
-def _measure(question: Input, value: Any) -> Any:
-    if question.type in _VALUES:
-        return number_or_none(value)
-    if question.type in _DATES:
-        return moment_or_none(value)
-    return Decimal(len(value)) if isinstance(value, str | list) else None
