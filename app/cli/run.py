@@ -122,10 +122,10 @@ def logs(
 
     if follow and as_json:
         raise click.UsageError("--follow prints lines as they come; --json prints one answer. Leave one of them out.")
-    wanted = log.asked({"level": level or "", "step": step, "q": search})
+    wanted = log.asked({"level": level or "", "step": step, "q": search}, "UTC")
     with open_desk(workspace, reading=True) as desk:
         found = desk.run(run)
-        lines = [line for line in log.read(desk.session, found) if wanted.keeps(line, "", clock.now())][-limit:]
+        lines = [line for line in log.read(desk.session, found) if wanted.keeps(line, "")][-limit:]
         if as_json:
             output.show_list([_line_json(line) for line in lines])
             return
@@ -159,7 +159,7 @@ def _follow(desk: "Desk", run: "Run", wanted: "Asked", last: str) -> None:
             seen = now
             desk.session.refresh(run)
             for line in log.read(desk.session, run):
-                if line.key > last and wanted.keeps(line, "", clock.now()):
+                if line.key > last and wanted.keeps(line, ""):
                     click.echo(f"{clock.iso(line.at)}  {line.level:<8} {line.step_id:<16} {line.message}")
                     last = line.key
         if launching.exit_code(desk.session, run) is not None:

@@ -289,7 +289,7 @@ PAGES: dict[str, Pages | str] = {
     "/runs/<run_id>/log": Pages(
         empty=_bare("/runs/{run}/log"), one="/runs/{run}/log", full=Visit("/runs/{run}/log", act=_open_all),
         error=[
-            Visit("/runs/{run}/log?level=error", act=_open_all), "/runs/{run}/log?q=submarines",
+            Visit("/runs/{run}/log?level=error", act=_open_all), "/runs/{run}/log?q=submarines&from=soon",
             f"/runs/{NOWHERE}/log",
         ],
     ),

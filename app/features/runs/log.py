@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -19,11 +20,12 @@ from app.web.filters import duration, money
 
 LEVELS = {"info": "Info", "warning": "Warning", "error": "Error"}
 LEAST = {"": "Everything", "warning": "Warnings and errors", "error": "Errors"}
-SPANS = {"": "Any time", "5": "Last 5 minutes", "60": "Last hour", "1440": "Last day"}
+SPANS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 PAGE = 200
 MOST_NOTED = 5000
 _SEVERITY = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 _SAID_ELSEWHERE = frozenset({"trace", "pause_s"})
+_SECOND = timedelta(seconds=1)
 _KEY = re.compile(r"\d{10,11}\.\d{6}-[0-9a-z.-]{1,60}")
 
 
@@ -59,40 +61,91 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which lines are wanted: from a level on, of a step, with these words, of the last *minutes*."""
+    """Which lines are wanted: from a level on, of a step, with these words, *since* and *until* a second in *zone*.
+
+    *problems* has a sentence for each time that could not be read.
+    """
 
     level: str = ""
     step: str = ""
     q: str = ""
-    minutes: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    zone: str = "UTC"
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def query(self) -> dict[str, str]:
         """As it stands in the address."""
-        said = {"level": self.level, "step": self.step, "q": self.q, "minutes": self.minutes}
+        times = {"from": self.typed(self.since), "to": self.typed(self.until)}
+        said = {"level": self.level, "step": self.step, "q": self.q, **times}
         return {key: value for key, value in said.items() if value}
 
-    def keeps(self, line: Line, name: str, now: datetime) -> bool:
+    def typed(self, at: datetime | None) -> str:
+        """Write a moment as the browser's field has it."""
+        return f"{at.astimezone(ZoneInfo(self.zone)):%Y-%m-%dT%H:%M:%S}" if at else ""
+
+    def but(self, since: datetime, until: datetime) -> dict[str, str]:
+        """Return the address of the same lines of another time."""
+        return replace(self, since=since, until=until).query
+
+    def keeps(self, line: Line, name: str) -> bool:
         """Tell whether a line is wanted; *name* is its step's."""
         if self.level and _SEVERITY.get(line.level, 1) < _SEVERITY[self.level]:
             return False
         if self.step and line.step_id != self.step:
             return False
-        if self.minutes and line.at < now - timedelta(minutes=int(self.minutes)):
+        if (self.since and line.at < self.since) or (self.until and line.at >= self.until + _SECOND):
             return False
         said = f"{line.message} {name} {line.event} {' '.join(line.facts.values())}".casefold()
         return all(word in said for word in self.q.casefold().split())
 
 
-def asked(args: Mapping[str, str]) -> Asked:
-    """Read which lines are wanted from the address; what is unknown there is left out."""
-    level, minutes = args.get("level", ""), args.get("minutes", "")
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the run's time to choose: its first minute, its last hour."""
+
+    word: str
+    since: datetime
+    until: datetime
+
+
+def asked(args: Mapping[str, str], zone: str) -> Asked:
+    """Read which lines are wanted from the address; what is unknown there is left out, a wrong time is said."""
+    level, problems = args.get("level", ""), dict[str, str]()
+    # the hour that comes twice in autumn is wanted whole
+    since, until = _time(args, "from", zone, problems, fold=0), _time(args, "to", zone, problems, fold=1)
+    if since and until and since > until:
+        problems["to"] = "This is before the first time. Choose a later one."
+        until = None
     return Asked(
         level=level if level in LEAST else "",
         step=args.get("step", "")[:64],
         q=" ".join(args.get("q", "").split())[:100],
-        minutes=minutes if minutes in SPANS else "",
+        since=since,
+        until=until,
+        zone=zone,
+        problems=problems,
     )
+
+
+def ends(found: Sequence[Line]) -> tuple[datetime, datetime]:
+    """Return the seconds of the first and of the last of all lines; a run has one at least."""
+    return found[0].at.replace(microsecond=0), found[-1].at.replace(microsecond=0)
+
+
+def spans(found: Sequence[Line]) -> list[Span]:
+    """Return the parts of an ended run that are worth a choice: those much shorter than itself."""
+    first, last = ends(found)
+    return [
+        span
+        for word, length in SPANS.items()
+        if last - first >= 2 * length
+        for span in (
+            Span(f"First {word}", first, first + length),
+            Span(f"Last {word}", last - length, last),
+        )
+    ]
 
 
 def key(args: Mapping[str, str], name: str) -> str:
@@ -128,6 +181,20 @@ def lines(
     for call in calls:
         found += _of_call(call, of_row.get(call.step_run_id))
     return sorted(found, key=lambda line: line.key)
+
+
+def _time(args: Mapping[str, str], name: str, zone: str, problems: dict[str, str], *, fold: int) -> datetime | None:
+    said = args.get(name, "").strip()
+    if not said:
+        return None
+    try:
+        found = datetime.fromisoformat(said).replace(microsecond=0)
+        if not 2000 <= found.year <= 2200:
+            raise ValueError
+    except ValueError:
+        problems[name] = "This is not a time. Choose one in the calendar, or write it like 2026-11-30T09:15."
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone), fold=fold)).astimezone(UTC)
 
 
 def _noted(row: RunLog) -> Line:

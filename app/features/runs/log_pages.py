@@ -1,5 +1,7 @@
 """A run's log, as it grows, and the technical details of its steps."""
 
+from collections.abc import Iterable
+
 from flask import Blueprint, Response, make_response, render_template, request
 
 from app.core import clock
@@ -20,10 +22,11 @@ blueprint.add_app_template_filter(json_text.marked, "json_marked")
 @requires(Permission.SEE)
 def show(run_id: str) -> Response:
     """Show the last lines of the run's log that are wanted, and, closed, the technical details of every step."""
-    run = queries.run(db.session(), who().workspace_id, run_id)
-    wanted, before = log.asked(request.args), log.key(request.args, "before")
-    names = _names(run)
-    found = [line for line in _found(run, wanted, names) if not before or line.key < before]
+    me = who()
+    run = queries.run(db.session(), me.workspace_id, run_id)
+    wanted, before = log.asked(request.args, me.timezone), log.key(request.args, "before")
+    names, every = _names(run), log.read(db.session(), run)
+    found = [line for line in _kept(every, wanted, names) if not before or line.key < before]
     return htmx.page(
         "runs/log.html",
         run=run,
@@ -31,13 +34,15 @@ def show(run_id: str) -> Response:
         lines=found[-log.PAGE :],
         earlier=found[-log.PAGE].key if len(found) > log.PAGE else "",
         is_last=not before,
+        is_live=wanted.until is None or wanted.until > clock.now(),
+        ends=log.ends(every),
+        spans=[] if run.is_open else log.spans(every),
         last=found[-1].key if found else "",
         etag=story.etag(run.changed_at, run.status),
         steps=queries.step_facts(db.session(), run.id),
         names=names,
         version=queries.version_facts(db.session(), run),
         least=log.LEAST,
-        spans=log.SPANS,
         words=log.LEVELS,
     )
 
@@ -52,8 +57,9 @@ def tail(run_id: str) -> Response:
     if same is not None:
         return same
     run = queries.run(db.session(), me.workspace_id, run_id)
-    wanted, after, names = log.asked(request.args), log.key(request.args, "after"), _names(run)
-    found = [line for line in _found(run, wanted, names) if line.key > after]
+    wanted, after = log.asked(request.args, me.timezone), log.key(request.args, "after")
+    names = _names(run)
+    found = [line for line in _kept(log.read(db.session(), run), wanted, names) if line.key > after]
     body = render_template(
         "runs/log_tail.oob.html",
         run=run,
@@ -85,9 +91,8 @@ def step(run_id: str, step_run_id: str) -> Response:
     )
 
 
-def _found(run: Run, wanted: Asked, names: dict[str, str]) -> list[Line]:
-    now = clock.now()
-    return [line for line in log.read(db.session(), run) if wanted.keeps(line, names.get(line.step_id, ""), now)]
+def _kept(every: Iterable[Line], wanted: Asked, names: dict[str, str]) -> list[Line]:
+    return [line for line in every if wanted.keeps(line, names.get(line.step_id, ""))]
 
 
 def _names(run: Run) -> dict[str, str]:

@@ -9,7 +9,8 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from werkzeug.serving import make_server
 
 from app.core import clock
-from app.engine.models import Run, StepRun
+from app.core.db import db
+from app.engine.models import Run, RunLog, StepRun
 from tests.factories import TEXTS
 from tests.features.runs.conftest import Yard
 
@@ -64,8 +65,6 @@ def test_page_follows_the_run_and_keeps_what_the_reader_did(
 
     def more(run: Run) -> None:
         _go_on(run)
-        from app.core.db import db
-
         step = db.session.query(StepRun).filter_by(run_id=run.id, step_id="pictures").one()
         step.done, step.doing = 4, "Making picture 5 of 5"
 
@@ -105,9 +104,14 @@ def test_page_celebrates_once_and_asks_no_more_when_the_run_is_ready(
 ) -> None:
     run_id = yard.make("running")[0]
     page, asked = _open(yard, address, new_context, f"/runs/{run_id}", reduced_motion="no-preference")
+    log = page.context.new_page()
+    _log_grows(yard, log, address, run_id)
 
     yard.change(run_id, _end)
 
+    expect(log.locator("#log-tail")).to_have_text("", timeout=10_000)
+    expect(log.locator("#log-tail[hx-get]")).to_have_count(0)
+    log.close()
     page.locator("canvas.confetti").wait_for(state="attached", timeout=10_000)
     expect(page.locator("#run-now .chip")).to_have_text("Ready")
     page.locator("canvas.confetti").wait_for(state="detached", timeout=10_000)
@@ -117,6 +121,26 @@ def test_page_celebrates_once_and_asks_no_more_when_the_run_is_ready(
     page.reload()
     page.wait_for_timeout(300)
     assert page.locator("canvas.confetti").count() == 0
+
+
+def _log_grows(yard: Yard, log: Page, address: str, run_id: str) -> None:
+    """See a line come to the end of an open log, within what is asked for, while another one is read."""
+    log.goto(f"{address}/runs/{run_id}/log?from=2020-01-01T00:00&step=ads")
+    lines = log.locator("#log-rows > details")
+    before = lines.count()
+    lines.first.locator("summary").click()
+
+    def note(run: Run) -> None:
+        for step_id in ("ads", "pictures"):
+            said = {"level": "warning", "event": "note", "message": f"Said of {step_id}.", "at": clock.now()}
+            db.session.add(RunLog(workspace_id=run.workspace_id, run_id=run.id, step_id=step_id, **said))
+        _go_on(run)
+
+    yard.change(run_id, note)
+    expect(lines.last).to_contain_text("Said of ads.", timeout=10_000)
+    expect(lines).to_have_count(before + 1)
+    expect(lines.first).to_have_attribute("open", "")
+    expect(log.locator("#log-tail")).to_contain_text("New lines appear by themselves.")
 
 
 def test_page_has_no_confetti_for_those_who_want_less_motion(

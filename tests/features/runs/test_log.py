@@ -2,7 +2,7 @@
 
 import html
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.core import clock
@@ -22,8 +22,8 @@ TRACE = 'Traceback (most recent call last):\n  File "steps/tell.py", line 7, in 
 def _lines(yard: Yard, run_id: str, **wanted: str) -> list[log.Line]:
     with yard.app.app_context():
         run = queries.run(db.session(), yard.cast.alice.workspace_id, run_id)
-        asked = log.asked(wanted)
-        return [line for line in log.read(db.session(), run) if asked.keeps(line, "", clock.now())]
+        asked = log.asked(wanted, "America/New_York")
+        return [line for line in log.read(db.session(), run) if asked.keeps(line, "")]
 
 
 def _note(yard: Yard, run_id: str, message: str, **columns: Any) -> None:
@@ -52,7 +52,7 @@ def test_lines_tell_the_run_in_the_order_of_time(yard: Yard) -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_lines_are_kept_by_level_step_words_and_time(yard: Yard) -> None:
+def test_lines_are_kept_by_level_step_and_words(yard: Yard) -> None:
     run_id, = yard.make("failed")
     _note(yard, run_id, "Long ago", level="warning", at=clock.now() - timedelta(hours=2), step_id="ads")
 
@@ -60,8 +60,60 @@ def test_lines_are_kept_by_level_step_words_and_time(yard: Yard) -> None:
     assert {line.level for line in _lines(yard, run_id, level="warning")} == {"error", "warning"}
     assert {line.step_id for line in _lines(yard, run_id, step="ads")} == {"ads"}
     assert [line.message for line in _lines(yard, run_id, q="long AGO")] == ["Long ago"]
-    assert "Long ago" not in [line.message for line in _lines(yard, run_id, minutes="60")]
-    assert log.asked({"level": "odd", "minutes": "9", "q": "x" * 200}).query == {"q": "x" * 100}
+    assert log.asked({"level": "odd", "q": "x" * 200}, "UTC").query == {"q": "x" * 100}
+
+
+def test_lines_are_kept_by_the_time_of_the_workspace_however_old_the_run_is(yard: Yard) -> None:
+    run_id, = yard.make("queued")
+    yard.change(run_id, lambda run: [setattr(run, "created_at", datetime(2026, 10, 31, 12, tzinfo=UTC))])
+    for at in ("2026-11-01T03:59:59.9", "2026-11-01T04:00:00", "2026-11-01T05:30:00.9", "2026-11-01T06:30:00.9"):
+        _note(yard, run_id, at, at=datetime.fromisoformat(at).replace(tzinfo=UTC))
+
+    def kept(since: str, until: str) -> list[str]:
+        lines = _lines(yard, run_id, **{"from": since, "to": until})
+        return [line.message[11:] for line in lines if line.event == "failed"]
+
+    assert kept("2026-11-01T00:00", "") == ["04:00:00", "05:30:00.9", "06:30:00.9"]
+    assert kept("", "2026-10-31T23:59:59") == ["03:59:59.9"]  # to the end of that second
+    # the hour that the clocks of New York count twice that night, from its first time to its second
+    assert kept("2026-11-01T01:30", "2026-11-01T01:30") == ["05:30:00.9", "06:30:00.9"]
+    assert kept("2026-11-01T06:30:00+00:00", "") == ["06:30:00.9"]
+
+
+def test_a_time_that_is_none_is_said_and_the_others_are_kept(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    for query, wrong, said in (
+        ("from=soon", "from", "This is not a time. Choose one in the calendar"),
+        ("to=0001-01-01T00:00", "to", "This is not a time. Choose one in the calendar"),
+        ("from=2026-11-02T10:00&to=2026-11-02T09:00", "to", "This is before the first time. Choose a later one."),
+    ):
+        page = Page(alice.get(f"/runs/{run_id}/log?level=error&{query}").text)
+        assert page.faults == []
+        assert said in page.text
+        assert [a["name"] for a in page.attributes("input") if "aria-invalid" in a] == [wrong]
+        assert [a["value"] for a in page.attributes("option") if "selected" in a] == ["error", ""]
+    late = alice.get(f"/runs/{run_id}/log?from=2199-01-01T00:00").text
+    assert "The lines of this run are from " in Page(late).text
+
+
+def test_an_ended_run_offers_its_first_and_last_minute(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    page = Page(alice.get(f"/runs/{run_id}/log?q=finished").text)
+    first, last = (a["href"] for a in page.attributes("a") if a.get("class") == "pill")
+    shown, ends = Page(alice.get(first).text), Page(alice.get(last).text)
+
+    assert shown.faults == ends.faults == []
+    assert "“Write the ads” finished after" in shown.text
+    assert "“Write the ads” finished after" not in ends.text
+    assert "“The sales manager decides” finished" in ends.text
+    assert "q=finished" in first
+    times = {a["name"]: a for a in shown.attributes("input") if a.get("type") == "datetime-local"}
+    assert times["from"]["value"] == times["from"]["min"] == times["to"]["min"]
+    assert times["to"]["value"] < times["to"]["max"]
 
 
 def test_items_have_lines_of_their_own(yard: Yard) -> None:
