@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.core.db import changed, moment, table
 from app.core.errors import Conflict, NotFound
-from app.engine import catalog, money, store
+from app.engine import catalog, claims, money, store
 from app.engine.attempt import CRASHED, OUT_OF_MEMORY, WHEN_UNCLEAR, YES
 from app.engine.calls import UNSURE_CODE
 from app.engine.enums import CallStatus, Category, StepStatus
@@ -66,7 +66,7 @@ def answer(session: Session, run_id: str, step_run_id: str, reply: Reply, *, by:
     )
     if changed(result) != 1:
         raise Conflict("This was answered before.")
-    store.log(session, store.held_row(row), "answered", f"{by} answered: {SAID[reply]}.")
+    store.log(session, claims.held_row(row), "answered", f"{by} answered: {SAID[reply]}.")
     if reply is Reply.ADD_MONEY:
         money.add(session, run_id)
     if not store.wake_run(session, run_id, freed_microusd=freed):

@@ -18,8 +18,8 @@ from app.engine import catalog, money, offline
 from app.engine.context import RunContext
 from app.engine.contract import Category, Done, RunFacts, StepError, StepType, Wait
 from app.engine.enums import StepStatus
+from app.engine.held import Fenced, HeldRun, HeldStep
 from app.engine.seat import Seat
-from app.engine.store import Fenced, HeldRun, HeldStep
 
 MAX_OUTPUT_BYTES = 256 * 1024
 MOST_TRACE = 8000  # characters, from the end: where it happened

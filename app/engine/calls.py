@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from app.core import clock, crash
 from app.core.db import changed, insist, mark_of, moment, table, was_committed
 from app.core.ids import new_id
-from app.engine import money, store
+from app.engine import claims, money, store
 from app.engine.contract import Answer, StepError
 from app.engine.enums import CallStatus, Category, Effect
+from app.engine.held import Fenced, HeldStep
 from app.engine.models import Call
-from app.engine.store import Fenced, HeldStep
 
 call = table(Call)
 UNSURE_CODE = "unsure"
@@ -141,7 +141,7 @@ class Ledger:
 
         def write(session: Session) -> None:
             nonlocal is_repeat
-            store.note_step(session, step, doing=about)
+            claims.note_step(session, step, doing=about)
             if is_repeat and self._is_intended(session, row):
                 return  # an earlier commit whose answer was lost
             is_repeat = True
@@ -213,7 +213,7 @@ class Ledger:
     ) -> Any:
 
         def write(session: Session) -> Any:
-            store.note_step(session, self._step, fence=self._step.fence)
+            claims.note_step(session, self._step, fence=self._step.fence)
             known = session.execute(sa.select(call.c.status, call.c.answer).where(call.c.id == row.id)).one()
             if known.status == CallStatus.ANSWERED:
                 return known.answer  # an earlier commit whose answer was lost

@@ -14,7 +14,7 @@ from app.core import outbox
 from app.core.db import AWAY, transaction
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
-from app.engine import offline, store
+from app.engine import claims, offline, store
 from app.engine.calls import Ledger
 from app.engine.contract import (
     Answer,
@@ -27,8 +27,8 @@ from app.engine.contract import (
     StepFacts,
     TextRequest,
 )
+from app.engine.held import HeldStep
 from app.engine.ports import bound
-from app.engine.store import HeldStep
 
 PROGRESS_EVERY_S = 0.3
 Write = Callable[[Session], None]
@@ -79,7 +79,7 @@ class RunContext:
             return
         self._shown_at = time.monotonic()
         with offline.guard(on=False), suppress(*AWAY), transaction(self._engine) as session:
-            store.note_step(session, self._held, done=done, total=total, doing=sentence)
+            claims.note_step(session, self._held, done=done, total=total, doing=sentence)
             store.touch_run(session, self._held.run_id, doing=sentence)
 
     def call(

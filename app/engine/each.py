@@ -17,9 +17,10 @@ from app.engine import catalog, progress, results, store
 from app.engine.attempt import MAX_OUTPUT_BYTES, Tried, failed, unmet, value_missing
 from app.engine.contract import Category, Effect, StepError
 from app.engine.enums import StepStatus
+from app.engine.held import Fenced, HeldRun, HeldStep
 from app.engine.planner import NO_ITEM, Plan
 from app.engine.seat import Seat
-from app.engine.store import HeldRun, HeldStep, Recorded
+from app.engine.store import Recorded
 
 _drop_asked = sa.delete(store.step_run).where(
     store.step_run.c.run_id == sa.bindparam("b_run_id"),
@@ -75,10 +76,10 @@ def _open(seat: Seat, held: HeldRun, step: Step, recorded: Recorded, todo: Plan)
             return
         settled = todo.settled + (1 if tried.status.is_settled else 0)
         if progress.record_pure(session, held, row, steps_done=settled) is None:
-            raise store.Fenced(held.id)
+            raise Fenced(held.id)
         results.log_failure(session, claim, tried)
 
-    with suppress(store.Fenced):
+    with suppress(Fenced):
         insist(seat.engine, write)
 
 
@@ -115,7 +116,7 @@ def _is_there(session: Session, held: HeldRun, step_id: str) -> bool:
 
 def _close(seat: Seat, held: HeldRun, step: Step, todo: Plan) -> None:
     """Close a frame with what its items brought, while the run is ours and goes on."""
-    with suppress(store.Fenced):
+    with suppress(Fenced):
         insist(seat.engine, lambda session: _settle(session, held, step, todo))
 
 
@@ -140,7 +141,7 @@ def _settle(session: Session, held: HeldRun, step: Step, todo: Plan) -> None:
         .returning(table.c.id)
     )
     if written.first() is not None and progress.move_run(session, held, steps_done=todo.settled + 1) is None:
-        raise store.Fenced(held.id)
+        raise Fenced(held.id)
 
 
 def _ended(rows: Sequence[Any], name: str) -> Tried:

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.db import moment
-from app.engine import limits, store
+from app.engine import claims, limits, store
 from app.engine.enums import Effect, RunStatus, StepStatus
-from app.engine.store import HeldStep
+from app.engine.held import HeldStep
 
 LOCK = 7_206_101  # one number for all who count before they claim
 SAMPLES = 20
@@ -39,8 +39,8 @@ _oldest = (
     .where(
         _in_line(_step),
         _run.c.status.in_(store.written(store.WORKING)),
-        store.may_leave(_step),
-        store.is_trusted(_step),
+        claims.may_leave(_step),
+        claims.is_trusted(_step),
         limits.has_room(_step, _run, _own),
     )
     .order_by(_queued_at(_step), _step.c.id)
@@ -48,9 +48,9 @@ _oldest = (
     .with_for_update(skip_locked=True, of=_step)
     .scalar_subquery()
 )
-_claim_oldest = store.claiming(store.step_run.c.id == _oldest, _in_line(store.step_run))
+_claim_oldest = claims.claiming(store.step_run.c.id == _oldest, _in_line(store.step_run))
 _is_kept = sa.select(sa.literal(1)).where(
-    store.step_run.c.id == sa.bindparam("b_id"), store.claimable, limits.is_counted(store.step_run)
+    store.step_run.c.id == sa.bindparam("b_id"), claims.claimable, limits.is_counted(store.step_run)
 )
 
 
@@ -115,7 +115,7 @@ def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int]:
         step.c.run_id,
         step.c.workspace_id,
         sa.func.row_number().over(order_by=(_queued_at(step), step.c.id)).label("number"),
-    ).where(_in_line(step), store.may_leave(step))
+    ).where(_in_line(step), claims.may_leave(step))
     if not (limits.house() or limits.house_ai()):
         line = line.where(step.c.workspace_id == workspace_id)
     ranked = line.subquery()

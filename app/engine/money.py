@@ -18,6 +18,7 @@ from app.core.settings import Settings
 from app.engine import store
 from app.engine.contract import StepError
 from app.engine.enums import CallStatus, Category
+from app.engine.held import HeldRun
 from app.engine.models import Allowance, Call, Spending
 
 RUN_CODE, DAY_CODE = "budget", "budget_day"
@@ -114,7 +115,7 @@ def charge(session: Session, workspace_id: str, day: date, *, spent: int, freed:
     )
 
 
-def free(session: Session, held: store.HeldRun) -> None:
+def free(session: Session, held: HeldRun) -> None:
     """Free what calls without an answer have still reserved of the days and the runs above; the run's row is the
     caller's to end, after this.
     """

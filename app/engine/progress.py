@@ -12,7 +12,8 @@ from app.core import clock
 from app.core.db import moment
 from app.engine import store
 from app.engine.enums import RunStatus
-from app.engine.store import WORKING, Bind, Fenced, HeldRun, run, step_run, written
+from app.engine.held import Fenced, HeldRun
+from app.engine.store import WORKING, Bind, run, step_run, written
 
 _is_ours = sa.and_(
     run.c.id == sa.bindparam("g_run_id"),

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 from app.core import crash
 from app.core.db import make_engine, transaction
 from app.core.settings import Settings
-from app.engine import definitions, heartbeat, jobs, recovery, runner, store
+from app.engine import claims, definitions, heartbeat, jobs, recovery, runner
 from app.engine.seat import Seat, end_on_sigterm
 
 MEMORY_BYTES = 512 * 1024 * 1024  # of address space, beyond what the process has when it begins
@@ -101,7 +101,7 @@ def _limit(engine: Engine, step_run_id: str) -> None:
         most = pages * resource.getpagesize() + MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
     with transaction(engine) as session:
-        place = store.place_of(session, step_run_id)
+        place = claims.place_of(session, step_run_id)
     if place is not None:
         version_id, step_id = place
         timeout_s = definitions.definition_of(engine, version_id).step(step_id).timeout_s

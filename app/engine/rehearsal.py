@@ -13,9 +13,9 @@ from app.definition.schema import Definition
 from app.engine import catalog, definitions, progress, store
 from app.engine.attempt import try_step
 from app.engine.enums import RunStatus
+from app.engine.held import HeldRun, HeldStep
 from app.engine.planner import NO_ITEM, plan
 from app.engine.seat import Seat
-from app.engine.store import HeldRun, HeldStep
 
 _STEP = {"id": "a", "type": "transform", "name": "A", "config": {"set": {"value": "{{ inputs.value }}"}}}
 

@@ -12,13 +12,13 @@ from app.core.db import AWAY, insist, moment
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
 from app.definition.schema import Step
-from app.engine import retry, store
+from app.engine import claims, retry, store
 from app.engine.attempt import Tried, failed, our_fault
 from app.engine.contract import Category, StepError
 from app.engine.enums import StepStatus, WaitStatus
 from app.engine.events import WaitStarted
+from app.engine.held import Fenced, HeldStep
 from app.engine.seat import Seat
-from app.engine.store import Fenced, HeldStep
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | Non
 
     def write(session: Session) -> None:
         if tried.error is not None and delay_s is not None:
-            store.end_step(
+            claims.end_step(
                 session, claim, status=StepStatus.RETRYING.value, not_before=moment(delay_s), error=tried.error_json(),
                 went_in=tried.went_in, doing="",
             )  # fmt: skip
@@ -60,7 +60,7 @@ def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | Non
                 detail={"pause_s": round(delay_s, 1)},
             )
         else:
-            store.end_step(session, claim, **tried.row(), **tried.ended_at())
+            claims.end_step(session, claim, **tried.row(), **tried.ended_at())
             write_rest(session, claim, tried)
         store.wake_run(session, claim.run_id)
 

@@ -10,11 +10,11 @@ import structlog
 
 from app.core import crash
 from app.core.db import AWAY, insist, transaction
-from app.engine import catalog, definitions, each, line, results, retry, store, turn
+from app.engine import catalog, claims, definitions, each, line, results, retry, store, turn
 from app.engine.attempt import CRASHED, Tried, failed, try_step
 from app.engine.contract import Category, Effect, StepError
+from app.engine.held import Fenced, HeldStep
 from app.engine.seat import Seat
-from app.engine.store import Fenced, HeldStep
 
 OFFERED_AGAIN_S = 1.0
 
@@ -39,7 +39,7 @@ def do_step(seat: Seat, step_run_id: str) -> None:
 def do_alone(seat: Seat, step_run_id: str) -> None:
     """Claim a step run, suspect or not, and do it and nothing else; its run is hinted."""
     with transaction(seat.engine) as session:
-        claim = store.claim_step(session, step_run_id, seat.owner, seat.lease_s)
+        claim = claims.claim_step(session, step_run_id, seat.owner, seat.lease_s)
     run_id = claim.run_id if claim is not None else None
     while claim is not None:
         crash.point("after_claim")
@@ -58,8 +58,8 @@ def _claim(seat: Seat, step_run_id: str) -> HeldStep | None:
     """
     has_ward = seat.quarantine is not None
     with transaction(seat.engine) as session:
-        claim = store.claim_step(session, step_run_id, seat.owner, seat.lease_s, trusted=has_ward)
-        is_suspect = claim is None and has_ward and store.is_suspect(session, step_run_id)
+        claim = claims.claim_step(session, step_run_id, seat.owner, seat.lease_s, trusted=has_ward)
+        is_suspect = claim is None and has_ward and claims.is_suspect(session, step_run_id)
         if claim is None and not is_suspect and line.is_kept(session, step_run_id):
             claim = line.claim_oldest(session, seat.owner, seat.lease_s)
     if is_suspect and seat.quarantine is not None:
@@ -98,7 +98,7 @@ def _do_claimed(seat: Seat, first: HeldStep) -> str | None:
             seat.hint_run(first.run_id)
             return None
         with transaction(seat.engine) as session:
-            claim = store.claim_sibling(session, first.run_id, seat.owner, seat.lease_s, effects=mine)
+            claim = claims.claim_sibling(session, first.run_id, seat.owner, seat.lease_s, effects=mine)
     return turn.advance(seat, first.run_id)
 
 
@@ -115,7 +115,7 @@ def _leave(seat: Seat, claim: HeldStep) -> None:
     """
     _log.warning("needs_newer_worker", type=claim.type, run_id=claim.run_id, step_id=claim.step_id)
     with transaction(seat.engine) as session:
-        store.leave_step(session, claim, sooner_s=max(0.0, seat.hint_again_s - OFFERED_AGAIN_S))
+        claims.leave_step(session, claim, sooner_s=max(0.0, seat.hint_again_s - OFFERED_AGAIN_S))
 
 
 def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
@@ -127,14 +127,14 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
     step = definitions.definition_of(seat.reader, held.version_id).step(claim.step_id)
     seat.held.steps[claim.id] = (claim.fence, time.monotonic() + step.timeout_s)
     try:
-        tried = try_step(seat, claim, step, held, outputs, item) if claim.crashes < store.MAX_CRASHES else _poisoned()
+        tried = try_step(seat, claim, step, held, outputs, item) if claim.crashes < claims.MAX_CRASHES else _poisoned()
         delay_s, tried = results.keep(functools.partial(results.record, seat, step, claim), claim, tried)
     except Fenced:
         _log.warning("fenced", run_id=claim.run_id, step_id=claim.step_id)
         return None
     except AWAY as error:  # no fault of the step's: it is done again, uncounted
         _log.warning("database_away", run_id=claim.run_id, step_id=claim.step_id, error=type(error).__name__)
-        insist(seat.engine, lambda session: store.leave_step(session, claim))
+        insist(seat.engine, lambda session: claims.leave_step(session, claim))
         return None
     finally:
         seat.held.drop_step(claim.id, claim.fence)
@@ -145,7 +145,7 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
         return None
     seat.is_ending.wait(delay_s + 0.01)
     with transaction(seat.engine) as session:
-        return store.claim_step(session, claim.id, seat.owner, seat.lease_s)
+        return claims.claim_step(session, claim.id, seat.owner, seat.lease_s)
 
 
 def _poisoned() -> Tried:

@@ -19,9 +19,10 @@ from app.engine.attempt import Tried, try_step
 from app.engine.contract import Effect
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.events import PartEnded, WaitEnded
+from app.engine.held import Fenced, HeldRun, HeldStep
 from app.engine.planner import NO_ITEM, Control, Do, Key, Plan, Result, plan
 from app.engine.seat import Seat
-from app.engine.store import Fenced, HeldRun, HeldStep, Recorded
+from app.engine.store import Recorded
 
 HAND_BACK_AFTER_S = 30.0
 COMPLETED: Final = "completed"

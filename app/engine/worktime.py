@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from app.definition.schema import Definition
 from app.engine import store
 from app.engine.enums import Category, StepStatus
+from app.engine.held import HeldRun
 from app.engine.planner import NO_ITEM
-from app.engine.store import HeldRun
 
 CODE = "run_minutes"
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from app.core.db import transaction
 from app.core.settings import Settings
-from app.engine import limits, line, runner, store
+from app.engine import claims, limits, line, runner, store
+from app.engine.held import HeldStep
 from app.engine.models import Allowance, Run, StepRun
 from tests.engine.rig import House
 from tests.engine.sink import Sink
@@ -51,11 +52,11 @@ def step_id(house: House, run_id: str) -> str:
     return str(house.steps(run_id)["one"].id)
 
 
-def claim(house: House, run_id: str) -> store.HeldStep | None:
+def claim(house: House, run_id: str) -> HeldStep | None:
     """Claim as a worker does that was hinted at this run's step."""
     hinted = step_id(house, run_id)
     with house.session() as session:
-        held = store.claim_step(session, hinted, "test:1:a", 60.0)
+        held = claims.claim_step(session, hinted, "test:1:a", 60.0)
         if held is None and line.is_kept(session, hinted):
             held = line.claim_oldest(session, "test:1:a", 60.0)
         return held
@@ -73,9 +74,9 @@ def numbers(house: House, runs: list[str]) -> list[int | None]:
     return [found[run_id].number if run_id in found else None for run_id in runs]
 
 
-def end(house: House, held: store.HeldStep) -> None:
+def end(house: House, held: HeldStep) -> None:
     with house.session() as session:
-        store.end_step(session, held, status="completed", outcome="done")
+        claims.end_step(session, held, status="completed", outcome="done")
         store.wake_run(session, held.run_id)
 
 

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from app.core import clock
 from app.core.db import make_engine, transaction
 from app.core.settings import Settings, SettingsInvalid
-from app.engine import control, money, runner, store
+from app.engine import claims, control, money, runner, store
 from app.engine.answers import Reply, answer, choices
 from app.engine.calls import Ledger
 from app.engine.contract import Answer, Category, Effect, StepError
+from app.engine.held import Fenced, HeldStep
 from app.engine.models import Allowance, Call, Spending
 from tests.engine.rig import House, url_for
 from tests.engine.sink import Sink
@@ -45,7 +46,7 @@ def no_limit() -> Iterator[None]:
     money.configure(Settings(environment="test", secret_key="-"))
 
 
-def claims(house: House, sink: Sink, count: int, *, budget: int | None = None) -> list[store.HeldStep]:
+def claimed(house: House, sink: Sink, count: int, *, budget: int | None = None) -> list[HeldStep]:
     """Bring *count* runs of one step to the point where the step is claimed."""
     held = []
     for _ in range(count):
@@ -53,18 +54,18 @@ def claims(house: House, sink: Sink, count: int, *, budget: int | None = None) -
         runner.advance(house.seat(), run_id)
         with house.session() as session:
             step_run_id = session.scalar(sa.select(store.step_run.c.id).where(store.step_run.c.run_id == run_id))
-            claim = store.claim_step(session, str(step_run_id), "test:1:a", 60.0)
+            claim = claims.claim_step(session, str(step_run_id), "test:1:a", 60.0)
         assert claim is not None
         held.append(claim)
     house.line.clear()
     return held
 
 
-def at_once(house: House, steps: list[store.HeldStep]) -> list[str]:
+def at_once(house: House, steps: list[HeldStep]) -> list[str]:
     """Make one call of 100 a step, all at the same time; return what became of each: "made" or the refusal's code."""
     gate, said = threading.Barrier(len(steps)), []
 
-    def call(step: store.HeldStep, name: str) -> None:
+    def call(step: HeldStep, name: str) -> None:
         def do(key: str, timeout_s: float) -> Answer:
             return Answer("yes", cost_microusd=100)
 
@@ -86,7 +87,7 @@ def at_once(house: House, steps: list[store.HeldStep]) -> list[str]:
 
 
 def test_twenty_calls_of_a_run_cannot_each_see_the_last_dollar(house: House, sink: Sink) -> None:
-    (step,) = claims(house, sink, 1, budget=700)
+    (step,) = claimed(house, sink, 1, budget=700)
     said = at_once(house, [step] * AT_ONCE)
     assert (said.count("made"), said.count("budget")) == (7, 13)
     run = house.run(step.run_id)
@@ -96,7 +97,7 @@ def test_twenty_calls_of_a_run_cannot_each_see_the_last_dollar(house: House, sin
 
 def test_twenty_runs_of_a_day_cannot_each_see_the_last_dollar(house: House, sink: Sink) -> None:
     allow(house, 700)
-    said = at_once(house, claims(house, sink, AT_ONCE))
+    said = at_once(house, claimed(house, sink, AT_ONCE))
     assert (said.count("made"), said.count("budget_day")) == (7, 13)
     assert day(house) == (700, 0)
     with house.session() as session:
@@ -105,10 +106,10 @@ def test_twenty_runs_of_a_day_cannot_each_see_the_last_dollar(house: House, sink
 
 def test_the_limit_of_the_house_holds_for_every_workspace(house: House, sink: Sink, no_limit: None) -> None:
     money.configure(Settings(environment="test", secret_key="-", ai_daily_budget_usd="0.0003"))
-    said = at_once(house, claims(house, sink, 5))
+    said = at_once(house, claimed(house, sink, 5))
     assert sorted(said) == ["budget_day"] * 2 + ["made"] * 3
     other = House(house.engine)
-    assert at_once(other, claims(other, sink, 1)) == ["made"]
+    assert at_once(other, claimed(other, sink, 1)) == ["made"]
 
 
 @pytest.mark.parametrize(("given", "microusd"), [("", None), ("20", 20_000_000), ("$7.50", 7_500_000), ("0", 0)])
@@ -169,7 +170,7 @@ def test_a_day_begins_where_the_workspace_is() -> None:
 
 
 def test_a_stopped_run_gives_back_what_it_had_reserved(house: House, sink: Sink) -> None:
-    (step,) = claims(house, sink, 1)
+    (step,) = claimed(house, sink, 1)
 
     def do(key: str, timeout_s: float) -> Answer:
         assert day(house) == (0, 100)
@@ -179,7 +180,7 @@ def test_a_stopped_run_gives_back_what_it_had_reserved(house: House, sink: Sink)
         assert day(house) == (0, 0)
         return Answer("late", cost_microusd=90)
 
-    with pytest.raises(store.Fenced):
+    with pytest.raises(Fenced):
         Ledger(house.engine, step, Effect.SPENDS).call(
             "call", do, 5, about="", estimate_microusd=100, keep=None, keyed=False
         )
@@ -191,7 +192,7 @@ def test_a_stopped_run_gives_back_what_it_had_reserved(house: House, sink: Sink)
 def test_late_money_is_counted_once_when_the_answer_to_its_commit_is_lost(
     house: House, sink: Sink, database_url: str
 ) -> None:
-    (step,) = claims(house, sink, 1)
+    (step,) = claimed(house, sink, 1)
     proxy = Proxy(database_url)
     engine = make_engine(url_for(proxy.url))
 
@@ -203,7 +204,7 @@ def test_late_money_is_counted_once_when_the_answer_to_its_commit_is_lost(
         return Answer("late", cost_microusd=90)
 
     try:
-        with pytest.raises(store.Fenced):
+        with pytest.raises(Fenced):
             Ledger(engine, step, Effect.SPENDS).call(
                 "call", do, 5, about="", estimate_microusd=100, keep=None, keyed=False
             )
@@ -242,7 +243,7 @@ def test_a_call_that_nobody_answered_holds_no_money_of_the_day_when_the_run_comp
 
 
 def test_what_a_stopped_run_frees_is_freed_of_the_day_that_it_was_reserved_of(house: House, sink: Sink) -> None:
-    (step,) = claims(house, sink, 1)
+    (step,) = claimed(house, sink, 1)
 
     def do(key: str, timeout_s: float) -> Answer:
         with house.session() as session:  # it was made yesterday; today another run has something reserved

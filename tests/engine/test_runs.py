@@ -8,9 +8,10 @@ from sqlalchemy import event
 
 from app.core.db import transaction
 from app.core.errors import Conflict
-from app.engine import control, runner, store
+from app.engine import claims, control, runner, store
 from app.engine.calls import Ledger
 from app.engine.contract import Answer, Effect
+from app.engine.held import Fenced
 from app.engine.models import Call
 from tests.engine.rig import House
 from tests.engine.sink import Sink
@@ -311,7 +312,7 @@ def test_dead_doers_answers_are_reused_and_its_late_result_is_refused(house: Hou
     runner.advance(dead, run_id)
     step_run_id = house.steps(run_id)["one"].id
     with transaction(house.engine) as session:
-        claim = store.claim_step(session, step_run_id, "dead:1:a", 0.0)
+        claim = claims.claim_step(session, step_run_id, "dead:1:a", 0.0)
     assert claim is not None
     ledger = Ledger(house.engine, claim, Effect.SPENDS)
     options: Any = {"about": "", "estimate_microusd": 10, "keep": None, "keyed": False}
@@ -323,7 +324,7 @@ def test_dead_doers_answers_are_reused_and_its_late_result_is_refused(house: Hou
         house.work()
         return Answer("too late", cost_microusd=7)
 
-    with pytest.raises(store.Fenced):
+    with pytest.raises(Fenced):
         ledger.call("call-2", slow, 5, **options)
     assert house.run(run_id).status == "completed"
     assert house.steps(run_id)["one"].output["answers"] == ["first", "thanks", "thanks"]
@@ -340,7 +341,7 @@ def test_unkeyed_send_with_a_lost_reply_stops_and_asks(house: House, sink: Sink)
     run_id = house.start([{"id": "mail", "type": "send", "config": {"url": sink.url}}])
     runner.advance(house.seat(), run_id)
     with transaction(house.engine) as session:
-        claim = store.claim_step(session, house.steps(run_id)["mail"].id, "dead:1:a", 0.0)
+        claim = claims.claim_step(session, house.steps(run_id)["mail"].id, "dead:1:a", 0.0)
     assert claim is not None
 
     class Killed(BaseException):

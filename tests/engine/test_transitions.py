@@ -30,11 +30,11 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import make_engine, transaction
 from app.core.errors import Conflict
-from app.engine import control, definitions, leases, store, timers, turn
+from app.engine import claims, control, definitions, leases, store, timers, turn
 from app.engine.enums import RUN_TRANSITIONS, STEP_TRANSITIONS, Effect, RunStatus, StepStatus
+from app.engine.held import Fenced, HeldRun, HeldStep
 from app.engine.models import Run, StepRun, WaitRow
 from app.engine.planner import plan
-from app.engine.store import Fenced, HeldRun, HeldStep
 from tests.engine.rig import House, make_house, url_for
 
 STEPS: list[dict[str, Any]] = [
@@ -111,7 +111,7 @@ class Transitions(RuleBasedStateMachine):
     def claim_sibling(self, who: int) -> MultipleResults[tuple[int, HeldStep]]:
         with transaction(self.engines[who]) as session:
             owner, effects = self.seats[who].owner, list(Effect)
-            held = store.claim_sibling(session, self.run_id, owner, LEASE_S, effects=effects)
+            held = claims.claim_sibling(session, self.run_id, owner, LEASE_S, effects=effects)
         return multiple() if held is None else multiple((who, held))
 
     @rule(claim=claims, how=st.sampled_from(["completed", "failed", "retrying", "needs_attention"]))
@@ -124,7 +124,7 @@ class Transitions(RuleBasedStateMachine):
         is_ours = (row.fence, row.status) == (held.fence, "running")
         try:
             with transaction(self.engines[who]) as session:
-                store.end_step(session, held, **self._values(how))
+                claims.end_step(session, held, **self._values(how))
                 if how == "waiting":
                     self._wait(session, held)
                 store.wake_run(session, held.run_id)
@@ -139,7 +139,7 @@ class Transitions(RuleBasedStateMachine):
         row = self.house.steps(self.run_id)[held.step_id]
         try:
             with transaction(self.engines[who]) as session:
-                store.note_step(session, held, doing="something")
+                claims.note_step(session, held, doing="something")
         except Fenced:
             assert (row.fence, row.status) != (held.fence, "running")
 
@@ -149,7 +149,7 @@ class Transitions(RuleBasedStateMachine):
         row = self.house.steps(self.run_id)[held.step_id]
         is_ours = (row.fence, row.status) == (held.fence, "running")
         with transaction(self.engines[who]) as session:
-            store.leave_step(session, held)
+            claims.leave_step(session, held)
         assert (self.house.steps(self.run_id)[held.step_id].fence == row.fence) != is_ours
 
     @rule(who=st.integers(0, 1))
@@ -267,7 +267,7 @@ class Transitions(RuleBasedStateMachine):
         if row is None:
             return multiple()
         with transaction(self.engines[who]) as session:
-            held = store.claim_step(session, row.id, self.seats[who].owner, LEASE_S)
+            held = claims.claim_step(session, row.id, self.seats[who].owner, LEASE_S)
         return multiple() if held is None else multiple((who, held))
 
     def _values(self, how: str) -> dict[str, Any]:

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from app.core import clock, events
 from app.core.db import transaction
-from app.engine import control, runner, store
+from app.engine import claims, control, runner
 from app.engine.events import WaitEnded
+from app.engine.held import Fenced, HeldStep
 from app.engine.models import Run, StepRun, WaitRow
 from tests.engine.rig import House
 from tests.engine.sink import Sink
@@ -21,11 +22,11 @@ def spend(sink: Sink, **more: Any) -> dict[str, Any]:
     return {"id": "work", "type": "spend", "config": {"url": sink.url}, **more}
 
 
-def begin(house: House, run_id: str, *, ago_s: float) -> store.HeldStep:
+def begin(house: House, run_id: str, *, ago_s: float) -> HeldStep:
     """Let a worker have begun the step ``work`` some time ago; it does not answer."""
     runner.advance(house.seat(), run_id)
     with house.session() as session:
-        held = store.claim_step(session, house.steps(run_id)["work"].id, "slow:1:a", 3600.0)
+        held = claims.claim_step(session, house.steps(run_id)["work"].id, "slow:1:a", 3600.0)
     assert held is not None
     with transaction(house.engine) as session:
         began = clock.now() - timedelta(seconds=ago_s)
@@ -55,8 +56,8 @@ def test_a_run_that_works_too_long_fails_keeps_what_is_done_and_can_be_tried_aga
         "first": "completed", "work": "failed", "ask": "failed", "last": "skipped",
     }  # fmt: skip
     assert "withdrawn" in told
-    with pytest.raises(store.Fenced), house.session() as session:
-        store.end_step(session, held, status="completed", outcome="done")
+    with pytest.raises(Fenced), house.session() as session:
+        claims.end_step(session, held, status="completed", outcome="done")
     with house.session() as session:
         control.try_again(session, run_id)
     house.work()

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from app.core.db import db, transaction
 from app.engine import control, money, runner, timers
 from app.engine.calls import Ledger
+from app.engine.claims import held_row
 from app.engine.contract import Answer, StepError
 from app.engine.enums import Effect
 from app.engine.models import Run, StepRun
 from app.engine.seat import Seat
-from app.engine.store import held_row
 from app.features.runs import service
 from app.features.workflows import service as workflows
 from tests import factories

@@ -1,0 +1,205 @@
+"""Claims of step runs: whoever claims one holds it until a lease ends, and writes what becomes of it by its fence.
+
+As in ``store``: each function runs in the caller's transaction, and zero rows means that somebody was quicker.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.db import changed, moment
+from app.core.outbox import is_held
+from app.engine.enums import Effect, StepStatus
+from app.engine.held import Fenced, HeldStep
+from app.engine.limits import is_counted
+from app.engine.store import WORKING, Bind, run, step_run
+
+MAX_CRASHES = 2  # deaths of a process in which the step was alone: then a person must look
+
+claimable = sa.or_(
+    step_run.c.status == StepStatus.PENDING,
+    sa.and_(step_run.c.status == StepStatus.RETRYING, step_run.c.not_before <= moment()),
+)
+_is_abandoned = sa.and_(step_run.c.status == StepStatus.RUNNING, step_run.c.lease_until < moment())
+_run_is_working = sa.exists().where(run.c.id == step_run.c.run_id, run.c.status.in_(WORKING))
+
+
+def may_leave(step: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition that a step may begin as far as its workspace lets things leave the house."""
+    return sa.or_(step.c.effect != Effect.SENDS.value, sa.not_(is_held(step.c.workspace_id)))
+
+
+def is_trusted(step: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition that a step need not be done alone: nobody died of it, or it is not done any more."""
+    return sa.or_(sa.not_(step.c.is_suspect), step.c.crashes >= MAX_CRASHES)
+
+
+_claim_values = {
+    "status": StepStatus.RUNNING.value,
+    "fence": step_run.c.fence + 1,
+    "attempts": step_run.c.attempts + sa.case((step_run.c.status == StepStatus.RUNNING, 0), else_=1),
+    "lease_owner": sa.bindparam("b_owner"),
+    "lease_until": moment(sa.bindparam("b_lease_s", type_=sa.Float())),
+    "started_at": sa.func.coalesce(step_run.c.started_at, moment()),
+    "not_before": None,
+}
+_claimed = (
+    step_run.c.id,
+    step_run.c.workspace_id,
+    step_run.c.run_id,
+    step_run.c.step_id,
+    step_run.c.item,
+    step_run.c.type,
+    step_run.c.fence,
+    step_run.c.attempts,
+    step_run.c.crashes,
+    step_run.c.started_at,
+    step_run.c.answer,
+)
+
+
+def claiming(*conditions: sa.ColumnElement[bool]) -> sa.UpdateBase:
+    """Return the statement that claims a step run of a run that goes on, where *conditions* hold; one row at most."""
+    return (
+        sa.update(step_run).where(*conditions, _run_is_working).values(_claim_values).returning(*_claimed)
+    )
+
+
+_claim_trusted = claiming(
+    step_run.c.id == sa.bindparam("b_id"),
+    claimable,
+    is_trusted(step_run),
+    may_leave(step_run),
+    sa.not_(is_counted(step_run)),
+)
+_claim_any = claiming(
+    step_run.c.id == sa.bindparam("b_id"),
+    sa.or_(
+        sa.and_(claimable, sa.or_(step_run.c.is_suspect, sa.not_(is_counted(step_run)))), _is_abandoned
+    ),
+    may_leave(step_run),
+)
+_other = step_run.alias("other")
+_claim_sibling = claiming(
+    step_run.c.id
+    == sa.select(_other.c.id)
+    .where(
+        _other.c.run_id == sa.bindparam("b_run_id"),
+        _other.c.status == StepStatus.PENDING,
+        _other.c.effect.in_(sa.bindparam("b_effects", expanding=True)),
+        may_leave(_other),
+        is_trusted(_other),
+        sa.not_(is_counted(_other)),
+    )
+    .order_by(_other.c.created_at, _other.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+    .scalar_subquery(),
+    step_run.c.status == StepStatus.PENDING,
+)
+
+
+def held_row(row: Any) -> HeldStep:
+    """Return what is known of a step run that nobody holds, from its whole row."""
+    return HeldStep(
+        row.id, row.workspace_id, row.run_id, row.step_id, row.item, row.type, row.fence, row.attempts, row.crashes,
+        row.started_at,
+    )  # fmt: skip
+
+
+def claim_step(
+    bind: Bind, step_run_id: str, owner: str, lease_s: float, *, trusted: bool = False
+) -> HeldStep | None:
+    """Claim one step run: pending, due for a retry, or under a dead lease; None when there is nothing to claim.
+
+    *trusted*: only one that no process has died of. One that a limit counts stands in line instead:
+    :mod:`app.engine.line`.
+    """
+    statement = _claim_trusted if trusted else _claim_any
+    row = bind.execute(statement, {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
+    return HeldStep(**row._mapping) if row else None
+
+
+_suspect = sa.select(step_run.c.id).where(
+    step_run.c.id == sa.bindparam("b_id"),
+    sa.or_(sa.and_(claimable, step_run.c.is_suspect), _is_abandoned),
+    may_leave(step_run),
+    _run_is_working,
+)
+
+
+def is_suspect(bind: Bind, step_run_id: str) -> bool:
+    """Tell whether a step run could be done now, but only alone: its process died, or its lease ran out."""
+    return bind.execute(_suspect, {"b_id": step_run_id}).first() is not None
+
+
+def place_of(bind: Bind, step_run_id: str) -> tuple[str, str] | None:
+    """Return the version of a step run's definition and the step's id in it."""
+    statement = sa.select(run.c.version_id, step_run.c.step_id).select_from(step_run.join(run))
+    row = bind.execute(statement.where(step_run.c.id == step_run_id)).first()
+    return (row.version_id, row.step_id) if row else None
+
+
+def claim_sibling(
+    bind: Bind, run_id: str, owner: str, lease_s: float, *, effects: Iterable[Effect]
+) -> HeldStep | None:
+    """Claim any other pending step of the run whose effect is one of *effects*."""
+    wanted = {"b_run_id": run_id, "b_effects": [effect.value for effect in effects]}
+    row = bind.execute(_claim_sibling, {**wanted, "b_owner": owner, "b_lease_s": lease_s}).first()
+    return HeldStep(**row._mapping) if row else None
+
+
+_leave = (
+    sa.update(step_run)
+    .where(
+        step_run.c.id == sa.bindparam("b_id"),
+        step_run.c.status == StepStatus.RUNNING,
+        step_run.c.fence == sa.bindparam("b_fence"),
+    )
+    .values(
+        status=StepStatus.PENDING.value,
+        fence=step_run.c.fence + 1,
+        attempts=step_run.c.attempts - 1,
+        lease_owner=None,
+        lease_until=None,
+        hinted_at=moment(sa.bindparam("b_ago_s", type_=sa.Float())),
+    )
+)
+
+
+def leave_step(bind: Bind, step: HeldStep, *, sooner_s: float = 0.0) -> None:
+    """Put a claimed step back, uncounted, for a worker that can do it.
+
+    It is hinted again as any other that shows nothing, or *sooner_s* before.
+    """
+    bind.execute(_leave, {"b_id": step.id, "b_fence": step.fence, "b_ago_s": -sooner_s})
+
+
+_end_step = sa.update(step_run).where(
+    step_run.c.id == sa.bindparam("b_id"),
+    step_run.c.status == StepStatus.RUNNING,
+    step_run.c.fence == sa.bindparam("b_fence"),
+)
+
+
+def end_step(bind: Bind, step: HeldStep, **values: Any) -> None:
+    """Write the end of a try (a result, a retry, a wait) and drop the lease; raises :class:`Fenced` on 0 rows."""
+    ended = {"lease_owner": None, "lease_until": None, "is_suspect": False, **values}
+    result = bind.execute(_end_step.values(**ended), {"b_id": step.id, "b_fence": step.fence})
+    if changed(result) != 1:
+        raise Fenced(step.id)
+
+
+_hold_step = sa.update(step_run).where(
+    step_run.c.id == sa.bindparam("b_id"),
+    step_run.c.status == StepStatus.RUNNING,
+    step_run.c.fence == sa.bindparam("b_fence"),
+)
+
+
+def note_step(bind: Bind, step: HeldStep, **values: Any) -> None:
+    """Write something about a step that goes on (progress, what went in); raises :class:`Fenced` on 0 rows."""
+    result = bind.execute(_hold_step.values(**values), {"b_id": step.id, "b_fence": step.fence})
+    if changed(result) != 1:
+        raise Fenced(step.id)
