@@ -12,7 +12,7 @@ from app.cli.files import FILE, read_text, write_text
 from app.cli.launching import begin, launch_options, read_answers
 from app.cli.options import alias, json_option, workspace_option
 from app.cli.workflow import find_workflow
-from app.core.errors import Invalid
+from app.core.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
     from app.features.gallery.models import Template
@@ -142,6 +142,7 @@ def export(slug: str, target: Path | None, workspace: str | None, as_json: bool)
     "--ask", "asked", multiple=True, metavar="VALUE[=WORDS]",
     help="Ask for this value at every start; repeat it for more. Without it the values are listed.",
 )
+@click.option("--replace", is_flag=True, help="Replace another workflow's template of the same name.")
 @click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
 @workspace_option
 @json_option
@@ -151,6 +152,7 @@ def create(
     summary: str,
     category: str,
     asked: tuple[str, ...],
+    replace: bool,
     email: str | None,
     workspace: str | None,
     as_json: bool,
@@ -159,6 +161,7 @@ def create(
     from app.engine import catalog
     from app.features.gallery import own
     from app.features.gallery.enums import Category
+    from app.features.gallery.versions import Taken
     from app.features.workflows import queries as workflows
 
     with open_desk(workspace) as desk:
@@ -170,15 +173,21 @@ def create(
         if unknown := sorted(chosen.keys() - values.keys()):
             fix = "Choose of these: " + ", ".join(values) if values else "Leave --ask out."
             raise Invalid(f"{', '.join(unknown)} cannot be asked.", fix=fix)
-        template = own.save(
-            desk.session,
-            found,
-            own.with_questions(definition, chosen, catalog.facts()),
-            name=name or found.name,
-            summary=summary or found.description,
-            category=_category(category or found.category, Category),
-            actor=desk.actor(email),
-        )
+        wanted = name or found.name
+        try:
+            template = own.save(
+                desk.session,
+                found,
+                own.with_questions(definition, chosen, catalog.facts()),
+                name=wanted,
+                summary=summary or found.description,
+                category=_category(category or found.category, Category),
+                actor=desk.actor(email),
+                replaces=own.mark_of(desk.session, desk.workspace.id, wanted) if replace else "",
+            )
+        except Taken as taken:
+            fix = f"--replace makes this its version {taken.next}; or give another --name."
+            raise Conflict(taken.message, fix=fix) from None
         desk.session.commit()
         _show_kept(template, as_json)
         for one in values.values():

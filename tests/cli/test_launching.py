@@ -162,6 +162,12 @@ def test_a_workflow_becomes_a_template(greenlight: Greenlight) -> None:
     odd = greenlight("template", "create", "Facebook Ads Campaign", "--name", "Ads of ours", "--ask", "nothing=?")
     assert (odd.code, odd.err.splitlines()[0]) == (2, "nothing cannot be asked.")
     assert greenlight("template", "create", "No such workflow").code == 2
+    other = ("template", "create", "Blog with Social", "--name", "Ads of ours", "--json")
+    taken = greenlight(*other)
+    message = "There is already a template called “Ads of ours” by Olivia Marsh, version 1."
+    assert (taken.code, taken.json["code"], taken.json["message"]) == (1, "conflict", message)
+    assert taken.json["fix"] == "--replace makes this its version 2; or give another --name."
+    assert greenlight(*other, "--replace").json["version"] == 2
     assert greenlight("template", "delete", "ads-of-ours", "--yes", "--json").json["slug"] == "ads-of-ours"
 
 

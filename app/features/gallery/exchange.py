@@ -5,12 +5,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core import clock
 from app.core.errors import Conflict, FieldError, Invalid
 from app.core.ids import new_id
 from app.features.accounts import service as accounts
 from app.features.accounts.service import Actor
-from app.features.gallery import library
+from app.features.gallery import library, versions
 from app.features.gallery.enums import Whose
 from app.features.gallery.models import LaunchDraft, Template
 
@@ -53,8 +52,7 @@ def take_in(session: Session, workspace_id: str, data: object, *, actor: Actor) 
     template.version = max(file.version, template.version + 1)
     for name, value in file.model_dump(mode="json", exclude={"slug", "version"}).items():
         setattr(template, name, value)
-    template.updated_at = clock.now()
-    session.flush()
+    versions.keep(session, template, actor=actor)
     accounts.audit_of(session, template, actor, "template.imported", name=template.name, version=template.version)
     return template
 

@@ -52,6 +52,22 @@ class Template(Model):
         return Whose.OURS if self.workspace_id is None else Whose.OWN
 
 
+class TemplateVersion(Model):
+    """What one of a workspace's own templates was in one version, and who saved it."""
+
+    __tablename__ = "template_version"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
+    template_id: Mapped[str] = mapped_column(sa.ForeignKey("template.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    saved_by: Mapped[str] = mapped_column(sa.String(200))  # a name; "" where nobody knows
+    saved_at: Mapped[datetime]
+    workflow_id: Mapped[str | None] = mapped_column(sa.ForeignKey("workflow.id", ondelete="SET NULL"), index=True)
+    contents: Mapped[dict[str, Any]]
+
+    __table_args__ = (sa.UniqueConstraint("template_id", "number"),)
+
+
 class LaunchDraft(Model):
     """A half-filled launch form of one person; also makes its Start safe to press twice.
 

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from pydantic.fields import FieldInfo
 from sqlalchemy.orm import Session
 
-from app.core import clock
 from app.core.errors import Conflict, FieldError, Invalid
 from app.definition import schema
 from app.definition.parts import MAX_INPUTS, Definition, InputType, Step, TypeFacts
@@ -20,7 +19,7 @@ from app.definition.values import has_value
 from app.engine import catalog
 from app.features.accounts import service as accounts
 from app.features.accounts.service import Actor
-from app.features.gallery import quote
+from app.features.gallery import quote, versions
 from app.features.gallery.enums import Category
 from app.features.gallery.exchange import RESERVED
 from app.features.gallery.models import Template
@@ -97,11 +96,13 @@ def save(
     summary: str,
     category: Category,
     actor: Actor,
+    replaces: str = "",
 ) -> Template:
     """Keep *definition* as the workspace's own template; the caller commits.
 
     The same name again is the template's next version; workflows made of an older one stay as they are until their next
-    start. Raises Invalid for a missing name or a definition with problems, Conflict for the name of one of ours.
+    start. Raises Invalid for a missing name or a definition with problems, Conflict for the name of one of ours, Taken
+    for that of another workflow's template, unless *replaces* is its mark.
     """
     name = " ".join(name.split())
     if not 1 <= len(name) <= 200 or text_fault(name + summary):
@@ -109,14 +110,15 @@ def save(
         raise Invalid("The template needs a name.", [fault])
     checked = workflows.validated(definition)
     slug = _slug(name)
-    mine = sa.select(Template).where(Template.workspace_id == workflow.workspace_id, Template.slug == slug)
     ours = sa.select(Template.id).where(Template.workspace_id.is_(None), Template.slug == slug)
     if session.scalar(ours):
         raise Conflict(f"Greenlight has a template “{name}” already.", fix="Choose another name.")
-    template = session.scalars(mine.with_for_update()).one_or_none()
+    template = _standing(session, workflow.workspace_id, slug)
     if template is None:
         template = Template(workspace_id=workflow.workspace_id, slug=slug, version=0)
         session.add(template)
+    else:
+        versions.check_free(session, template, workflow_id=workflow.id, replaces=replaces)
     template.version += 1
     template.name, template.category = name, category.value
     template.summary = " ".join(summary.split())[:300] or name
@@ -129,11 +131,21 @@ def save(
     minutes, cost = quote.estimate(Definition.model_validate(checked), template.sample_inputs)
     template.estimate = {"minutes": max(minutes, 0.1), "cost_microusd": cost}
     template.definition = checked
-    template.updated_at = clock.now()
-    session.flush()
+    versions.keep(session, template, actor=actor, workflow_id=workflow.id)
     detail = {"name": name, "version": template.version, "workflow": workflow.id}
     accounts.audit_of(session, template, actor, "template.saved", **detail)
     return template
+
+
+def mark_of(session: Session, workspace_id: str, name: str) -> str:
+    """Return the mark of the workspace's template of this name as it stands; "" where there is none."""
+    template = _standing(session, workspace_id, _slug(" ".join(name.split())))
+    return versions.mark(template) if template else ""
+
+
+def _standing(session: Session, workspace_id: str, slug: str) -> Template | None:
+    mine = sa.select(Template).where(Template.workspace_id == workspace_id, Template.slug == slug)
+    return session.scalars(mine.with_for_update()).one_or_none()
 
 
 # --- which values ---

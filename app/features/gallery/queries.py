@@ -14,7 +14,7 @@ from app.core.ids import is_id
 from app.engine.models import Run
 from app.features.gallery import rules, search
 from app.features.gallery.enums import Sort
-from app.features.gallery.models import LaunchDraft, Template
+from app.features.gallery.models import LaunchDraft, Template, TemplateVersion
 from app.features.runs.service import Pinned
 from app.features.workflows.models import Version, Workflow
 
@@ -60,6 +60,13 @@ def template(session: Session, workspace_id: str, slug: str) -> Template:
     for found in _all(session, workspace_id, slugs=[slug]):
         return found
     raise NotFound("This template does not exist.", fix="Look for it in the gallery.")
+
+
+def versions(session: Session, template: Template) -> Sequence[TemplateVersion]:
+    """Return the versions of one of the workspace's own templates, the newest first, at most 50; not what they held."""
+    newest = sa.select(TemplateVersion).where(TemplateVersion.template_id == template.id)
+    kept = newest.order_by(TemplateVersion.number.desc()).limit(50).options(defer(TemplateVersion.contents))
+    return session.scalars(kept).all()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The page that makes a template of a workflow: which of its values are asked for each time."""
+"""Pages of own templates: one is made of a workflow, with values that are asked each time, or is what it was before."""
 
 from flask import Response, flash, request, url_for
 from wtforms import SelectField, StringField, TextAreaField
@@ -11,9 +11,10 @@ from app.engine import catalog
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
 from app.features.accounts.service import Actor
-from app.features.gallery import own
+from app.features.gallery import own, queries, versions
 from app.features.gallery.blueprint import blueprint
 from app.features.gallery.enums import Category
+from app.features.gallery.versions import Taken
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
 from app.web import htmx
@@ -66,8 +67,12 @@ def keep_template(workflow_id: str) -> Response:
             summary=form.text("summary"),
             category=Category(form.text("category")),
             actor=Actor(me.user_id, me.name, me.email),
+            replaces=request.form.get("replaces", ""),
         )
         session.commit()
+    except Taken as taken:
+        session.rollback()
+        return _page(workflows.workflow(session, me.workspace_id, workflow_id), form, taken=taken, status=taken.status)
     except (Invalid, Conflict) as refused:
         session.rollback()
         form.form_errors.append(" ".join(part for part in (refused.message, refused.fix) if part))
@@ -76,7 +81,26 @@ def keep_template(workflow_id: str) -> Response:
     return htmx.redirect(url_for("gallery.show", slug=template.slug))
 
 
-def _page(workflow: Workflow, form: TemplateForm, *, status: int = 200) -> Response:
+@blueprint.post("/gallery/<slug>/rollback")
+@requires(Permission.BUILD)
+def go_back(slug: str) -> Response:
+    """Make an older version of an own template the next one."""
+    me, session = who(), db.session()
+    template = queries.template(session, me.workspace_id, slug)
+    number = request.form.get("version", "")
+    versions.go_back(
+        session,
+        template,
+        number=int(number) if number.isdecimal() and len(number) < 9 else 0,
+        actor=Actor(me.user_id, me.name, me.email),
+    )
+    version = template.version
+    session.commit()
+    flash(f"Version {version} is what version {number} was.", "go")
+    return htmx.redirect(url_for("gallery.show", slug=slug))
+
+
+def _page(workflow: Workflow, form: TemplateForm, *, taken: Taken | None = None, status: int = 200) -> Response:
     session = db.session()
     version = workflows.current_version(session, workflow)
     definition = workflows.load_definition(session, version.id)
@@ -90,5 +114,6 @@ def _page(workflow: Workflow, form: TemplateForm, *, status: int = 200) -> Respo
         asked=asked,
         words=request.form,
         form=form,
+        taken=taken,
         status=status,
     )

@@ -99,6 +99,7 @@ def show(slug: str) -> Response:
         facts=figures.facts(session, me.workspace_id, [slug])[slug],
         sample=sample,
         shown=shown,
+        versions=queries.versions(session, template) if template.whose is Whose.OWN else (),
         made=quote.made(definition, template.sample_inputs),
         at_hand=quote.at_hand(definition),
         reviews=quote.asked(definition, {}),

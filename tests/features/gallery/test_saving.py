@@ -8,14 +8,14 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.core.db import db
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, Invalid, NotFound
 from app.definition import schema
 from app.definition.schema import Definition
 from app.engine import catalog
 from app.features.accounts.service import Actor
-from app.features.gallery import own, queries, service
+from app.features.gallery import exchange, own, queries, service, versions
 from app.features.gallery.enums import Category
-from app.features.gallery.models import Template
+from app.features.gallery.models import Template, TemplateVersion
 from app.features.workflows import queries as workflows
 from app.features.workflows import service as drafts
 from tests import factories
@@ -94,6 +94,35 @@ def test_it_stands_in_the_gallery_of_its_workspace_and_can_be_launched(cast: Cas
     assert [version.number for version in workflows.versions(session, workflow)] == [1]
 
 
+def test_another_workflows_template_is_replaced_only_by_who_says_so(cast: Cast, session: Session) -> None:
+    first, second = (factories.workflow(session, cast.alice.workspace_id, definition=FLOW) for _ in range(2))
+    options: dict[str, Any] = {"name": "Our ads", "category": Category.ADS}
+    own.save(session, first, FLOW, summary="Ads", actor=ALICE, **options)
+    with pytest.raises(versions.Taken, match="called “Our ads” by Alice Ames, version 1") as taken:
+        own.save(session, second, FLOW, summary="Others", actor=Actor(None, "Dana"), **options)
+    assert (taken.value.mark, taken.value.next) == (own.mark_of(session, first.workspace_id, " our ADS"), 2)
+    # saved again meanwhile: what is there now was not seen, so it is asked again
+    own.save(session, first, FLOW, summary="Newer", actor=ALICE, **options)
+    replaces = {"replaces": taken.value.mark}
+    with pytest.raises(versions.Taken, match="version 2") as later:
+        own.save(session, second, FLOW, summary="Others", actor=Actor(None, "Dana"), **options, **replaces)
+    replaces = {"replaces": later.value.mark}
+    made = own.save(session, second, FLOW, summary="Others", actor=Actor(None, "Dana"), **options, **replaces)
+    assert (made.version, made.summary) == (3, "Others")
+    kept = [(one.number, one.saved_by, one.workflow_id) for one in queries.versions(session, made)]
+    assert kept == [(3, "Dana", second.id), (2, "Alice Ames", first.id), (1, "Alice Ames", first.id)]
+
+    versions.go_back(session, made, number=2, actor=ALICE)
+    assert (made.version, made.summary, made.definition) == (4, "Newer", schema.dump(Definition.model_validate(FLOW)))
+    assert own.save(session, first, FLOW, summary="Newest", actor=ALICE, **options).version == 5
+    with pytest.raises(Conflict, match="current one"):
+        versions.go_back(session, made, number=5, actor=ALICE)
+    with pytest.raises(NotFound, match="no version 9"):
+        versions.go_back(session, made, number=9, actor=ALICE)
+    exchange.remove(session, made, actor=ALICE)
+    assert session.scalar(sa.select(sa.func.count()).select_from(TemplateVersion)) == 0
+
+
 def test_what_cannot_be_saved_says_why(cast: Cast, session: Session) -> None:
     workflow = factories.workflow(session, cast.alice.workspace_id, definition=FLOW)
     service.seed_templates(session)
@@ -124,6 +153,32 @@ def test_the_page(cast: Cast) -> None:
     assert (shown.faults, "“Ours” is a template now, version 1." in shown.text) == ([], True)
     assert "How many?" in Page(browser.get("/gallery/ours/launch").text).text
     assert browser.get(f"/workflows/{empty_id}/template").status_code == 404
+
+    # another workflow under the same name: asked first, with everything still there, and one more press does it
+    with cast.app.app_context():
+        other_id = factories.workflow(db.session(), cast.alice.workspace_id, name="Mine", definition=FLOW).id
+        db.session.commit()
+    data = {"name": "Ours", "summary": "Better", "category": "paid-ads", "ask": ["ads_count"], "words_ads_count": "So?"}
+    asked = browser.post(f"/workflows/{other_id}/template", data=data)
+    page = Page(asked.text)
+    assert (asked.status_code, page.faults) == (409, [])
+    assert "already a template called “Ours” by Alice Ames, version 1" in page.text
+    assert ("Better" in page.text, 'value="ads_count" checked' in asked.text) == (True, True)
+    assert [page.fields()[name] for name in ("name", "words_ads_count")] == ["Ours", "So?"]
+    mark = next(attrs["value"] for tag, attrs in page.tags if tag == "button" and attrs.get("name") == "replaces")
+    assert browser.post(f"/workflows/{other_id}/template", data={**data, "replaces": mark}).location == "/gallery/ours"
+    shown = Page(browser.get("/gallery/ours").text)
+    assert (shown.faults, shown.text.count("by Alice Ames"), "Go back to version 1" in shown.text) == ([], 2, True)
+    # a lesser role sees who saved what, and cannot go back; a stranger sees nothing
+    seen = Page(cast.browser(cast.bob).get("/gallery/ours").text).text
+    assert ("Version 2" in seen, "Go back" in seen) == (True, False)
+    for person, code in ((cast.charlie, 404), (cast.bob, 403)):
+        assert cast.browser(person).post("/gallery/ours/rollback", data={"version": "1"}).status_code == code
+    assert browser.post("/gallery/ours/rollback", data={"version": "1"}).location == "/gallery/ours"
+    assert "Version 3 is what version 1 was." in Page(browser.get("/gallery/ours").text).text
+    assert [browser.post("/gallery/ours/rollback", data={"version": n}).status_code for n in ("x", "9", "3")] == [
+        404, 404, 409,
+    ]  # fmt: skip
     for person, code in ((cast.charlie, 404), (cast.bob, 403)):
         assert cast.browser(person).get(address).status_code == code
         assert cast.browser(person).post(address, data={"name": "x"}).status_code == code

@@ -1,0 +1,92 @@
+"""The versions of a workspace's own templates: each is kept with who saved it, and can be gone back to."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core import clock
+from app.core.errors import Conflict, NotFound
+from app.core.ids import new_id
+from app.features.accounts import service as accounts
+from app.features.accounts.service import Actor
+from app.features.gallery.models import Template, TemplateVersion
+from app.features.workflows import service as workflows
+
+_CONTENTS = ("name", "summary", "category", "tags", "gets", "label", "sample_inputs", "estimate", "definition")
+
+
+class Taken(Conflict):
+    """Another workflow has a template of this name. Who means to replace it says so with *mark*."""
+
+    code = "taken"
+
+    def __init__(self, template: Template, by: str) -> None:
+        whose = f" by {by}" if by else ""
+        super().__init__(
+            f"There is already a template called “{template.name}”{whose}, version {template.version}.",
+            fix=f"Replace it with this as version {template.version + 1}, or give another name.",
+        )
+        self.mark, self.next = mark(template), template.version + 1
+
+
+def mark(template: Template) -> str:
+    """Name a template as it stands, so that what was saved meanwhile is not replaced unseen."""
+    return f"{template.id}:{template.version}"
+
+
+def check_free(session: Session, template: Template, *, workflow_id: str, replaces: str) -> None:
+    """Raise Taken where *template* was last saved of another workflow and is not what *replaces* marks."""
+    last = newest(session, template)
+    if replaces != mark(template) and (last is None or last.workflow_id != workflow_id):
+        raise Taken(template, last.saved_by if last else "")
+
+
+def newest(session: Session, template: Template) -> TemplateVersion | None:
+    """Return the version that a template has now."""
+    found: TemplateVersion | None = session.scalar(_of(template, template.version))
+    return found
+
+
+def keep(session: Session, template: Template, *, actor: Actor, workflow_id: str | None = None) -> None:
+    """Keep what a template is now as its version; the caller commits."""
+    template.updated_at = clock.now()
+    session.flush()
+    session.add(
+        TemplateVersion(
+            id=new_id(),
+            template_id=template.id,
+            number=template.version,
+            saved_by=actor.name,
+            saved_at=template.updated_at,
+            workflow_id=workflow_id,
+            contents={name: getattr(template, name) for name in _CONTENTS},
+        )
+    )
+    session.flush()
+
+
+def go_back(session: Session, template: Template, *, number: int, actor: Actor) -> None:
+    """Make what version *number* was the next version; the caller commits. Workflows made of it stay as they are.
+
+    Raises NotFound for an unknown number, Conflict for the current one, Invalid where a step type is gone.
+    """
+    session.refresh(template, with_for_update=True)
+    old: TemplateVersion | None = session.scalar(_of(template, number))
+    if old is None:
+        raise NotFound(f"“{template.name}” has no version {number} to go back to.")
+    if number == template.version:
+        raise Conflict(f"Version {number} is the current one already.")
+    workflows.validated(old.contents["definition"])
+    for name in _CONTENTS:
+        setattr(template, name, old.contents[name])
+    template.version += 1
+    keep(session, template, actor=actor, workflow_id=old.workflow_id)
+    detail = {"name": template.name, "version": template.version, "back_to": number}
+    accounts.audit_of(session, template, actor, "template.restored", **detail)
+
+
+def _of(template: Template, number: int) -> sa.Select[Any]:
+    return sa.select(TemplateVersion).where(
+        TemplateVersion.template_id == template.id, TemplateVersion.number == number
+    )
