@@ -25,7 +25,8 @@ HEADERS = {
 HSTS = "max-age=31536000; includeSubDomains"
 MAX_REQUEST_BYTES = 12 * 1024 * 1024
 MAX_FORM_BYTES = 4 * 1024 * 1024
-MAX_FORM_PARTS = 20_500  # 100 questions, each with 200 ticks, a file and what becomes of it; half a second to read
+MAX_FORM_PARTS = 200
+MAX_ANSWER_PARTS = 20_500  # 100 questions, each with 200 ticks, a file and what becomes of it; half a second to read
 SESSION_COOKIE = "gl"
 LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 

@@ -8,7 +8,7 @@ from flask import Flask, request
 from freezegun import freeze_time
 
 from app.core.settings import Settings
-from app.web.security import CONTENT_SECURITY_POLICY, MAX_FORM_PARTS
+from app.web.security import CONTENT_SECURITY_POLICY, MAX_ANSWER_PARTS, MAX_FORM_PARTS
 from tests.cast import Cast
 from tests.page import token
 from tests.web.routes import routes
@@ -89,10 +89,15 @@ def test_too_big_a_request_is_refused_kindly(cast: Cast) -> None:
 
 
 def test_too_many_form_parts_are_refused(cast: Cast) -> None:
-    client = cast.browser(cast.alice)
     part = b'--x\r\nContent-Disposition: form-data; name="f"; filename="x.txt"\r\n\r\nx\r\n'
-    sent = part * (MAX_FORM_PARTS + 1) + b"--x--\r\n"
-    assert client.post("/settings/theme", data=sent, content_type="multipart/form-data; boundary=x").status_code == 413
+    launch = "/gallery/facebook-ads-campaign/launch"
+    for person, path, most in (
+        (cast.alice, "/settings/theme", MAX_FORM_PARTS), (cast.alice, launch, MAX_ANSWER_PARTS),
+        (None, launch, MAX_FORM_PARTS),
+    ):  # fmt: skip
+        sent = part * (most + 1) + b"--x--\r\n"
+        answer = cast.browser(person).post(path, data=sent, content_type="multipart/form-data; boundary=x")
+        assert answer.status_code == 413
 
 
 @pytest.mark.parametrize(("proxies", "seen"), [(0, "127.0.0.1"), (1, "203.0.113.7")])
