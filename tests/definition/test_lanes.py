@@ -302,6 +302,22 @@ def check_builder(drawn: Layout, outcomes: dict[str, tuple[str, ...]]) -> None:
         assert 0 <= y <= y + h <= drawn.height
 
 
+def test_the_builders_lines_keep_clear_of_steps_labels_and_every_plus() -> None:
+    for seed in range(1000, 1060):
+        steps, outcomes = typed_graph(seed)
+        drawn = layout(Definition.model_validate(workflow(*steps)), BUILDER, outcomes=outcomes)
+        lines = [edge for edge in drawn.edges if edge.outcome == edge.outcomes[0]]
+        for edge in lines:
+            others = [each for each in (*lines, *drawn.stubs) if each is not edge]
+            taken = [box(node) for node in drawn.nodes] + [label_box(each) for each in others if each.label]
+            taken += [(each.plus_x - 12, each.plus_y - 12, 24, 24) for each in others]
+            for part in segments(edge):
+                assert not any(overlap(part, each) for each in taken), (seed, edge)
+        for one, other in combinations(lines, 2):
+            if one.source != other.source and one.target != other.target:
+                assert not share(one, other), (seed, one, other)
+
+
 def test_free_outcomes_have_stubs_beside_what_is_connected() -> None:
     steps = [step("check"), step("mail", "check:approved")]
     drawn = layout(
