@@ -177,12 +177,14 @@ def _held(pid: int) -> Iterator[str]:
 
 def _steps(house: House, started_by: str = "person") -> list[tuple[str, int]]:
     """Return status and attempts of every step of the runs that were started so."""
+    asked = "SELECT s.status, s.attempts FROM step_run s JOIN run r ON r.id = s.run_id WHERE r.trigger_kind = ?"
+    return _read(house, asked, started_by)
+
+
+def _read(house: House, asked: str, *values: str) -> list[tuple[str, int]]:
     connection = sqlite3.connect(f"file:{house.folder}/greenlight.db?mode=ro", uri=True)
     try:
-        return connection.execute(
-            "SELECT s.status, s.attempts FROM step_run s JOIN run r ON r.id = s.run_id WHERE r.trigger_kind = ?",
-            (started_by,),
-        ).fetchall()
+        return connection.execute(asked, values).fetchall()
     finally:
         connection.close()
 
@@ -208,7 +210,10 @@ def test_web_worker_and_clock_apart_do_the_same_work(redis_url: str, tmp_path: P
         apart[1].wait_for("clock_started")
         seeded = House(folder, "seed", "--runs", "--json", **settings)
         assert seeded.process.wait(timeout=60) == 0, seeded.end()
-        assert f'"sample_runs": {len(list(library.FOLDER.glob("*.yaml")))}' in seeded.end()
+        templates = len(list(library.FOLDER.glob("*.yaml")))
+        assert f'"sample_runs": {templates}' in seeded.end()
+        ended = "SELECT r.status, count(DISTINCT w.template_slug) FROM run r JOIN workflow w ON w.id = r.workflow_id"
+        assert _read(web, f"{ended} WHERE r.trigger_kind = 'seed' GROUP BY r.status") == [("completed", templates)]
         assert {status for status, _ in _steps(web, "seed")} == {"completed", "skipped"}
     finally:
         outputs = [house.end() for house in (web, *apart)]
