@@ -19,7 +19,7 @@ from app.engine.contract import Effect, StepType
 from app.features.workflows import queries
 from app.features.workflows.forms.preview import LaunchPreview
 from app.features.workflows.forms.question import TYPE_WORDS
-from app.features.workflows.forms.step import entry_words, field_name
+from app.features.workflows.forms.step import entries_words, entry_words, field_name
 from app.features.workflows.models import Workflow
 from app.features.workflows.queries import Draft
 
@@ -193,11 +193,12 @@ class Desk:
         return found
 
     def place_words(self, after: Sequence[str], before: Sequence[str]) -> str:
-        """Say where a step is about to be added."""
-        above = listed([entry_words(each, self.drawn) for each in after])
+        """Say where a step is about to be put."""
+        above = entries_words(after, self.drawn)
         below = listed([self.names.get(each, each) for each in before])
         if after and before:
-            return f"Between {above} and {below}"
+            is_fan = len(after) > 1 or len(before) > 1
+            return f"After {above}, before {below}" if is_fan else f"Between {above} and {below}"
         return f"After {above}" if after else f"Before {below}" if before else "At the beginning"
 
     def field_of(self, problem: Problem) -> str:

@@ -9,7 +9,7 @@ from app.definition.edit import EditImpossible
 from app.definition.problems import listed
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.workflows import queries, service
+from app.features.workflows import moves, queries, service
 from app.features.workflows.builder.answers import (
     STAYS,
     Clashed,
@@ -87,10 +87,10 @@ def save_step(workflow_id: str, step_id: str) -> Response:
     workflow = workflow_of(workflow_id)
     base = base_of(workflow, lambda data: find_step(data, step_id))
     clash: list[Clash] = []
-    renamed, has_other_fields, unseen = step_id, False, list[str]()
+    renamed, has_other_fields, is_moved, unseen = step_id, False, False, list[str]()
 
     def change(draft: Draft) -> tuple[Data, str]:
-        nonlocal renamed, has_other_fields, unseen
+        nonlocal renamed, has_other_fields, is_moved, unseen
         desk = Desk(workflow, draft, step_id)
         now = desk.step(step_id)
         if now is None:
@@ -101,7 +101,8 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         form = form_of(desk, now, posted)
         has_other_fields = form.has_other_fields or form.fields.keys() != opened.fields.keys()
         data = edit.replace_step(desk.data, step_id, form.step())
-        if form.fields["s-after"].is_changed and not form.fields["s-join"].is_changed:
+        is_moved = form.fields["s-after"].is_changed
+        if is_moved and not form.fields["s-join"].is_changed:
             data = edit.with_fitting_join(data, step_id)
         if form.new_id != step_id:
             data = edit.rename_step(data, step_id, form.new_id, desk.types)
@@ -121,7 +122,7 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         return htmx.redirect(url_for(".step", workflow_id=workflow_id, step_id=renamed))
     if request.form.get("act") or renamed != step_id or has_other_fields:
         return step_panel(desk, wants_panel=True, focus=STAYS)
-    context = step_context(desk)
+    context = step_context(desk) | {"is_moved": is_moved}
     fields = context["form"].fields
     redrawn = context["form"].redrawn(form_of(desk, base)) if base else []
     if request.form.get("s-join", fields["s-join"].text) != fields["s-join"].text:
@@ -245,10 +246,13 @@ def _reconnected(desk: Desk, step_id: str) -> list[str]:
 def move_step(workflow_id: str, step_id: str) -> Response:
     """Move a step ``up`` or ``down`` its line, or to the place that ``after`` and ``before`` name.
 
-    With ``stay`` what is answered is not its form: it was moved in the list.
+    ``to`` is such a place as one text, from the list in the step's foot. With ``stay`` what is answered is not its
+    form: it was moved in the list.
     """
     workflow = workflow_of(workflow_id)
     after, before = request.form.getlist("after"), request.form.getlist("before")
+    if "to" in request.form:
+        after, before = moves.read(request.form["to"])
     way, words = request.form.get("way", ""), ""
 
     def change(draft: Draft) -> tuple[Data, str]:
@@ -257,6 +261,8 @@ def move_step(workflow_id: str, step_id: str) -> Response:
         words = f"Moved {name_of(desk, step_id)}"
         if way in ("up", "down"):
             return (edit.move_up if way == "up" else edit.move_down)(desk.data, step_id, desk.types), words
+        if not after and not before:
+            raise EditImpossible("Choose where the step should go.")
         return edit.move_step(desk.data, step_id, desk.types, sources=after, targets=before), words
 
     def told() -> str:

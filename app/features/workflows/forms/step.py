@@ -8,7 +8,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.definition.edit import entry
 from app.definition.parts import Definition, TypeFacts
-from app.definition.problems import Problem
+from app.definition.problems import Problem, listed
 from app.definition.sentences import OPERATORS as OPERATOR_WORDS
 from app.engine.contract import StepType
 from app.features.workflows.offers import Offer, makers
@@ -210,6 +210,20 @@ def entry_words(written: str, drawn: Definition) -> str:
     source, _, outcome = written.partition(":")
     name = drawn.step(source).name if drawn.has_step(source) else source
     return f"{name}: {_OUTCOMES.get(outcome, outcome)}" if outcome and outcome != "done" else name
+
+
+def entries_words(written: Sequence[str], drawn: Definition) -> str:
+    """Say entries of ``after`` together: "Ask the manager: rejected or expired"."""
+    grouped: dict[str, list[str]] = {}
+    for each in written:
+        grouped.setdefault(each.partition(":")[0], []).append(each)
+    return listed([_outcomes_words(entries, drawn) for entries in grouped.values()])
+
+
+def _outcomes_words(entries: Sequence[str], drawn: Definition) -> str:
+    first, *others = entries
+    outcomes = [each.partition(":")[2] or "done" for each in others]
+    return listed([entry_words(first, drawn), *(_OUTCOMES.get(each, each) for each in outcomes)], "or")
 
 
 def value_choices(offered: Sequence[Offer]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from app.core.db import db
 from app.features.workflows import queries, service
+from app.features.workflows.desk import Desk, lay
 from app.features.workflows.models import Workflow
 from app.features.workflows.queries import Draft
 from tests.cast import Cast, enter
@@ -48,6 +49,12 @@ class Bench:
     def steps(self) -> dict[str, dict[str, Any]]:
         """The draft's steps by id."""
         return {step["id"]: step for step in self.draft.definition["steps"]}
+
+    @property
+    def desk(self) -> Desk:
+        """The draft as it lies on the desk."""
+        with self.cast.app.app_context():
+            return lay(db.session(), db.session.get_one(Workflow, self.workflow_id))
 
     def form(self, path: str) -> dict[str, Any]:
         """Return what a browser would post from the form at *path* (names to one or several texts)."""

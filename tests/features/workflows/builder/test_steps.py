@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from app.definition import edit
+from app.features.workflows import moves
 from tests.cast import Cast
 from tests.features.workflows.builder.conftest import HTMX, Bench, controls
 from tests.page import Page
@@ -112,6 +114,44 @@ def test_dragging_is_a_move_and_a_ring_is_refused_in_words(bench: Bench) -> None
     page = bench.browser.post(f"{bench.url}/steps/check/move", data={"after": "tell_rejected"})
     assert (page.status_code, "would wait for each other" in page.text) == (422, True)
     assert bench.draft.revision == before
+
+
+def test_a_step_is_moved_to_any_place_that_its_foot_names(bench: Bench) -> None:
+    page = Page(bench.browser.get(f"{bench.url}/steps/pictures").text)
+    assert page.faults == []
+    places = dict(moves.destinations(bench.desk, "pictures"))
+    assert [attrs["value"] for attrs in page.attributes("option") if attrs["value"] in places] == list(places)
+    named = {words: place for place, words in places.items()}
+    decides = "The sales manager decides"
+    assert list(named) == [
+        "Between Write the ads and Give each ad a picture",
+        f"Between Give each ad a picture and {decides}",
+        f"Between {decides}: approved and Mail the finished ads",
+        f"After {decides}: rejected or expired, before Say why not",
+        "After Mail the finished ads",
+        "After Say why not",
+    ]
+    before = bench.draft.definition
+    bench.post("/steps/pictures/move", {"to": named[f"After {decides}: rejected or expired, before Say why not"]})
+    assert bench.steps["pictures"]["after"] == ["check:rejected", "check:expired"]
+    assert bench.steps["tell_rejected"]["after"] == ["pictures"]
+    bench.post("/undo", {"revision": str(bench.draft.revision)})
+    assert bench.draft.definition == before
+    for nowhere in ({}, {"to": ""}, {"to": "somewhere"}, {"way": "sideways"}):
+        refused = bench.post("/steps/pictures/move", nowhere, htmx=True, status=422)
+        assert "Choose where the step should go." in refused.text
+    assert bench.draft.definition == before
+
+
+def test_no_place_is_offered_where_a_move_would_be_refused_or_change_nothing(bench: Bench) -> None:
+    bench.post("/steps", {"after": "ads", "type": "delay"})
+    bench.post("/steps", {"after": "tell_rejected", "type": "delay"})
+    desk = bench.desk
+    for step_id in bench.steps:
+        for place, words in moves.destinations(desk, step_id):
+            after, before = moves.read(place)
+            moved = edit.move_step(desk.data, step_id, desk.types, sources=after, targets=before)
+            assert moved != desk.data, (step_id, words)
 
 
 def test_an_end_is_led_on_to_a_step_that_is_there(bench: Bench) -> None:
