@@ -1,6 +1,7 @@
 """Tables as people hand them in: CSV with commas, semicolons or tabs, read into headings and rows. Pure functions."""
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -8,6 +9,24 @@ from io import StringIO
 MAX_ROWS = 20_000
 MAX_COLUMNS = 200
 _MARKS = (",", ";", "\t", "|")
+# What people call the columns that the trade's tables have, as plain() says them.
+HEADINGS: Mapping[str, str] = {
+    "email": "email mail emailaddress mailaddress correo",
+    "first_name": "firstname first givenname forename vorname",
+    "name": "name fullname customer customername owner ownername contact",
+    "consent": "consent optin permission agreed subscribed marketingconsent",
+    "mobile": "mobile cell cellphone mobilephone phone phonenumber tel telephone",
+    "phone": "phone phonenumber tel telephone mobile cell",
+    "vin": "vin vinnumber vehicleidentificationnumber chassis",
+    "last_visit": "lastvisit lastservice lastservicedate lastseen",
+    "stock": "stock stocknumber stockno stocknr stk stockid",
+    "vehicle": "vehicle car unit model description yearmakemodel",
+    "days": "days age daysonlot dol daysinstock daysinstock",
+    "price": "price listprice askingprice internetprice retail",
+    "cost": "cost unitcost acv purchaseprice",
+    "market": "market marketprice marketvalue averageprice",
+    "photos": "photos photocount pictures images photo",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +84,11 @@ def renamed(table: Table, chosen: Mapping[str, str]) -> Table:
         for row in table.rows
     )
     return Table((*chosen, *(table.headings[number] for number in rest)), rows)
+
+
+def plain(heading: str) -> str:
+    """Return a heading without what people write it differently by: "E-Mail Address" as "emailaddress"."""
+    return re.sub(r"[^a-z0-9]", "", heading.casefold())
 
 
 def _lines(text: str) -> Iterator[list[str]]:

@@ -9,23 +9,6 @@ from app.definition.schema import Input
 from app.features.gallery import search
 
 SHOWN_ROWS = 3
-_NAMES: Mapping[str, str] = {
-    "email": "email mail emailaddress mailaddress correo",
-    "first_name": "firstname first givenname forename vorname",
-    "name": "name fullname customer customername owner ownername contact",
-    "consent": "consent optin permission agreed subscribed marketingconsent",
-    "mobile": "mobile cell cellphone mobilephone phone phonenumber tel telephone",
-    "phone": "phone phonenumber tel telephone mobile cell",
-    "vin": "vin vinnumber vehicleidentificationnumber chassis",
-    "last_visit": "lastvisit lastservice lastservicedate lastseen",
-    "stock": "stock stocknumber stockno stocknr stk stockid",
-    "vehicle": "vehicle car unit model description yearmakemodel",
-    "days": "days age daysonlot dol daysinstock daysinstock",
-    "price": "price listprice askingprice internetprice retail",
-    "cost": "cost unitcost acv purchaseprice",
-    "market": "market marketprice marketvalue averageprice",
-    "photos": "photos photocount pictures images photo",
-}
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -125,18 +108,14 @@ def _remarks(table: tables.Table) -> Iterator[str]:
             yield f"{len(wrong)} of {len(table.rows)} rows have no {what}: row {listed}."
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
 def _is_same(column: str, heading: str) -> bool:
-    return _plain(column) == _plain(heading)
+    return tables.plain(column) == tables.plain(heading)
 
 
 def _is_known(column: str, heading: str) -> bool:
-    return _plain(heading) in _NAMES.get(column, "").split()
+    return tables.plain(heading) in tables.HEADINGS.get(column, "").split()
 
 
 def _is_alike(column: str, heading: str) -> bool:
-    one, other = _plain(column), _plain(heading)
+    one, other = tables.plain(column), tables.plain(heading)
     return len(other) > 3 and (search.distance(one, other, 2) <= 2 or (len(one) > 4 and one in other))

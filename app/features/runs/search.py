@@ -2,18 +2,22 @@
 
 A word is a run of letters and digits, lower case, without accents. What is typed matches the beginning of words;
 several words must all match. An e-mail address, a price or a date is found by its parts.
+
+Of a table among the answers the e-mail addresses, VINs, phone and stock numbers are kept, those of the first rows.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.db import table
+from app.definition import tables
 from app.definition.schema import Definition, InputType
 from app.engine import store
 from app.engine.models import Run
@@ -24,6 +28,8 @@ from app.features.workflows.models import Workflow
 LONGEST = 40
 MOST_WORDS = 60
 LONG_TEXT_WORDS = 25  # of a long answer its beginning; further on only what looks like an address or a number
+MOST_TABLE_WORDS = 400  # of all tables of a run, beside the others
+MOST_TABLE_CHARS = 60_000  # read of each: a start is to stay quick
 MOST_TYPED = 6
 RARE = 1000  # a word of at most so many runs is looked up first; what more have is checked while going down the list
 VIN_CHARS = 17
@@ -31,6 +37,11 @@ VIN_TAILS = (8, 6)  # how people in the trade say a VIN
 
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"(run\s*#?|#)?\s*([0-9]{1,9})", re.IGNORECASE)  # "418", "#418", "run 418"
+_PHONE = re.compile(r"\+?[\d ().-]{10,20}")
+_PHONES, _NUMBERED = (
+    frozenset(name for column in columns for name in tables.HEADINGS[column].split())
+    for columns in (("phone", "mobile"), ("vin", "stock"))
+)
 _END = "\U0010ffff"
 _UNREAD = frozenset(
     {
@@ -50,14 +61,19 @@ def words(text: str) -> list[str]:
 
 
 def words_of(label: str, definition: Definition, inputs: Mapping[str, Any]) -> list[str]:
-    """Return the words that a run is found by: those of its name, then of its answers; at most :data:`MOST_WORDS`."""
+    """Return the words that a run is found by, each once: those of its name, then of its answers, then of its tables.
+
+    At most :data:`MOST_WORDS`, and :data:`MOST_TABLE_WORDS` more of tables.
+    """
     found = words(label)
     for question in definition.inputs:
         if question.type not in _UNREAD:
             for text in _texts(inputs.get(question.key)):
                 found += _of_answer(text, question.type)
-    tails = [word[-most:] for word in found if len(word) == VIN_CHARS and _is_mixed(word) for most in VIN_TAILS]
-    return list(dict.fromkeys(tails + found))[:MOST_WORDS]
+    kept = dict.fromkeys(list(dict.fromkeys(_tails(found) + found))[:MOST_WORDS])
+    handed = (inputs.get(question.key) for question in definition.inputs if question.type is InputType.CSV)
+    listed = _of_tables(text for text in handed if isinstance(text, str) and text)
+    return [*kept, *islice((word for word in listed if word not in kept), MOST_TABLE_WORDS)]
 
 
 def add(session: Session, workspace_id: str, number: int, found: Iterable[str]) -> None:
@@ -204,6 +220,50 @@ def _of_answer(text: str, kind: InputType) -> list[str]:
         return found
     addresses = {word for part in text[:20_000].split() if "@" in part for word in words(part)}
     return [word for place, word in enumerate(found) if place < LONG_TEXT_WORDS or word in addresses or _is_mixed(word)]
+
+
+def _tails(found: Iterable[str]) -> list[str]:
+    return [word[-most:] for word in found if len(word) == VIN_CHARS and _is_mixed(word) for most in VIN_TAILS]
+
+
+def _of_tables(texts: Iterable[str]) -> Iterable[str]:
+    """Return the words of tables: what names a row, for as many rows as there is room, then how else it is written."""
+    found, others = dict[str, None](), list[str]()
+    for text in texts:
+        for heading, cell in _cells(text):
+            named, also = _of_cell(heading, cell)
+            found.update(dict.fromkeys(named))
+            others += also
+            if len(found) > MOST_TABLE_WORDS + MOST_WORDS:
+                return found
+    return dict.fromkeys([*found, *others])
+
+
+def _cells(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the cells of a table with their plain headings, row by row; what is no table has none."""
+    beginning = text[:MOST_TABLE_CHARS]
+    if len(text) > len(beginning):
+        beginning = beginning.rpartition("\n")[0]  # not the half of a row
+    try:
+        table = tables.read(beginning)
+    except tables.TableInvalid:
+        return
+    headings = [tables.plain(heading) for heading in table.headings]
+    for row in table.rows:
+        yield from zip(headings, row, strict=True)
+
+
+def _of_cell(heading: str, cell: str) -> tuple[list[str], list[str]]:
+    """Return the words that name a row and how else they are written: a phone number's parts, a VIN's end."""
+    if "@" in cell:
+        return [word for part in cell.split() if "@" in part for word in words(part)], []
+    if heading in _PHONES or _PHONE.fullmatch(cell):
+        digits = "".join(mark for mark in cell if mark.isdigit())[:LONGEST]
+        return ([digits], words(cell)) if len(digits) >= (7 if heading in _PHONES else 10) else ([], [])
+    if heading in _NUMBERED or (len(cell) == VIN_CHARS and cell.isalnum() and _is_mixed(cell)):
+        named = words(cell[:100])
+        return named, _tails(named)
+    return [], []
 
 
 def _is_mixed(word: str) -> bool:

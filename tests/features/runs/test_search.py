@@ -25,6 +25,8 @@ FORM: dict[str, Any] = {
         {"key": "stock", "label": "Stock", "type": "integer"},
         {"key": "story", "label": "Story", "type": "long_text"},
         {"key": "notes", "label": "Notes", "type": "json"},
+        {"key": "owners", "label": "Owners", "type": "csv"},
+        {"key": "cars", "label": "Cars", "type": "csv"},
     ],
     "steps": [{"id": "say", "type": "transform", "config": {"set": {"said": "yes"}}}],
 }
@@ -142,6 +144,55 @@ def test_a_run_keeps_a_bounded_number_of_words(session: Session, people: Cast) -
 
     kept = session.execute(sa.select(sa.func.count()).where(RunWord.number == run.number)).scalar_one()
     assert kept == search.MOST_WORDS
+
+
+def test_a_run_is_found_by_the_addresses_and_numbers_in_its_tables(session: Session, people: Cast) -> None:
+    owners = (
+        "name;VIN #;E-Mail Address;Mobile;visited;miles\n"
+        "Dana W.;1HGCM82633A004352;dana.whitfield@mail.example;(555) 010-2345;2026-11-30;28990\n"
+        'Eve B.;;"; eve@berg.example";;never;31750\n'
+    )
+    cars = "Unit,Stock No,seen by\n2021 Kia Sportage,H-2417,555 013 9876\nFord,5UXCR6C05L9B12345,zoe@ames.example\n"
+    run = _start(session, people, customer="Northside", owners=owners, cars=cars)
+
+    for typed in (
+        "dana.whitfield@mail.example", "whitfield", "1hgcm82633a004352", "3A004352", "004352", "5550102345",
+        "(555) 010-2345", "eve@berg.example", "H-2417", "2417", "555 013 9876", "L9B12345", "zoe@ames.example",
+        "northside",
+    ):  # fmt: skip
+        assert _found(session, people, typed) == [run.number], typed
+    for typed in ("sportage", "28990", "11", "never", "ford"):
+        assert _found(session, people, typed) == [], typed
+
+
+def test_of_a_long_table_the_first_rows_are_found_and_the_answers_stay(session: Session, people: Cast) -> None:
+    rows = [f"{number:05d}@long.example,1HGCM82633A{number:06d},555 010 {number:05d}" for number in range(10_000)]
+    run = _start(session, people, customer="Northside", owners="\n".join(["email,vin,phone", *rows]))
+
+    kept = session.execute(sa.select(sa.func.count()).where(RunWord.number == run.number)).scalar_one()
+    assert kept == len(search.words("Zoë’s CR-V letter Northside")) + search.MOST_TABLE_WORDS
+    for typed in ("northside", "00100@long.example", "1HGCM82633A000100", "55501000100"):
+        assert _found(session, people, typed) == [run.number], typed
+    for typed in ("09999@long.example", "1HGCM82633A009999"):
+        assert _found(session, people, typed) == [], typed
+
+
+@pytest.mark.parametrize("odd", ["  ", "a,a\n1,2", '"', "email\n\n@\n@@,,,", "x" * 200_000])
+def test_a_table_that_is_none_does_not_keep_a_run_from_starting(session: Session, people: Cast, odd: str) -> None:
+    run = _start(session, people, customer="Northside", owners=odd)
+
+    assert _found(session, people, "northside") == [run.number]
+
+
+def test_a_table_costs_a_start_no_statement(session: Session, people: Cast) -> None:
+    seen: list[str] = []
+    sa.event.listen(session.connection(), "before_cursor_execute", lambda *about: seen.append(about[2]))
+
+    _start(session, people, owners="")
+    without = len(seen)
+    _start(session, people, owners="email\nzoe@ames.example\neve@berg.example")
+
+    assert seen[without:] == seen[:without] != []
 
 
 def test_a_run_is_found_by_whom_it_asks(session: Session, people: Cast) -> None:
