@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.conftest import Databases
 from tests.e2e import stage as stages
@@ -33,9 +34,42 @@ def page(stage: Stage, context: BrowserContext) -> Page:
     return page
 
 
-def test_a_search_with_typing_errors_finds_the_right_template_and_keeps_what_was_ticked(page: Page) -> None:
+@contextmanager
+def _held(page: Page) -> Iterator[None]:
+    """Hold what the gallery answers to a search until the block ends."""
+    address, held = re.compile("/gallery[?]"), list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(address, hold)
+    yield
+    for route in held:
+        route.continue_()
+    page.unroute(address)
+
+
+def _search_shows_bars(page: Page, text: str, places: str, words: str) -> None:
+    """Search, and see meanwhile that every place stays where it is and its words are bars."""
+    where = "all => all.map(one => [one.offsetLeft, one.offsetTop, one.offsetWidth, one.offsetHeight])"
+    before = page.locator(places).evaluate_all(where)
+    with _held(page):
+        page.get_by_label("Search templates").press_sequentially(text, delay=15)
+        expect(page.locator("#cards")).to_have_class(re.compile("htmx-request"))
+        assert page.locator(places).evaluate_all(where) == before
+        for word in page.locator(places).first.locator(words).all():
+            expect(word).to_have_css("color", "rgba(0, 0, 0, 0)")
+            look = word.evaluate("it => [getComputedStyle(it).backgroundColor, getComputedStyle(it).backgroundImage]")
+            assert look != ["rgba(0, 0, 0, 0)", "none"]
+    expect(page.locator(places)).to_have_count(1)
+    expect(page.locator(places).locator(words).first).not_to_have_css("color", "rgba(0, 0, 0, 0)")
+
+
+def test_a_search_with_typing_errors_finds_the_right_template_and_keeps_what_was_ticked(
+    page: Page, stage: Stage
+) -> None:
     page.get_by_label("Compare Facebook Ads Campaign").check()
-    page.get_by_label("Search templates").press_sequentially("recal leter", delay=15)
+    _search_shows_bars(page, "recal leter", "article", "h2 a, p, .foot-x a, .form-check-label")
     expect(page.get_by_role("article")).to_have_count(1)
     expect(page.get_by_role("article")).to_contain_text("Service-recall outreach")
     expect(page).to_have_url(re.compile("q=recal.{1,3}leter"))
@@ -48,6 +82,8 @@ def test_a_search_with_typing_errors_finds_the_right_template_and_keeps_what_was
     page.go_back()
     page.get_by_role("link", name="Use Service-recall outreach").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("The recall")
+    page.goto(f"{stage.url}/gallery?view=list")
+    _search_shows_bars(page, "recal leter", "tbody tr", "a, p, td:nth-child(n+3):not(:last-child)")
 
 
 def test_a_table_is_mapped_and_half_filled_answers_survive_closing_the_browser(
