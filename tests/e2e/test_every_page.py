@@ -232,7 +232,7 @@ PAGES: dict[str, Pages | str] = {
     ),
     "/gallery": Pages(
         empty="/gallery", one="/gallery", full=["/gallery", "/gallery?view=list"],
-        error=["/gallery?q=submarines", "/gallery?category=no-such"],
+        error=["/gallery?q=submarines&category=social", "/gallery?from=own", "/gallery?category=no-such"],
     ),
     "/gallery/compare": Pages(
         empty="/gallery/compare", one=f"/gallery/compare?t={SLUG}",

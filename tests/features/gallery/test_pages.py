@@ -1,5 +1,6 @@
 """The cards and a template's page."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -71,13 +72,31 @@ def test_search_and_category_stand_in_the_address(cast: Cast) -> None:
     assert "/gallery?q=car&category=paid-ads" in links
 
 
-def test_no_hit_says_what_was_looked_for_and_how_to_clear_it(cast: Cast) -> None:
-    response = cast.browser(cast.alice).get("/gallery?q=%3Cb%3Eboat")
+@pytest.mark.parametrize(
+    ("asked", "words", "button", "target"),
+    [
+        ("q=%3Cb%3Eboat", "Nothing goes with “<b>boat”. Try another word", "Show all templates", "/gallery"),
+        ("q=boat&category=social&sort=name", "Nothing under “Social” goes with “boat”.", "Search everywhere",
+         "/gallery?q=boat&sort=name"),
+        ("q=boat&from=own&category=blog", "Nothing by your team under “Blog” goes with “boat”.", "Search everywhere",
+         "/gallery?q=boat"),
+        ("from=own", "choose “Save as template”", "Choose a workflow", "/workflows"),
+    ],
+)  # fmt: skip
+def test_an_empty_shelf_says_why_and_leads_on(cast: Cast, asked: str, words: str, button: str, target: str) -> None:
+    response = cast.browser(cast.alice).get(f"/gallery?{asked}")
     page = Page(response.text)
     assert page.faults == []
-    assert "Looked for “<b>boat”" in page.text
+    assert words in page.text
     assert "<b>boat" not in response.text
-    assert "Clear the search" in page.text
+    links = re.findall(rf'<a class="btn" href="([^"]*)">{button}</a>', response.text)
+    assert links == [target.replace("&", "&amp;")]
+
+
+def test_who_cannot_make_a_template_is_led_back_to_all_of_them(cast: Cast) -> None:
+    response = cast.browser(cast.bob).get("/gallery?from=own&category=social")
+    assert "There is no template of your team under “Social” yet." in Page(response.text).text
+    assert re.findall(r'<a class="btn" href="([^"]*)">Show all templates</a>', response.text) == ["/gallery"]
 
 
 def test_htmx_gets_the_cards_alone_and_they_are_those_of_the_page(cast: Cast) -> None:
