@@ -16,6 +16,9 @@ FILE_CHARS = 10_000
 MOST_BUTTONS = 5
 """The most choices that stand side by side as buttons."""
 
+MOST_SLID = 100
+"""The furthest that the two ends of a slider lie apart: beyond, it cannot be set to one number by hand."""
+
 HANDED = (InputType.DOCUMENT, InputType.DOCUMENTS, InputType.IMAGE, InputType.IMAGES)
 
 
@@ -52,6 +55,14 @@ def takes_file(question: Input) -> bool:
 def has_buttons(question: Input, offered: int) -> bool:
     """Tell whether so many choices stand as buttons: few of them, and one is chosen already."""
     return offered <= MOST_BUTTONS and question.default is not None
+
+
+def has_slider(question: Input) -> bool:
+    """Tell whether a slider stands beside the field: for a whole number between two ends that are near each other."""
+    least, most = question.min, question.max
+    if question.type is not InputType.INTEGER or isinstance(least, str | None) or isinstance(most, str | None):
+        return False
+    return 0 < most - least <= MOST_SLID
 
 
 def handed_ids(question: Input, answer: Any) -> list[str]:

@@ -1,7 +1,11 @@
 """The pages of the form that starts a run, also of questions that are not right yet."""
 
+from typing import Any
+
+import pytest
+
 from app.definition import launch_form
-from app.definition.schema import Definition, InputType
+from app.definition.schema import Definition, Input, InputType
 
 
 def _definition(count: int) -> Definition:
@@ -31,3 +35,21 @@ def test_fixed_questions_are_on_no_page() -> None:
     definition = launch_form.sketched({"inputs": [{"key": "a", "fixed": True, "default": "x"}, {"key": "b"}]})
     assert [each.key for _, page in launch_form.pages(definition) for each in page] == ["b"]
     assert [each.key for each in launch_form.fixed(definition)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("question", "has_one"),
+    [
+        ({"min": 1, "max": 10}, True),
+        ({"min": -50, "max": 50}, True),
+        ({"min": 0, "max": 101}, False),
+        ({"min": 5, "max": 5}, False),
+        ({"min": 1}, False),
+        ({"max": 9}, False),
+        ({"min": 1, "max": 10, "type": "number"}, False),
+        ({"min": "1", "max": "9", "type": "date"}, False),
+    ],
+)
+def test_a_slider_stands_beside_a_whole_number_between_two_near_ends(question: dict[str, Any], has_one: bool) -> None:
+    asked = Input.model_validate({"key": "copies", "type": "integer", **question})
+    assert launch_form.has_slider(asked) is has_one

@@ -33,6 +33,8 @@ from app.web.forms import Form
 
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 
+class SliderField(StringField):
+    """A whole number with a slider beside it; what is typed counts."""
 
 
 class CustomiseForm(Form):
@@ -166,6 +168,8 @@ def _typed(question: Input, common: dict[str, Any]) -> Field:
         common["widget"] = DateInput()
     if question.type is InputType.DATETIME:
         common["widget"] = DateTimeLocalInput()
+    if launch_form.has_slider(question):
+        kind = SliderField
     return kind(render_kw=attributes, **common)
 
 

@@ -74,6 +74,11 @@ class AskedPreview:
         return _UNITS.get(self.question.type, ("", ""))
 
     @property
+    def has_slider(self) -> bool:
+        """Tell whether a slider stands beside the field."""
+        return launch_form.has_slider(self.question)
+
+    @property
     def file(self) -> str:
         """The words of the file chooser; empty when it has none."""
         if not launch_form.takes_file(self.question):

@@ -142,6 +142,7 @@ def test_the_preview_has_the_pages_and_controls_of_the_launch_form(make: Callabl
     asked[0] |= {"placeholder": "For example", "help": "Say it <shortly>", "required": True}
     named = {each["key"]: each for each in asked}
     named["choice"] |= {"choices": ["honda", "ford"], "default": "ford"}
+    named["integer"] |= {"min": 2, "max": 20, "default": 5}
     same = {"key": "tone", "label": "Tone", "default": "Friendly", "fixed": True, "group": "Never"}
     bench = make(ADS | {"inputs": [same, *asked]})
     html = bench.browser.get(f"{bench.url}/questions").text
@@ -151,9 +152,13 @@ def test_the_preview_has_the_pages_and_controls_of_the_launch_form(make: Callabl
     controls = re.findall(r"<(?:input|select|textarea)\b[^>]*>", preview)
     assert len(controls) >= len(asked) - 4
     assert all(" disabled" in each and " name=" not in each for each in controls)
-    for kind in ("date", "datetime-local", "checkbox", "file", "radio"):
+    for kind in ("date", "datetime-local", "checkbox", "file", "radio", "range"):
         assert any(f'type="{kind}"' in each for each in controls)
     assert '<input type="radio" disabled checked>Ford' in preview
+    assert [each for each in controls if "range" in each] == [
+        '<input class="form-range slides" type="range" min="2" max="20" value="5" aria-hidden="true" disabled>'
+    ]
+    assert "2 – 20" in preview
     assert 'placeholder="For example"' in preview
     assert "Say it &lt;shortly&gt;" in preview
     places = [preview.index(f"The {each['key']}.") for each in (*asked[::2], *asked[1::2])]
