@@ -20,15 +20,20 @@ LATER = timedelta(minutes=1)  # a run that was just decided is due at once
 
 
 def seed_runs(*, limit_s: float = LIMIT_S) -> int:
-    """Have one finished run a template in the demo workspace; return how many. Needs a worker; may run twice."""
+    """Have one finished run of each of our templates in the demo workspace; return how many.
+
+    Needs a worker; may run twice. The workspace's own templates may lack answers to run with.
+    """
     from app.core.db import db
     from app.features.gallery import queries
+    from app.features.gallery.enums import Whose
 
     with db.session() as session:
         workspace = _demo(session)
         if workspace is None:
             return 0
-        started = [_start(session, workspace, one) for one in queries.templates(session, workspace.id)]
+        ours = [one for one in queries.templates(session, workspace.id) if one.whose is Whose.OURS]
+        started = [_start(session, workspace, one) for one in ours]
     _bring_to_their_end(workspace.id, started, limit_s)
     return len(started)
 

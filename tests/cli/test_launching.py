@@ -261,8 +261,10 @@ def test_the_doctor_finds_a_healthy_house_well(greenlight: Greenlight) -> None:
 
 def test_seeding_again_changes_nothing(greenlight: Greenlight) -> None:
     before = _samples(greenlight)
-    said = greenlight("seed", "--runs", "--json")
     templates = greenlight("template", "list", "--json").json["items"]
+    assert greenlight("template", "create", "Facebook Ads Campaign", "--name", "Of no sample").code == 0
+    said = greenlight("seed", "--runs", "--json")
+    assert greenlight("template", "delete", "of-no-sample", "--yes").code == 0
     assert said.json == {"templates_changed": 0, "demo": True, "sample_runs": len(templates)}
     assert _samples(greenlight) == before
 
