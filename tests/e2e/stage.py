@@ -36,7 +36,9 @@ from app.features.approvals.enums import Decision
 from app.features.approvals.models import Approval, Approver
 from app.features.files import service as files
 from app.features.files.models import Document, Image
+from app.features.gallery import own
 from app.features.gallery import service as gallery
+from app.features.gallery.enums import Category
 from app.features.lifecycle import exchange
 from app.features.lifecycle import service as lifecycle
 from app.features.lifecycle.enums import FileKind, OpenRuns
@@ -210,6 +212,9 @@ def _full(session: Session) -> Scene:
         session, workspace_id=scene.workspace_id, user_id=scene.user_id, slug=SLUG,
         answers={**long_answers, "brief": f"{LONG_LABEL} " * 60, "approver": LONG_MAIL}, over=None,
     )  # fmt: skip
+    saved: dict[str, Any] = {"name": LONG_LABEL, "summary": LONG_LABEL, "category": Category.ADS, "actor": scene.actor}
+    for _ in range(6):
+        scene.refs["ours"] = own.save(session, flow, factories.ADS, **saved).slug
     return scene
 
 

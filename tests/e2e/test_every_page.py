@@ -240,7 +240,8 @@ PAGES: dict[str, Pages | str] = {
         error="/gallery/compare?t=no-such",
     ),
     "/gallery/<slug>": Pages(
-        empty=f"/gallery/{SLUG}", one=f"/gallery/{SLUG}", full=Visit(f"/gallery/{SLUG}?document=7", act=_open_all),
+        empty=f"/gallery/{SLUG}", one=f"/gallery/{SLUG}",
+        full=[Visit(f"/gallery/{SLUG}?document=7", act=_open_all), Visit("/gallery/{ours}", act=_open_all)],
         error="/gallery/no-such-template",
     ),
     "/gallery/import": Pages(*["/gallery/import"] * 4),
