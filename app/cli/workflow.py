@@ -1,7 +1,8 @@
 """``greenlight workflow``: workflows and their definitions, in and out of files."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,9 @@ from app.cli.files import FILE, read_text, write_text
 from app.cli.launching import begin, launch_options, read_answers
 from app.cli.options import alias, json_option, workspace_option
 from app.core.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from app.features.lifecycle.rules import Need
 
 
 def open_runs_option(function: Any) -> Any:
@@ -219,8 +223,8 @@ def import_(
 ) -> None:
     """Make a workflow from a YAML or JSON file; every problem of it is listed (exit 2).
 
-    People, places and secrets of the file that are new here are listed beside it. A secret or a connection that is
-    missing keeps it switched off.
+    People, places and secrets of the file that are new here are listed beside it. What is missing here (a secret, a
+    connection, another workflow, a picture) keeps it switched off; with --into it is listed, and the workflow stays on.
     """
     from app.features.lifecycle import exchange, queries
     from app.features.lifecycle import service as lifecycle
@@ -235,6 +239,7 @@ def import_(
             definition = exchange.parts(exchange.read(text, str(file)))[1]
             note = f"Imported from {file.name}"
             service.publish(desk.session, found, definition, actor_id=actor.user_id, note=note)
+            _say_needs([need for need in queries.all_needs(desk.session, found) if need.is_missing])
         else:
             found = lifecycle.bring_in(
                 desk.session,
@@ -244,8 +249,7 @@ def import_(
                 actor=actor,
                 source=str(file),
             )
-            for need in queries.needs(desk.session, found):
-                output.say(f"Look at: {need.what} ({need.kind}), in {', '.join(need.steps)}")
+            _say_needs(queries.needs(desk.session, found))
             if not off:
                 lifecycle.take_over(desk.session, found, actor=actor)
         desk.session.commit()
@@ -364,3 +368,8 @@ def _read(file: Path) -> dict[str, Any]:
     from app.features.lifecycle import exchange
 
     return exchange.read(read_text(file), str(file))
+
+
+def _say_needs(needs: "Sequence[Need]") -> None:
+    for need in needs:
+        output.say(f"Look at: {need.what} ({need.kind}), in {', '.join(need.steps)}")

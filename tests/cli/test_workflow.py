@@ -174,4 +174,6 @@ def test_an_import_names_what_must_be_looked_at(greenlight: Greenlight, tmp_path
     )
     lost = greenlight("workflow", "import", str(file), "--json")
     assert (lost.code, lost.json["enabled"]) == (0, False)
-    assert "Look at: No such one (workflow), in Then ads" in lost.err
+    into = greenlight("workflow", "import", str(file), "--into", made.json["id"], "--json")
+    assert (into.code, into.json["enabled"], into.json["version"]) == (0, True, 2)
+    assert [each.err.splitlines()[-1] for each in (lost, into)] == ["Look at: No such one (workflow), in Then ads"] * 2
