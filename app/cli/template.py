@@ -1,6 +1,8 @@
 """``greenlight template``: ready-made workflows."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,19 +103,23 @@ command.add_command(alias(launch), "instantiate")
 
 @command.command("import")
 @click.argument("file", type=FILE)
+@click.option("--replace", is_flag=True, help="Replace the template of the same slug, newer than the file or not.")
 @click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
 @workspace_option
 @json_option
-def import_(file: Path, email: str | None, workspace: str | None, as_json: bool) -> None:
+def import_(file: Path, replace: bool, email: str | None, workspace: str | None, as_json: bool) -> None:
     """Keep a YAML or JSON file as a template of the workspace; every problem of it is listed (exit 2).
 
     The same slug again is the next version of it.
     """
-    from app.features.gallery import exchange, library
+    from app.features.gallery import exchange, library, versions
 
     data = library.load(read_text(file), str(file))
     with open_desk(workspace) as desk:
-        found = exchange.take_in(desk.session, desk.workspace.id, data, actor=desk.actor(email))
+        actor, slug = desk.actor(email), data.get("slug") if isinstance(data, dict) else ""
+        replaces = versions.mark_of(desk.session, desk.workspace.id, str(slug)) if replace else ""
+        with _asking_for_replace("give yours another slug"):
+            found = exchange.take_in(desk.session, desk.workspace.id, data, actor=actor, replaces=replaces)
         desk.session.commit()
         _show_kept(found, as_json)
 
@@ -161,7 +167,6 @@ def create(
     from app.engine import catalog
     from app.features.gallery import own
     from app.features.gallery.enums import Category
-    from app.features.gallery.versions import Taken
     from app.features.workflows import queries as workflows
 
     with open_desk(workspace) as desk:
@@ -174,7 +179,8 @@ def create(
             fix = "Choose of these: " + ", ".join(values) if values else "Leave --ask out."
             raise Invalid(f"{', '.join(unknown)} cannot be asked.", fix=fix)
         wanted = name or found.name
-        try:
+        replaces = own.mark_of(desk.session, desk.workspace.id, wanted) if replace else ""
+        with _asking_for_replace("give another --name"):
             template = own.save(
                 desk.session,
                 found,
@@ -183,11 +189,8 @@ def create(
                 summary=summary or found.description,
                 category=_category(category or found.category, Category),
                 actor=desk.actor(email),
-                replaces=own.mark_of(desk.session, desk.workspace.id, wanted) if replace else "",
+                replaces=replaces,
             )
-        except Taken as taken:
-            fix = f"--replace makes this its version {taken.next}; or give another --name."
-            raise Conflict(taken.message, fix=fix) from None
         desk.session.commit()
         _show_kept(template, as_json)
         for one in values.values():
@@ -213,6 +216,18 @@ def delete(slug: str, yes: bool, email: str | None, workspace: str | None, as_js
         exchange.remove(desk.session, found, actor=desk.actor(email))
         desk.session.commit()
         output.show_json(shown) if as_json else click.echo(f"{slug} is removed.")
+
+
+@contextmanager
+def _asking_for_replace(otherwise: str) -> Iterator[None]:
+    """Say of a name that is taken how this program goes on."""
+    from app.features.gallery.versions import Taken
+
+    try:
+        yield
+    except Taken as taken:
+        fix = f"--replace makes this its version {taken.next}; or {otherwise}."
+        raise Conflict(taken.message, fix=fix) from None
 
 
 def _category(written: str, categories: Any) -> Any:

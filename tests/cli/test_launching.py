@@ -148,6 +148,12 @@ def test_a_template_goes_to_a_file_comes_in_and_goes_away(greenlight: Greenlight
     assert [kept.code for kept in (first, second)] == [0, 0]
     assert second.json["version"] == first.json["version"] + 1
     assert greenlight("template", "export", "our-ads", "--json").json["version"] == second.json["version"]
+    older = greenlight("template", "import", str(file), "--json")
+    assert (older.code, older.json["fix"]) == (
+        1, f"--replace makes this its version {second.json['version'] + 1}; or give yours another slug.",
+    )  # fmt: skip
+    third = greenlight("template", "import", str(file), "--replace", "--json")
+    assert third.json["version"] == second.json["version"] + 1
     file.write_text("slug: [", "utf-8")
     assert greenlight("template", "import", str(file)).code == 2
     assert greenlight("template", "delete", "our-ads", "--yes").out == "our-ads is removed.\n"

@@ -33,10 +33,11 @@ def write(template: Template) -> dict[str, Any]:
     }
 
 
-def take_in(session: Session, workspace_id: str, data: object, *, actor: Actor) -> Template:
+def take_in(session: Session, workspace_id: str, data: object, *, actor: Actor, replaces: str = "") -> Template:
     """Keep a file as the workspace's own template, or as the next version of it; the caller commits.
 
-    Raises Invalid with every problem, Conflict for the slug of one of ours.
+    Raises Invalid with every problem, Conflict for the slug of one of ours, Taken where what is there is newer than the
+    file, unless *replaces* is its mark.
     """
     file = library.parse(data)
     if file.slug in RESERVED:
@@ -44,11 +45,12 @@ def take_in(session: Session, workspace_id: str, data: object, *, actor: Actor) 
         raise Invalid("The template cannot be taken in.", [fault])
     if session.scalar(sa.select(Template.id).where(Template.workspace_id.is_(None), Template.slug == file.slug)):
         raise Conflict(f"Greenlight has a template “{file.slug}” already.", fix="Give yours another slug.")
-    mine = sa.select(Template).where(Template.workspace_id == workspace_id, Template.slug == file.slug)
-    template = session.scalars(mine.with_for_update()).one_or_none()
+    template = versions.standing(session, workspace_id, file.slug)
     if template is None:
         template = Template(id=new_id(), workspace_id=workspace_id, slug=file.slug, version=file.version - 1)
         session.add(template)
+    else:
+        versions.check_newer(session, template, version=file.version, replaces=replaces)
     template.version = max(file.version, template.version + 1)
     for name, value in file.model_dump(mode="json", exclude={"slug", "version"}).items():
         setattr(template, name, value)

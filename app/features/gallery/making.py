@@ -128,7 +128,10 @@ def take_in() -> Response:
         if sent is not None and sent.filename:
             form["source"].data = service.read_file(sent.filename, BytesIO(sent.stream.read(MAX_BYTES)))
         data = library.load(form.text("source"))
-        template = exchange.take_in(session, me.workspace_id, data, actor=Actor(me.user_id, me.name, me.email))
+        template = exchange.take_in(
+            session, me.workspace_id, data, actor=Actor(me.user_id, me.name, me.email),
+            replaces=request.form.get("replaces", ""),
+        )  # fmt: skip
         slug, version = template.slug, template.version
         session.commit()
     except (Invalid, Conflict) as refused:

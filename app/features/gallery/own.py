@@ -113,7 +113,7 @@ def save(
     ours = sa.select(Template.id).where(Template.workspace_id.is_(None), Template.slug == slug)
     if session.scalar(ours):
         raise Conflict(f"Greenlight has a template “{name}” already.", fix="Choose another name.")
-    template = _standing(session, workflow.workspace_id, slug)
+    template = versions.standing(session, workflow.workspace_id, slug)
     if template is None:
         template = Template(workspace_id=workflow.workspace_id, slug=slug, version=0)
         session.add(template)
@@ -138,14 +138,8 @@ def save(
 
 
 def mark_of(session: Session, workspace_id: str, name: str) -> str:
-    """Return the mark of the workspace's template of this name as it stands; "" where there is none."""
-    template = _standing(session, workspace_id, _slug(" ".join(name.split())))
-    return versions.mark(template) if template else ""
-
-
-def _standing(session: Session, workspace_id: str, slug: str) -> Template | None:
-    mine = sa.select(Template).where(Template.workspace_id == workspace_id, Template.slug == slug)
-    return session.scalars(mine.with_for_update()).one_or_none()
+    """Return the mark of the workspace's template of this name; "" where there is none."""
+    return versions.mark_of(session, workspace_id, _slug(" ".join(name.split())))
 
 
 # --- which values ---

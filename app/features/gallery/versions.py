@@ -17,17 +17,29 @@ _CONTENTS = ("name", "summary", "category", "tags", "gets", "label", "sample_inp
 
 
 class Taken(Conflict):
-    """Another workflow has a template of this name. Who means to replace it says so with *mark*."""
+    """Something else is a template of this name. Who means to replace it says so with *mark*."""
 
     code = "taken"
 
-    def __init__(self, template: Template, by: str) -> None:
+    def __init__(self, template: Template, by: str, *, otherwise: str) -> None:
         whose = f" by {by}" if by else ""
         super().__init__(
             f"There is already a template called “{template.name}”{whose}, version {template.version}.",
-            fix=f"Replace it with this as version {template.version + 1}, or give another name.",
+            fix=f"Replace it with this as version {template.version + 1}, or {otherwise}.",
         )
         self.mark, self.next = mark(template), template.version + 1
+
+
+def standing(session: Session, workspace_id: str, slug: str) -> Template | None:
+    """Return and lock the workspace's own template of this slug."""
+    mine = sa.select(Template).where(Template.workspace_id == workspace_id, Template.slug == slug)
+    return session.scalars(mine.with_for_update()).one_or_none()
+
+
+def mark_of(session: Session, workspace_id: str, slug: str) -> str:
+    """Return the mark of the workspace's own template of this slug; "" where there is none."""
+    template = standing(session, workspace_id, slug)
+    return mark(template) if template else ""
 
 
 def mark(template: Template) -> str:
@@ -39,7 +51,14 @@ def check_free(session: Session, template: Template, *, workflow_id: str, replac
     """Raise Taken where *template* was last saved of another workflow and is not what *replaces* marks."""
     last = newest(session, template)
     if replaces != mark(template) and (last is None or last.workflow_id != workflow_id):
-        raise Taken(template, last.saved_by if last else "")
+        raise Taken(template, last.saved_by if last else "", otherwise="give another name")
+
+
+def check_newer(session: Session, template: Template, *, version: int, replaces: str) -> None:
+    """Raise Taken where a file of *version* is older than *template*, which is not what *replaces* marks."""
+    if replaces != mark(template) and version < template.version:
+        last = newest(session, template)
+        raise Taken(template, last.saved_by if last else "", otherwise="give yours another slug")
 
 
 def newest(session: Session, template: Template) -> TemplateVersion | None:

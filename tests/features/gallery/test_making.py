@@ -298,6 +298,16 @@ def test_a_template_goes_out_and_comes_back_the_same(app: Flask, cast: Cast) -> 
         assert actions.count("template.imported") == 2
     shown = browser.get("/gallery/our-ads").text
     assert "Your team’s" in shown
+    # the same file again is older than what it has become: asked first, and one more press does it
+    older = {"file": (BytesIO(sent.data), "our-ads.yaml")}
+    asked = browser.post("/gallery/import", data=older, content_type="multipart/form-data")
+    page = Page(asked.text)
+    said = f"called “Our ads” by {cast.alice.name}, version {before['version'] + 1}"
+    assert (asked.status_code, page.faults, said in page.text) == (409, [], True)
+    mark = next(attrs["value"] for tag, attrs in page.tags if tag == "button" and attrs.get("name") == "replaces")
+    again = browser.post("/gallery/import", data={"source": sent.text, "replaces": mark})
+    assert again.location == "/gallery/our-ads"
+    assert f"Version {before['version'] + 2}" in browser.get("/gallery/our-ads").text
     assert "our-ads" not in cast.browser(cast.charlie).get("/gallery").text
 
 
