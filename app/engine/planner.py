@@ -80,7 +80,10 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do now; if nothing, the *status* of the run and when to look again (None: a person will wake it)."""
+    """What to do now; if nothing, the *status* of the run and when to look again (None: a person will wake it).
+
+    *settled* counts the steps of which nothing more comes; of a run that failed or was stopped, those that were done.
+    """
 
     do: tuple[Do, ...] = ()
     opens: tuple[Open, ...] = ()
@@ -196,7 +199,8 @@ def _result(
     skips = tuple(Skip(step, reason) for step, reason in view.skipped.items())
     settled = sum(view.is_settled(step.id) for step in view.definition.steps)
     if settled == len(view.definition.steps):
-        return Plan(skip=skips, status=_end(view), settled=settled)
+        end = _end(view)
+        return Plan(skip=skips, status=end, settled=settled if end is RunStatus.COMPLETED else _done(view))
     waits = tuple(
         EndWait(step, item)
         for (step, item), result in view.results.items()
@@ -288,10 +292,15 @@ def _end(view: _View) -> RunStatus:
     return RunStatus.COMPLETED
 
 
+def _done(view: _View) -> int:
+    """Count the steps that were done, for a run that ends before its end: the others were not, nor will be."""
+    return sum(view.status(step.id) is StepStatus.COMPLETED for step in view.definition.steps)
+
+
 def _stop(view: _View) -> Plan:
     cancels = tuple(Cancel(step, item) for (step, item), r in view.results.items() if not r.status.is_settled)
     begun = {step for step, _ in view.results}
     never = tuple(
         Skip(step.id, "the run was stopped") for step in view.definition.steps if step.id not in begun
     )
-    return Plan(cancel=cancels, skip=never, status=RunStatus.STOPPED, settled=len(view.definition.steps))
+    return Plan(cancel=cancels, skip=never, status=RunStatus.STOPPED, settled=_done(view))

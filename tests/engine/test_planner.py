@@ -76,6 +76,8 @@ def test_every_graph_settles_the_same_in_whatever_order_results_arrive(
     stops = {step.id for step in definition.steps if step.on_failure == "stop"}
     failed = {step for (step, _), status in statuses[0].items() if status is StepStatus.FAILED}
     assert (last[0] is RunStatus.FAILED) == bool(failed & stops)
+    done = sum(status is StepStatus.COMPLETED for status in statuses[0].values())
+    assert ends[0][0].settled == (done if last[0] is RunStatus.FAILED else len(definition.steps))
 
 
 @given(graphs(), st.data())
@@ -132,6 +134,7 @@ def test_stop_cancels_what_is_open_and_never_begins_the_rest() -> None:
         ["b"],
         RunStatus.STOPPED,
     )
+    assert now.settled == 0
 
 
 def test_pause_waits_for_what_is_under_way() -> None:
