@@ -99,9 +99,12 @@ def rollback(workflow_id: str) -> Response:
     workflow, form = _workflow(workflow_id), forms.VersionForm()
     if not form.validate_on_submit():
         raise Invalid("Say which version to go back to.")
+    is_ahead = workflow.draft_number != workflow.draft_base
     version = service.roll_back(db.session(), workflow, number=form.version.data or 0, actor=_actor())
     db.session.commit()
     _say_published(workflow, version.number)
+    if is_ahead:
+        flash("What was changed and not published is put aside. Undo in the builder brings it back.", "care")
     return htmx.redirect(url_for("lifecycle.versions", workflow_id=workflow.id))
 
 

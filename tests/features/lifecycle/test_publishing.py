@@ -196,8 +196,22 @@ def test_the_pages_of_publishing(cast: Cast) -> None:
 
     back = browser.post(f"/workflows/{workflow_id}/rollback", data={"version": "1"})
     assert back.status_code == 303
-    assert "Version 3" in Page(browser.get(back.location).text).text
-    assert browser.post(f"/workflows/{workflow_id}/rollback", data={"version": "3"}).status_code == 409
+    page = Page(browser.get(back.location).text)
+    assert "Version 3" in page.text
+    assert "put aside" not in page.text
+    with cast.app.app_context():
+        workflow = db.session.get_one(Workflow, workflow_id)
+        data = queries.version(db.session(), workflow, 2).definition
+        drafts.save_draft(db.session(), workflow, data, base_revision=workflow.draft_number, actor_id=None)
+        db.session.commit()
+    assert "Going back to a version puts them aside" in Page(browser.get(back.location).text).text
+    browser.post(f"/workflows/{workflow_id}/rollback", data={"version": "1"})
+    assert "Undo in the builder brings it back." in Page(browser.get(back.location).text).text
+    with cast.app.app_context():
+        workflow = db.session.get_one(Workflow, workflow_id)
+        draft = drafts.undo(db.session(), workflow, base_revision=workflow.draft_number)
+        assert (workflow.published_number, draft.definition) == (4, data)
+    assert browser.post(f"/workflows/{workflow_id}/rollback", data={"version": "4"}).status_code == 409
     assert browser.post(f"/workflows/{workflow_id}/rollback", data={}).status_code == 422
 
 
