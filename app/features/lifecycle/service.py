@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.ids import is_id
+from app.definition.alone import alone
 from app.definition.schema import Definition
 from app.definition.shape import text_fault
 from app.engine import catalog
@@ -111,21 +112,18 @@ def start_sample(session: Session, workflow: Workflow, step_id: str, *, actor: A
     """Start a test that does one step of the draft alone, with the last run's values or with samples.
 
     The same step with the same *once*, an id that the form holds, is the same run while the draft stays as it is.
-    Raises Conflict when the draft has no such step any more, Invalid with the step's problems.
+    What is wrong with steps and questions that it does not use does not matter. Raises Conflict when the draft has no
+    such step any more, Invalid with the problems of what it uses.
     """
     data = workflows.draft_of(session, workflow).definition
     try:
-        draft = Definition.model_validate(data)
-        step = draft.step(step_id)
+        cut = alone(data, step_id, catalog.facts(), queries.last_outputs(session, workflow))
     except KeyError:
         raise Conflict("This step is not in the workflow any more.", fix="Load the page again.") from None
-    except ValueError:
-        service.validated(data)  # says what is wrong
-        raise
-    alone = samples.alone(draft, step_id, catalog.facts(), queries.last_outputs(session, workflow))
-    answers = samples.answers(alone, queries.last_answers(session, workflow), tester=actor.email)
-    questions = [one.model_copy(update={"required": False}) for one in alone.inputs]
-    version = service.keep_for_test(session, workflow, alone.model_copy(update={"inputs": questions}))
+    definition = Definition.model_validate(service.validated(cut))
+    answers = samples.answers(definition, queries.last_answers(session, workflow), tester=actor.email)
+    questions = [one.model_copy(update={"required": False}) for one in definition.inputs]
+    version = service.keep_for_test(session, workflow, definition.model_copy(update={"inputs": questions}))
     return runs.start(
         session,
         workspace_id=workflow.workspace_id,
@@ -133,7 +131,7 @@ def start_sample(session: Session, workflow: Workflow, step_id: str, *, actor: A
         version=version,
         inputs=answers,
         actor=actor,
-        label=f"Sample of {step.name}",
+        label=f"Sample of {definition.step(step_id).name}",
         trigger_kind=queries.SAMPLE,
         dedupe_key=_once("sample", once, workflow.id, f"{workflow.draft_number} {step_id}"),
         test=True,

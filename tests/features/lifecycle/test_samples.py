@@ -7,17 +7,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.core import clock, outbox
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.core.ids import new_id
-from app.definition import schema
 from app.definition.inputs import clean_inputs
 from app.definition.schema import Definition, InputType
-from app.engine import catalog
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Run, RunLog, StepRun
 from app.features.accounts.service import Actor
@@ -66,45 +63,6 @@ def test_the_last_answer_comes_first_then_the_questions_own_then_a_sample() -> N
 def test_what_may_stay_empty_stays_empty() -> None:
     definition = _definition(q={"required": False})
     assert samples.answers(definition, {}, tester="") == {}
-
-
-# --- one step alone ---
-
-
-def _ids(definition: Definition) -> list[tuple[str, str, list[str]]]:
-    return [(step.id, step.type, step.after) for step in definition.steps]
-
-
-def test_a_step_alone_brings_what_it_uses_and_nothing_else(app: Flask) -> None:
-    definition = Definition.model_validate(ADS)
-    types = catalog.facts()
-    assert _ids(samples.alone(definition, "pictures", types, {})) == [("pictures", "generate_image", [])]
-    assert _ids(samples.alone(definition, "attach", types, {})) == [
-        ("ads", "generate_copy", []), ("pictures", "generate_image", []),
-        ("attach", "attach_images", ["ads", "pictures"]),
-    ]  # fmt: skip
-    # a decision is taken as approved: nobody is asked for a sample
-    assert _ids(samples.alone(definition, "tell_rejected", types, {})) == [
-        ("check", "transform", []), ("tell_rejected", "notify", ["check"]),
-    ]  # fmt: skip
-
-
-def test_a_last_runs_results_stand_in_and_are_not_read_as_values(app: Flask) -> None:
-    definition = Definition.model_validate(ADS)
-    known = {"ads": {"documents": ["d1"], "texts": ["Buy {{ inputs.x }} now"], "titles": [""]}}
-    alone = samples.alone(definition, "attach", catalog.facts(), known)
-    assert alone.step("ads").config == {
-        "set": {"documents": ["d1"], "texts": ["Buy { { inputs.x }} now"], "titles": [""]}
-    }
-    assert schema.check(schema.dump(alone), catalog.facts()) == []
-
-
-def test_every_step_of_our_definition_can_be_done_alone(app: Flask) -> None:
-    definition = Definition.model_validate(ADS)
-    for step in definition.steps:
-        alone = samples.alone(definition, step.id, catalog.facts(), {})
-        assert schema.check(schema.dump(alone), catalog.facts()) == []
-        assert alone.steps[-1].id == step.id
 
 
 # --- runs ---
@@ -183,6 +141,12 @@ def test_a_draft_with_problems_is_not_tested(cast: Cast, session: Session) -> No
     with pytest.raises(Invalid, match="one problem"):
         service.start_sample(session, workflow, "ads", actor=_actor(cast))
     assert service.start_sample(session, workflow, "pictures", actor=_actor(cast)).test
+    # nor does a form that is not filled in matter to a step that does not use it
+    broken["steps"] += [{"id": "late", "name": "", "after": "ads", "when": 7}, "no step"]
+    broken["inputs"] += [{"key": "Not a key"}]
+    drafts.save_draft(session, workflow, broken, base_revision=workflow.draft_number, actor_id=None)
+    run = service.start_sample(session, workflow, "pictures", actor=_actor(cast))
+    assert [each.id for each in workflows.load_definition(session, run.version_id).steps] == ["pictures"]
 
 
 def test_a_sample_takes_the_last_runs_results(cast: Cast, session: Session) -> None:

@@ -17,7 +17,7 @@ from app.definition.values import texts_in
 from app.features.accounts import queries as accounts
 from app.features.accounts.guards import who
 from app.features.files import queries as files
-from app.features.workflows import lately, moves, offers, queries, service
+from app.features.workflows import lately, moves, offers, queries, samples, service
 from app.features.workflows.desk import Desk, lay
 from app.features.workflows.forms.clash import Clash, Fields, Posted, onto
 from app.features.workflows.forms.details import details_form
@@ -272,6 +272,7 @@ def step_context(desk: Desk) -> dict[str, Any]:
         "lately": lately.said(db.session(), desk.workflow, form.conditions),
         "values": [*values, *others],
         "operators": OPERATORS,
+        "lacking": samples.lacking(desk),
         "destinations": moves.destinations(desk, desk.chosen),
         "focus": request.args.get("fix", ""),
     }

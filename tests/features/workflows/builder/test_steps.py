@@ -72,6 +72,26 @@ def test_what_is_wrong_stands_at_its_field_and_on_its_step_and_is_kept(bench: Be
         assert [attrs.get("name") for _, attrs in opened.tags if "data-focus" in attrs] == [name]
 
 
+def test_a_sample_needs_only_what_its_step_uses_to_be_right(bench: Bench) -> None:
+    def lacks(step_id: str) -> str:
+        html = bench.browser.get(f"{bench.url}/steps/{step_id}").text
+        assert Page(html).faults == []
+        ask = html.partition('id="sample-ask"')[2].partition("</form>")[0]
+        assert ("disabled" in ask) == ("sample-lacks" in ask)
+        return Page(ask).text.partition("put right first. ")[2]
+
+    bench.post("/steps", {"after": "ads", "type": "notify"})
+    assert lacks("ads") == lacks("attach") == ""
+    saved = bench.post("/steps/ads", bench.form("/steps/ads") | {"c-count": "many"}, htmx=True)
+    assert 'id="sample-ask" hx-swap-oob="true"' in saved.text
+    assert [lacks(each) for each in ("pictures", "tell", "check")] == ["", "", "“Write the ads”: " + lacks("ads")]
+    assert lacks("ads") == "“How many” must be a whole number."
+    saved = bench.post("/steps/ads", bench.form("/steps/ads") | {"c-count": "3", "c-prompt": ""}, htmx=True)
+    assert "sample-lacks" in saved.text
+    saved = bench.post("/steps/ads", bench.form("/steps/ads") | {"c-prompt": "Write"}, htmx=True)
+    assert "sample-lacks" not in saved.text
+
+
 def test_a_step_is_added_between_beside_and_after(bench: Bench) -> None:
     place = {"after": "ads", "before": "attach", "type": "delay"}
     answer = bench.post("/steps", place)
