@@ -141,6 +141,7 @@ def _show(
         status=422 if problems else 200,
         asked=asked,
         run=asked.run,
+        version=run_queries.version_facts(db.session(), asked.run),
         rows=rules.rows(asked.questions),
         form=form,
         once=new_id(),

@@ -175,6 +175,9 @@ def test_failed_page_offers_to_try_again_and_to_start_over(yard: Yard) -> None:
     alice = yard.cast.browser(yard.cast.alice)
     page = Page(alice.get(f"/runs/{run_id}").text)
     assert "Try this step again" in page.text
+    assert "What goes on from here stays with version 1; what starts over takes the newest." in page.text
+    ways = [link["href"] for link in page.attributes("a") if "/edit/steps/" in link.get("href", "")]
+    assert [alice.get(way).status_code for way in ways] == [200]
     assert alice.post(f"/runs/{run_id}/retry", data={"mode": "step"}).headers["Location"] == f"/runs/{run_id}"
     with yard.app.app_context():
         assert db.session.get_one(Run, run_id).status == "running"
