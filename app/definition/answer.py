@@ -219,8 +219,14 @@ def _phone(question: Input, raw: object) -> str:
     return " ".join(str(raw).split())
 
 
+_BARE_ADDRESS = re.compile(r"(?:[\w-]+\.)+[^\W\d_]{2,63}(?::[0-9]+)?(?:[/?#].*)?")
+"""What people type without https:// in front: "www.example.com/offer"."""
+
+
 def _url(question: Input, raw: object) -> str:
     text = raw if isinstance(raw, str) and len(raw) <= 2048 else ""
+    if _BARE_ADDRESS.fullmatch(text):
+        text = f"https://{text}"
     try:
         parts = urlsplit(text)
         fine = (
