@@ -147,6 +147,20 @@ def runs_of_steps(session: Session, step_run_ids: Sequence[str]) -> list[tuple[s
     return [(str(of), run_id, number) for of, run_id, number in session.execute(wanted)]
 
 
+def continued(session: Session, run: Run) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+    """Return the run that this one follows, taking over or starting over, and the last one that follows it: id, number.
+
+    Reads nothing for a run that neither continues one nor has failed or been stopped.
+    """
+    if run.continues_run_id is None and run.status not in (RunStatus.FAILED, RunStatus.STOPPED):
+        return None, None
+    either = sa.or_(Run.id == run.continues_run_id, Run.continues_run_id == run.id)
+    wanted = sa.select(Run.id, Run.number).where(Run.workspace_id == run.workspace_id, either).order_by(Run.number)
+    found = {run_id: (str(run_id), int(number)) for run_id, number in session.execute(wanted)}
+    before = found.pop(run.continues_run_id or "", None)
+    return before, next(reversed(found.values()), None)
+
+
 def working(session: Session, workspace_id: str, *, limit: int) -> Sequence[Run]:
     """Return the runs that a machine works on, or will as soon as it can, the newest first."""
     return runs(session, workspace_id, status=_WORKING, limit=limit)

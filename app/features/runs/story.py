@@ -76,6 +76,8 @@ class Story:
     poll_s: int
     made: Mapping[str, Made]  # by step: what it wrote and drew
     started: Mapping[str, tuple[str, int]]  # by step: id and number of the run that it started
+    continues: tuple[str, int] | None  # id and number of the run that it follows, taking over or starting over
+    continued_by: tuple[str, int] | None  # and of the last one that follows it
     say_again_at: datetime | None = None  # when what it says is old though nothing has changed
 
 
@@ -117,6 +119,7 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     )
     sent = _sent(rows, calls, [] if is_untouched else queries.outbox_counts(session, run.id))
     left = _left(session, run, definition, entries, now)
+    continues, continued_by = queries.continued(session, run)
     failed = failure.failure(entries, arrived.things, sent.sentence) if run.status == RunStatus.FAILED else None
     return Story(
         run=run,
@@ -132,6 +135,8 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         poll_s=0 if not run.is_open else 2 if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else 5,
         made=arriving.made(entries, documents, pictures),
         started=_started(session, entries),
+        continues=continues,
+        continued_by=continued_by,
         say_again_at=left.say_again_at if left and run.status == RunStatus.RUNNING else None,
     )
 

@@ -192,6 +192,9 @@ def test_starting_over_by_two_presses_starts_one_run(yard: Yard) -> None:
     }
     assert len(places) == 1
     assert places != {f"/runs/{run_id}"}
+    (place,) = places
+    assert f'It follows <a class="text" href="/runs/{run_id}">run 1</a>.' in alice.get(place).text
+    assert f'<a class="text" href="{place}">Run 2</a> follows it.' in alice.get(f"/runs/{run_id}").text
 
 
 def test_step_that_asks_is_answered_by_its_buttons(yard: Yard) -> None:
