@@ -4,7 +4,8 @@ The models are in ``parts``; this module is the front door: :func:`parse`, :func
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -57,6 +58,7 @@ __all__ = [
     "TypeFacts",
     "check",
     "check_config",
+    "check_filled",
     "compact",
     "dump",
     "parse",
@@ -137,6 +139,11 @@ def check_config(facts: TypeFacts, config: object) -> list[Problem]:
     return list(_model_problems(facts.config, config, tolerant=True))
 
 
+def check_filled(model: type[BaseModel], config: object) -> list[Problem]:
+    """Return what is wrong with a step's config whose ``{{ … }}`` are worked out: it says what each came to."""
+    return list(_model_problems(model, config, tolerant=False, is_filled=True))
+
+
 def check_model(model: type[BaseModel], data: object) -> list[Problem]:
     """Return what a model of another file finds wrong with *data*, in the same words as a definition's problems."""
     return in_reading_order(list(_model_problems(model, data, tolerant=False)))
@@ -170,8 +177,13 @@ def _check_step(
 # --- pydantic's errors in our words --------------------------------------------------------------------------------
 
 
-def _model_problems(model: type[BaseModel], data: object, *, tolerant: bool) -> Iterator[Problem]:
-    """Yield what *model* finds wrong with *data*; *tolerant* drops what a ``{{ … }}`` will decide in a run."""
+def _model_problems(
+    model: type[BaseModel], data: object, *, tolerant: bool, is_filled: bool = False
+) -> Iterator[Problem]:
+    """Yield what *model* finds wrong with *data*; *tolerant* drops what a ``{{ … }}`` will decide in a run.
+
+    *is_filled* says what stands there, which nobody wrote.
+    """
     try:
         model.model_validate(data)
     except ValidationError as invalid:
@@ -185,7 +197,7 @@ def _model_problems(model: type[BaseModel], data: object, *, tolerant: bool) -> 
             deeper = any(len(other) > len(place) and other[: len(place)] == place for other in places)
             if path not in seen and not (deeper and error["type"] not in ("missing", "extra_forbidden")):
                 seen.add(path)
-                yield from _problems(error, place, model)
+                yield from _filled(error, place, model) if is_filled else _problems(error, place, model)
 
 
 _NEVER_OPEN = CODES | {"missing", "extra_forbidden", "too_long", "too_short"}
@@ -232,6 +244,35 @@ def _problems(error: ErrorDetails, place: tuple[str | int, ...], model: type[Bas
     if error["type"] == "extra_forbidden":
         fix = suggest(str(place[-1]), _keys(model, place), "Remove it.")
     yield Problem(pointer(*place), code, message, fix)
+
+
+def _filled(error: ErrorDetails, place: tuple[str | int, ...], model: type[BaseModel]) -> Iterator[Problem]:
+    found = error["input"]
+    for problem in _problems(error, place, model):
+        if error["type"] in CODES:
+            yield problem
+        elif problem.code == "wrong_type":
+            what = "" if found in (None, "") else f", which is {_KINDS[error['type'].split('_', 1)[0]].what}"
+            yield replace(problem, message=f"{_label(place, model)} is {_said(found)}{what}.")
+        elif problem.code == "out_of_range":
+            yield replace(problem, message=f"{problem.message.removesuffix('.')}; it is {_said(found)}.")
+        else:
+            yield problem
+
+
+def _said(value: object) -> str:
+    match value:
+        case None | "":
+            return "empty"
+        case bool():
+            return "yes" if value else "no"
+        case int() | float():
+            return str(value)
+        case list():
+            return "a list"
+        case dict():
+            return "a record"
+    return f"“{shorten(str(value))}”"
 
 
 Words = tuple[str, Callable[[str, ErrorDetails, Mapping[str, Any]], tuple[str, str]]]
@@ -322,17 +363,23 @@ _WORDS: dict[str, Words] = {
     "string_pattern_mismatch": ("bad_value", _pattern),
 }
 
+class _Kind(NamedTuple):
+    must: str
+    fix: str
+    what: str  # what another value is
+
+
 _KINDS = {
-    "int": ("must be a whole number.", "Write it like 10, without quotes."),
-    "float": ("must be a number.", "Write it like 2.5."),
-    "decimal": ("must be an amount.", "Write it like 5.00."),
-    "bool": ("must be yes or no.", "Write true or false."),
-    "string": ("must be text.", "Put it in quotes."),
-    "list": ("must be a list.", "Write it in [ ], parts separated by commas."),
-    "dict": ("must hold keys and values.", "Write it like {key: value}."),
-    "model": ("must hold keys and values.", "Write it like {key: value}."),
-    "date": ("must be a date.", "Write it like 2026-11-30."),
-    "datetime": ("must be a date and time.", "Write it like 2026-11-30T09:00:00Z."),
+    "int": _Kind("must be a whole number.", "Write it like 10, without quotes.", "not a whole number"),
+    "float": _Kind("must be a number.", "Write it like 2.5.", "not a number"),
+    "decimal": _Kind("must be an amount.", "Write it like 5.00.", "not an amount"),
+    "bool": _Kind("must be yes or no.", "Write true or false.", "neither yes nor no"),
+    "string": _Kind("must be text.", "Put it in quotes.", "not text"),
+    "list": _Kind("must be a list.", "Write it in [ ], parts separated by commas.", "not a list"),
+    "dict": _Kind("must hold keys and values.", "Write it like {key: value}.", "not a record"),
+    "model": _Kind("must hold keys and values.", "Write it like {key: value}.", "not a record"),
+    "date": _Kind("must be a date.", "Write it like 2026-11-30.", "not a date"),
+    "datetime": _Kind("must be a date and time.", "Write it like 2026-11-30T09:00:00Z.", "not a date and time"),
 }
 
 
@@ -340,5 +387,5 @@ def _by_ending(kind: str) -> Words:
     """Word the families of pydantic's errors: ``int_type``, ``int_parsing``, ``int_from_float`` …"""
     first = kind.split("_", 1)[0]
     if first in _KINDS and kind != first:
-        return _fixed("wrong_type", *_KINDS[first])
+        return _fixed("wrong_type", _KINDS[first].must, _KINDS[first].fix)
     return "bad_value", _own_words

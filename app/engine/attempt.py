@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from app.core.db import AWAY, moment, to_json
 from app.core.ids import new_code
 from app.definition.conditions import ConditionUnclear, evaluate_condition
-from app.definition.schema import Step
+from app.definition.problems import shorten
+from app.definition.schema import Step, check_filled
 from app.definition.values import ValueProblem, evaluate
 from app.engine import catalog, money, offline
 from app.engine.context import RunContext
@@ -85,7 +86,7 @@ def try_step(
         if step_type is None:
             raise StepError(Category.INTERNAL, f"This version does not know the step type “{step.type}”.")
         went_in = _fill_in(step, step_type, scope)
-        config = step_type.config.model_validate(went_in)
+        config = _config_of(step, step_type, went_in)
         context = RunContext(
             seat.engine, claim, effect=step_type.effect, name=step.name or step.id, run=_run_facts(held), scope=scope,
             timeout_s=float(step.timeout_s), clock=held.clock,
@@ -98,8 +99,6 @@ def try_step(
         return failed(error, went_in)
     except ValueProblem as missing:
         return failed(value_missing(missing), went_in)
-    except ValidationError as invalid:
-        return failed(_config_error(invalid), went_in)
     except MemoryError:  # it was alone in a process with a limit
         return failed(
             StepError(
@@ -194,15 +193,13 @@ def _answered(
     return Tried(StepStatus.COMPLETED, answer.outcome, output, went_in=went_in, writes=writes)
 
 
-def _config_error(invalid: ValidationError) -> StepError:
-    first = invalid.errors(include_url=False)[0]
-    where = " › ".join(str(part) for part in first["loc"]) or "the step"
-    return StepError(
-        Category.INPUT,
-        f"{where}: {first['msg']}.",
-        code="config",
-        fix="Change the answers, or the step, and start again.",
-    )
+def _config_of(step: Step, step_type: StepType, went_in: Mapping[str, Any]) -> Any:
+    try:
+        return step_type.config.model_validate(went_in)
+    except ValidationError as invalid:
+        found = " ".join(problem.message for problem in check_filled(step_type.config, went_in)[:3])
+        fix = f"Change the answers, or the step “{shorten(step.name or step.id)}”, and start again."
+        raise StepError(Category.INPUT, found, code="config", fix=fix) from invalid
 
 
 def _run_facts(held: HeldRun) -> RunFacts:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.definition.problems import CODES, Problem
-from app.definition.schema import Definition, DefinitionInvalid, InputType, check, dump, parse
+from app.definition.schema import Definition, DefinitionInvalid, InputType, check, check_filled, dump, parse
 from tests.definition.facts import TYPES, step, workflow
 
 ADS: dict[str, Any] = {
@@ -272,6 +272,23 @@ def test_a_field_is_called_by_its_title() -> None:
     problem = only(workflow(step("a", type="generate_copy", config={"prompt": "x", "count": 0})))
     assert problem.message == "“How many” must be at least 1."
     assert problem.fix == "Write at least 1."
+
+
+@pytest.mark.parametrize(
+    ("type_", "config", "message"),
+    [
+        ("generate_copy", {"count": "ann@x.example"}, "“How many” is “ann@x.example”, which is not a whole number."),
+        ("generate_copy", {"count": None}, "“How many” is empty."),
+        ("generate_copy", {"count": ["7"]}, "“How many” is a list, which is not a whole number."),
+        ("generate_copy", {"count": 51}, "“How many” must be at most 50; it is 51."),
+        ("generate_copy", {"creativity": "wild"}, "“Creativity” cannot be “wild”."),
+        ("review", {"approvers": "ann@x.example"}, "“Approvers” is “ann@x.example”, which is not a list."),
+        ("transform", {"set": 3}, "“Set” is 3, which is not a record."),
+    ],
+)
+def test_a_filled_config_says_what_its_values_came_to(type_: str, config: dict[str, Any], message: str) -> None:
+    found = check_filled(TYPES[type_].config, {"prompt": "x"} | config if type_ == "generate_copy" else config)
+    assert [problem.message for problem in found] == [message]
 
 
 def test_a_misspelt_key_gets_a_suggestion() -> None:

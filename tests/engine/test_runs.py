@@ -143,6 +143,17 @@ def test_failure_stops_what_depends_on_it_and_lets_other_lanes_end(house: House)
     }  # fmt: skip
 
 
+def test_value_that_does_not_fit_is_said_in_words(house: House) -> None:
+    config = {"url": "http://nobody.invalid", "count": "{{ run.started_by.email }}"}
+    steps = [{"id": "tell", "name": "Tell them", "type": "spend", "config": config}]
+    run_id = house.start(steps, facts={"started_by": {"email": "ann@x.example"}})
+    house.work(run_id)
+    assert house.steps(run_id)["tell"].error == {
+        "category": "input", "code": "config", "message": "“Count” is “ann@x.example”, which is not a whole number.",
+        "fix": "Change the answers, or the step “Tell them”, and start again.",
+    }  # fmt: skip
+
+
 def test_failure_that_may_continue_takes_its_failed_edge(house: House) -> None:
     bad = echo("bad", config={"fail": "input"}, on_failure="continue")
     run_id = house.start([bad, echo("rescue", "bad:failed"), echo("never", "bad")])
