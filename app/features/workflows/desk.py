@@ -173,6 +173,13 @@ class Desk:
             found.append(((after, self._followers[step_id, outcome]), "" if outcome == "done" else outcome))
         return found
 
+    def failing(self, after: Sequence[str]) -> str:
+        """Return the name of the one step that entries are of, if none of them is its failure; else ""."""
+        parts = [graph.split(each) for each in after]
+        sources = {source for source, _ in parts}
+        is_offered = len(sources) == 1 and all(outcome != "failed" for _, outcome in parts)
+        return self.names.get(sources.pop(), "") if is_offered else ""
+
     def may_follow(self, after: Sequence[str]) -> list[tuple[str, str]]:
         """Return id and name of the steps that could come after entries too, without a ring."""
         sources = {graph.split(each)[0] for each in after}
@@ -267,9 +274,10 @@ def new_step(desk: Desk, type_name: str, after: list[str]) -> dict[str, Any]:
         "id": edit.free_id(desk.data, kind.label), "type": type_name, "name": _free_name(desk, kind.label),
         "after": after, "config": {},
     }  # fmt: skip
-    before = {graph.split(each)[0] for each in after}
+    parts = [graph.split(each) for each in after]
     reach = graph.predecessors(desk.drawn)
-    near = before.union(*(reach.get(each, ()) for each in before))
+    made = {source for source, outcome in parts if outcome != "failed"}
+    near = made.union(*(reach.get(source, ()) for source, _ in parts))
     for field in kind.step_refs:
         makers = [
             each for each in graph.topological_order(desk.drawn) if each in near and _makes(desk, each, field)

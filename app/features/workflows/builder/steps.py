@@ -4,7 +4,7 @@ from flask import Response, make_response, render_template, request, url_for
 
 from app.core.db import db
 from app.core.errors import Invalid
-from app.definition import edit
+from app.definition import edit, graph
 from app.definition.edit import EditImpossible
 from app.definition.problems import listed
 from app.features.accounts.enums import Permission
@@ -159,8 +159,7 @@ def add(workflow_id: str) -> Response:
 def add_step(workflow_id: str) -> Response:
     """Add a step of the chosen kind and open its form."""
     workflow, made = workflow_of(workflow_id), ""
-    after = request.form.getlist("after")
-    before = [] if request.form.get("where") == "beside" else request.form.getlist("before")
+    after, before = _posted_place()
 
     def change(draft: Draft) -> tuple[Data, str]:
         nonlocal made
@@ -175,12 +174,20 @@ def add_step(workflow_id: str) -> Response:
     return changed(workflow_id, workflow, change, lambda: made)
 
 
+def _posted_place() -> tuple[list[str], list[str]]:
+    """Return the entries and the next steps of the place that was chosen, or the failure of what it comes after."""
+    after, where = request.form.getlist("after"), request.form.get("where")
+    if where == "failed":
+        after = list(dict.fromkeys(edit.entry(graph.split(each)[0], "failed") for each in after))
+    return after, [] if where in ("beside", "failed") else request.form.getlist("before")
+
+
 @blueprint.post("/workflows/<workflow_id>/edit/ways")
 @requires(Permission.BUILD)
 def add_way(workflow_id: str) -> Response:
     """Let the step that ``to`` names come after the entries ``after`` too."""
     workflow = workflow_of(workflow_id)
-    after, target = request.form.getlist("after"), request.form.get("to", "")
+    (after, _), target = _posted_place(), request.form.get("to", "")
 
     def change(draft: Draft) -> tuple[Data, str]:
         desk = Desk(workflow, draft)

@@ -174,6 +174,25 @@ def test_no_place_is_offered_where_a_move_would_be_refused_or_change_nothing(ben
             assert moved != desk.data, (step_id, words)
 
 
+def test_what_happens_if_a_step_fails_is_a_place_too(bench: Bench) -> None:
+    for place in ("after=ads&before=attach", "after=tell", "after=check:expired"):
+        page = Page(bench.browser.get(f"{bench.url}/add?{place}").text)
+        assert (page.faults, "Only if" in page.text) == ([], True), place
+    several = bench.browser.get(f"{bench.url}/add?after=check:approved&after=check:expired").text
+    assert Page(several).faults == []
+    assert '<input type="checkbox" name="after" value="check:failed">' in several
+    for place in ("before=ads", "after=tell:failed", "after=ads&after=pictures&before=attach"):
+        assert "Only if" not in Page(bench.browser.get(f"{bench.url}/add?{place}").text).text, place
+
+    bench.post("/steps", {"after": "attach", "before": "check", "type": "review", "where": "failed"})
+    made = bench.steps["ask_for_approval"]
+    assert (made["after"], made["config"]) == (["attach:failed"], {"documents": "ads"})  # not what the failed one makes
+    assert bench.steps["check"]["after"] == ["attach"]
+    assert "Only if" not in Page(bench.browser.get(f"{bench.url}/add?after=attach:failed").text).text
+    bench.post("/ways", {"after": "tell", "to": "ask_for_approval", "where": "failed"})
+    assert bench.steps["ask_for_approval"]["after"] == ["attach:failed", "tell:failed"]
+
+
 def test_an_end_is_led_on_to_a_step_that_is_there(bench: Bench) -> None:
     bench.post("/steps", {"after": "check:expired", "type": "delay"})
     html = bench.browser.get(f"{bench.url}/add?after=wait").text
