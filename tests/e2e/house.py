@@ -1,13 +1,15 @@
 """The whole product beside a browser: its processes, its mail, and how a person signs in."""
 
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Page
 
 from tests.fakes.openai_server import FakeOpenAI
-from tests.processes.house import House
+from tests.processes.house import ROOT, House
 from tests.servers import ReceivedMail, SmtpServer, free_port, wait_until
 
 PASSWORD = "greenlight-demo"
@@ -43,13 +45,24 @@ class Running:
             raise RuntimeError(house.end()) from error
         return cls(house, url, smtp, ai)
 
-    def sign_in(self, page: Page, email: str = OWNER) -> None:
+    def sign_in(self, page: Page, email: str = OWNER, password: str = PASSWORD) -> None:
         """Sign in by the form."""
         page.goto(f"{self.url}/sign-in")
         page.get_by_label("E-mail").fill(email)
-        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_label("Password").fill(password)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", level=1).wait_for()
+
+    def move_in(self, email: str, password: str, workspace: str) -> None:
+        """Make a new workspace with one person, its owner, by the command line."""
+        person = ["--email", email, "--name", "Robin Boss", "--password", password, "--workspace", workspace]
+        environ = {**self.house.environ, "GREENLIGHT_ENV": "development"}
+        command = [sys.executable, "-m", "app.cli", "user", "create", *person]
+        subprocess.run(command, cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL)
+
+    def subjects(self, recipient: str) -> list[str]:
+        """Return the subjects of the mails that *recipient* has got so far."""
+        return [str(mail.message["Subject"]) for mail in self.smtp.messages if recipient in mail.recipients]
 
     def mail(self, recipient: str, *words: str) -> ReceivedMail:
         """Return the mail to *recipient* whose text holds all *words*, once it has come."""
