@@ -211,6 +211,24 @@ def test_files_of_a_test_say_so(cast: Cast, session: Session, tmp_path: Any) -> 
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_pages_of_what_a_test_made_say_test(cast: Cast) -> None:
+    with cast.app.app_context():
+        workflow = factories.workflow(db.session(), cast.alice.workspace_id)
+        run_ids = [factories.finished_run(db.session(), workflow, test=is_test).id for is_test in (True, False)]
+        made = [
+            db.session.query(Document.id).filter_by(run_id=run_id, position=1).scalar() for run_id in run_ids
+        ]
+        db.session.commit()
+    browser = cast.browser(cast.alice)
+    for page in (f"/documents/{made[0]}", f"/documents?run={run_ids[0]}", f"/runs/{run_ids[0]}"):
+        shown = Page(browser.get(page).text)
+        assert (shown.faults, "TEST" in shown.texts) == ([], True), page
+    assert "<title>TEST: " in browser.get(f"/documents/{made[0]}").text
+    for page in (f"/documents/{made[1]}", f"/documents?run={run_ids[1]}", f"/runs/{run_ids[1]}"):
+        assert "TEST" not in Page(browser.get(page).text).text, page
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_pages_of_a_test(cast: Cast) -> None:
     with cast.app.app_context():
         workflow_id = factories.workflow(db.session(), cast.alice.workspace_id).id

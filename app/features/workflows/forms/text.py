@@ -53,7 +53,8 @@ def read_text(
     found = [problem for problem in schema.check(data, types) if (problem.path, problem.code) not in known]
     prefix = "/definition" if inner is data else ""
     lines = yaml.lines_of(text, [prefix + problem.path for problem in found])
-    return data, [
+    faults = [
         Fault(line, problem.path, problem.message, problem.fix)
         for line, problem in zip(lines, found, strict=True)
     ]
+    return data, sorted(faults, key=lambda fault: fault.line)

@@ -61,18 +61,33 @@ def test_a_changed_text_is_the_draft(bench: Bench) -> None:
     assert bench.draft.summary == "Changed the text"
 
 
-def test_twelve_faults_are_twelve_problems_at_their_lines_and_nothing_is_changed(bench: Bench) -> None:
-    before = bench.draft
-    answer = bench.post("/text", {"text": TWELVE_FAULTS, "as": "yaml", "revision": "2"}, status=422)
-    page = Page(answer.text)
-    assert page.faults == []
-    assert "Nothing was changed." in page.text
-    lines = [int(number) for number in re.findall(r'data-line="(\d+)"', answer.text)]
-    assert lines == sorted(lines)
-    assert sorted(set(lines)) == [3, 4, 8, 10, 13, 15, 16, 17, 20, 21, 22]
-    assert len(lines) >= 12
-    assert controls(answer.text)["text"].replace("\r\n", "\n") == TWELVE_FAULTS
-    assert bench.draft == before
+WRONG = (  # what each is about, as it stands in its line
+    '"type": "txt"', '"key": "offer"', '"prompt": ""', '"count": 500', '"colour": "red"', '"type": "draw"', '"gone"',
+    "inputs.boss", '"documents": "later"', '"timeout_s": 0', '"check"', '"tell"', "steps.ads.colour", '"minutes": 0',
+)  # fmt: skip
+
+
+def test_each_of_many_faults_is_a_problem_at_its_line_and_nothing_is_changed(bench: Bench) -> None:
+    before, messages = bench.draft, []
+    as_json = json.dumps(yaml.load(TWELVE_FAULTS), indent=2)
+    for kind, text in (("yaml", TWELVE_FAULTS), ("json", as_json)):
+        answer = bench.post("/text", {"text": text, "as": kind, "revision": "2"}, status=422)
+        page = Page(answer.text)
+        assert page.faults == []
+        assert "14 problems. Nothing was changed." in page.text.replace("\xa0", " ")
+        found = re.findall(r'data-line="(\d+)">Line (\d+)</a>: (.*?)</li>', answer.text)
+        lines = [int(line) for line, _, _ in found]
+        assert lines == [int(said) for _, said, _ in found] == sorted(lines)
+        messages.append({message for _, _, message in found})
+        assert controls(answer.text)["text"].replace("\r\n", "\n") == text
+        assert bench.draft == before
+        if kind == "yaml":
+            assert lines == [3, 4, 8, 8, 8, 10, 13, 15, 16, 17, 20, 20, 21, 22]
+        else:
+            at = [text.splitlines()[line - 1] for line in lines]
+            assert [wrong for wrong, line in zip(WRONG, at, strict=True) if wrong not in line] == []
+    assert messages[0] == messages[1]
+    assert len(messages[0]) == 14
 
 
 @pytest.mark.parametrize(
