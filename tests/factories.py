@@ -233,6 +233,17 @@ def finished_run(session: Session, of: Workflow, **options: Any) -> Run:
     return told.now(RunStatus.COMPLETED, done=6, cost_microusd=460_000)
 
 
+def rejected_run(session: Session, of: Workflow, *, by: str = "", outcome: str = "rejected", **options: Any) -> Run:
+    """Return a run that got no yes: Bob's no (*by*), or nobody answered in time."""
+    told = story(session, queued_run(session, of, **options))
+    _up_to_the_review(told)
+    output = {"decision": outcome, "reason": "Too loud." if by else "Nobody answered in time.", "by": by, "answers": {}}
+    told.step("check", StepStatus.COMPLETED, outcome=outcome, output=output, took_s=40)
+    told.step("tell", StepStatus.SKIPPED, reason=f"“The sales manager decides” ended with “{outcome}”")
+    told.step("tell_rejected", StepStatus.COMPLETED, outcome="done", output={"sent_to": ["alice@northfield.example"]})
+    return told.now(RunStatus.COMPLETED, done=6, cost_microusd=460_000)
+
+
 def failed_run(session: Session, of: Workflow, *, category: str = "ai_answer", **options: Any) -> Run:
     """Return a run whose pictures were refused: ten texts and three pictures are kept."""
     told = story(session, queued_run(session, of, **options))

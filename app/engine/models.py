@@ -175,6 +175,18 @@ class StepRun(Model):
     )
 
 
+_no, _later = StepRun.__table__.alias(), StepRun.__table__.alias()
+# Whether the last review of a run ended without a yes: such a run is finished, and not ready.
+RUN_SAID_NO: sa.ColumnElement[bool] = sa.exists().where(
+    _no.c.run_id == Run.id,
+    _no.c.type == "review",
+    _no.c.outcome.in_(("rejected", "expired")),
+    ~sa.exists().where(
+        _later.c.run_id == _no.c.run_id, _later.c.type == "review", _later.c.finished_at > _no.c.finished_at
+    ),
+)
+
+
 class Call(Model):
     """One outward request of a step run, by name: the unit of intent, key, cost and reuse."""
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.core.errors import NotFound
 from app.core.ids import is_id
 from app.engine.enums import RunStatus
-from app.engine.models import Run
+from app.engine.models import RUN_SAID_NO, Run
 from app.features.files.enums import DocumentStatus
 from app.features.files.models import Document, Image
 
@@ -93,11 +93,12 @@ def neighbours(session: Session, document: Document) -> Neighbours:
 
 
 def ready_sets(session: Session, workspace_id: str, *, limit: int = 4) -> list[ReadySet]:
-    """Return the newest finished runs that left documents: three statements, however many there are."""
+    """Return the newest finished runs that left documents and were not rejected: three statements, however many."""
     kept = sa.exists().where(Document.run_id == Run.id, Document.status != DocumentStatus.REJECTED.value)
     newest = (
         sa.select(Run.id, Run.number, Run.label, Run.finished_at, Run.created_at)
         .where(Run.workspace_id == workspace_id, Run.status == RunStatus.COMPLETED.value, Run.test.is_(False), kept)
+        .where(~RUN_SAID_NO)
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(limit)
     )

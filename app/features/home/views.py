@@ -95,13 +95,14 @@ def mark() -> Response:
     begun = datetime.fromtimestamp(since - OVERLAP_S, UTC) if since and 1e9 < since < 1e10 else None
     ended = runs.ended_since(db.session(), me.workspace_id, me.user_id, begun, limit=TOASTS) if begun else []
     here = urlsplit(request.headers.get("HX-Current-URL", "")).path
+    toasts = [run for run in ended if not here.endswith(run.id)]
+    answers = runs.last_answers(db.session(), [run.id for run in toasts])
     return make_response(
         render_template(
             "home/mark.oob.html",
             mark_etag=seen,
             frame=request.args.get("frame", ""),
-            toasts=[run for run in ended if not here.endswith(run.id)],
-            chip_of=story.chip_of,
+            toasts=[(run, story.chip_of(run, answers.get(run.id))) for run in toasts],
         )
     )
 

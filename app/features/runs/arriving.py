@@ -60,7 +60,6 @@ class Arriving:
     more_texts: tuple[Text, ...]
     is_writing: bool
     is_one: bool
-    is_ready: bool
 
     @property
     def is_empty(self) -> bool:
@@ -73,10 +72,10 @@ def arriving(
     *,
     documents: Sequence[ArrivedDocument],
     pictures: Sequence[ArrivedPicture],
+    title: str,
     has_ended: bool,
-    is_ready: bool,
 ) -> Arriving:
-    """Put what came in the order of the steps, and reserve the places of what is to come."""
+    """Put what came in the order of the steps under *title*, and reserve the places of what is to come."""
     order = {entry.step_run_id: place for place, entry in enumerate(entries)}
     in_order = sorted(documents, key=lambda each: (order.get(each.step_run_id, len(order)), each.position))
     texts = [_text(document, number) for number, document in enumerate(in_order, 1)]
@@ -91,7 +90,7 @@ def arriving(
         said[len(texts) > 0 :] = [f"{len(shown)} of {plural(wanted, 'picture')}"]
     cut = SHOWN if len(texts) > SHOWN + 1 else len(texts)
     return Arriving(
-        title="Ready" if is_ready else "What is there" if has_ended else "Arriving",
+        title=title,
         summary=", ".join(said),
         things=tuple(things),
         pictures=shown,
@@ -100,7 +99,6 @@ def arriving(
         more_texts=tuple(texts[cut:]),
         is_writing=writing,
         is_one=len(things) == 1 and len(texts) + len(shown) == 1,
-        is_ready=is_ready,
     )
 
 

@@ -12,6 +12,7 @@ from app.engine.enums import RunStatus
 from app.engine.models import Run, WaitRow
 from app.features.runs import beside, pace, queries, story, trace
 from app.features.runs.pace import State
+from app.features.runs.queries import Answer
 from app.features.runs.trace import Chip
 from app.features.runs.words import clipped, moment
 from app.features.workflows import queries as workflows
@@ -77,7 +78,7 @@ def rows(
     return [
         _row(
             run, names.get(run.workflow_id, ""), waits.get(run.id), people, errors.get(run.id, ""),
-            answers.get(run.id, ""), begun.get(run.id, ""), places.get(run.id), zone, now,
+            answers.get(run.id), begun.get(run.id, ""), places.get(run.id), zone, now,
         )
         for run in runs
     ]  # fmt: skip
@@ -118,14 +119,14 @@ def _row(
     wait: WaitRow | None,
     people: dict[str, str],
     error: str,
-    answer: str,
+    answer: Answer | None,
     begun: str,
     place: line.Place | None,
     zone: str,
     now: datetime,
 ) -> Row:
     chip = story.chip_of(run, answer)
-    sentence = _sentence(run, error, now) + begun
+    sentence = _sentence(run, error, answer) + begun
     if place is not None:
         chip, sentence = story.in_line(place)
     if wait is not None:
@@ -143,7 +144,8 @@ def _wait_sentence(wait: WaitRow, zone: str, now: datetime) -> str:
     return f"“{title}”, asked {moment(wait.created_at, zone, now)}."
 
 
-def _sentence(run: Run, error: str, now: datetime) -> str:
+def _sentence(run: Run, error: str, answer: Answer | None) -> str:
+    unanswered = answer is not None and answer.is_unanswered
     match RunStatus(run.status):
         case RunStatus.QUEUED:
             return "Starts as soon as a worker is free."
@@ -153,7 +155,9 @@ def _sentence(run: Run, error: str, now: datetime) -> str:
             return clipped(error, 160) or "Open it to see what was kept."
         case RunStatus.COMPLETED | RunStatus.STOPPED if run.started_at and run.finished_at:
             took = duration((run.finished_at - run.started_at).total_seconds())
-            return f"Finished after {took}." if run.status == RunStatus.COMPLETED else f"Stopped after {took}."
+            if run.status == RunStatus.STOPPED:
+                return f"Stopped after {took}."
+            return f"Nobody answered in time. Finished after {took}." if unanswered else f"Finished after {took}."
         case RunStatus.NEEDS_ATTENTION:
             return "A step cannot go on without an answer."
         case RunStatus.PAUSED:

@@ -54,6 +54,19 @@ class VersionFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """How a review ended, and whether by its time alone: nobody answered."""
+
+    outcome: str
+    is_unanswered: bool
+
+    @classmethod
+    def of(cls, outcome: str | None, output: object) -> "Answer":
+        """Read it from the review's step run: who decided stands in its output."""
+        return cls(outcome or "", isinstance(output, dict) and output.get("by") == "")
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """The least a poll must know of a run: whether anything changed, and whether it goes on."""
 
@@ -325,12 +338,12 @@ def first_errors(session: Session, run_ids: Sequence[str]) -> dict[str, str]:
     return {run_id: str((error or {}).get("message") or "") for run_id, error in session.execute(wanted)}
 
 
-def last_answers(session: Session, run_ids: Sequence[str]) -> dict[str, str]:
-    """Return by which outcome the last review of each of these runs ended, by run id. No runs, no read."""
+def last_answers(session: Session, run_ids: Sequence[str]) -> dict[str, Answer]:
+    """Return how the last review of each of these runs ended, by run id. No runs, no read."""
     if not run_ids:
         return {}
     wanted = (
-        sa.select(StepRun.run_id, StepRun.outcome)
+        sa.select(StepRun.run_id, StepRun.outcome, StepRun.output)
         .where(
             StepRun.run_id.in_(run_ids),
             StepRun.type == "review",
@@ -338,7 +351,7 @@ def last_answers(session: Session, run_ids: Sequence[str]) -> dict[str, str]:
         )
         .order_by(StepRun.finished_at)
     )
-    return {run_id: str(outcome) for run_id, outcome in session.execute(wanted)}
+    return {run_id: Answer.of(outcome, output) for run_id, outcome, output in session.execute(wanted)}
 
 
 def panel_mark(session: Session, workspace_id: str) -> tuple[int, datetime | None]:

@@ -20,7 +20,7 @@ from app.features.runs.beside import Standing
 from app.features.runs.diagram import Diagram
 from app.features.runs.failure import Failure
 from app.features.runs.pace import Estimate
-from app.features.runs.queries import VersionFacts
+from app.features.runs.queries import Answer, VersionFacts
 from app.features.runs.trace import Chip, Entry
 from app.features.runs.words import by_schedule, listed, moment
 from app.features.workflows import queries as workflows
@@ -110,12 +110,13 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     has_things = not is_untouched or run.continues_run_id is not None
     documents = queries.arrived_documents(session, run) if has_things else []
     pictures = queries.arrived_pictures(session, run) if has_things else []
+    answer = _last_answer(rows)
     arrived = arriving.arriving(
         entries,
         documents=documents,
         pictures=pictures,
+        title=_heading(run, answer),
         has_ended=not run.is_open,
-        is_ready=run.status == RunStatus.COMPLETED,
     )
     sent = _sent(rows, calls, [] if is_untouched else queries.outbox_counts(session, run.id))
     left = _left(session, run, definition, entries, now)
@@ -127,7 +128,7 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         version=queries.version_facts(session, run),
         starter=str((run.facts.get("started_by") or {}).get("name") or "Greenlight"),
         schedule=by_schedule(run.facts, run.started_at or run.created_at),
-        now=_now(run, entries, arrived, sent, left, place, ways, zone, now),
+        now=_now(run, entries, answer, arrived, sent, left, place, ways, zone, now),
         failure=failed,
         arriving=arrived,
         diagram=diagram.diagram(definition, run.version_id, entries),
@@ -191,13 +192,13 @@ def _left(
     return pace.estimate(definition, states, usual, now)
 
 
-def chip_of(run: Run, answer: str = "") -> Chip:
+def chip_of(run: Run, answer: Answer | None = None) -> Chip:
     """Return a run's status as icon, word and colour, for lists: without whom it waits for.
 
     *answer* is how its last review ended: a run that nobody said yes to is finished, but not ready.
     """
-    status = RunStatus(run.status)
-    return _NOES.get(answer, _CHIPS[status]) if status is RunStatus.COMPLETED else _CHIPS[status]
+    chip = _CHIPS[RunStatus(run.status)]
+    return _NOES.get(answer.outcome, chip) if answer and run.status == RunStatus.COMPLETED else chip
 
 
 # --- what it does now ---
@@ -244,6 +245,7 @@ def _sent(
 def _now(
     run: Run,
     entries: Sequence[Entry],
+    answer: Answer | None,
     arrived: Arriving,
     sent: _Sent,
     left: Estimate | None,
@@ -261,7 +263,7 @@ def _now(
         and entry.status is StepStatus.WAITING
         and entry.wait.kind == "approval"
     )
-    chip, sentence, more = _said(run, status, entries, arrived, left, place, zone, now)
+    chip, sentence, more = _said(status, entries, answer, arrived, left, place, zone, now)
     began = run.started_at or run.created_at
     worked = duration(((run.finished_at or now) - began).total_seconds()) if run.started_at else "Not yet"
     took = ("it took in all" if not run.is_open else "so far") if run.started_at else "begun"
@@ -340,9 +342,9 @@ _NOES = {
 
 
 def _said(
-    run: Run,
     status: RunStatus,
     entries: Sequence[Entry],
+    answer: Answer | None,
     arrived: Arriving,
     left: Estimate | None,
     place: Place | None,
@@ -375,15 +377,24 @@ def _said(
         case RunStatus.STOPPING:
             return chip, "Stopping what is under way.", ""
         case RunStatus.COMPLETED:
-            ready = listed(arrived.things)
-            if no := _said_no(entries):
-                return no, f"Finished without a yes. {made}".rstrip(), _decided(entries)
-            sentence = f"Ready: {ready}." if ready else "Done: every step has finished."
-            return chip, sentence, _decided(entries)
+            return _finished(chip, entries, answer, listed(arrived.things), made)
         case RunStatus.STOPPED:
             return chip, "Stopped. What was finished is kept, nothing more will happen.", made
         case _:
             return chip, "This run failed.", made
+
+
+def _finished(
+    chip: Chip, entries: Sequence[Entry], answer: Answer | None, ready: str, made: str
+) -> tuple[Chip, str, str]:
+    """Say what is ready, or that nobody said yes to it and why."""
+    no = _NOES.get(answer.outcome) if answer else None
+    if answer is None or no is None:
+        return chip, f"Ready: {ready}." if ready else "Done: every step has finished.", _decided(entries)
+    if not answer.is_unanswered:
+        return no, f"Finished without a yes. {made}".rstrip(), _decided(entries)
+    counts = "That counts as rejected." if answer.outcome == "rejected" else ""
+    return no, f"Nobody answered in time, so it finished without a yes. {made}".rstrip(), counts
 
 
 def _running(
@@ -468,11 +479,18 @@ def _since(at: datetime, zone: str, now: datetime) -> str:
     return f"{duration(seconds // 60 * 60)} ago" if seconds < 3600 else moment(at, zone, now)
 
 
-def _said_no(entries: Sequence[Entry]) -> Chip | None:
-    """Return the chip of a run whose last review ended without a yes, None for any other."""
-    reviews = [entry for entry in entries if entry.type == "review" and entry.finished_at and entry.outcome]
-    last = max(reviews, key=lambda entry: entry.finished_at.timestamp() if entry.finished_at else 0.0, default=None)
-    return _NOES.get(last.outcome or "") if last else None
+def _last_answer(rows: Sequence[StepRun]) -> Answer | None:
+    """Return how the last review ended; None where none has."""
+    reviews = [(row.finished_at, row) for row in rows if row.type == "review" and row.finished_at and row.outcome]
+    last = max(reviews, key=lambda each: each[0], default=None)
+    return Answer.of(last[1].outcome, last[1].output) if last and last[1].status == StepStatus.COMPLETED else None
+
+
+def _heading(run: Run, answer: Answer | None) -> str:
+    """Say what the things of a run are: on their way, ready, or what became of them."""
+    if run.status == RunStatus.COMPLETED:
+        return "Not approved" if answer and answer.outcome == "expired" else chip_of(run, answer).word
+    return "Arriving" if run.is_open else "What is there"
 
 
 def _decided(entries: Sequence[Entry]) -> str:

@@ -560,10 +560,13 @@ def _output_words(output: Mapping[str, Any]) -> Iterable[str]:
     if isinstance(images, list) and images:
         yield f"{plural(len(images), 'picture')}."
     if output.get("decision"):
-        by = f" by {output['by']}" if output.get("by") else ""
-        yield f"{_outcome_words(str(output['decision'])) or output['decision']}{by}."
-        if output.get("reason"):
-            yield f"“{clipped(str(output['reason']), MOST_CHARS)}”"
+        word, by, reason = (str(output.get(key) or "") for key in ("decision", "by", "reason"))
+        word, reason = _outcome_words(word) or word, clipped(reason, MOST_CHARS)
+        if by or not reason:
+            yield f"{word} by {by}." if by else f"{word}."
+            yield from [f"“{reason}”"] if reason else []
+        else:  # nobody did: the reason is the engine's own sentence
+            yield f"{word}: {reason[0].lower()}{reason[1:].rstrip('.')}."
     said = {"texts", "titles", "documents", "images", "decision", "by", "reason"}
     rest = [(key, value) for key, value in output.items() if key not in said and _says_something(value)]
     for key, value in rest[:8]:

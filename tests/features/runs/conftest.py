@@ -31,7 +31,7 @@ class Yard:
         return self.cast.app
 
     def make(self, *kinds: str, **options: object) -> list[str]:
-        """Make runs: ``queued``, ``running``, ``waiting``, ``finished`` or ``failed``."""
+        """Make runs: ``queued``, ``running``, ``waiting``, ``finished``, ``rejected`` or ``failed``."""
         alice = self.cast.alice
         starter = Actor(alice.user_id, alice.name, alice.email)
         with self.app.app_context():

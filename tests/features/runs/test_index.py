@@ -3,6 +3,7 @@
 import time
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from app.core import clock
@@ -39,6 +40,33 @@ def test_index_filters_and_searches_together(yard: Yard) -> None:
     assert _rows(answer.text) == [failed]
     assert "The picture service would not draw two of the five pictures." in Page(answer.text).text
     assert alice.get("/runs?status=nonsense").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "chip", "said", "title", "now"),
+    [
+        ({"by": "Bob Approver"}, "Rejected", "Finished after", "Rejected", "Finished without a yes."),
+        ({}, "Rejected", "Nobody answered in time.", "Rejected", "That counts as rejected."),
+        ({"outcome": "expired"}, "Nobody answered", "Nobody answered in time.", "Not approved", "without a yes."),
+    ],
+)
+def test_a_run_without_a_yes_is_nowhere_called_ready(
+    yard: Yard, options: dict[str, str], chip: str, said: str, title: str, now: str
+) -> None:
+    run_id, = yard.make("rejected", **options)
+    alice = yard.cast.browser(yard.cast.alice)
+
+    row = Page(alice.get("/runs").text).text
+    page = alice.get(f"/runs/{run_id}").text
+
+    assert chip in row
+    assert said in row
+    assert f'<h2 id="run-arriving-title">{title}</h2>' in page
+    assert now in Page(page).text
+    assert ("Nobody answered in time" in Page(page).text) is ("by" not in options)
+    assert f"documents-panel-{run_id}" not in alice.get("/documents/panel").text
+    ready, = yard.make("finished")
+    assert f"documents-panel-{ready}" in alice.get("/documents/panel").text
 
 
 def test_index_says_what_is_missing(yard: Yard) -> None:
