@@ -165,15 +165,37 @@
   const enhanceAll = (root) => {
     for (const field of root.querySelectorAll?.("[data-chips]") ?? []) enhance(field);
   };
-  // a field that is shown anew keeps the focus that it had
-  let focused = "";
+  // a field that is shown anew keeps the focus and the place in the text that it had
+  const placeIn = (editor) => {
+    const selection = getSelection();
+    if (!selection.rangeCount || !editor.contains(selection.focusNode)) return 0;
+    const before = document.createRange();
+    before.selectNodeContents(editor);
+    before.setEnd(selection.focusNode, selection.focusOffset);
+    return read(before.cloneContents()).length;
+  };
+  const goTo = (editor, place) => {
+    let left = place;
+    for (const node of editor.childNodes) {
+      const length = node.nodeType === 3 ? node.data.length : (node.dataset?.text ?? "\n").length;
+      if (node.nodeType === 3 && left <= length) return getSelection().collapse(node, left);
+      if (left < length) break;
+      left -= length;
+    }
+    getSelection().selectAllChildren(editor);
+    getSelection().collapseToEnd();
+  };
+  let focused = null;
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
     const active = document.activeElement;
-    if (active?.id && event.detail.target.matches?.(".field") && event.detail.target.contains(active)) focused = active.id;
+    if (!active?.id || !event.detail.target.matches?.(".field") || !event.detail.target.contains(active)) return;
+    focused = { id: active.id, place: active.field ? placeIn(active) : 0 };
   });
   document.addEventListener("htmx:afterSettle", () => {
-    if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
-    focused = "";
+    const again = focused && document.activeElement === document.body ? document.getElementById(focused.id) : null;
+    again?.focus();
+    if (again?.field) goTo(again, focused.place);
+    focused = null;
   });
   document.addEventListener("DOMContentLoaded", () => enhanceAll(document));
   document.addEventListener("htmx:load", (event) => enhanceAll(event.detail.elt.closest?.(".panel") ?? event.detail.elt));

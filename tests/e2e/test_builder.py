@@ -1,7 +1,7 @@
 """The builder in a browser: from an empty workspace to a run, by mouse, by keys alone, without script."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
@@ -401,6 +401,12 @@ steps:
   - {id: two, type: transform, name: Two, after: [one], config: {set: {a: 2}}}
   - {id: three, type: transform, name: Three, after: [two], config: {set: {a: 3}}}
 """
+MAIL = """\
+inputs:
+  - {key: price, label: "What does it cost?", type: money}
+steps:
+  - {id: one, type: notify, name: One, config: {to: [alice@example.com], subject: Offer, body: "{{ inputs.price }}"}}
+"""
 
 
 def test_a_step_is_moved_by_dragging_it_with_the_mouse_and_with_a_finger(
@@ -508,14 +514,100 @@ def test_what_leads_away_from_a_form_waits_until_its_change_is_saved(
     expect(_title(page)).to_have_text("Second")
 
 
-def _line(page: Page, name: str) -> str:
-    """Make a workflow of three steps in a line; return the builder's address."""
+def test_what_is_still_being_typed_is_saved_and_the_answer_leaves_who_types_alone(
+    house: Running, new_context: NewContext
+) -> None:
+    page = new_context(**DESK).new_page()
+    faults = _listen(page)
+    house.sign_in(page)
+    edit_url = _line(page, "Typed in one go", MAIL, ["One"])
+    held: list[Route] = []
+    page.route(
+        re.compile(r"/(steps|questions)/\w+$"),
+        lambda route: held.append(route) if _posts(route) else route.continue_(),
+    )
+
+    def is_held() -> Route:
+        expect(page.locator("form.htmx-request")).to_have_count(1)
+        page.title()  # its being held is told by now
+        assert len(held) == 1
+        return held.pop()
+
+    def is_still() -> None:
+        expect(page.locator("form.htmx-request")).to_have_count(0)
+
+    page.goto(f"{edit_url}/steps/one")
+    subject = page.get_by_role("textbox", name="Subject", exact=True)
+    subject.press("End")
+    page.keyboard.type(" from Mon")  # in the editor of chips, and nowhere else after it
+    answer = is_held()
+    page.keyboard.type("day")
+    answer.continue_()
+    is_still()
+    page.keyboard.type(" on")
+    expect(subject).to_have_text("Offer from Monday on")
+    expect(subject).to_be_focused()
+    is_held().continue_()
+    is_still()
+    page.reload()
+    expect(subject).to_have_text("Offer from Monday on")
+
+    # a list gets its next row when one leaves it, not under who types
+    first = page.locator("[name='c-to-1']")
+    rows = page.locator("[name^='c-to-']:not(select)")
+    page.locator("[id='c-to-1-editor']").click()
+    page.keyboard.type("bob@ex")
+    answer = is_held()
+    page.keyboard.type("ample")
+    answer.continue_()
+    is_still()
+    expect(rows).to_have_count(2)
+    page.keyboard.type(".com")
+    is_held().continue_()
+    is_still()
+    expect(page.locator("[id='c-to-1-editor']")).to_be_focused()
+    page.keyboard.press("Tab")
+    is_held().continue_()
+    expect(rows).to_have_count(3)
+    expect(first).to_have_value("bob@example.com")
+
+    # what one left is drawn anew as a whole; what is typed in another field meanwhile goes on in the new one
+    page.goto(f"{edit_url}/questions/price")
+    bound = page.get_by_label("At least")
+    bound.press_sequentially("abc")  # no number: refused beside it, and still there
+    is_held().continue_()
+    expect(page.locator("[id='q-min-notes'] .err")).to_have_count(1)
+    expect(bound).to_be_focused()
+    bound.press("ControlOrMeta+a")
+    page.keyboard.type("5")
+    is_held().continue_()
+    is_still()
+    expect(page.locator("[id='q-min-notes'] .err")).to_have_count(0)
+    page.get_by_label("Short name").fill("cost")
+    page.get_by_label("Short name").blur()
+    answer = is_held()
+    hint = page.get_by_label("Help under the question")
+    hint.press_sequentially("In dollars")
+    answer.continue_()
+    page.wait_for_url("**/questions/cost")
+    expect(hint).to_be_focused()
+    page.keyboard.type(", please")
+    expect(hint).to_have_value("In dollars, please")
+    is_held().continue_()
+    is_still()
+    page.reload()
+    expect(hint).to_have_value("In dollars, please")
+    assert faults == []
+
+
+def _line(page: Page, name: str, text: str = LINE, steps: Sequence[str] = ("One", "Two", "Three")) -> str:
+    """Make a workflow of *steps* in a line from a text; return the builder's address."""
     _begin(page, name)
     edit_url = re.sub(r"/edit.*", "/edit", page.url)
     page.goto(f"{edit_url}/text")
-    page.get_by_label("Text", exact=True).fill(LINE)
+    page.get_by_label("Text", exact=True).fill(text)
     page.get_by_role("button", name="Use this text").click()
-    _order(page, "One", "Two", "Three")
+    _order(page, *steps)
     return edit_url
 
 

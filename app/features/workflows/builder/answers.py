@@ -1,7 +1,7 @@
 """What the builder's pages share: saving a change, and answering with the panel and what stands around it."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flask import Response, flash, make_response, render_template, request, url_for
@@ -27,11 +27,13 @@ from app.features.workflows.forms.text import as_text
 from app.features.workflows.models import Workflow
 from app.features.workflows.queries import Draft
 from app.web import htmx
+from app.web.setting_fields import Setting
 
 Data = dict[str, Any]
 Change = Callable[[Draft], tuple[Data, str]]
 NEVER = "Only one of these ways is ever taken, so this step would always be skipped. Choose “Go on after the first”."
 STAYS = "-"  # no field: the focus stays on what was pressed
+WHOLE = "panel"  # stands for all of a form where it says what it still shows old
 NEWEST = 24  # pictures and documents to choose from
 
 
@@ -127,6 +129,42 @@ def refused(
     if part == "question" and find_question(desk.data, key)[1] is not None:
         return question_panel(desk, key, refused=message, status=422)
     return panel(desk, "questions" if part else "start", refused=message, status=422)
+
+
+def is_typing() -> bool:
+    """Tell whether the form is saved while somebody types in it: what is typed in must stay as it is on the page."""
+    return "typing" in request.form
+
+
+def is_whole_anew(has_other_parts: bool) -> bool:
+    """Tell whether a saved form is shown anew as a whole: now, or since a save while somebody typed in it."""
+    return (has_other_parts or WHOLE in request.form.getlist("anew")) and not is_typing()
+
+
+def saved(
+    desk: Desk,
+    context: Mapping[str, Any],
+    *,
+    redrawn: Iterable[Setting],
+    unseen: Iterable[str],
+    has_other_parts: bool,
+) -> Response:
+    """Answer a saved form with what it changes around it, and with its fields that are shown anew.
+
+    Those are *unseen*, which somebody else changed, and *redrawn*. While somebody types in the form, *redrawn* stay as
+    they are; the page then says with its next save (``anew``) that it still shows them old.
+    """
+    fields = context["form"].fields
+    names = dict.fromkeys([*request.form.getlist("anew"), *(field.name for field in redrawn)])
+    if has_other_parts:
+        names[WHOLE] = None
+    shown = dict.fromkeys([*(() if is_typing() else names), *unseen])
+    html = render_template(
+        "workflows/builder/saved.oob.html",
+        desk=desk, oob=True, **context, redrawn=[fields[name] for name in shown if name in fields],
+        anew=[name for name in names if name == WHOLE or name in fields] if is_typing() else [],
+    )  # fmt: skip
+    return make_response(html)
 
 
 def base_revision() -> int:

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 
-from flask import Response, make_response, render_template, request, url_for
+from flask import Response, request, url_for
 
 from app.core.db import db
 from app.core.errors import Invalid
@@ -20,12 +20,14 @@ from app.features.workflows.builder.answers import (
     base_revision,
     clash_panel,
     gone,
+    is_whole_anew,
     panel,
     posted_onto,
     question_context,
     question_panel,
     refused,
     save,
+    saved,
     workflow_of,
 )
 from app.features.workflows.builder.blueprint import blueprint
@@ -120,11 +122,9 @@ def save_question(workflow_id: str, key: str) -> Response:
     desk = lay(db.session(), workflow)
     context = question_context(desk, now)
     redrawn = context["form"].redrawn(on_page)
-    if request.form.get("act") or now != key or redrawn is None:
+    if request.form.get("act") or now != key or is_whole_anew(redrawn is None):
         return question_panel(desk, now, wants_panel=True, focus=STAYS)
-    fields = context["form"].fields
-    context["redrawn"] = list(dict.fromkeys([*redrawn, *(fields[name] for name in unseen)]))
-    return make_response(render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **context))
+    return saved(desk, context, redrawn=redrawn or (), unseen=unseen, has_other_parts=redrawn is None)
 
 
 def _clash_panel(workflow_id: str, key: str, clash: list[Clash]) -> Response:

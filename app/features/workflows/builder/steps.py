@@ -1,6 +1,6 @@
 """Pages of steps: seeing, adding, changing, moving, copying and deleting them; undo and redo."""
 
-from flask import Response, make_response, render_template, request, url_for
+from flask import Response, request, url_for
 
 from app.core.db import db
 from app.core.errors import Invalid
@@ -20,12 +20,14 @@ from app.features.workflows.builder.answers import (
     clash_panel,
     form_of,
     gone,
+    is_whole_anew,
     name_of,
     panel,
     posted_onto,
     refused,
     said,
     save,
+    saved,
     step_back,
     step_context,
     step_panel,
@@ -120,15 +122,14 @@ def save_step(workflow_id: str, step_id: str) -> Response:
     desk = lay(db.session(), workflow, chosen=renamed)
     if not htmx.is_htmx():
         return htmx.redirect(url_for(".step", workflow_id=workflow_id, step_id=renamed))
-    if request.form.get("act") or renamed != step_id or has_other_fields:
+    if request.form.get("act") or renamed != step_id or is_whole_anew(has_other_fields):
         return step_panel(desk, wants_panel=True, focus=STAYS)
     context = step_context(desk) | {"is_moved": is_moved}
     fields = context["form"].fields
     redrawn = context["form"].redrawn(form_of(desk, base)) if base else []
     if request.form.get("s-join", fields["s-join"].text) != fields["s-join"].text:
         unseen.append("s-join")
-    context["redrawn"] = list(dict.fromkeys([*redrawn, *(fields[name] for name in unseen)]))
-    return make_response(render_template("workflows/builder/saved.oob.html", desk=desk, oob=True, **context))
+    return saved(desk, context, redrawn=redrawn, unseen=unseen, has_other_parts=has_other_fields)
 
 
 def _clash_panel(workflow_id: str, step_id: str, clash: list[Clash]) -> Response:

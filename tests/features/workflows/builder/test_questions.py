@@ -204,6 +204,28 @@ def test_a_saved_question_brings_what_depends_on_it_and_leaves_what_is_being_typ
     assert 'id="question-form"' in saved(**{"q-type": "long_text"})
 
 
+def test_while_somebody_types_nothing_is_drawn_anew_until_the_field_is_left(bench: Bench) -> None:
+    def saved(at: str, **changes: str) -> str:
+        told: str = bench.post(at, bench.form(at) | changes, htmx=True).text
+        return told
+
+    def anew(told: str) -> tuple[list[str], list[str]]:
+        asked_for = re.findall(r'name="anew" value="([\w-]+)"', told)
+        return re.findall(r'id="f-([\w-]+)"[^>]*hx-swap-oob', told), asked_for
+
+    row = {"c-to-1": "bob@northfield.example"}
+    assert anew(saved("/steps/tell", **row, typing="1")) == ([], ["c-to"])
+    assert anew(saved("/steps/tell", **{"c-subject": "Hello"}, anew="c-to", typing="1")) == ([], ["c-to"])
+    assert anew(saved("/steps/tell", **{"c-subject": "Hello you"}, anew="c-to")) == (["c-to"], [])
+    assert bench.steps["tell"]["config"]["to"][1] == "bob@northfield.example"
+    assert anew(saved("/steps/tell", anew="no-such")) == ([], [])
+
+    saved("/questions/offer", **{"q-type": "choice"})
+    typed = saved("/questions/offer", **{"q-choices-0": "Lease"}, typing="1")
+    assert ("panel" in anew(typed)[1], 'id="question-form"' in typed) == (True, False)
+    assert 'id="question-form"' in saved("/questions/offer", **{"q-label": "The deal"}, anew="panel")
+
+
 def test_deleting_a_question_that_steps_use_is_told(bench: Bench) -> None:
     bench.post("/questions", {"act": "offer:remove"})
     assert "“offer” is not asked at the start." in Page(bench.browser.get(bench.url).text).text
