@@ -282,6 +282,11 @@ def test_the_builder_has_a_plus_for_every_way_and_nothing_lies_on_anything(block
         check_builder(drawn, outcomes)
 
 
+def with_badge(node: Node) -> Box:
+    """A badge stands on the upper edge of a step's box, half above it."""
+    return (node.x, node.y - 8, node.w, node.h + 8)
+
+
 def check_builder(drawn: Layout, outcomes: dict[str, tuple[str, ...]]) -> None:
     lines = [edge for edge in drawn.edges if edge.outcome == edge.outcomes[0]]
     ways = {(edge.source, each) for edge in lines for each in edge.outcomes}
@@ -290,7 +295,7 @@ def check_builder(drawn: Layout, outcomes: dict[str, tuple[str, ...]]) -> None:
     assert free == {(key, each) for key, known in outcomes.items() for each in known} - ways
     pluses = [(each.plus_x - 12, each.plus_y - 12, 24, 24) for each in (*lines, *drawn.stubs)]
     labels = [label_box(each) for each in (*lines, *drawn.stubs) if each.label]
-    boxes = [box(node) for node in drawn.nodes]
+    boxes = [with_badge(node) for node in drawn.nodes]
     everything = sorted([*pluses, *labels, *boxes], key=lambda each: each[1])
     for number, one in enumerate(everything):
         for other in everything[number + 1 :]:
@@ -311,6 +316,7 @@ def test_the_builders_lines_keep_clear_of_steps_labels_and_every_plus() -> None:
             others = [each for each in (*lines, *drawn.stubs) if each is not edge]
             taken = [box(node) for node in drawn.nodes] + [label_box(each) for each in others if each.label]
             taken += [(each.plus_x - 12, each.plus_y - 12, 24, 24) for each in others]
+            taken += [(node.x + node.w - 96, node.y - 8, 86, 8) for node in drawn.nodes]  # its badge
             for part in segments(edge):
                 assert not any(overlap(part, each) for each in taken), (seed, edge)
         for one, other in combinations(lines, 2):

@@ -13,7 +13,7 @@ from app.definition.parts import Definition, TypeFacts, in_words
 from app.definition.problems import Problem, listed
 from app.definition.sentences import Names, settings_in_words
 from app.definition.sketch import sketch
-from app.definition.text_width import cut_to_fit
+from app.definition.text_width import cut_to_fit, width
 from app.engine import catalog
 from app.engine.contract import Effect, StepType
 from app.features.workflows import queries
@@ -23,8 +23,24 @@ from app.features.workflows.forms.step import entries_words, entry_words, field_
 from app.features.workflows.models import Workflow
 from app.features.workflows.queries import Draft
 
-EFFECTS = {Effect.SPENDS: "spends money", Effect.SENDS: "sends"}
 _SUMMARY_PX = 178
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """What a step does outside: an icon and *words*, and one *word* for the diagram, where the badge is *w* px wide."""
+
+    icon: str
+    words: str
+    word: str
+
+    @property
+    def w(self) -> float:
+        """How wide it is with its icon, in px."""
+        return round(width(self.word, 12) + 32, 1)
+
+
+BADGES = {Effect.SPENDS: Badge("coin", "spends money", "spends"), Effect.SENDS: Badge("send", "sends", "sends")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +54,7 @@ class Card:
     label: str
     sentence: str
     short: str
-    effect: str
+    badge: Badge | None
     after: list[str]
     problems: list[Problem]
     trouble: str
@@ -114,6 +130,10 @@ class Desk:
             )
             for number, step_id in enumerate(order, 1)
         }  # fmt: skip
+
+    def badge(self, kind: StepType | None) -> Badge | None:
+        """Return what a kind of step does outside; None when it does nothing there, or is not known."""
+        return BADGES.get(kind.effect) if kind else None
 
     @property
     def names(self) -> dict[str, str]:
@@ -239,7 +259,7 @@ class Desk:
             label=kind.label if kind else step.type,
             sentence=sentence,
             short=cut_to_fit(_short(sentence, step.name), _SUMMARY_PX + 4, 12.5),
-            effect=EFFECTS.get(kind.effect, "") if kind else "",
+            badge=self.badge(kind),
             after=[entry_words(each, self.drawn) for each in after],
             problems=problems,
             trouble=cut_to_fit(problems[0].message, _SUMMARY_PX - 15, 12.5) if problems else "",

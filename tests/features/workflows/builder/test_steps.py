@@ -25,6 +25,19 @@ def test_the_page_shows_every_step_with_a_link_and_a_plus(bench: Bench) -> None:
     assert "Everything is in order." in page.text
 
 
+def test_what_spends_and_what_sends_is_marked_in_diagram_list_and_form(bench: Bench) -> None:
+    html = bench.browser.get(bench.url).text
+    drawn, _, listed = html.partition('id="builder-list"')
+    marked = {step_id: drawn.partition(f'id="box-{step_id}"')[2].partition("</a>")[0] for step_id in bench.steps}
+    assert [step_id for step_id, box in marked.items() if ">spends</text>" in box] == ["ads", "pictures"]
+    assert [step_id for step_id, box in marked.items() if ">sends</text>" in box] == ["tell", "tell_rejected"]
+    assert "(spends money)" in marked["ads"].partition("aria-label=")[2].partition(">")[0]
+    assert (listed.count("spends money"), listed.count("#send")) == (2, 2)
+    heads = {each: bench.browser.get(f"{bench.url}/steps/{each}").text.partition("panel-top")[2] for each in marked}
+    badges = {each: 'class="tag"' in head.partition("Close")[0] for each, head in heads.items()}
+    assert [each for each, has_badge in badges.items() if not has_badge] == ["attach", "check"]
+
+
 def test_every_part_is_a_page_and_a_fragment_without_faults(bench: Bench) -> None:
     for path in ("", "/steps/ads", "/steps/check", "/add", "/add?after=ads&before=attach", "/questions",
                  "/questions/offer", "/details", "/text", "/text?as=json"):  # fmt: skip
