@@ -7,7 +7,6 @@ from typing import Any
 
 import wtforms
 from pydantic import ValidationError
-from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
 from wtforms.validators import InputRequired, Length
 
 from app.core.errors import FieldError, Invalid
@@ -16,10 +15,11 @@ from app.features.workflows.forms.clash import Clash, shown
 from app.features.workflows.models import Workflow
 from app.web.forms import Form
 
-ICONS = (
-    "route", "writing", "photo", "mail", "car", "calendar-time", "speakerphone", "star", "users", "tool",
-    "message-2", "chart-bar", "brand-facebook", "brand-instagram",
-)  # fmt: skip
+ICONS = {
+    "route": "Way", "writing": "Text", "photo": "Picture", "mail": "Mail", "car": "Car", "calendar-time": "Calendar",
+    "speakerphone": "Campaign", "star": "Star", "users": "People", "tool": "Tool", "message-2": "Message",
+    "chart-bar": "Chart", "brand-facebook": "Facebook", "brand-instagram": "Instagram",
+}  # fmt: skip
 
 
 class NewForm(Form):
@@ -41,11 +41,7 @@ class DetailsForm(Form):
     tags = wtforms.StringField(
         "Tags", validators=[Length(max=400)], description="Words to find it by, with commas."
     )
-    icon = wtforms.SelectField(
-        "Icon",
-        choices=[SelectChoice(each, each.replace("-", " ").capitalize()) for each in ICONS],
-        validate_choice=False,
-    )
+    icon = wtforms.StringField("Icon", validators=[Length(max=40)])
     cost_usd = wtforms.StringField("Most it may cost", validators=[Length(max=20)])
     minutes = wtforms.StringField("Longest working time", validators=[Length(max=10)],
                                   description="Waiting for people does not count.")  # fmt: skip
@@ -57,6 +53,12 @@ class DetailsForm(Form):
     def opened(self, posted: Mapping[str, str]) -> None:
         """Take what the fields showed from what was posted with them; nothing from a page that did not say it."""
         self.was = {name: posted[f"was-{name}"] for name in self.words if f"was-{name}" in posted}
+
+    @property
+    def icons(self) -> dict[str, str]:
+        """The icons to choose from with their words; the one that it has is among them."""
+        own = self.text("icon")
+        return {own: own.replace("-", " ").capitalize(), **ICONS} if own and own not in ICONS else ICONS
 
     @property
     def words(self) -> dict[str, str]:
@@ -108,7 +110,7 @@ def details_form(workflow: Workflow, data: Mapping[str, Any]) -> DetailsForm:
     limits = limits_of(data)
     form = DetailsForm(
         None, name=workflow.name, description=workflow.description, category=workflow.category,
-        tags=", ".join(map(str, workflow.tags or [])), icon=workflow.icon or ICONS[0],
+        tags=", ".join(map(str, workflow.tags or [])), icon=workflow.icon or next(iter(ICONS)),
         cost_usd=limits.get("cost_usd") or "", minutes=limits.get("minutes") or "",
         at_once=limits.get("at_once") or "",
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.definition.parts import InputType
+from app.features.workflows.forms.details import ICONS
 from tests.factories import ADS
 from tests.features.workflows.builder.conftest import Bench
 from tests.page import Page
@@ -229,6 +230,20 @@ def test_while_somebody_types_nothing_is_drawn_anew_until_the_field_is_left(benc
 def test_deleting_a_question_that_steps_use_is_told(bench: Bench) -> None:
     bench.post("/questions", {"act": "offer:remove"})
     assert "“offer” is not asked at the start." in Page(bench.browser.get(bench.url).text).text
+
+
+def test_an_icon_is_chosen_by_its_picture_and_one_of_old_stays(bench: Bench) -> None:
+    form = bench.form("/details")
+    page = Page(bench.browser.get(f"{bench.url}/details").text)
+    offered = [attrs["value"] for attrs in page.attributes("input") if attrs.get("name") == "icon"]
+    assert (form["icon"], offered) == ("route", list(ICONS))
+    drawn = bench.browser.get(f"{bench.url}/details").text.partition('class="icon-grid"')[2].partition("</fieldset>")[0]
+    assert [each in drawn for each in (f"#{name}" for name in ICONS)] == [True] * len(ICONS)
+    bench.post("/details", form | {"icon": "world-share"})  # as a template may have it
+    kept = bench.form("/details")
+    assert kept["icon"] == "world-share"
+    bench.post("/details", kept | {"name": "Other"})
+    assert bench.form("/details")["icon"] == "world-share"
 
 
 def test_name_words_and_limits_are_saved(bench: Bench) -> None:
