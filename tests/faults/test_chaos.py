@@ -11,7 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.db import transaction
-from app.engine.models import Run
+from app.engine import claims
+from app.engine.answers import Reply, answer
+from app.engine.models import Run, StepRun
 from tests.engine.rig import House
 from tests.engine.sink import Sink
 from tests.faults import serving
@@ -60,14 +62,31 @@ def test_f03_any_process_of_serve_is_killed_200_times(
                 victim = chance.choice(living)
                 killed["supervisor" if victim == dyno.serving.process.pid else "child"] += 1
                 os.kill(victim, signal.SIGKILL)
-        wait_for_the_end(house, f"seed {seed}", dyno.keep)
+        asked = list[str]()
+
+        def meanwhile() -> None:
+            dyno.keep()
+            asked.extend(_do_again(house))
+
+        wait_for_the_end(house, f"seed {seed}", meanwhile)
     finally:
         dyno.serving.end()
+    assert len(asked) <= KILLS // 20, "a step that was alone in two of the processes that were killed, and no other"
     times = Counter(request.key for request in sink.requests)
     doubled = sum(count > 1 for count in times.values())
-    print(f"seed {seed}: {dict(killed)}, {begun} runs, {doubled} effects came twice")
+    print(f"seed {seed}: {dict(killed)}, {begun} runs, {doubled} effects came twice, {len(asked)} steps asked")
     assert len(times) == 2 * begun
     check(house, sink, repeats=doubled)
+
+
+def _do_again(house: House) -> list[str]:
+    """Press *Try again* at steps whose own process was killed twice: of these a person is asked."""
+    with transaction(house.engine) as session:
+        wanted = sa.select(StepRun).where(StepRun.status == "needs_attention", StepRun.crashes >= claims.MAX_CRASHES)
+        asking = [(row.run_id, row.id) for row in session.scalars(wanted)]
+        for run_id, step_run_id in asking:
+            answer(session, run_id, step_run_id, Reply.AGAIN, by="Alice")
+    return [step_run_id for _, step_run_id in asking]
 
 
 class Dyno:
