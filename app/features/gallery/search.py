@@ -9,13 +9,43 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from app.features.gallery.enums import Category
+
 EXACT, BEGINNING, ALIKE, MISTYPED = 1.0, 0.9, 0.8, 0.6
 _FIELDS = (("name", 8.0), ("tags", 5.0), ("summary", 3.0), ("gets", 1.0))
+_CATEGORY, _SAID_OF_CATEGORY, _SAID_OF_TEMPLATE = 2.0, 1.5, 1.2
 _PHRASE = 6.0  # a tag that is the whole search
 _WORD = re.compile(r"[a-z0-9]+")
 _SMALL = frozenset(
-    "a an and for from i in of on or our the to with my your me us we want need some make write new please".split()
+    "a an and any are at be been but by can could did do does for from get had has have help how i if in is it its let "
+    "lets like make me more most my need needs new not of on or our please should so some that the their them there "
+    "these they this those to us want wants was we were what when which who whose will with write you your".split()
 )
+_ALSO_OF_CATEGORY: dict[str, str] = {
+    Category.SELL: "sell, selling, advertise, merchandise, buyers",
+    Category.SERVICE: (
+        "win back, winback, win them back, win back customers, lost customers, lapsed customers, inactive customers, "
+        "customer retention, reactivate, reactivation, dormant, overdue, missed, retain, return, returning, loyalty, "
+        "maintenance, service reminder, oil change, reminder, due, visit, workshop, repair, come back, come again"
+    ),
+    Category.ADS: "advertising, advert, promotion, google ads, search, radio, display, banner, ppc, sponsored, budget",
+    Category.SOCIAL: "social media, social media post, posts, story, stories, reel, tiktok, content",
+    Category.BLOG: "blog, article, seo, content, website, news",
+    Category.EMAIL: "email, newsletter, mailing, blast, bulk, mailshot, invite, invitation",
+    Category.REPUTATION: "reputation, reviews, rating, stars, complaint, angry, unhappy, praise, google",
+}
+_ALSO_OF_TEMPLATE = {
+    "aged-inventory-price-move": "old, stale, slow, sitting, unsold, reduce, lower, overpriced, high, reprice",
+    "email-campaign": "win back, lost, lapsed, reactivate",
+    "new-lead-follow-up": "web form, inquiry, shopper, test drive, callback, respond, response, speed",
+    "oem-co-op-approval": "legal, check, reimburse, refund, money, factory, dealer, brand",
+    "review-response": "respond, bad, negative, angry, unhappy, one star",
+    "service-recall-outreach": "defect, airbag, campaign, notice, owners, repair",
+    "trade-in-offer-follow-up": "buy, buy a car, bid, worth, quote, purchase, acquire",
+    "used-vehicle-listing-copy": "autotrader, craigslist, classified, vdp, write up, new arrival",
+}
+"""What people type who mean a category or a template, and know none of its own words."""
+
 _GROUPS = (
     "car cars vehicle vehicles auto automobile truck suv unit",
     "used preowned secondhand",
@@ -29,6 +59,8 @@ _GROUPS = (
     "star stars",
     "sale sell selling listing",
     "price prices pricing markdown discount",
+    "lapsed lost inactive dormant",
+    "reactivate reactivation retention winback",
     "tradein trade appraisal valuation partexchange",
     "lead leads inquiry enquiry prospect",
     "recall recalls safety",
@@ -40,6 +72,7 @@ _GROUPS = (
     "oem manufacturer",
     "customer customers client buyer",
 )
+_LABELS: dict[str, str] = {category.value: category.label for category in Category}
 
 
 class Searched(Protocol):
@@ -53,6 +86,10 @@ class Searched(Protocol):
     def tags(self) -> list[Any]: ...  # noqa: D102
     @property
     def gets(self) -> list[Any]: ...  # noqa: D102
+    @property
+    def category(self) -> str: ...  # noqa: D102
+    @property
+    def slug(self) -> str: ...  # noqa: D102
 
 
 T = TypeVar("T", bound=Searched)
@@ -69,7 +106,8 @@ class _Entry:
 def ranked(things: Sequence[T], text: str) -> list[T]:
     """Return what fits, the best first; things that fit as well keep their order.
 
-    A thing must hold every word that means something. Where none does, those that hold the most of them stand in.
+    A thing must hold every word that means something. Where none does, those that hold a third of them stand in, that
+    with the most first.
     """
     words = _words(text)
     if not words:
@@ -82,10 +120,9 @@ def ranked(things: Sequence[T], text: str) -> list[T]:
     phrase = " ".join(words)
     found = [(*_score(entry, meanings, phrase), thing) for entry, thing in zip(entries, things, strict=True)]
     most = max((held for held, _, _ in found), default=0)
-    if most * 2 < len(meanings) or not most:
-        return []
-    best = [each for each in found if each[0] == most]
-    return [thing for _, _, thing in sorted(best, key=lambda each: -each[1])]
+    least = most if most == len(meanings) else max(1, -(-len(meanings) // 3))
+    best = [each for each in found if each[0] >= least]
+    return [thing for _, _, thing in sorted(best, key=lambda each: (-each[0], -each[1]))]
 
 
 def distance(one: str, other: str, most: int) -> int:
@@ -178,12 +215,15 @@ def _trigrams(word: str) -> set[str]:
 
 
 def _entry(thing: Searched) -> _Entry:
-    words: dict[str, float] = {}
+    said = _ALSO_OF_CATEGORY.get(thing.category, "")
+    words = dict.fromkeys(_words(_ALSO_OF_TEMPLATE.get(thing.slug, "")), _SAID_OF_TEMPLATE)
+    words |= dict.fromkeys(_words(said), _SAID_OF_CATEGORY)
+    words |= dict.fromkeys(_words(_LABELS.get(thing.category, "")), _CATEGORY)
     for name, weight in reversed(_FIELDS):
         value = getattr(thing, name)
         for word in _words(value if isinstance(value, str) else " ".join(map(str, value))):
-            words[word] = weight
-    phrases = {" ".join(_words(str(tag))) for tag in thing.tags}
+            words[word] = max(weight, words.get(word, 0.0))
+    phrases = {" ".join(_words(str(tag))) for tag in [*thing.tags, *said.split(",")]}
     return _Entry(words, frozenset({*phrases, " ".join(_words(thing.name))}))
 
 

@@ -36,6 +36,11 @@ def arrange(listed: Sequence[Template], known: Mapping[str, Figures], wanted: Wa
     return fitting
 
 
+def elsewhere(listed: Sequence[Template], wanted: Wanted) -> int:
+    """Count what a search would find without the category and whoever made it."""
+    return len(search.ranked(listed, wanted.text)) if wanted.text and (wanted.category or wanted.whose) else 0
+
+
 def counts(listed: Sequence[Template], whose: Whose | None) -> dict[Category, int]:
     """Count the templates of every category that has one, in the categories' own order."""
     found = [template.category for template in listed if whose is None or template.whose is whose]

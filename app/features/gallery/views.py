@@ -51,6 +51,7 @@ def index() -> Response:
         counts=shelf.counts(listed, wanted.whose),
         has_own=any(template.whose is Whose.OWN for template in listed),
         total=len(arranged),
+        elsewhere=0 if arranged else shelf.elsewhere(listed, wanted),
         pages=shelf.pages(arranged),
         wanted=wanted,
         view=_one_of(View, request.args.get("view")) or View.GRID,

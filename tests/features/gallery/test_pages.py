@@ -76,10 +76,14 @@ def test_search_and_category_stand_in_the_address(cast: Cast) -> None:
     ("asked", "words", "button", "target"),
     [
         ("q=%3Cb%3Eboat", "Nothing goes with “<b>boat”. Try another word", "Show all templates", "/gallery"),
-        ("q=boat&category=social&sort=name", "Nothing under “Social” goes with “boat”.", "Search everywhere",
-         "/gallery?q=boat&sort=name"),
-        ("q=boat&from=own&category=blog", "Nothing by your team under “Blog” goes with “boat”.", "Search everywhere",
-         "/gallery?q=boat"),
+        ("q=boat&category=social", "Nothing under “Social” goes with “boat”. Try", "Show all templates",
+         "/gallery"),
+        ("q=recal&category=social&sort=name", "Nothing under “Social” goes with “recal”. 1 template elsewhere does.",
+         r"Search in all categories \(1\)", "/gallery?q=recal&sort=name"),
+        ("q=win+back&from=own&category=blog", "Nothing by your team under “Blog” goes with “win back”. 2 templates",
+         r"Search in all categories \(2\)", "/gallery?q=win+back"),
+        ("q=recal&from=own", "Nothing by your team goes with “recal”. 1", r"Search everybody’s \(1\)",
+         "/gallery?q=recal"),
         ("from=own", "choose “Save as template”", "Choose a workflow", "/workflows"),
     ],
 )  # fmt: skip

@@ -45,6 +45,18 @@ def _found(text: str) -> list[str]:
         ("aged inventroy", "aged-inventory-price-move"),
         ("internet leads", "new-lead-follow-up"),
         ("blog artcle", "blog-with-social"),
+        ("win back", "service-recall-outreach"),
+        ("win bakc custmers servise", "service-recall-outreach"),
+        ("customers who have not been in for service", "service-recall-outreach"),
+        ("bring them back to service", "service-recall-outreach"),
+        ("lost customers", "service-recall-outreach"),
+        ("lapsed", "service-recall-outreach"),
+        ("reactivate", "service-recall-outreach"),
+        ("oil change reminder", "service-recall-outreach"),
+        ("get more reviews", "review-response"),
+        ("buy their car", "trade-in-offer-follow-up"),
+        ("price too high", "aged-inventory-price-move"),
+        ("google ads", "facebook-ads-campaign"),
     ],
 )
 def test_the_right_template_stands_first(text: str, slug: str) -> None:
@@ -74,6 +86,12 @@ def test_letters_wrong_missing_and_swapped_are_counted(one: str, other: str, wro
 
 def test_two_templates_for_the_same_words_are_both_found() -> None:
     assert _found("new car arrived") == ["used-vehicle-listing-copy", "facebook-ads-campaign"]
+
+
+def test_where_nothing_holds_every_word_what_holds_the_most_stands_first() -> None:
+    assert _found("recall letter facebook")[:2] == ["service-recall-outreach", "facebook-ads-campaign"]
+    assert _found("submarine xyzzy recall")[:1] == ["service-recall-outreach"]
+    assert _found("submarine xyzzy zzyzx recall") == []
 
 
 @given(st.text(max_size=200))
