@@ -5,7 +5,8 @@ afterwards. An entry is one of ``after``: a step's id, or ``id:outcome``.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -19,6 +20,10 @@ Types = Mapping[str, TypeFacts]
 
 class EditImpossible(ValueError):
     """Say in a sentence why a change cannot be made; nothing was changed."""
+
+
+class NameImpossible(EditImpossible):
+    """Say why a step or a question cannot have this short name, and which one near it can."""
 
 
 def entry(step_id: str, outcome: str = "") -> str:
@@ -35,9 +40,25 @@ def main_outcome(facts: TypeFacts | None) -> str:
 
 def free_id(data: Data, wanted: str) -> str:
     """Return an id that no step has, made from *wanted* (a name or an id)."""
-    base = re.sub(r"[^a-z0-9]+", "_", wanted.lower()).strip("_")[:50]
-    base = base if re.match(NAME_PATTERN, base) else f"step_{base}".rstrip("_")
-    taken = {step.id for step in outline(data)}
+    return _free_name(wanted, "step", {step.id for step in outline(data)})
+
+
+def check_name(wanted: str, thing: str, taken: Collection[str | None]) -> None:
+    """Raise NameImpossible when *wanted* is no short name of a *thing* (step, question), or another one has it."""
+    if not re.fullmatch(NAME_PATTERN, wanted):
+        said = f"“{shorten(wanted)}” cannot be a short name" if wanted else "A short name is needed"
+        near = f", such as {_free_name(wanted, thing, taken)}" if wanted else ""
+        raise NameImpossible(f"{said}. Use 1 to 64 letters, digits and _, beginning with a letter{near}.")
+    if wanted in taken:
+        raise NameImpossible(
+            f"Another {thing} has the short name “{wanted}”. Use another, such as {_free_name(wanted, thing, taken)}."
+        )
+
+
+def _free_name(wanted: str, thing: str, taken: Collection[str | None]) -> str:
+    plain = unicodedata.normalize("NFKD", wanted.casefold()).encode("ascii", "ignore").decode()
+    base = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:50]
+    base = base if re.match(NAME_PATTERN, base) else f"{thing}_{base}".rstrip("_")
     number = 1
     while (found := base if number == 1 else f"{base}_{number}") in taken:
         number += 1
@@ -209,13 +230,10 @@ def disconnect(data: Data, step_id: str, source: str) -> Data:
 
 
 def rename_step(data: Data, step_id: str, to: str, types: Types) -> Data:
-    """Give a step another id, everywhere it is named. Raises EditImpossible for an id that is taken or none."""
+    """Give a step another id, everywhere it is named. Raises NameImpossible for an id that is taken or none."""
     if to == step_id:
         return deepcopy(data)
-    if not re.match(NAME_PATTERN, to):
-        raise EditImpossible(f"“{shorten(to)}” cannot be an id: use letters, digits and _, starting with a letter.")
-    if _find(data, to):
-        raise EditImpossible(f"Another step has the id “{to}”.")
+    check_name(to, "step", {step.id for step in outline(data)})
     new = _in_values(data, "steps", step_id, to)
     _step(new, step_id)["id"] = to
     for step in _steps(new):
@@ -227,7 +245,9 @@ def rename_step(data: Data, step_id: str, to: str, types: Types) -> Data:
 
 
 def rename_input(data: Data, key: str, to: str) -> Data:
-    """Give a question another key, everywhere its answer is used."""
+    """Give a question another key, everywhere its answer is used. Raises NameImpossible for one taken or none."""
+    keys = [each.get("key") for each in data.get("inputs") or () if isinstance(each, dict)]
+    check_name(to, "question", [other for other in keys if other != key])
     new = _in_values(data, "inputs", key, to)
     for question in new.get("inputs") or ():
         if isinstance(question, dict) and question.get("key") == key:

@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.definition import edit
-from app.definition.edit import EditImpossible
+from app.definition.edit import EditImpossible, NameImpossible
 from app.definition.problems import listed
 from app.definition.sentences import values_in_words
 from app.definition.values import texts_in
@@ -115,20 +115,39 @@ def answer(workflow_id: str, part: str, **args: str) -> Response:
 
 
 def refused(
-    workflow_id: str, fault: Exception, *, chosen: str = "", part: str = "", key: str = ""
+    workflow_id: str,
+    fault: Exception,
+    *,
+    chosen: str = "",
+    part: str = "",
+    key: str = "",
+    name_field: str = "",
 ) -> Response:
-    """Say why a change was not made; nothing on the page is lost."""
+    """Say why a change was not made, at *name_field* too where it was for a short name; nothing on the page is lost."""
+    name_field = name_field if isinstance(fault, NameImpossible) else ""
     message = " ".join(filter(None, (str(getattr(fault, "message", fault)), getattr(fault, "fix", ""))))
     if htmx.is_htmx():
-        response = make_response(render_template("workflows/builder/refused.oob.html", message=message), 422)
+        html = render_template("workflows/builder/refused.oob.html", message=message, name_field=name_field)
+        response = make_response(html, 422)
         response.headers["HX-Reswap"] = "none"
         return response
     desk = lay(db.session(), workflow_of(workflow_id), chosen=chosen)
     if chosen and desk.step(chosen) is not None:
-        return step_panel(desk, refused=message, status=422)
+        context = _noted(step_context(desk), name_field, message)
+        return panel(desk, "step", **context, refused=message, status=422)
     if part == "question" and find_question(desk.data, key)[1] is not None:
-        return question_panel(desk, key, refused=message, status=422)
+        context = _noted(question_context(desk, key), name_field, message)
+        return panel(desk, "question", **context, refused=message, status=422)
     return panel(desk, "questions" if part else "start", refused=message, status=422)
+
+
+def _noted(context: dict[str, Any], name: str, message: str) -> dict[str, Any]:
+    """Return what a form shows, with what was posted to the field *name* and what is wrong with it; "" for none."""
+    if name:
+        field = context["form"].fields[name]
+        field.data = request.form.get(name, "")
+        field.notes.append(message)
+    return context
 
 
 def is_typing() -> bool:

@@ -37,7 +37,6 @@ from app.features.workflows.forms.question import (
     QuestionForm,
     find_question,
     stored_parts,
-    with_free_key,
     with_questions_changed,
 )
 from app.features.workflows.queries import Draft
@@ -105,7 +104,7 @@ def save_question(workflow_id: str, key: str) -> Response:
         data = deepcopy(draft.definition)
         data["inputs"][place] = {**form.question(), "key": key}
         if form.new_key != key:
-            data = edit.rename_input(with_free_key(data, key, form.new_key), key, form.new_key)
+            data = edit.rename_input(data, key, form.new_key)
             now = form.new_key
         return data, f"Changed the question “{now}”"
 
@@ -116,7 +115,7 @@ def save_question(workflow_id: str, key: str) -> Response:
         return _clash_panel(workflow_id, key, clash)
     except (EditImpossible, Invalid) as fault:
         db.session.rollback()
-        return refused(workflow_id, fault, part="question", key=key)
+        return refused(workflow_id, fault, part="question", key=key, name_field="q-key")
     if not htmx.is_htmx():
         return htmx.redirect(url_for(".question", workflow_id=workflow_id, key=now))
     desk = lay(db.session(), workflow)

@@ -118,7 +118,7 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         return _clash_panel(workflow_id, step_id, clash)
     except (EditImpossible, Invalid) as fault:
         db.session.rollback()
-        return refused(workflow_id, fault, chosen=step_id)
+        return refused(workflow_id, fault, chosen=step_id, name_field="s-id")
     desk = lay(db.session(), workflow, chosen=renamed)
     if not htmx.is_htmx():
         return htmx.redirect(url_for(".step", workflow_id=workflow_id, step_id=renamed))

@@ -1,6 +1,5 @@
 """A question as a form, and changes to the list of questions."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import date, datetime
@@ -10,7 +9,7 @@ import wtforms
 from werkzeug.datastructures import MultiDict
 
 from app.definition.edit import EditImpossible, free_id
-from app.definition.parts import NAME_PATTERN, Input, in_words
+from app.definition.parts import Input, in_words
 from app.definition.problems import Problem
 from app.features.workflows.forms.step import with_other_rows
 from app.web.forms import settings_of
@@ -106,9 +105,8 @@ class QuestionForm:
 
     @property
     def new_key(self) -> str:
-        """The key that the form gives it; the old one where that is none."""
-        wanted = str(self.fields["q-key"].data).strip()
-        return wanted if re.match(NAME_PATTERN, wanted) else str(self._question.get("key"))
+        """The key that the form gives it."""
+        return str(self.fields["q-key"].data).strip()
 
     def show(self, problems: Iterable[Problem], place: int) -> list[Problem]:
         """Put the question's problems beside their fields; return those that fit none of them."""
@@ -135,13 +133,6 @@ def find_question(data: Mapping[str, Any], key: str) -> tuple[int, dict[str, Any
         if isinstance(each, dict) and each.get("key") == key:
             return place, each
     return -1, None
-
-
-def with_free_key(data: dict[str, Any], key: str, wanted: str) -> dict[str, Any]:
-    """Return *data* when the key *wanted* is free for the question *key*. Raises EditImpossible."""
-    if wanted != key and find_question(data, wanted)[1] is not None:
-        raise EditImpossible(f"Another question has the short name “{wanted}”.")
-    return data
 
 
 def with_questions_changed(

@@ -183,7 +183,21 @@ def test_another_short_name_is_used_wherever_the_answer_was(bench: Bench) -> Non
     taken = bench.post(
         "/questions/deal", bench.form("/questions/deal") | {"q-key": "approver"}, htmx=True, status=422
     )
-    assert "Another question has the short name" in taken.text
+    assert "Another question has the short name “approver”. Use another, such as approver_2." in taken.text
+    for name, told in (
+        ("kosten preis!", "“kosten preis!” cannot be a short name. Use 1 to 64 letters, digits and _, beginning"),
+        ("kosten preis!", "with a letter, such as kosten_preis."),
+        ("2 Größen", "such as question_2_grossen."),
+        ("approver!", "such as approver_2."),
+        ("", "A short name is needed."),
+    ):
+        form = bench.form("/questions/deal") | {"q-key": name, "q-label": "Other"}
+        wrong = bench.post("/questions/deal", form, htmx=True, status=422).text
+        assert told in wrong[wrong.index('id="q-key-notes" aria-live="polite" hx-swap-oob="true"') :]
+    page = bench.post("/questions/deal", form | {"q-key": "kosten preis!"}, status=422).text
+    assert 'value="kosten preis!" aria-describedby="q-key-notes" autocomplete="off" aria-invalid="true"' in page
+    assert "such as kosten_preis." in page[page.index('id="q-key-notes"') :]
+    assert bench.draft.definition["inputs"][0]["key"] == "deal"
 
 
 def test_a_saved_question_brings_what_depends_on_it_and_leaves_what_is_being_typed(bench: Bench) -> None:

@@ -241,7 +241,7 @@ def test_runs_after_and_short_name_are_fields(bench: Bench) -> None:
     assert answer.headers["Location"].endswith("/steps/copy")
     assert bench.steps["attach"]["config"]["documents"] == "copy"
     refused = bench.post("/steps/copy", bench.form("/steps/copy") | {"s-id": "tell"}, htmx=True, status=422)
-    assert "Another step has the id “tell”." in refused.text
+    assert "Another step has the short name “tell”. Use another, such as tell_2." in refused.text
 
 
 def test_a_condition_is_built_by_buttons(bench: Bench) -> None:
