@@ -27,7 +27,10 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a list is asked for. *since* and *until* are days of the workspace; *problems* has a sentence a field."""
+    """What a list is asked for. *since* and *until* are days of the workspace; *problems* has a sentence a field.
+
+    *refused* is the last day that was asked for and lies before the first: it narrows nothing, and its field shows it.
+    """
 
     status: str = ""
     workflow: str = ""
@@ -39,6 +42,7 @@ class Wanted:
     sort: Sort = Sort.NEWEST
     size: int = SIZES[0]
     problems: Mapping[str, str] = field(default_factory=dict)
+    refused: date | None = None
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -80,7 +84,8 @@ def asked(args: Mapping[str, str]) -> Wanted:
     """Read what a list is asked for from its address. What cannot be read is left out; a wrong day is said."""
     problems: dict[str, str] = {}
     since, until = _day(args, "since", problems), _day(args, "until", problems)
-    if since and until and since > until:
+    refused = until if since and until and since > until else None
+    if refused:
         problems["until"] = "This day is before the first one. Choose a later day."
         until = None
     size, sort = args.get("size", ""), args.get("sort", "")
@@ -95,6 +100,7 @@ def asked(args: Mapping[str, str]) -> Wanted:
         sort=Sort(sort) if sort in set(Sort) else Sort.NEWEST,
         size=int(size) if size in {str(each) for each in SIZES} else SIZES[0],
         problems=problems,
+        refused=refused,
     )
 
 

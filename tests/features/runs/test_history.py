@@ -49,7 +49,9 @@ def test_what_cannot_be_read_is_left_out_and_a_wrong_day_is_said() -> None:
 
     assert wanted.query == {"q": "ab"}
     assert set(wanted.problems) == {"since", "until"}
-    assert "until" in history.asked({"since": "2026-11-02", "until": "2026-11-01"}).problems
+    turned = history.asked({"since": "2026-11-02", "until": "2026-11-01"})
+    assert "until" in turned.problems
+    assert (turned.until, turned.refused) == (None, date(2026, 11, 1))
 
 
 def test_each_filter_keeps_what_it_says(yard: Yard) -> None:

@@ -69,6 +69,22 @@ def test_a_run_without_a_yes_is_nowhere_called_ready(
     assert f"documents-panel-{ready}" in alice.get("/documents/panel").text
 
 
+def test_index_numbers_its_buttons_only_where_nothing_narrows_it(yard: Yard) -> None:
+    yard.make("finished", "failed")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    def buttons(path: str) -> list[str]:
+        html = alice.get(path).text.partition('aria-label="Filter by status">')[2].partition("</nav>")[0]
+        return Page(html).text.split()
+
+    assert buttons("/runs") == ["All", "2", "Ready", "1", "Failed", "1"]
+    assert buttons("/runs?status=failed") == ["All", "2", "Ready", "1", "Failed", "1"]
+    assert buttons("/runs?q=winter") == ["All", "Ready", "Failed"]
+    turned = alice.get("/runs?since=2026-11-02&until=2026-11-01").text
+    assert 'name="until" value="2026-11-01"' in turned
+    assert "This day is before the first one." in turned
+
+
 def test_index_says_what_is_missing(yard: Yard) -> None:
     alice = yard.cast.browser(yard.cast.alice)
 
