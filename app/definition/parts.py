@@ -1,7 +1,7 @@
 """The parts of a definition as pydantic models, and what it needs to know of a step type. Checks live in ``schema``."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -186,7 +186,8 @@ class TypeFacts:
 
     *outcomes* never lists ``failed``, which every step can have. *output_fields* is None where they are not known;
     *outputs_of* gives them from a config that was found right. *step_refs* names the config fields whose text (or
-    texts) must be the id of a step that comes before. *label* is what people call the type.
+    texts) must be the id of a step that comes before. *output_kinds* says of outputs what they always are: ``text``,
+    ``number``, ``yes_no``, ``list`` or ``record``. *label* is what people call the type.
     """
 
     type: str
@@ -196,6 +197,7 @@ class TypeFacts:
     outputs_of: Callable[[Mapping[str, Any]], frozenset[str] | None] | None = None
     step_refs: tuple[str, ...] = ()
     label: str = ""
+    output_kinds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_done(self) -> bool:

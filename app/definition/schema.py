@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from app.definition import graph, inputs
 from app.definition.conditions import check_condition
+from app.definition.kinds import Kinds
 from app.definition.parts import (
     MAX_DEPTH,
     MAX_INPUTS,
@@ -124,8 +125,9 @@ def check(data: object, types: Mapping[str, TypeFacts]) -> list[Problem]:
         problems += inputs.check_questions(data)
         steps = graph.outline(data)
         fields: dict[str, frozenset[str] | None] = {}
+        kinds = Kinds(data, steps, types)
         for step in steps:
-            problems += _check_step(step, types, fields)
+            problems += _check_step(step, types, fields, kinds)
         problems += graph.check_graph(steps, inputs.keys(data), types, fields)
     found = {problem.path for problem in shape}
     return in_reading_order([*shape, *(problem for problem in problems if problem.path not in found)])
@@ -160,7 +162,7 @@ def _check_counts(data: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _check_step(
-    step: graph.Outline, types: Mapping[str, TypeFacts], fields: dict[str, frozenset[str] | None]
+    step: graph.Outline, types: Mapping[str, TypeFacts], fields: dict[str, frozenset[str] | None], kinds: Kinds
 ) -> Iterator[Problem]:
     facts = types.get(step.type or "")
     if isinstance(step.when, dict):
@@ -168,7 +170,8 @@ def _check_step(
     if facts is None or step.config is None:
         return
     faults = check_config(facts, step.config)
-    yield from (problem.under("steps", step.place, "config") for problem in faults)
+    misfits = _misfits(facts.config, step.config, kinds) if has_value(step.config) else ()
+    yield from (problem.under("steps", step.place, "config") for problem in (*faults, *misfits))
     if step.id and step.items is None and step.id not in fields:
         known = None if faults or facts.outputs_of is None else facts.outputs_of(step.config)
         fields[step.id] = known if facts.outputs_of is not None else facts.output_fields
@@ -198,6 +201,36 @@ def _model_problems(
             if path not in seen and not (deeper and error["type"] not in ("missing", "extra_forbidden")):
                 seen.add(path)
                 yield from _filled(error, place, model) if is_filled else _problems(error, place, model)
+
+
+def _misfits(model: type[BaseModel], config: object, kinds: Kinds) -> Iterator[Problem]:
+    """Yield where nothing but a number, or yes or no, may stand and a value stands that is none in any run."""
+    try:
+        model.model_validate(config)
+    except ValidationError as invalid:
+        wanted: dict[tuple[str | int, ...], set[str]] = {}
+        texts: dict[tuple[str | int, ...], str] = {}
+        for error in invalid.errors(include_url=False):
+            if isinstance(error["input"], str):
+                place = _place(error, config)
+                texts[place] = error["input"]
+                wanted.setdefault(place, set()).add(_NEEDS.get(error["type"].split("_", 1)[0], ""))
+        for place, needs in wanted.items():
+            need = needs.pop() if len(needs) == 1 else ""
+            if need and (words := kinds.misfit(texts[place], need)):
+                yield _misfit(place, model, need, words[:1].upper() + words[1:])
+
+
+_NEEDS = {"int": "number", "float": "number", "decimal": "number", "bool": "yes_no"}
+
+
+def _misfit(place: tuple[str | int, ...], model: type[BaseModel], need: str, words: str) -> Problem:
+    what, instead, other = {
+        "number": ("a number", "Write a number", "none"),
+        "yes_no": ("yes or no", "Choose yes or no", "neither"),
+    }[need]
+    message = f"{_label(place, model)} needs {what}; “{words}” is {other}."
+    return Problem(pointer(*place), "wrong_type", message, f"{instead}, or another value.")
 
 
 _NEVER_OPEN = CODES | {"missing", "extra_forbidden", "too_long", "too_short"}

@@ -60,6 +60,7 @@ def facts() -> dict[str, TypeFacts]:
             outputs_of=step.outputs_of,
             step_refs=step.step_refs,
             label=step.label,
+            output_kinds=step.output_kinds,
         )
         for name, step in _types.items()
     }

@@ -229,9 +229,11 @@ class StepType:
 
     *summary* makes the sentence on the card from a config ("Make **5** pictures"). *step_refs* names the config
     fields that hold the id of an earlier step (``run`` reads it by ``ctx.output_of``). *output_fields* is None when
-    the output's fields cannot be known; *outputs_of* derives them from the config. *raw_fields* names config fields
-    that reach ``run`` with their ``{{ … }}`` unfilled, to be evaluated against ``ctx.scope`` (conditions: they speak
-    of names, not of values). *sample* gives the output that stands in where a test run would have reached out.
+    the output's fields cannot be known; *outputs_of* derives them from the config. *output_kinds* says of outputs
+    what they always are (``text``, ``number``, ``yes_no``, ``list``, ``record``), so that a value which cannot fit a
+    setting is found before a run. *raw_fields* names config fields that reach ``run`` with their ``{{ … }}`` unfilled,
+    to be evaluated against ``ctx.scope`` (conditions: they speak of names, not of values). *sample* gives the
+    output that stands in where a test run would have reached out.
     """
 
     type: str
@@ -250,3 +252,4 @@ class StepType:
     description: str = ""
     typical_s: float = 0.0
     sample: Callable[[Any], Mapping[str, Any]] | None = None
+    output_kinds: Mapping[str, str] = field(default_factory=dict)

@@ -111,6 +111,7 @@ STEP = StepType(
     summary=_summary,
     run=run,
     output_fields=frozenset({"documents", "images", "attached"}),
+    output_kinds={"documents": "list", "images": "list", "attached": "record"},
     step_refs=("documents", "images"),
     description="Puts pictures at texts. The first picture of a text becomes its primary one.",
     typical_s=0.1,

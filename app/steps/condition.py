@@ -68,6 +68,7 @@ STEP = StepType(
     run=run,
     outcomes=("yes", "no"),
     output_fields=frozenset({"value", "because"}),
+    output_kinds={"value": "yes_no", "because": "text"},
     raw_fields=("if",),
     description="Goes one way or the other by a condition. If it cannot be told, the run asks instead of guessing.",
     typical_s=0.01,

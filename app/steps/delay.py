@@ -105,6 +105,7 @@ STEP = StepType(
     summary=_summary,
     run=run,
     output_fields=frozenset({"until"}),
+    output_kinds={"until": "text"},
     description="Waits some time, or until a date, and holds nothing meanwhile.",
     typical_s=0.01,
 )

@@ -261,6 +261,7 @@ STEP = StepType(
     summary=_summary,
     run=run,
     output_fields=frozenset({"documents", "texts", "titles"}),
+    output_kinds={"documents": "list", "texts": "list", "titles": "list"},
     description="AI writes texts within your limits. Each becomes a document.",
     typical_s=20.0,
 )

@@ -63,6 +63,7 @@ STEP = StepType(
     summary=_summary,
     run=run,
     output_fields=frozenset({"images"}),
+    output_kinds={"images": "list"},
     description="AI makes pictures. Each is kept as soon as it is there.",
     typical_s=60.0,
 )

@@ -57,6 +57,7 @@ STEP = StepType(
     summary=_summary,
     run=run,
     output_fields=frozenset({"to", "subject"}),
+    output_kinds={"to": "list", "subject": "text"},
     description="Sends an e-mail to everybody you name.",
     typical_s=0.1,
 )

@@ -124,6 +124,7 @@ STEP = StepType(
     run=run,
     outcomes=("approved", "rejected", "expired"),
     output_fields=frozenset({"decision", "reason", "by", "answers"}),
+    output_kinds={"decision": "text", "reason": "text", "by": "text", "answers": "record"},
     step_refs=("documents",),
     description="People read, edit, approve or reject, by mail, without an account.",
     typical_s=0.1,

@@ -31,6 +31,7 @@ class Setting(Field):
     """One setting. *data* is its JSON value or :data:`ABSENT`, when *usual* holds; *notes* say what is wrong."""
 
     look: ClassVar[str] = "text"
+    needs: ClassVar[str] = ""  # what a value must be to stand here: "number" or "yes_no"
 
     def __init__(
         self,
@@ -165,6 +166,7 @@ class Number(Setting):
     """
 
     look = "number"
+    needs = "number"
 
     def take(self, posted: Posted) -> Any:
         """Return the number; an empty field asks for the usual one, or for none where there may be none."""
@@ -222,6 +224,8 @@ class Choice(Setting):
 
 class YesNo(Choice):
     """Yes or no, in the words of its *choices*, which are for ``true`` and ``false``, and for "" where none may be."""
+
+    needs = "yes_no"
 
     def __init__(
         self,

@@ -56,7 +56,9 @@
     list.className = "menu-values";
     list.setAttribute("role", "group");
     list.setAttribute("aria-label", "Values");
-    for (const each of known(editor.field).filter((each) => !each.hidden)) {
+    const isNumber = editor.field.dataset.needs === "number";
+    const fits = (each) => !each.hidden && !(isNumber && each.hasAttribute("data-no-number"));
+    for (const each of known(editor.field).filter(fits)) {
       const line = document.createElement("button");
       line.type = "button";
       line.append(each.querySelector(".chipv").cloneNode(true));

@@ -28,6 +28,7 @@ class Attach(Config):
 
 class AtLeast(Config):
     at_least: int = Field(ge=1)
+    strictly: bool = False
 
 
 class Review(Config):
@@ -55,7 +56,10 @@ def fields_set(config: Mapping[str, Any]) -> frozenset[str]:
 TYPES = {
     facts.type: facts
     for facts in (
-        TypeFacts("generate_copy", Copy, output_fields=frozenset({"documents", "texts"})),
+        TypeFacts(
+            "generate_copy", Copy, output_fields=frozenset({"documents", "texts"}),
+            output_kinds={"documents": "list", "texts": "list"},
+        ),
         TypeFacts("generate_image", Open, output_fields=frozenset({"images"})),
         TypeFacts("attach_images", Attach, output_fields=frozenset(), step_refs=("documents", "images")),
         TypeFacts(

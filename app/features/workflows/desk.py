@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.definition import edit, graph, lanes, schema
+from app.definition.kinds import Kinds
 from app.definition.parts import Definition, TypeFacts, in_words
 from app.definition.problems import Problem, listed
 from app.definition.sentences import Names, settings_in_words
@@ -103,6 +104,11 @@ class Desk:
             for step in self.drawn.steps
         }
         return lanes.layout(self.drawn, lanes.BUILDER, outcomes=outcomes)
+
+    @property
+    def known(self) -> Kinds:
+        """What is known of its values."""
+        return Kinds(self.data, graph.outline(self.data), self.types)
 
     @cached_property
     def place_of(self) -> dict[str, int]:

@@ -1,20 +1,21 @@
 """What can be put into a step's settings: answers, results of steps before it, facts of the run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.definition import graph
-from app.definition.parts import Definition, TypeFacts, in_words
-from app.definition.problems import shorten
+from app.definition.kinds import FITS_NOT, RUN_WORDS, Kinds, question_words, result_words
+from app.definition.parts import Definition, TypeFacts
 
+_RUN_DATE = "{{ run.started_at | date }}"
 _FACTS = (
-    ("{{ run.started_by.email }}", "e-mail of who started it"),
-    ("{{ run.started_by.name }}", "name of who started it"),
+    ("{{ run.started_by.email }}", RUN_WORDS["started_by", "email"]),
+    ("{{ run.started_by.name }}", RUN_WORDS["started_by", "name"]),
     ("{{ run.number }}", "run number"),
-    ("{{ run.label }}", "run name"),
-    ("{{ run.started_at | date }}", "date of the run"),
-    ("{{ run.url }}", "address of the run"),
+    ("{{ run.label }}", RUN_WORDS["label",]),
+    (_RUN_DATE, "date of the run"),
+    ("{{ run.url }}", RUN_WORDS["url",]),
 )
 _LISTS = ("documents", "images", "texts", "titles", "to")
 _LIST_ANSWERS = ("multi_choice", "documents", "images", "people", "csv")
@@ -46,8 +47,7 @@ def offers(
     for step in reversed(drawn.steps):
         if step.id in before:
             found += [
-                Offer(f"{{{{ steps.{step.id}.{field} }}}}", f"{shorten(step.name, 40)}: {in_words(field).lower()}",
-                      "result", field in _LISTS)
+                Offer(f"{{{{ steps.{step.id}.{field} }}}}", result_words(step.name, field), "result", field in _LISTS)
                 for field in outputs(step.type, step.config, types)
             ]  # fmt: skip
     return [*found, *(Offer(text, label, "fact") for text, label in _FACTS)]
@@ -63,6 +63,15 @@ def outputs(type_name: str, config: Mapping[str, Any], types: Mapping[str, TypeF
     except (TypeError, ValueError, KeyError, AttributeError):  # settings that are not right yet
         known = None
     return sorted(known or ())
+
+
+def unfit(texts: Iterable[str], kinds: Kinds) -> dict[str, frozenset[str]]:
+    """Return those of *texts* that never fit, by what a setting needs (``number``, ``yes_no``)."""
+    known = list(texts)
+    return {
+        need: frozenset(text for text in known if text == _RUN_DATE or kinds.misfit(text, need))
+        for need in FITS_NOT
+    }
 
 
 def makers(
@@ -81,6 +90,5 @@ def _answers(data: Mapping[str, Any]) -> Iterator[Offer]:
     inputs = data.get("inputs")
     for question in inputs if isinstance(inputs, list) else []:
         if isinstance(question, dict) and isinstance(key := question.get("key"), str):
-            label = question.get("label")
-            words = shorten(label if isinstance(label, str) and label else in_words(key), 50)
-            yield Offer(f"{{{{ inputs.{key} }}}}", words, "answer", question.get("type") in _LIST_ANSWERS)
+            is_list = question.get("type") in _LIST_ANSWERS
+            yield Offer(f"{{{{ inputs.{key} }}}}", question_words(question), "answer", is_list)

@@ -328,6 +328,7 @@ def step_context(desk: Desk) -> dict[str, Any]:
         "others": others,
         "lately": lately.said(db.session(), desk.workflow, form.conditions),
         "values": [*values, *others],
+        "unfit": offers.unfit((text for text, _ in values), desk.known),
         "operators": OPERATORS,
         "lacking": samples.lacking(desk),
         "destinations": moves.destinations(desk, desk.chosen),

@@ -97,3 +97,17 @@ def test_pictures_are_chosen_by_looking_at_them(bench: Bench) -> None:
     assert f'<img src="/images/{picture}/small" alt="A red car"' in html
     bench.post("/steps/attach", bench.form("/steps/attach") | {"c-image_ids": picture})
     assert bench.steps["attach"]["config"]["image_ids"] == [picture]
+
+
+def test_a_number_takes_only_values_that_can_be_one(bench: Bench) -> None:
+    html = bench.browser.get(f"{bench.url}/steps/ads").text
+    values = html.split('name="c-count~value"')[1].split("</select>")[0]
+    assert "run number" in values
+    assert "e-mail of who started it" not in values
+    assert "date of the run" not in values
+    assert "e-mail of who started it" in html
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-count~value": "{{ run.started_by.email }}"})
+    html = bench.browser.get(f"{bench.url}/steps/ads").text
+    assert "“How many” needs a number; “E-mail of who started it” is none." in Page(html).text
+    assert 'data-needs="number"' in html
+    assert html.count(" data-no-number") >= 4
