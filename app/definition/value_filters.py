@@ -231,7 +231,9 @@ def _replace(value: object, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def _date(value: object, form: str = "%-d %B %Y") -> str:
+def _date(value: object, form: str = "%-d %B %Y") -> str | None:
+    if value is None or value == "":
+        return None  # no answer stays none, for “default”
     moment = moment_or_none(value)
     if moment is None:
         raise UnusableValue(f"“{_shown(value)}” is not a date")
@@ -252,7 +254,9 @@ def _date_part(moment: date, token: str) -> str:
     return parts[token]
 
 
-def _money(value: object, sign: str = "$") -> str:
+def _money(value: object, sign: str = "$") -> str | None:
+    if value is None or value == "":
+        return None
     amount = as_number(value).quantize(Decimal("0.01"), ROUND_HALF_UP)
     return f"{'-' if amount < 0 else ''}{sign[:5]}{abs(amount):,.2f}"
 

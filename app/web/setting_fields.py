@@ -123,6 +123,12 @@ class Text(Setting):
         self.is_list_too = is_list_too
 
     @property
+    def is_prose(self) -> bool:
+        """Tell whether people read it: words with values among them, no value, date or list alone."""
+        widget = (self.render_kw or {}).get("widget", "")
+        return not self.is_list_too and widget not in ("value", "datetime", "duration")
+
+    @property
     def is_area(self) -> bool:
         """Tell whether it needs several lines: a field of one line would lose the ends of lines."""
         return self.rows > 1 or "\n" in self.text

@@ -7,7 +7,7 @@
   const words = (text) => text.replace(/^\{\{\s*|\s*\}\}$/g, "").replace(/^(inputs|steps|run)\./, "").replaceAll(/[._]/g, " ");
 
   const chip = (field, text) => {
-    const found = known(field).find((each) => each.dataset.value === text);
+    const found = known(field).find((each) => each.dataset.value === text || each.dataset.inText === text);
     const element = document.createElement("span");
     element.className = `chipv${found?.dataset.kind === "result" || /^\{\{\s*steps/.test(text) ? " prev" : ""}`;
     element.contentEditable = "false";
@@ -64,7 +64,7 @@
       line.append(each.querySelector(".chipv").cloneNode(true));
       line.addEventListener("click", () => {
         close();
-        put(editor, each.dataset.value);
+        put(editor, (editor.field.dataset.chips === "text" && each.dataset.inText) || each.dataset.value);
         save(editor);
       });
       list.append(line);

@@ -132,6 +132,8 @@ def test_values_in_lists_and_dicts() -> None:
         ("{{ inputs.at | date('%-I:%M %p') }}", "2:05 PM"),
         ("{{ inputs.price | money }}", "$28,990.00"),
         ("{{ -5 | money }}", "-$5.00"),
+        ("{{ inputs.none | money }}{{ inputs.none | date }}", ""),
+        ("{{ inputs.none | date | default('no end') }}", "no end"),
         ("{{ 12.345 | money('€') }}", "€12.35"),
         ("{{ inputs.people | json }}", '["a@b.com", "c@d.com"]'),
         ("{{ inputs.offer | truncate(10) }}", "0 % for…"),

@@ -123,7 +123,10 @@ def _build(page: Page, boss: str) -> None:
     page.get_by_role("group", name="Values").get_by_role("button", name="What does it cost?").click()
     expect(page.locator("#about-step")).to_contain_text("Offer a test drive")
     assert page.locator("#step-form").locator("[name=c-prompt]").input_value() == (
-        "Offer a test drive of a car for {{ inputs.what_does_it_cost }}"
+        "Offer a test drive of a car for {{ inputs.what_does_it_cost | money }}"
+    )
+    expect(page.locator("#step-form .editor").first).to_have_text(
+        "Offer a test drive of a car for What does it cost?"
     )
 
     _plus(page, "Add a step after Choose a way: no").click()

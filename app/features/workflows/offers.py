@@ -18,17 +18,22 @@ _FACTS = (
     ("{{ run.url }}", RUN_WORDS["url",]),
 )
 _LISTS = ("documents", "images", "texts", "titles", "to")
+_WRITTEN = ("money", "date")  # kinds of answer, each with the filter of its name
 _LIST_ANSWERS = ("multi_choice", "documents", "images", "people", "csv")
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A value by its words: *text* is what is stored, *kind* is ``answer``, ``result`` or ``fact``."""
+    """A value by its words: *text* is what is stored, *kind* is ``answer``, ``result`` or ``fact``.
+
+    *in_text* is what is stored among other words, where that reads better: money and dates as people write them.
+    """
 
     text: str
     label: str
     kind: str
     is_list: bool = False
+    in_text: str = ""
 
 
 def offers(
@@ -90,5 +95,7 @@ def _answers(data: Mapping[str, Any]) -> Iterator[Offer]:
     inputs = data.get("inputs")
     for question in inputs if isinstance(inputs, list) else []:
         if isinstance(question, dict) and isinstance(key := question.get("key"), str):
-            is_list = question.get("type") in _LIST_ANSWERS
-            yield Offer(f"{{{{ inputs.{key} }}}}", question_words(question), "answer", is_list)
+            kind = question.get("type")
+            in_text = f"{{{{ inputs.{key} | {kind} }}}}" if kind in _WRITTEN else ""
+            words, is_list = question_words(question), kind in _LIST_ANSWERS
+            yield Offer(f"{{{{ inputs.{key} }}}}", words, "answer", is_list, in_text=in_text)

@@ -319,7 +319,8 @@ def step_context(desk: Desk) -> dict[str, Any]:
     )
     values = value_choices(offered)
     written = "\n".join(text for _, text in texts_in(step))
-    others = list(values_in_words(dict(values), written, desk.words).items())
+    known = dict(values) | {each.in_text: each.label for each in offered if each.in_text}
+    others = list(values_in_words(known, written, desk.words).items())
     return {
         "card": card,
         "form": form,

@@ -1,5 +1,7 @@
 """The builder's pages of steps: seeing, adding, changing, moving, copying, deleting, undoing; with htmx and without."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from app.definition import edit
 from app.features.workflows import moves
 from tests.cast import Cast
+from tests.factories import ADS
 from tests.features.workflows.builder.conftest import HTMX, Bench, controls
 from tests.page import Page
 
@@ -231,6 +234,26 @@ def test_sentences_and_chips_say_names_not_ids(bench: Bench) -> None:
     bench.post("/steps", {"after": "tell", "type": "delay"})
     bench.post("/steps", {"after": "tell", "type": "delay"})
     assert [bench.steps[each]["name"] for each in ("wait", "wait_2")] == ["Wait", "Wait 2"]
+
+
+def test_money_and_dates_are_put_into_texts_as_people_write_them(make: Callable[[dict[str, Any]], Bench]) -> None:
+    asked = [
+        {"key": kind, "label": f"Which {kind}", "type": kind} for kind in ("money", "date", "datetime", "number")
+    ]
+    config = {"to": ["{{ inputs.money }}"], "subject": "For {{ inputs.money | money }}"}
+    tell = {"id": "tell", "type": "notify", "name": "Tell", "config": config}
+    wait = {"id": "wait", "type": "delay", "name": "Wait", "config": {"until": "{{ inputs.date }}"}, "after": ["tell"]}
+    bench = make(ADS | {"inputs": asked, "steps": [tell, wait]})
+    page = bench.browser.get(f"{bench.url}/steps/tell").text
+    assert re.findall(r'<li data-value="([^"]*)" data-in-text="([^"]*)"', page) == [
+        ("{{ inputs.money }}", "{{ inputs.money | money }}"), ("{{ inputs.date }}", "{{ inputs.date | date }}"),
+    ]  # fmt: skip
+    assert "as money" not in page[page.index('id="values"') :]  # its chip says what the question says
+    assert re.findall(r'name="([\w-]+)"[^>]* data-chips="text"', page) == ["c-subject", "c-body", "c-button"]
+    assert re.search(r'name="c-to-0"[^>]* data-chips>', page)
+    later = bench.browser.get(f"{bench.url}/steps/wait").text
+    assert not re.search(r'name="c-until"[^>]* data-chips="text"', later)
+    assert not re.search(r'name="s-items"[^>]* data-chips="text"', later)
 
 
 def test_runs_after_and_short_name_are_fields(bench: Bench) -> None:
