@@ -46,6 +46,7 @@ STEP = StepType(
     summary=_summary,
     run=run,
     output_fields=frozenset({"run", "number", "outputs"}),
+    output_kinds={"run": "text", "number": "number", "outputs": "record"},
     description="Starts another workflow of yours and goes on when it is finished. If that one fails, this step fails.",
     typical_s=60.0,
 )
