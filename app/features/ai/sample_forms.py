@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
+from app.definition.value_filters import apply, moment_or_none
+
 TASK = 120  # characters of a prompt that say what is wanted; after them come the run's own answers
 
 
@@ -157,7 +159,8 @@ _TOUCHES = (
 
 
 def _trade_in(told: Told) -> Iterator[str]:
-    filled = {"vehicle": told.text("vehicle"), "amount": _dollars(told.text("amount")), "ends": told.text("ends")}
+    amount, ends = _dollars(told.text("amount")), _dated(told.text("ends"))
+    filled = {"vehicle": told.text("vehicle"), "amount": amount, "ends": ends}
     yield f"Hello {told.name or 'there'}, {_TOUCHES[(told.number - 1) % len(_TOUCHES)].format(**filled)}"
     yield "What would help you to decide?" if told.number < 3 else "Either answer is fine."
     yield "Your team at the dealership"
@@ -196,12 +199,13 @@ def _findings(told: Told) -> Iterator[str]:
 
 def _corrected(told: Told) -> Iterator[str]:
     yield f"The new {told.text('brand')} models are here. {told.text('offer_terms', 'Ask us for the terms')}."
-    yield f"From {told.text('starts', 'now')} to {told.text('ends', 'the end of the month')}, at your dealership."
+    starts, ends = _dated(told.text("starts", "now")), _dated(told.text("ends", "the end of the month"))
+    yield f"From {starts} to {ends}, at your dealership."
 
 
 def _co_op_letter(told: Told) -> Iterator[str]:
     yield f"we ask for prior approval of an ad for {told.text('brand')}, {_lower(told.text('medium'))}."
-    yield f"It runs from {told.text('starts', 'a date to be set')} and costs {_dollars(told.text('cost'))}."
+    yield f"It runs from {_dated(told.text('starts', 'a date to be set'))} and costs {_dollars(told.text('cost'))}."
     yield "Enclosed: the ad as corrected, the artwork, and the record of who approved it."
     yield "Please send us the approval number. Kind regards"
 
@@ -271,6 +275,10 @@ def _amount(text: str) -> float | None:
 def _dollars(text: str) -> str:
     amount = _amount(text)
     return text if amount is None else f"${amount:,.0f}"
+
+
+def _dated(text: str) -> str:
+    return str(apply("date", text, ())) if moment_or_none(text) else text
 
 
 def _lower(text: str) -> str:

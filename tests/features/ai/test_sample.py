@@ -203,6 +203,12 @@ def test_it_says_that_it_is_the_sample_writer() -> None:
     [
         ("Write a blog article: tires", {"topic": "Tires", "sources": "171 of 212"}, "Tires", "171 of 212"),
         ("Write a reply to a public review", {"stars": 2, "contact": "Ask for Tom"}, "Reply", "Ask for Tom"),
+        (
+            "Write a letter to a manufacturer’s co-op office",
+            {"starts": "2026-12-05", "cost": "1500.00"},
+            "Letter to the manufacturer",
+            "It runs from 5 December 2026 and costs $1,500.",
+        ),
         ("Write a list of findings for an ad", {"rules": "3.1 Full name"}, "Findings", "“3.1 Full name”"),
         (
             "Write a list of price moves for used cars",
