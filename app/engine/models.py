@@ -10,6 +10,7 @@ from app.core.db import Model, elapsed
 from app.core.ids import new_id
 from app.engine.enums import RUN_OPEN, RunStatus
 
+_IS_NO = "type = 'review' AND outcome IN ('rejected', 'expired')"
 _OPEN = ", ".join(f"'{status}'" for status in sorted(RUN_OPEN))
 
 
@@ -171,19 +172,28 @@ class StepRun(Model):
             "ix_step_run_under_way", "workspace_id", postgresql_where=sa.text("status = 'running'"),
             sqlite_where=sa.text("status = 'running'"),
         ),
+        sa.Index(
+            "ix_step_run_no", "workspace_id", "run_id", postgresql_where=sa.text(_IS_NO), sqlite_where=sa.text(_IS_NO)
+        ),
         sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_together"),
     )
 
 
-_no, _later = StepRun.__table__.alias(), StepRun.__table__.alias()
-# Whether the last review of a run ended without a yes: such a run is finished, and not ready.
-RUN_SAID_NO: sa.ColumnElement[bool] = sa.exists().where(
-    _no.c.run_id == Run.id,
-    _no.c.type == "review",
-    _no.c.outcome.in_(("rejected", "expired")),
+# Reviews that ended without a yes and have none after them; in the words of their index, so written in one way.
+NO, _later = StepRun.__table__.alias("no"), StepRun.__table__.alias("later")
+NO_IS_LAST: sa.ColumnElement[bool] = sa.and_(
+    NO.c.type == sa.literal_column("'review'"),
+    NO.c.outcome.in_([sa.literal_column("'rejected'"), sa.literal_column("'expired'")]),
     ~sa.exists().where(
-        _later.c.run_id == _no.c.run_id, _later.c.type == "review", _later.c.finished_at > _no.c.finished_at
+        _later.c.run_id == NO.c.run_id, _later.c.type == "review", _later.c.finished_at > NO.c.finished_at
     ),
+)
+# Whether the last review of a run ended so: such a run is finished, and not ready.
+RUN_SAID_NO: sa.ColumnElement[bool] = (
+    sa.select(NO.c.id)
+    .where(NO.c.workspace_id == Run.workspace_id, NO.c.run_id == Run.id, NO_IS_LAST)
+    .correlate(Run)
+    .exists()
 )
 
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.ids import is_id
-from app.engine.models import Run
+from app.engine.enums import RunStatus
+from app.engine.models import NO, NO_IS_LAST, RUN_SAID_NO, Run
 from app.features.runs import queries, search
 from app.features.runs.listing import FILTERS, Filter
 from app.features.runs.orders import ORDERS, Sort
@@ -48,6 +49,11 @@ class Wanted:
     def statuses(self) -> tuple[str, ...]:
         """The statuses that the chosen button keeps; none: all."""
         return next((each.statuses for each in FILTERS if each.key == self.status), ())
+
+    @property
+    def said_no(self) -> bool | None:
+        """Whether the chosen button keeps what somebody said no to, or the rest; None: both."""
+        return next((each.said_no for each in FILTERS if each.key == self.status), None)
 
     @property
     def narrows(self) -> bool:
@@ -138,18 +144,34 @@ def batches(session: Session, workspace_id: str, wanted: Wanted, *, zone: str) -
 
 def filters(session: Session, workspace_id: str) -> list[Filter]:
     """Return the buttons above the list, each with its number of runs, counted up to a thousand. One statement."""
-    counted = [_at_most(workspace_id, status) for each in FILTERS for status in each.statuses]
-    found: dict[str, int] = dict(session.execute(sa.union_all(*counted)).all())
-    numbers = {each.key: sum(found[status] for status in each.statuses) for each in FILTERS}
+    counted = [_at_most(workspace_id, each, status) for each in FILTERS for status in each.statuses]
+    numbers = dict.fromkeys((each.key for each in FILTERS), 0)
+    for key, number in session.execute(sa.union_all(*counted)):
+        numbers[key] += number
     return [
         replace(each, number=numbers[each.key] if each.statuses else sum(numbers.values()), most=MOST_COUNTED)
         for each in FILTERS
     ]
 
 
-def _at_most(workspace_id: str, status: str) -> sa.Select[str, int]:
-    some = sa.select(Run.id).where(Run.workspace_id == workspace_id, Run.status == status).limit(MOST_COUNTED)
-    return sa.select(sa.literal(status), sa.func.count()).select_from(some.subquery())
+def _at_most(workspace_id: str, button: Filter, status: str) -> sa.Select[str, int]:
+    some: sa.Select[Any] = sa.select(Run.id).where(Run.workspace_id == workspace_id, Run.status == status)
+    if button.said_no:
+        some = _noes(workspace_id)
+    elif button.said_no is False:
+        some = some.where(~RUN_SAID_NO)
+    return sa.select(sa.literal(button.key), sa.func.count()).select_from(some.limit(MOST_COUNTED).subquery())
+
+
+def _noes(workspace_id: str) -> sa.Select[int]:
+    """Select the numbers of the finished runs that got no yes, from the index of such answers."""
+    is_finished = queries.without_index(Run.status) == RunStatus.COMPLETED.value
+    return (
+        sa.select(Run.number)
+        .distinct()
+        .select_from(sa.join(NO, Run, Run.id == NO.c.run_id))
+        .where(NO.c.workspace_id == workspace_id, NO_IS_LAST, is_finished)
+    )
 
 
 class _Found:
@@ -164,10 +186,17 @@ class _Found:
             if text
         ]
         conditions = [*_conditions(workspace_id, wanted, zone), *(match.condition for match in matches)]
-        self._runs = sa.select(Run).where(*conditions, *self._order.conditions)
         self._is_narrow = any(match.is_narrow for match in matches)
+        if wanted.said_no is not None:
+            conditions.append(RUN_SAID_NO if wanted.said_no else ~RUN_SAID_NO)
+        if wanted.said_no and not self._is_narrow:
+            numbers = session.execute(_noes(workspace_id).limit(search.RARE + 1)).scalars().all()
+            if len(numbers) <= search.RARE:
+                conditions.append(Run.number.in_(numbers))
+                self._is_narrow = True
+        self._runs = sa.select(Run).where(*conditions, *self._order.conditions)
         is_filtered = len(conditions) > 1 + len(matches)
-        self._may_be_few = not self._order.is_by_time and not self._is_narrow and is_filtered
+        self._may_be_few = not self._order.is_by_time and not self._is_narrow and is_filtered and not wanted.said_no
 
     def after(self, session: Session, last: str | None, limit: int) -> Sequence[Run]:
         """Return what comes after the run *last* in the wanted order, at most *limit*."""

@@ -38,13 +38,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A button above the list: its word, the statuses it keeps, and how many runs they have, counted up to *most*."""
+    """A button above the list: its word, the statuses it keeps, and how many runs they have, counted up to *most*.
+
+    *said_no* keeps the finished runs whose approval ended without a yes, or those alone that have none such.
+    """
 
     key: str
     word: str
     statuses: tuple[str, ...]
     number: int = 0
     most: int = 0
+    said_no: bool | None = None
 
     @property
     def said(self) -> str:
@@ -56,7 +60,8 @@ FILTERS = (
     Filter("", "All", ()),
     Filter("running", "Running", ("queued", "running", "pausing", "stopping")),
     Filter("waiting", "Waiting", ("waiting", "needs_attention", "paused")),
-    Filter("completed", "Ready", ("completed",)),
+    Filter("completed", "Ready", ("completed",), said_no=False),
+    Filter("rejected", "Not approved", ("completed",), said_no=True),
     Filter("failed", "Failed", ("failed",)),
     Filter("stopped", "Stopped", ("stopped",)),
 )

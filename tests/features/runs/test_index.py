@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.core import clock
 from app.core.db import db
-from app.engine.models import Run
+from app.engine.models import Run, StepRun
 from tests.features.runs.conftest import Yard, statements
 from tests.page import Page
 
@@ -66,6 +66,10 @@ def test_a_run_without_a_yes_is_nowhere_called_ready(
     assert ("Nobody answered in time" in Page(page).text) is ("by" not in options)
     assert f"documents-panel-{run_id}" not in alice.get("/documents/panel").text
     ready, = yard.make("finished")
+    assert _rows(alice.get("/runs?status=completed").text) == [ready]
+    assert _rows(alice.get("/runs?status=rejected").text) == [run_id]
+    assert _rows(alice.get("/runs?status=rejected&sort=cost").text) == [run_id]
+    assert "Ready 1 Not approved 1" in " ".join(Page(alice.get("/runs").text).text.split())
     assert f"documents-panel-{ready}" in alice.get("/documents/panel").text
 
 
@@ -150,6 +154,16 @@ def _add_many(yard: Yard, run_id: str) -> None:
         session = db.session()
         made = f"INSERT INTO run ({names}) {counted} SELECT {chosen} FROM run, c WHERE id = '{run_id}'"
         session.execute(sa.text(made))
+        noes = {"id": "'s' || substr(run.id, 2)", "run_id": "run.id", "outcome": "'rejected'"}
+        columns = [column.name for column in StepRun.__table__.columns]
+        names, chosen = (", ".join(f'"{name}"' for name in columns),
+                         ", ".join(noes.get(name, f's."{name}"') for name in columns))  # fmt: skip
+        session.execute(
+            sa.text(
+                f"INSERT INTO step_run ({names}) SELECT {chosen} FROM step_run s, run "
+                f"WHERE s.run_id = '{run_id}' AND s.step_id = 'check' AND run.number % 25 = 2"
+            )
+        )
         session.execute(
             sa.text(
                 f"INSERT INTO run_word (workspace_id, number, word) "
@@ -180,7 +194,9 @@ def test_index_stays_quick_with_100_000_runs(yard: Yard) -> None:
     day = clock.now() - timedelta(minutes=MANY // 2)
     middle = f"since={day:%Y-%m-%d}&until={day:%Y-%m-%d}"
     for path in (
-        "/runs", "/runs?status=failed", "/runs?q=rav4", "/runs?q=n77", f"/runs?q=n{MANY // 2}", f"/runs?{middle}",
+        "/runs", "/runs?status=failed", "/runs?status=completed", "/runs?status=rejected",
+        older("/runs?status=rejected"), "/runs?status=rejected&sort=cost",
+        "/runs?q=rav4", "/runs?q=n77", f"/runs?q=n{MANY // 2}", f"/runs?{middle}",
         "/runs?q=rav4&sort=name", "/runs?sort=longest", "/runs?sort=cost", "/runs?q=rav4&sort=cost",
         older("/runs"), older(f"/runs?{middle}"), "/runs/panel", f"/runs/{run_id}",
     ):  # fmt: skip
