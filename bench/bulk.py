@@ -46,7 +46,7 @@ def take_stock(house: House) -> None:
             connection.execute("VACUUM ANALYZE")
             connection.execute("CHECKPOINT")
     else:
-        with house.reader.connect() as connection:
+        with house.engine.begin() as connection:  # what it finds out, it writes
             connection.exec_driver_sql("PRAGMA optimize")
 
 

@@ -31,7 +31,8 @@ LONG_TEXT_WORDS = 25  # of a long answer its beginning; further on only what loo
 MOST_TABLE_WORDS = 400  # of all tables of a run, beside the others
 MOST_TABLE_CHARS = 60_000  # read of each: a start is to stay quick
 MOST_TYPED = 6
-RARE = 1000  # a word of at most so many runs is looked up first; what more have is checked while going down the list
+FEW = 5000  # of several common words one that so few runs have is looked up first, and the others for each of its runs
+RARE = 2000  # a word of at most so many runs is looked up first; what more have is checked while going down the list
 VIN_CHARS = 17
 VIN_TAILS = (8, 6)  # how people in the trade say a VIN
 
@@ -123,8 +124,15 @@ def _in_all(session: Session, common: Sequence["_Typed"], most: int) -> frozense
     """Return the runs that have all of these words, each common by itself; None when they are many."""
     if any(word.is_name for word in common):
         return None
-    found = sa.intersect(*(word.in_words for word in common)).limit(most + 1)
-    numbers = session.execute(found).scalars().all()
+    some = (sa.select(sa.func.count()).select_from(word.in_words.limit(FEW + 1).subquery()) for word in common)
+    sizes = session.execute(sa.select(*(each.scalar_subquery() for each in some))).one()
+    size, place = min((size, place) for place, size in enumerate(sizes))
+    if size <= FEW:  # each is looked for among the words of the others
+        others = [word.is_of(_word.c.number) for at, word in enumerate(common) if at != place]
+        found: sa.Select[Any] | sa.CompoundSelect[Any] = common[place].in_words.where(*others).distinct()
+    else:
+        found = sa.intersect(*(word.in_words for word in common))
+    numbers = session.execute(found.limit(most + 1)).scalars().all()
     return frozenset(numbers) if len(numbers) <= most else None
 
 
@@ -151,25 +159,26 @@ class _Typed:
     @property
     def condition(self) -> sa.ColumnElement[bool]:
         """Whether the run at hand has the word, is of such a workflow, or was started by such a person."""
-        either = [self._is_in_all() if self._far_apart else self._has_word()]
+        either = [self._is_in_all() if self._far_apart else self.is_of(Run.number)]
         if self._workflows:
             either.append(Run.workflow_id.in_(self._workflows))
         if self._people:
             either.append(Run.started_by.in_(self._people))
         return sa.or_(*either)
 
-    def _has_word(self) -> sa.ColumnElement[bool]:
-        """Look up the words of the run at hand."""
+    def is_of(self, number: Any) -> sa.ColumnElement[bool]:
+        """Look up the words of the run with this number."""
+        other = _word.alias()
         of_run = (
             sa.select(sa.literal(1))
             .where(
-                _word.c.workspace_id == Run.workspace_id,
-                _word.c.number == Run.number,
-                _word.c.word >= self._word,
-                _word.c.word < self._word + _END,
+                other.c.workspace_id == self._workspace_id,
+                other.c.number == number,
+                other.c.word >= self._word,
+                other.c.word < self._word + _END,
             )
             .limit(1)
-            .scalar_subquery()  # not EXISTS: PostgreSQL reads all that have the word to answer that inside an OR
+            .scalar_subquery()  # not EXISTS: PostgreSQL reads all that have the word to answer that
         )
         return of_run.is_not(None)
 
