@@ -171,7 +171,7 @@ def told(definition: Definition, answers: Mapping[str, Any], run: Mapping[str, A
     known = {question.key: question.default for question in definition.inputs}
     known |= {key: value for key, value in answers.items() if value not in (None, "")}
     scope = {"inputs": known, "run": dict(run), "steps": {}}
-    scope["steps"] = {step.id: _set(step, scope) for step in definition.steps if step.type == "transform"}
+    scope["steps"] = {step.id: _set_in_words(step, scope) for step in definition.steps if step.type == "transform"}
     return list(_pieces(str(writing.config.get("prompt", "")), scope))
 
 
@@ -276,6 +276,15 @@ def _set(step: Step, scope: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     filled = {key: _filled(value, scope) for key, value in written.items()}
     return {key: value for key, value in filled.items() if value != written[key] or "{{" not in str(value)}
+
+
+def _set_in_words(step: Step, scope: dict[str, Any]) -> dict[str, Any]:
+    """Return what a transform will give, with "…" in its texts where an answer is missing."""
+    written: Any = step.config.get("set")
+    return {
+        key: "".join(piece.text for piece in _pieces(written[key], scope)) if isinstance(value, str) else value
+        for key, value in _set(step, scope).items()
+    }
 
 
 def _filled(value: Any, scope: Mapping[str, Any]) -> Any:
