@@ -41,6 +41,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     _table.note(report)
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Let the whole table fail where a fault could not be injected: what was not run is not green."""
+    if _is_whole(session.config) and exitstatus == pytest.ExitCode.OK and _table.lacks_some:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print one line a fault: ok, FAILED or NOT RUN on each database."""
     if _is_whole(config):

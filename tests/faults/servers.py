@@ -73,7 +73,10 @@ class DurablePostgres(PostgresServer):
 
 
 def not_run(why: str) -> NoReturn:
-    """End a test whose fault cannot be injected on this machine: the table says NOT RUN, and is not green then."""
+    """End a test whose fault cannot be injected on this machine, neither passed nor failed, with the reason.
+
+    The table says NOT RUN and why, and ``bin/test faults`` fails: see ``conftest``.
+    """
     pytest.skip(why)
 
 

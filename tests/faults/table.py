@@ -69,6 +69,11 @@ class Table:
             for database in named or DATABASES:
                 self._cells.setdefault((int(number[1:]), database), Cell()).add(report)
 
+    @property
+    def lacks_some(self) -> bool:
+        """Whether a test said that its fault cannot be injected here."""
+        return any(cell.not_run for cell in self._cells.values())
+
     def lines(self) -> Iterator[str]:
         """Yield the table and, last, whether it is green."""
         counts = {"ok": 0, "FAILED": 0, "NOT RUN": 0, "in part": 0}
