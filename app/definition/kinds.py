@@ -8,13 +8,12 @@ from app.definition.parts import TypeFacts, in_words
 from app.definition.problems import shorten
 from app.definition.values import Named, check_value, parse_value
 
-__all__ = ["FITS_NOT", "RUN_WORDS", "Kinds", "question_words", "result_words"]
-
 _ANSWERS = (
     dict.fromkeys(("long_text", "date", "datetime", "email", "phone", "url", "vin", "document", "image", "csv"), "text")
     | dict.fromkeys(("multi_choice", "documents", "images", "people"), "list")
     | {"boolean": "yes_no"}
 )  # of the others, such as a short text or a choice, any may be a number
+# The facts of a run that are texts, and what they are called.
 RUN_WORDS: Mapping[tuple[str, ...], str] = {
     ("started_by", "email"): "e-mail of who started it",
     ("started_by", "name"): "name of who started it",
@@ -23,12 +22,11 @@ RUN_WORDS: Mapping[tuple[str, ...], str] = {
     ("started_at",): "time when the run began",
     ("created_at",): "time of the start",
 }
-"""The facts of a run that are texts, and what they are called."""
+# What kinds of value never fit where a setting needs one of these.
 FITS_NOT: Mapping[str, frozenset[str]] = {
     "number": frozenset(("text", "list", "record", "yes_no")),
     "yes_no": frozenset(("text", "list", "record")),
 }
-"""What kinds of value never fit where a setting needs one of these."""
 
 
 class Kinds:

@@ -3,7 +3,7 @@
 The models are in ``parts``; this module is the front door: :func:`parse`, :func:`check`, :func:`dump`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -119,7 +119,7 @@ def check(data: object, types: Mapping[str, TypeFacts]) -> list[Problem]:
     shape = check_shape(data, most_bytes=MAX_JSON_BYTES, most_depth=MAX_DEPTH)
     if any(problem.code == "too_large" for problem in shape):
         return shape
-    problems = list(_model_problems(Definition, data, tolerant=False))
+    problems = list(_in_words(_errors(Definition, data), Definition, data))
     if isinstance(data, dict):
         problems += _check_counts(data)
         problems += inputs.check_questions(data)
@@ -138,17 +138,17 @@ def check_config(facts: TypeFacts, config: object) -> list[Problem]:
 
     Any text with ``{{ … }}`` may stand where another type belongs: its value is known only in a run.
     """
-    return list(_model_problems(facts.config, config, tolerant=True))
+    return list(_in_words(_sure(_errors(facts.config, config)), facts.config, config))
 
 
 def check_filled(model: type[BaseModel], config: object) -> list[Problem]:
     """Return what is wrong with a step's config whose ``{{ … }}`` are worked out: it says what each came to."""
-    return list(_model_problems(model, config, tolerant=False, is_filled=True))
+    return list(_in_words(_errors(model, config), model, config, is_filled=True))
 
 
 def check_model(model: type[BaseModel], data: object) -> list[Problem]:
     """Return what a model of another file finds wrong with *data*, in the same words as a definition's problems."""
-    return in_reading_order(list(_model_problems(model, data, tolerant=False)))
+    return in_reading_order(list(_in_words(_errors(model, data), model, data)))
 
 
 def _check_counts(data: dict[str, Any]) -> Iterator[Problem]:
@@ -169,8 +169,9 @@ def _check_step(
         yield from (problem.under("steps", step.place, "when") for problem in check_condition(step.when))
     if facts is None or step.config is None:
         return
-    faults = check_config(facts, step.config)
-    misfits = _misfits(facts.config, step.config, kinds) if has_value(step.config) else ()
+    errors = _errors(facts.config, step.config)
+    faults = list(_in_words(_sure(errors), facts.config, step.config))
+    misfits = _misfits([error for error in errors if _open(error)], facts.config, step.config, kinds)
     yield from (problem.under("steps", step.place, "config") for problem in (*faults, *misfits))
     if step.id and step.items is None and step.id not in fields:
         known = None if faults or facts.outputs_of is None else facts.outputs_of(step.config)
@@ -180,45 +181,51 @@ def _check_step(
 # --- pydantic's errors in our words --------------------------------------------------------------------------------
 
 
-def _model_problems(
-    model: type[BaseModel], data: object, *, tolerant: bool, is_filled: bool = False
-) -> Iterator[Problem]:
-    """Yield what *model* finds wrong with *data*; *tolerant* drops what a ``{{ … }}`` will decide in a run.
-
-    *is_filled* says what stands there, which nobody wrote.
-    """
+def _errors(model: type[BaseModel], data: object) -> list[ErrorDetails]:
     try:
         model.model_validate(data)
     except ValidationError as invalid:
-        errors = invalid.errors(include_url=False)
-        if tolerant:
-            errors = [error for error in errors if not _open(error)]
-        places = [_place(error, data) for error in errors]
-        seen: set[str] = set()
-        for error, place in zip(errors, places, strict=True):
-            path = pointer(*place)
-            deeper = any(len(other) > len(place) and other[: len(place)] == place for other in places)
-            if path not in seen and not (deeper and error["type"] not in ("missing", "extra_forbidden")):
-                seen.add(path)
-                yield from _filled(error, place, model) if is_filled else _problems(error, place, model)
+        return invalid.errors(include_url=False)
+    return []
 
 
-def _misfits(model: type[BaseModel], config: object, kinds: Kinds) -> Iterator[Problem]:
+def _sure(errors: Iterable[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out what a ``{{ … }}`` will decide in a run."""
+    return [error for error in errors if not _open(error)]
+
+
+def _in_words(
+    errors: Sequence[ErrorDetails], model: type[BaseModel], data: object, *, is_filled: bool = False
+) -> Iterator[Problem]:
+    """Yield what *model* found wrong with *data*: of each place once, and of the deepest place that is meant.
+
+    *is_filled* says what stands there, which nobody wrote.
+    """
+    places = [_place(error, data) for error in errors]
+    seen: set[str] = set()
+    for error, place in zip(errors, places, strict=True):
+        path = pointer(*place)
+        deeper = any(len(other) > len(place) and other[: len(place)] == place for other in places)
+        if path not in seen and not (deeper and error["type"] not in ("missing", "extra_forbidden")):
+            seen.add(path)
+            yield from _filled(error, place, model) if is_filled else _problems(error, place, model)
+
+
+def _misfits(
+    errors: Iterable[ErrorDetails], model: type[BaseModel], config: object, kinds: Kinds
+) -> Iterator[Problem]:
     """Yield where nothing but a number, or yes or no, may stand and a value stands that is none in any run."""
-    try:
-        model.model_validate(config)
-    except ValidationError as invalid:
-        wanted: dict[tuple[str | int, ...], set[str]] = {}
-        texts: dict[tuple[str | int, ...], str] = {}
-        for error in invalid.errors(include_url=False):
-            if isinstance(error["input"], str):
-                place = _place(error, config)
-                texts[place] = error["input"]
-                wanted.setdefault(place, set()).add(_NEEDS.get(error["type"].split("_", 1)[0], ""))
-        for place, needs in wanted.items():
-            need = needs.pop() if len(needs) == 1 else ""
-            if need and (words := kinds.misfit(texts[place], need)):
-                yield _misfit(place, model, need, words[:1].upper() + words[1:])
+    wanted: dict[tuple[str | int, ...], set[str]] = {}
+    texts: dict[tuple[str | int, ...], str] = {}
+    for error in errors:
+        if isinstance(error["input"], str):
+            place = _place(error, config)
+            texts[place] = error["input"]
+            wanted.setdefault(place, set()).add(_NEEDS.get(error["type"].split("_", 1)[0], ""))
+    for place, needs in wanted.items():
+        need = needs.pop() if len(needs) == 1 else ""
+        if need and (words := kinds.misfit(texts[place], need)):
+            yield _misfit(place, model, need, words[:1].upper() + words[1:])
 
 
 _NEEDS = {"int": "number", "float": "number", "decimal": "number", "bool": "yes_no"}
