@@ -77,11 +77,11 @@ def begin(desk: "Desk", run: "Run", *, watching: bool, as_json: bool) -> int:
 
 def show_run(desk: "Desk", run: "Run") -> None:
     """Print a run as it is now, as JSON."""
-    from app.features.runs import queries
+    from app.features.runs import resource
 
     desk.session.rollback()
     desk.session.refresh(run)
-    output.show_json(queries.as_json(desk.session, run))
+    output.show_json(resource.as_json(desk.session, run))
 
 
 def watch(run: "Run") -> int:

@@ -40,7 +40,7 @@ def list_(
 ) -> None:
     """List the runs, the newest first."""
     from app.engine.enums import RunStatus
-    from app.features.runs import queries
+    from app.features.runs import queries, resource
 
     unknown = sorted(set(status) - set(RunStatus))
     if unknown:
@@ -57,7 +57,7 @@ def list_(
         following = found[limit - 1].id if len(found) > limit else None
         found = found[:limit]
         if as_json:
-            output.show_list([queries.as_json(desk.session, run) for run in found], following)
+            output.show_list([resource.as_json(desk.session, run) for run in found], following)
             return
         rows = [
             (
@@ -78,10 +78,10 @@ def list_(
 @json_option
 def show(run: str, workspace: str | None, as_json: bool) -> None:
     """Show one run (its number or id): what it does now, and each step."""
-    from app.features.runs import queries
+    from app.features.runs import resource
 
     with open_desk(workspace, reading=True) as desk:
-        facts = queries.as_json(desk.session, desk.run(run))
+        facts = resource.as_json(desk.session, desk.run(run))
         if as_json:
             output.show_json(facts)
             return

@@ -10,7 +10,7 @@ from app.core import clock
 from app.core.db import db
 from app.definition.schema import Definition
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
-from app.features.runs import pace, queries
+from app.features.runs import pace, queries, resource
 from app.features.runs.pace import State, StepPace
 from app.features.workflows.models import Workflow
 from tests import factories
@@ -182,7 +182,7 @@ def test_pages_and_json_say_what_is_left(yard: Yard) -> None:
     assert "of work left, then “The sales manager decides” (usually answered in 1 h)." in page
     assert "left, then “The sales manager decides”." in panel
     with yard.app.app_context():
-        eta_s = queries.as_json(db.session(), queries.run(db.session(), yard.cast.alice.workspace_id, run_id))["eta_s"]
+        eta_s = resource.as_json(db.session(), queries.run(db.session(), yard.cast.alice.workspace_id, run_id))["eta_s"]
     assert 30 <= eta_s <= 50
 
 

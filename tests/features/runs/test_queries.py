@@ -10,7 +10,7 @@ from app.core import clock
 from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.engine.enums import RunStatus
-from app.features.runs import queries
+from app.features.runs import queries, resource
 from app.features.workflows.models import Workflow
 from tests import factories
 from tests.cast import Cast, enter
@@ -98,7 +98,7 @@ def test_counts_know_the_workspaces_midnight(session: Session, people: Cast, ads
 def test_as_json_has_the_contracts_shape(session: Session, ads: Workflow) -> None:
     run = factories.finished_run(session, ads)
 
-    said = queries.as_json(session, run)
+    said = resource.as_json(session, run)
 
     assert list(said) == [
         "id", "number", "label", "test", "status", "progress", "eta_s", "workflow", "inputs", "steps", "documents",
@@ -124,7 +124,7 @@ def test_as_json_has_the_contracts_shape(session: Session, ads: Workflow) -> Non
 
 
 def test_as_json_of_a_failed_run_names_the_step(session: Session, ads: Workflow) -> None:
-    said = queries.as_json(session, factories.failed_run(session, ads))
+    said = resource.as_json(session, factories.failed_run(session, ads))
 
     assert said["error"] == {
         "category": "ai_answer",
@@ -136,7 +136,7 @@ def test_as_json_of_a_failed_run_names_the_step(session: Session, ads: Workflow)
 
 
 def test_as_json_of_a_run_in_line_lists_every_step_as_pending(session: Session, ads: Workflow) -> None:
-    said = queries.as_json(session, factories.queued_run(session, ads))
+    said = resource.as_json(session, factories.queued_run(session, ads))
 
     assert {step["status"] for step in said["steps"]} == {"pending"}
     assert (said["status"], said["progress"], said["outputs"]) == (RunStatus.QUEUED.value, 0.0, {})
