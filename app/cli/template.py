@@ -166,8 +166,8 @@ def create(
     """Make a template of a workflow (its id or name); chosen values become questions."""
     from app.engine import catalog
     from app.features.gallery import own
-    from app.features.gallery.enums import Category
     from app.features.workflows import queries as workflows
+    from app.features.workflows.enums import Category
 
     with open_desk(workspace) as desk:
         found = find_workflow(desk.session, desk.workspace.id, workflow)

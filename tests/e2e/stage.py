@@ -38,7 +38,6 @@ from app.features.files import service as files
 from app.features.files.models import Document, Image
 from app.features.gallery import own
 from app.features.gallery import service as gallery
-from app.features.gallery.enums import Category
 from app.features.lifecycle import exchange
 from app.features.lifecycle import service as lifecycle
 from app.features.lifecycle.enums import FileKind, OpenRuns
@@ -47,6 +46,7 @@ from app.features.notifications import service as notifications
 from app.features.runs import problems
 from app.features.runs.problems import About
 from app.features.workflows import service as workflows
+from app.features.workflows.enums import Category
 from app.features.workflows.models import Workflow
 from tests import factories
 from tests.servers import free_port

@@ -14,7 +14,7 @@ from app.definition.inputs import clean_inputs
 from app.definition.problems import InputsInvalid, Problem
 from app.definition.values import check_value, names_in
 from app.engine import catalog
-from app.features.gallery.enums import Category
+from app.features.workflows.enums import Category
 
 FOLDER = Path(__file__).with_name("templates")
 

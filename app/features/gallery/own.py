@@ -20,10 +20,10 @@ from app.engine import catalog
 from app.features.accounts import service as accounts
 from app.features.accounts.service import Actor
 from app.features.gallery import quote, versions
-from app.features.gallery.enums import Category
 from app.features.gallery.exchange import RESERVED
 from app.features.gallery.models import Template
 from app.features.workflows import service as workflows
+from app.features.workflows.enums import Category
 from app.features.workflows.models import Workflow
 
 _SHOWN = 200

@@ -13,9 +13,9 @@ from app.features.accounts.guards import requires, who
 from app.features.accounts.service import Actor
 from app.features.gallery import own, queries, versions
 from app.features.gallery.blueprint import blueprint
-from app.features.gallery.enums import Category
 from app.features.gallery.versions import Taken
 from app.features.workflows import queries as workflows
+from app.features.workflows.enums import Category
 from app.features.workflows.models import Workflow
 from app.web import htmx
 from app.web.forms import Form

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from app.features.gallery.enums import Category
+from app.features.workflows.enums import Category
 
 EXACT, BEGINNING, ALIKE, MISTYPED = 1.0, 0.9, 0.8, 0.6
 _FIELDS = (("name", 8.0), ("tags", 5.0), ("summary", 3.0), ("gets", 1.0))

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.features.gallery import figures, search
-from app.features.gallery.enums import Category, Sort, Whose
+from app.features.gallery.enums import Sort, Whose
 from app.features.gallery.figures import Figures
 from app.features.gallery.models import Template
+from app.features.workflows.enums import Category
 
 PAGE = 48
 

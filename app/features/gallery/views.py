@@ -24,9 +24,10 @@ from app.features.gallery import (
     shelf,
 )
 from app.features.gallery.blueprint import blueprint
-from app.features.gallery.enums import Category, Sort, View, Whose
+from app.features.gallery.enums import Sort, View, Whose
 from app.features.gallery.figures import CardFacts
 from app.features.gallery.models import Template
+from app.features.workflows.enums import Category
 from app.web import htmx
 
 MOST_COMPARED = 3

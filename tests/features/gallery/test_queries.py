@@ -14,7 +14,8 @@ from app.engine.models import Run
 from app.features.accounts.service import Actor
 from app.features.files import service as files
 from app.features.gallery import figures, library, queries, samples, service, shelf
-from app.features.gallery.enums import Category, Sort
+from app.features.gallery.enums import Sort
+from app.features.workflows.enums import Category
 from tests.cast import Cast
 from tests.factories import Story, story
 

@@ -14,10 +14,10 @@ from app.definition.schema import Definition
 from app.engine import catalog
 from app.features.accounts.service import Actor
 from app.features.gallery import exchange, own, queries, service, versions
-from app.features.gallery.enums import Category
 from app.features.gallery.models import Template, TemplateVersion
 from app.features.workflows import queries as workflows
 from app.features.workflows import service as drafts
+from app.features.workflows.enums import Category
 from tests import factories
 from tests.cast import Cast, enter
 from tests.page import Page

@@ -16,9 +16,10 @@ from app.core import clock
 from app.core.db import db
 from app.core.ids import new_id
 from app.features.gallery import figures, queries, shelf
-from app.features.gallery.enums import Category, Sort, Whose
+from app.features.gallery.enums import Sort, Whose
 from app.features.gallery.figures import Figures
 from app.features.gallery.models import Template
+from app.features.workflows.enums import Category
 from tests.cast import Cast
 from tests.page import Page
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import wtforms
 from pydantic import ValidationError
+from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
 from wtforms.validators import InputRequired, Length
 
 from app.core.errors import FieldError, Invalid
 from app.definition.parts import Limits
+from app.features.workflows.enums import Category
 from app.features.workflows.forms.clash import Clash, shown
 from app.features.workflows.models import Workflow
 from app.web.forms import Form
@@ -37,7 +39,7 @@ class DetailsForm(Form):
     was: Mapping[str, str] = MappingProxyType({})
     name = wtforms.StringField("Name", validators=[InputRequired("Give it a name."), Length(max=200)])
     description = wtforms.TextAreaField("What it is for", validators=[Length(max=2000)])
-    category = wtforms.StringField("Category", validators=[Length(max=40)], description="Such as “Paid ads”.")
+    category = wtforms.SelectField("Category", choices=[], validators=[Length(max=40)])
     tags = wtforms.StringField(
         "Tags", validators=[Length(max=400)], description="Words to find it by, with commas."
     )
@@ -50,9 +52,15 @@ class DetailsForm(Form):
         description="Steps that spend or send, in all runs of this workflow together. More stand in line.",
     )  # fmt: skip
 
+    def __init__(self, *arguments: Any, **data: Any) -> None:
+        """Offer the category that it has with the known ones."""
+        super().__init__(*arguments, **data)
+        self.category.choices = _categories(data.get("category") or "")
+
     def opened(self, posted: Mapping[str, str]) -> None:
         """Take what the fields showed from what was posted with them; nothing from a page that did not say it."""
         self.was = {name: posted[f"was-{name}"] for name in self.words if f"was-{name}" in posted}
+        self.category.choices = _categories(self.was.get("category", ""))
 
     @property
     def icons(self) -> dict[str, str]:
@@ -81,7 +89,7 @@ class DetailsForm(Form):
             to_save, at_first, at_last = (_meant(name, text) for text in (mine, was, theirs))
             merged[name] = theirs if to_save == at_first else mine
             if not is_sure and to_save != at_first != at_last != to_save:
-                clash.append(Clash(name, str(self[name].label.text), shown(theirs), shown(mine)))
+                clash.append(Clash(name, str(self[name].label.text), *(_said(name, each) for each in (theirs, mine))))
         return DetailsForm(None, **merged)
 
     def limited(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +117,7 @@ def details_form(workflow: Workflow, data: Mapping[str, Any]) -> DetailsForm:
     """Return the form with what the workflow has."""
     limits = limits_of(data)
     form = DetailsForm(
-        None, name=workflow.name, description=workflow.description, category=workflow.category,
+        None, name=workflow.name, description=workflow.description, category=_known(workflow.category),
         tags=", ".join(map(str, workflow.tags or [])), icon=workflow.icon or next(iter(ICONS)),
         cost_usd=limits.get("cost_usd") or "", minutes=limits.get("minutes") or "",
         at_once=limits.get("at_once") or "",
@@ -122,6 +130,22 @@ def limits_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the limits as they are written down."""
     limits = data.get("limits")
     return limits if isinstance(limits, dict) else {}
+
+
+def _categories(own: str) -> list[SelectChoice]:
+    """Return the categories to choose from; one's *own* of before there were any is among them."""
+    others = [SelectChoice(own, own)] if own and own not in set(Category) else []
+    return [SelectChoice("", "None"), *(SelectChoice(each.value, each.label) for each in Category), *others]
+
+
+def _known(category: str) -> str:
+    """Return the category that was written in words; any other as it stands."""
+    return next((each.value for each in Category if each.label.casefold() == category.casefold()), category)
+
+
+def _said(name: str, text: str) -> str:
+    """Write what a field holds for people to compare."""
+    return Category(text).label if name == "category" and text in set(Category) else shown(text)
 
 
 def _meant(name: str, text: str) -> Any:

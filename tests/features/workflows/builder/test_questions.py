@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from app.core.db import db
 from app.definition.parts import InputType
+from app.features.workflows.enums import Category
 from app.features.workflows.forms.details import ICONS
+from app.features.workflows.models import Workflow
 from tests.factories import ADS
 from tests.features.workflows.builder.conftest import Bench
 from tests.page import Page
@@ -260,14 +263,39 @@ def test_an_icon_is_chosen_by_its_picture_and_one_of_old_stays(bench: Bench) -> 
     assert bench.form("/details")["icon"] == "world-share"
 
 
+def test_a_category_is_chosen_and_one_written_in_old_words_stays(bench: Bench) -> None:
+    known = ["", *(each.value for each in Category)]
+    form = bench.form("/details")
+    assert _category(bench) == ("", known)
+    assert bench.post("/details", form | {"category": "nonsense"}, htmx=True, status=422)
+    _put(bench, "Cars of ours")
+    assert _category(bench) == ("Cars of ours", [*known, "Cars of ours"])
+    bench.post("/details", bench.form("/details") | {"name": "Other"})
+    assert bench.desk.workflow.category == "Cars of ours"
+    _put(bench, "paid Ads")
+    assert _category(bench) == ("paid-ads", known)
+
+
+def _put(bench: Bench, category: str) -> None:
+    with bench.cast.app.app_context():
+        db.session.get_one(Workflow, bench.workflow_id).category = category
+        db.session.commit()
+
+
+def _category(bench: Bench) -> tuple[str, list[str]]:
+    html = bench.browser.get(f"{bench.url}/details").text.partition('name="category">')[2].partition("</select>")[0]
+    return bench.form("/details")["category"], [str(attrs["value"]) for attrs in Page(html).attributes("option")]
+
+
 def test_name_words_and_limits_are_saved(bench: Bench) -> None:
     form = bench.form("/details") | {
-        "name": "Stock ads", "tags": "ads, cars,, ads", "category": "Paid ads", "icon": "car", "cost_usd": "$12.50",
+        "name": "Stock ads", "tags": "ads, cars,, ads", "category": "paid-ads", "icon": "car", "cost_usd": "$12.50",
         "minutes": "90", "description": "Ten ads\r\na week",
     }  # fmt: skip
     bench.post("/details", form)
     shown = bench.form("/details")
     assert (shown["name"], shown["tags"], shown["icon"]) == ("Stock ads", "ads, cars", "car")
+    assert shown["category"] == "paid-ads"
     limits = bench.draft.definition["limits"]
     assert (limits["cost_usd"], limits["minutes"]) == ("12.50", 90)
     bad = bench.post("/details", form | {"name": "", "minutes": "soon"}, htmx=True, status=422)
