@@ -57,6 +57,8 @@ _FILTERS = {
     ("replace", 2): "{}, with {} replaced by {}",
     ("date", 0): "{}, as a date",
     ("date", 1): "{}, as a date",
+    ("datetime", 0): "{}, as a date and time",
+    ("datetime", 1): "{}, as a date and time",
     ("money", 0): "{}, as money",
     ("money", 1): "{}, as money in {}",
     ("json", 0): "{}, as data",

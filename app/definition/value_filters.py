@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from math import isfinite
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.definition import tables
 from app.definition.problems import shorten
@@ -51,9 +52,14 @@ class Filter:
         return ""
 
 
-def apply(name: str, value: Any, arguments: Sequence[Any]) -> Any:
-    """Return *value* after the filter *name*. Raises :class:`ValueProblem`, never anything else."""
+def apply(name: str, value: Any, arguments: Sequence[Any], zone: str = "") -> Any:
+    """Return *value* after the filter *name*. Raises :class:`ValueProblem`, never anything else.
+
+    What writes dates and times writes them in *zone* ("America/New_York"); as they stand where none is known.
+    """
     known = FILTERS[name]
+    if zone and name in ("date", "datetime"):
+        value = _in_zone(value, zone)
     if fault := known.check(arguments):
         raise UnusableValue(fault)
     try:
@@ -139,6 +145,16 @@ def moment_or_none(value: object) -> date | datetime | None:
         return datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else None
     except ValueError:
         return None
+
+
+def _in_zone(value: object, zone: str) -> object:
+    moment = moment_or_none(value)
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        return value
+    try:
+        return moment.astimezone(ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, OverflowError):
+        return value
 
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,40})(?:\.[0-9]{1,20})?", re.ASCII)
@@ -240,6 +256,14 @@ def _date(value: object, form: str = "%-d %B %Y") -> str | None:
     return _bounded(_TOKEN.sub(lambda token: _date_part(moment, token[1]), form[:100]))
 
 
+def _datetime(value: object, form: str = "") -> str | None:
+    moment = moment_or_none(value)
+    if form or moment is None:
+        return _date(value, form)
+    mark = " UTC" if isinstance(moment, datetime) and moment.tzinfo is UTC else ""  # nobody's zone: it says so
+    return _date(moment, f"%A %-d %B %Y, %H:%M{mark}" if isinstance(moment, datetime) else "%A %-d %B %Y")
+
+
 def _date_part(moment: date, token: str) -> str:
     hour, minute = (moment.hour, moment.minute) if isinstance(moment, datetime) else (0, 0)
     parts = {
@@ -314,6 +338,7 @@ FILTERS: dict[str, Filter] = {
     "last": Filter(_end(-1), 0, 0, "{{ steps.ads.texts | last }}"),
     "replace": Filter(_replace, 2, 2, '{{ inputs.name | replace("a", "b") }}', (str, str)),
     "date": Filter(_date, 0, 1, '{{ inputs.day | date("%-d %B %Y") }}', (str,)),
+    "datetime": Filter(_datetime, 0, 1, "{{ inputs.send_at | datetime }}", (str,)),
     "money": Filter(_money, 0, 1, "{{ inputs.price | money }}", (str,)),
     "json": Filter(as_json, 0, 0, "{{ steps.ads.texts | json }}"),
     "truncate": Filter(_truncate, 0, 2, "{{ inputs.offer | truncate(100) }}", (int, str)),

@@ -162,8 +162,9 @@ def evaluate(obj: object, scope: Mapping[str, object]) -> Any:
     """Return *obj* with every ``{{ … }}`` worked out from *scope* (``inputs steps run item event``).
 
     A text that is nothing but one ``{{ … }}`` becomes the value itself, type kept; in longer text nothing is "", yes/no
-    are words, a list of words is joined with commas, other lists and dicts are JSON. Raises :class:`MissingValue` when
-    something named is not there, :class:`UnusableValue` when it does not fit or comes to more than 256 KiB in all.
+    are words, a list of words is joined with commas, other lists and dicts are JSON. Times that a
+    filter writes are in the zone of ``run.workspace``. Raises :class:`MissingValue` when something named is not there,
+    :class:`UnusableValue` when it does not fit or comes to more than 256 KiB in all.
     """
     return _Evaluation(scope).of(obj, 0)
 
@@ -248,12 +249,21 @@ def _filtered(
     of: Expression, name: str, arguments: tuple[Expression, ...], scope: Mapping[str, object]
 ) -> Any:
     if name != "default":
-        return apply(name, resolve(of, scope), [resolve(argument, scope) for argument in arguments])
+        given = [resolve(argument, scope) for argument in arguments]
+        return apply(name, resolve(of, scope), given, _zone(scope))
     try:
         value = resolve(of, scope)
     except MissingValue:
         value = None
     return resolve(arguments[0], scope) if value is None or value == "" else value
+
+
+def _zone(scope: Mapping[str, object]) -> str:
+    """Return the zone of the run's workspace; "" where it is not known."""
+    run = scope.get("run")
+    workspace = run.get("workspace") if isinstance(run, Mapping) else None
+    zone = workspace.get("timezone") if isinstance(workspace, Mapping) else None
+    return zone if isinstance(zone, str) else ""
 
 
 def _weight(value: object, most: int) -> int:

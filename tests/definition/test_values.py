@@ -130,6 +130,11 @@ def test_values_in_lists_and_dicts() -> None:
         ("{{ inputs.day | date }}", "30 November 2026"),
         ("{{ inputs.at | date('%a %d %b, %H:%M') }}", "Mon 30 Nov, 14:05"),
         ("{{ inputs.at | date('%-I:%M %p') }}", "2:05 PM"),
+        ("{{ inputs.at | datetime }}", "Monday 30 November 2026, 14:05 UTC"),
+        ("{{ '2026-11-30T19:05:00Z' | datetime }}", "Monday 30 November 2026, 19:05 UTC"),
+        ("{{ inputs.day | datetime }}", "Monday 30 November 2026"),
+        ("{{ inputs.at | datetime('%-I:%M %p') }}", "2:05 PM"),
+        ("{{ inputs.none | datetime | default('now') }}", "now"),
         ("{{ inputs.price | money }}", "$28,990.00"),
         ("{{ -5 | money }}", "-$5.00"),
         ("{{ inputs.none | money }}{{ inputs.none | date }}", ""),
@@ -279,7 +284,7 @@ def test_an_unknown_filter_gets_a_suggestion() -> None:
 
 def test_the_filters_are_those_of_the_contract_and_ours() -> None:
     contract = "upper lower title trim default int float round length join first last replace date money json truncate"
-    ours = "rows"
+    ours = "rows datetime"
     assert sorted(FILTERS) == sorted([*contract.split(), *ours.split()])
     for known in FILTERS.values():
         assert check_value(known.example) == []
@@ -331,6 +336,21 @@ def test_amounts_and_dates_read_as_people_write_them() -> None:
     for name in ("nan", "huge"):
         with pytest.raises(UnusableValue):
             evaluate(f"x {{{{ inputs.{name} }}}}", scope)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "result"),
+    [
+        ("{{ inputs.at | datetime }}", "America/New_York", "Sunday 29 November 2026, 21:30"),
+        ("{{ inputs.at | datetime }}", "UTC", "Monday 30 November 2026, 02:30"),
+        ("{{ inputs.at | date }}", "America/New_York", "29 November 2026"),
+        ("{{ inputs.day | date }}", "America/New_York", "30 November 2026"),
+        ("{{ inputs.at | datetime }}", "Mars/Base", "Monday 30 November 2026, 02:30 UTC"),
+    ],
+)
+def test_times_are_written_in_the_zone_of_the_workspace(text: str, zone: str, result: str) -> None:
+    inputs = {"at": "2026-11-30T02:30:00Z", "day": "2026-11-30"}
+    assert evaluate(text, {"inputs": inputs, "run": {"workspace": {"timezone": zone}}}) == result
 
 
 _names = st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True)

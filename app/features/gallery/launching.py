@@ -316,4 +316,5 @@ def _told(asking: Asking) -> list[quote.Piece]:
 
 
 def _run_scope(me: Who) -> dict[str, Any]:
-    return {"started_by": {"name": me.name, "email": me.email}, "workspace": {"name": me.workspace_name}}
+    workspace = {"name": me.workspace_name, "timezone": me.timezone}
+    return {"started_by": {"name": me.name, "email": me.email}, "workspace": workspace}

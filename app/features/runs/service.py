@@ -361,6 +361,7 @@ def _facts(row: Mapping[str, Any], pinned: Pinned, actor: Actor) -> dict[str, An
         "url": f"{_base_url}/runs/{row['id']}",
         "started_by": {"name": actor.name, "email": actor.email},
         "created_at": clock.iso(row["created_at"]),
+        "started_at": clock.iso(row["created_at"]),
         "workflow": {"id": pinned.workflow_id, "name": pinned.workflow_name},
         "version": max(pinned.version_number, 0),  # 0: a draft under test
         "trigger": {"kind": row["trigger_kind"], "id": row["trigger_id"]},

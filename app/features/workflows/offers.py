@@ -8,17 +8,18 @@ from app.definition import graph
 from app.definition.kinds import FITS_NOT, RUN_WORDS, Kinds, question_words, result_words
 from app.definition.parts import Definition, TypeFacts
 
-_RUN_DATE = "{{ run.started_at | date }}"
+_RUN_DATE, _RUN_TIME = "{{ run.started_at | date }}", "{{ run.started_at | datetime }}"
 _FACTS = (
     ("{{ run.started_by.email }}", RUN_WORDS["started_by", "email"]),
     ("{{ run.started_by.name }}", RUN_WORDS["started_by", "name"]),
     ("{{ run.number }}", "run number"),
     ("{{ run.label }}", RUN_WORDS["label",]),
     (_RUN_DATE, "date of the run"),
+    (_RUN_TIME, "date and time of the run"),
     ("{{ run.url }}", RUN_WORDS["url",]),
 )
 _LISTS = ("documents", "images", "texts", "titles", "to")
-_WRITTEN = ("money", "date")  # kinds of answer, each with the filter of its name
+_WRITTEN = ("money", "date", "datetime")  # kinds of answer, each with the filter of its name
 _LIST_ANSWERS = ("multi_choice", "documents", "images", "people", "csv")
 
 
@@ -26,7 +27,7 @@ _LIST_ANSWERS = ("multi_choice", "documents", "images", "people", "csv")
 class Offer:
     """A value by its words: *text* is what is stored, *kind* is ``answer``, ``result`` or ``fact``.
 
-    *in_text* is what is stored among other words, where that reads better: money and dates as people write them.
+    *in_text* is what is stored among other words, where that reads better: money, dates and times as people write them.
     """
 
     text: str
@@ -74,7 +75,7 @@ def unfit(texts: Iterable[str], kinds: Kinds) -> dict[str, frozenset[str]]:
     """Return those of *texts* that never fit, by what a setting needs (``number``, ``yes_no``)."""
     known = list(texts)
     return {
-        need: frozenset(text for text in known if text == _RUN_DATE or kinds.misfit(text, need))
+        need: frozenset(text for text in known if text in (_RUN_DATE, _RUN_TIME) or kinds.misfit(text, need))
         for need in FITS_NOT
     }
 

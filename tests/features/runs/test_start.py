@@ -11,11 +11,14 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
+from app.definition.parts import Definition
+from app.definition.values import evaluate
 from app.engine import leases
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry
 from app.features.runs import service
 from app.features.runs.models import RunCounter
+from app.features.workflows import offers
 from app.features.workflows.models import Workflow
 from tests import factories
 from tests.cast import enter
@@ -48,12 +51,16 @@ def test_start_writes_a_run_in_line_that_is_due_at_once(session: Session, ads: W
         "test": False,
         "url": f"http://localhost/runs/{run.id}",
         "started_by": {"name": "Alice Owner", "email": "alice@northfield.example"},
-        "created_at": run.facts["created_at"],
+        "created_at": clock.iso(run.created_at),
+        "started_at": clock.iso(run.created_at),
         "workspace": {"name": "Northfield Motors", "timezone": "America/New_York"},
         "workflow": {"id": ads.id, "name": "Facebook Ads"},
         "version": 1,
         "trigger": {"kind": "person", "id": None},
     }
+    drawn = Definition.model_validate({"steps": [{"id": "tell", "type": "notify"}]})
+    offered = [each.text for each in offers.offers({}, drawn, "tell", {})]
+    assert "" not in [evaluate(text, {"run": run.facts}) for text in offered]
 
 
 def test_a_run_is_due_by_the_databases_clock_whatever_ours_says(

@@ -247,6 +247,7 @@ def test_money_and_dates_are_put_into_texts_as_people_write_them(make: Callable[
     page = bench.browser.get(f"{bench.url}/steps/tell").text
     assert re.findall(r'<li data-value="([^"]*)" data-in-text="([^"]*)"', page) == [
         ("{{ inputs.money }}", "{{ inputs.money | money }}"), ("{{ inputs.date }}", "{{ inputs.date | date }}"),
+        ("{{ inputs.datetime }}", "{{ inputs.datetime | datetime }}"),
     ]  # fmt: skip
     assert "as money" not in page[page.index('id="values"') :]  # its chip says what the question says
     assert re.findall(r'name="([\w-]+)"[^>]* data-chips="text"', page) == ["c-subject", "c-body", "c-button"]
