@@ -241,6 +241,7 @@ def rejected_run(session: Session, of: Workflow, *, by: str = "", outcome: str =
     told.step("check", StepStatus.COMPLETED, outcome=outcome, output=output, took_s=40)
     told.step("tell", StepStatus.SKIPPED, reason=f"“The sales manager decides” ended with “{outcome}”")
     told.step("tell_rejected", StepStatus.COMPLETED, outcome="done", output={"sent_to": ["alice@northfield.example"]})
+    told.run.last_no = outcome
     return told.now(RunStatus.COMPLETED, done=6, cost_microusd=460_000)
 
 

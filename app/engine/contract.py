@@ -231,7 +231,9 @@ class StepType:
     fields that hold the id of an earlier step (``run`` reads it by ``ctx.output_of``). *output_fields* is None when
     the output's fields cannot be known; *outputs_of* derives them from the config. *output_kinds* says of outputs
     what they always are (``text``, ``number``, ``yes_no``, ``list``, ``record``), so that a value which cannot fit a
-    setting is found before a run. *raw_fields* names config fields that reach ``run`` with their ``{{ … }}`` unfilled,
+    setting is found before a run. *noes* are the outcomes by which a person, or the time for an answer, said no yes: a
+    run whose last such answer was one of them is finished, and not ready. *raw_fields* names config fields that reach
+    ``run`` with their ``{{ … }}`` unfilled,
     to be evaluated against ``ctx.scope`` (conditions: they speak of names, not of values). *sample* gives the
     output that stands in where a test run would have reached out.
     """
@@ -253,3 +255,4 @@ class StepType:
     typical_s: float = 0.0
     sample: Callable[[Any], Mapping[str, Any]] | None = None
     output_kinds: Mapping[str, str] = field(default_factory=dict)
+    noes: tuple[str, ...] = ()

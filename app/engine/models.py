@@ -10,7 +10,6 @@ from app.core.db import Model, elapsed
 from app.core.ids import new_id
 from app.engine.enums import RUN_OPEN, RunStatus
 
-_IS_NO = "type = 'review' AND outcome IN ('rejected', 'expired')"
 _OPEN = ", ".join(f"'{status}'" for status in sorted(RUN_OPEN))
 
 
@@ -58,6 +57,8 @@ class Run(Model):
     tokens_in: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     tokens_out: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    # the outcome of the last answer of a person, where that was no yes: such a run is finished, and not ready
+    last_no: Mapped[str | None] = mapped_column(sa.String(40))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -113,12 +114,18 @@ sa.Index("ix_run_ended", Run.workspace_id, Run.started_by, Run.finished_at, **_h
 sa.Index("ix_run_took", Run.workspace_id, RUN_TOOK_S, Run.id, **_has_ended)
 # Words know a run by its number; PostgreSQL reads an index alone where it has the columns of its expressions too.
 sa.Index("ix_run_name", Run.workspace_id, RUN_NAME, Run.id, Run.number, postgresql_include=["label"])
-# Runs that somebody wanted: neither tests nor seeded samples. An index counts those that ended, so written in one way.
+# Runs that somebody wanted, neither tests nor seeded samples, and the others. Indexes have both, so written in one way.
 RUN_REAL: sa.ColumnElement[bool] = sa.and_(Run.test.is_(False), Run.trigger_kind != sa.literal_column("'seed'"))
+RUN_OTHER: sa.ColumnElement[bool] = sa.or_(Run.test.is_(True), Run.trigger_kind == sa.literal_column("'seed'"))
+_by_time = (Run.workspace_id, Run.created_at, Run.id)
+sa.Index("ix_run_other", *_by_time, postgresql_where=RUN_OTHER, sqlite_where=RUN_OTHER)
+_got_no = Run.last_no.is_not(None)
+sa.Index("ix_run_last_no", *_by_time, postgresql_where=_got_no, sqlite_where=_got_no)
 _is_real_and_ended = sa.and_(Run.finished_at.is_not(None), RUN_REAL)
 sa.Index(
-    "ix_run_real", Run.workflow_id, Run.status, postgresql_where=_is_real_and_ended, sqlite_where=_is_real_and_ended
-)
+    "ix_run_real", Run.workflow_id, Run.status, Run.last_no,
+    postgresql_where=_is_real_and_ended, sqlite_where=_is_real_and_ended,
+)  # fmt: skip
 
 
 class StepRun(Model):
@@ -172,29 +179,8 @@ class StepRun(Model):
             "ix_step_run_under_way", "workspace_id", postgresql_where=sa.text("status = 'running'"),
             sqlite_where=sa.text("status = 'running'"),
         ),
-        sa.Index(
-            "ix_step_run_no", "workspace_id", "run_id", postgresql_where=sa.text(_IS_NO), sqlite_where=sa.text(_IS_NO)
-        ),
         sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_together"),
     )
-
-
-# Reviews that ended without a yes and have none after them; in the words of their index, so written in one way.
-NO, _later = StepRun.__table__.alias("no"), StepRun.__table__.alias("later")
-NO_IS_LAST: sa.ColumnElement[bool] = sa.and_(
-    NO.c.type == sa.literal_column("'review'"),
-    NO.c.outcome.in_([sa.literal_column("'rejected'"), sa.literal_column("'expired'")]),
-    ~sa.exists().where(
-        _later.c.run_id == NO.c.run_id, _later.c.type == "review", _later.c.finished_at > NO.c.finished_at
-    ),
-)
-# Whether the last review of a run ended so: such a run is finished, and not ready.
-RUN_SAID_NO: sa.ColumnElement[bool] = (
-    sa.select(NO.c.id)
-    .where(NO.c.workspace_id == Run.workspace_id, NO.c.run_id == Run.id, NO_IS_LAST)
-    .correlate(Run)
-    .exists()
-)
 
 
 class Call(Model):

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import changed, moment, table
 from app.core.ids import new_id
+from app.engine import catalog
 from app.engine.enums import RUN_OPEN, Effect, RunStatus, StepStatus, WaitStatus
 from app.engine.held import HeldRun, HeldStep
 from app.engine.models import Run, RunLog, StepRun, WaitRow
@@ -379,8 +380,20 @@ def end_wait(
             finished_at=moment(),
             doing="",
         )
+        .returning(step_run.c.run_id, step_run.c.type)
     )
-    return changed(bind.execute(statement)) == 1
+    ended = bind.execute(statement).first()
+    if ended is not None and not error:
+        note_answer(bind, ended.run_id, ended.type, outcome)
+    return ended is not None
+
+
+def note_answer(bind: Bind, run_id: str, step_type: str, outcome: str | None) -> None:
+    """Keep whether a run's last answer was no yes; writes nothing for a step type that asks nobody for one."""
+    asks = catalog.step_type(step_type)
+    if asks is not None and asks.noes:
+        last_no = outcome if outcome in asks.noes else None
+        bind.execute(sa.update(run).where(run.c.id == run_id).values(last_no=last_no))
 
 
 def fail_open_steps(bind: Bind, run_id: str, error: Mapping[str, Any]) -> None:

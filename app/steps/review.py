@@ -123,6 +123,7 @@ STEP = StepType(
     summary=_summary,
     run=run,
     outcomes=("approved", "rejected", "expired"),
+    noes=("rejected", "expired"),
     output_fields=frozenset({"decision", "reason", "by", "answers"}),
     output_kinds={"decision": "text", "reason": "text", "by": "text", "answers": "record"},
     step_refs=("documents",),

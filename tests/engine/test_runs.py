@@ -184,6 +184,22 @@ def test_decision_takes_effect_at_once_and_counts_once(house: House) -> None:
     assert house.run(run_id).status == "completed"
 
 
+def test_run_keeps_whether_its_last_answer_was_no_yes(house: House) -> None:
+    again = {"id": "again", "type": "ask", "after": ["ask:rejected"], "config": {}}
+    run_id = house.start([ASK, again, echo("end", "again:approved", "again:rejected", join="any")])
+    kept = []
+    for outcome in ("rejected", "approved"):
+        house.work()
+        with house.session() as session:
+            waiting = sa.select(store.wait.c.id).where(store.wait.c.run_id == run_id, store.wait.c.status == "waiting")
+            control.decide(session, session.execute(waiting).scalar_one(), outcome=outcome, output={})
+        kept.append(house.run(run_id).last_no)
+    house.work()
+
+    assert kept == ["rejected", None]
+    assert (house.run(run_id).status, house.run(run_id).last_no) == ("completed", None)
+
+
 def test_other_lanes_go_on_while_one_waits(house: House) -> None:
     run_id = house.start([ASK, echo("one"), echo("two", "one"), echo("end", "ask:approved", "two")])
     house.work(run_id)
@@ -219,6 +235,7 @@ def test_wait_that_nobody_ends_expires(house: House) -> None:
         session.execute(sa.text("UPDATE wait SET until = created_at"))
     house.work()
     assert house.steps(run_id)["late"].status == "completed"
+    assert house.run(run_id).last_no == "expired"
     with house.session() as session:
         assert control.decide(session, house.wait(run_id).id, outcome="approved", output={}) is False
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.core.errors import NotFound
 from app.core.ids import is_id
 from app.engine.enums import RunStatus
-from app.engine.models import RUN_SAID_NO, Run
+from app.engine.models import Run
 from app.features.files.enums import DocumentStatus
 from app.features.files.models import Document, Image
 
@@ -98,7 +98,7 @@ def ready_sets(session: Session, workspace_id: str, *, limit: int = 4) -> list[R
     newest = (
         sa.select(Run.id, Run.number, Run.label, Run.finished_at, Run.created_at)
         .where(Run.workspace_id == workspace_id, Run.status == RunStatus.COMPLETED.value, Run.test.is_(False), kept)
-        .where(~RUN_SAID_NO)
+        .where(Run.last_no.is_(None))
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(limit)
     )

@@ -17,19 +17,26 @@ from app.features.gallery.models import Template
 from app.features.workflows.models import Workflow
 
 RECENT = 200
-_ENDS, _OPEN = ([status.value for status in sorted(those)] for those in (RUN_ENDS, RUN_OPEN))
+_READY, _NO = RunStatus.COMPLETED.value, "no"
+_OPEN = [status.value for status in sorted(RUN_OPEN)]
+_ENDED: dict[str, tuple[Any, ...]] = {
+    **{status.value: (status.value,) for status in sorted(RUN_ENDS)},
+    _READY: (_READY, Run.last_no.is_(None)),
+    _NO: (_READY, Run.last_no.is_not(None)),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One template's real runs: tests and seeded samples are left out. The medians are None before one completed.
+    """One template's real runs: tests and seeded samples are left out. The medians are None before one was ready.
 
-    *minutes* is work, *waited_minutes* what completed runs waited for people and moments besides.
+    *ready* counts what finished and got no no: a rejected run is finished, but nobody has anything of it.
+    *minutes* is work, *waited_minutes* what ready runs waited for people and moments besides.
     """
 
     used: int = 0
     ended: int = 0
-    completed: int = 0
+    ready: int = 0
     minutes: float | None = None
     waited_minutes: float | None = None
     cost_microusd: int | None = None
@@ -45,7 +52,7 @@ class CardFacts:
     """What a card says: from real runs once there are five that ended, else the template's own sample figures.
 
     *minutes* is work without waiting for people; *waited_minutes* that waiting, None before there are real runs;
-    *finished_share* is 0 to 1, None before anything ended.
+    *finished_share* is 0 to 1, None before anything ended: who was rejected, failed or was stopped is not in it.
     """
 
     steps: int
@@ -73,7 +80,7 @@ def read(session: Session, workspace_id: str) -> Mapping[str, Figures]:
     key, used = Workflow.template_slug, Workflow.template_slug.is_not(None)
     working = _working(session, workspace_id, key, used)
     return {
-        slug: Figures(count.used, count.ended, count.completed, *_medians(working[slug]))
+        slug: Figures(count.used, count.ended, count.ready, *_medians(working[slug]))
         for slug, count in _counted(session, workspace_id, key, used).items()
     }
 
@@ -83,7 +90,7 @@ def of_workflow(session: Session, workspace_id: str, workflow_id: str) -> Figure
     its = Workflow.id == workflow_id
     count = _counted(session, workspace_id, Workflow.id, its).get(workflow_id, _Count())
     working = _working(session, workspace_id, Workflow.id, its)[workflow_id]
-    return Figures(count.used, count.ended, count.completed, *_medians(working))
+    return Figures(count.used, count.ended, count.ready, *_medians(working))
 
 
 def facts_of(template: Template, known: Figures) -> CardFacts:
@@ -95,7 +102,7 @@ def facts_of(template: Template, known: Figures) -> CardFacts:
         minutes=minutes_of(template, known),
         cost_microusd=(known.cost_microusd if known.is_real else 0) or int(template.estimate.get("cost_microusd", 0)),
         used=known.used,
-        finished_share=known.completed / known.ended if known.ended else None,
+        finished_share=known.ready / known.ended if known.ended else None,
         is_sample=not known.is_real,
         waited_minutes=known.waited_minutes if known.is_real else None,
     )
@@ -110,12 +117,12 @@ def minutes_of(template: Template, known: Figures) -> float:
 class _Count:
     used: int = 0
     ended: int = 0
-    completed: int = 0
+    ready: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One completed run: minutes of work, minutes waited, cost."""
+    """One run that is ready: minutes of work, minutes waited, cost."""
 
     minutes: float
     waited_minutes: float
@@ -145,7 +152,8 @@ def _counted(
 ) -> dict[str, _Count]:
     """Count the runs, by *key*: those that ended in their index alone, without reading one; those under way, by status.
 
-    Each status is asked for by itself: of several at once SQLite goes through all runs.
+    Each status is asked for by itself: of several at once SQLite goes through all runs. What finished and got no yes
+    comes under "no".
     """
     mine = sa.and_(Workflow.workspace_id == workspace_id, those)
     going = (
@@ -155,25 +163,25 @@ def _counted(
         .group_by(key)
         for status in _OPEN
     )
-    ended = (sa.select(key, sa.literal(status), _ended(status)).where(mine) for status in _ENDS)
+    ended = (sa.select(key, sa.literal(word), _ended(*how)).where(mine) for word, how in _ENDED.items())
     found: dict[str, _Count] = defaultdict(_Count)
     for slug, status, count in session.execute(sa.union_all(*going, *ended)):
         one = found[str(slug)]
         one.used += count
-        one.ended += count if status in _ENDS else 0
-        one.completed += count if status == RunStatus.COMPLETED else 0
+        one.ended += count if status in _ENDED else 0
+        one.ready += count if status == _READY else 0
     return {slug: count for slug, count in found.items() if count.used}
 
 
-def _ended(status: str) -> sa.ScalarSelect[int]:
-    those = sa.and_(Run.workflow_id == Workflow.id, Run.status == status, Run.finished_at.is_not(None), RUN_REAL)
+def _ended(status: str, *how: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    those = sa.and_(Run.workflow_id == Workflow.id, Run.status == status, Run.finished_at.is_not(None), RUN_REAL, *how)
     return sa.select(sa.func.count()).select_from(Run).where(those).correlate(Workflow).scalar_subquery()
 
 
 def _working(
     session: Session, workspace_id: str, key: Key, those: sa.ColumnElement[bool]
 ) -> dict[str, list[_Work]]:
-    """Return the work of the last completed runs, by *key*."""
+    """Return the work of the last runs that are ready, by *key*."""
     waited = (
         sa.select(WaitRow.run_id, WaitRow.created_at, WaitRow.decided_at)
         .where(WaitRow.workspace_id == workspace_id, WaitRow.decided_at.is_not(None))
@@ -182,7 +190,12 @@ def _working(
     recent = (
         sa.select(Run.id, key, Run.started_at, Run.finished_at, Run.cost_microusd)
         .join(Workflow, Workflow.id == Run.workflow_id)
-        .where(_real(workspace_id, those), Run.status == RunStatus.COMPLETED, Run.started_at.is_not(None))
+        .where(
+            _real(workspace_id, those),
+            Run.status == RunStatus.COMPLETED,
+            Run.last_no.is_(None),
+            Run.started_at.is_not(None),
+        )
         .order_by(Run.created_at.desc())
         .limit(RECENT)
         .subquery()

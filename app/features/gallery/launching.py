@@ -295,7 +295,7 @@ def _facts(asking: Asking, inputs: Mapping[str, Any]) -> CardFacts:
         minutes=known.minutes if known.is_real and known.minutes is not None else minutes,
         cost_microusd=(known.cost_microusd if known.is_real else 0) or cost,
         used=known.used,
-        finished_share=known.completed / known.ended if known.ended else None,
+        finished_share=known.ready / known.ended if known.ended else None,
         is_sample=not known.is_real,
         waited_minutes=known.waited_minutes if known.is_real else None,
     )

@@ -96,13 +96,12 @@ def mark() -> Response:
     ended = runs.ended_since(db.session(), me.workspace_id, me.user_id, begun, limit=TOASTS) if begun else []
     here = urlsplit(request.headers.get("HX-Current-URL", "")).path
     toasts = [run for run in ended if not here.endswith(run.id)]
-    answers = runs.last_answers(db.session(), [run.id for run in toasts])
     return make_response(
         render_template(
             "home/mark.oob.html",
             mark_etag=seen,
             frame=request.args.get("frame", ""),
-            toasts=[(run, story.chip_of(run, answers.get(run.id))) for run in toasts],
+            toasts=[(run, story.chip_of(run)) for run in toasts],
         )
     )
 

@@ -10,8 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.ids import is_id
-from app.engine.enums import RunStatus
-from app.engine.models import NO, NO_IS_LAST, RUN_SAID_NO, Run
+from app.engine.models import Run
 from app.features.runs import queries, search
 from app.features.runs.listing import FILTERS, Filter
 from app.features.runs.orders import ORDERS, Sort
@@ -155,23 +154,8 @@ def filters(session: Session, workspace_id: str) -> list[Filter]:
 
 
 def _at_most(workspace_id: str, button: Filter, status: str) -> sa.Select[str, int]:
-    some: sa.Select[Any] = sa.select(Run.id).where(Run.workspace_id == workspace_id, Run.status == status)
-    if button.said_no:
-        some = _noes(workspace_id)
-    elif button.said_no is False:
-        some = some.where(~RUN_SAID_NO)
+    some = sa.select(Run.id).where(Run.workspace_id == workspace_id, *_ended_so((status,), said_no=button.said_no))
     return sa.select(sa.literal(button.key), sa.func.count()).select_from(some.limit(MOST_COUNTED).subquery())
-
-
-def _noes(workspace_id: str) -> sa.Select[int]:
-    """Select the numbers of the finished runs that got no yes, from the index of such answers."""
-    is_finished = queries.without_index(Run.status) == RunStatus.COMPLETED.value
-    return (
-        sa.select(Run.number)
-        .distinct()
-        .select_from(sa.join(NO, Run, Run.id == NO.c.run_id))
-        .where(NO.c.workspace_id == workspace_id, NO_IS_LAST, is_finished)
-    )
 
 
 class _Found:
@@ -187,16 +171,9 @@ class _Found:
         ]
         conditions = [*_conditions(workspace_id, wanted, zone), *(match.condition for match in matches)]
         self._is_narrow = any(match.is_narrow for match in matches)
-        if wanted.said_no is not None:
-            conditions.append(RUN_SAID_NO if wanted.said_no else ~RUN_SAID_NO)
-        if wanted.said_no and not self._is_narrow:
-            numbers = session.execute(_noes(workspace_id).limit(search.RARE + 1)).scalars().all()
-            if len(numbers) <= search.RARE:
-                conditions.append(Run.number.in_(numbers))
-                self._is_narrow = True
         self._runs = sa.select(Run).where(*conditions, *self._order.conditions)
         is_filtered = len(conditions) > 1 + len(matches)
-        self._may_be_few = not self._order.is_by_time and not self._is_narrow and is_filtered and not wanted.said_no
+        self._may_be_few = not self._order.is_by_time and not self._is_narrow and is_filtered
 
     def after(self, session: Session, last: str | None, limit: int) -> Sequence[Run]:
         """Return what comes after the run *last* in the wanted order, at most *limit*."""
@@ -264,8 +241,7 @@ def _is_past(column: Any, run_id: Any, anchor: Any, last: Any, is_up: bool) -> s
 
 def _conditions(workspace_id: str, wanted: Wanted, zone: str) -> Iterator[sa.ColumnElement[bool]]:
     yield Run.workspace_id == workspace_id
-    if wanted.statuses:
-        yield Run.status.in_(wanted.statuses)
+    yield from _ended_so(wanted.statuses, said_no=wanted.said_no)
     if wanted.workflow:
         yield Run.workflow_id == wanted.workflow
     if wanted.person:
@@ -276,6 +252,14 @@ def _conditions(workspace_id: str, wanted: Wanted, zone: str) -> Iterator[sa.Col
         yield Run.created_at < _midnight(wanted.until + timedelta(days=1), zone)
     if wanted.label:
         yield Run.label.icontains(wanted.label, autoescape=True)
+
+
+def _ended_so(statuses: Sequence[str], *, said_no: bool | None) -> Iterator[sa.ColumnElement[bool]]:
+    """Keep to these statuses; those that got no yes are looked for in their own index, not in that of the statuses."""
+    if statuses:
+        yield (queries.without_index(Run.status) if said_no else Run.status).in_(statuses)
+    if said_no is not None:
+        yield Run.last_no.is_not(None) if said_no else Run.last_no.is_(None)
 
 
 def _text(args: Mapping[str, str], name: str) -> str:

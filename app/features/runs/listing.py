@@ -12,7 +12,6 @@ from app.engine.enums import RunStatus
 from app.engine.models import Run, WaitRow
 from app.features.runs import beside, pace, queries, story, trace
 from app.features.runs.pace import State
-from app.features.runs.queries import Answer
 from app.features.runs.trace import Chip
 from app.features.runs.words import clipped, moment
 from app.features.workflows import queries as workflows
@@ -77,13 +76,13 @@ def rows(
     waits = queries.open_waits(session, [run.id for run in runs if run.status == RunStatus.WAITING])
     people = trace.called(queries.names_by_email(session, workspace_id, trace.people_of(waits.values())), me)
     errors = queries.first_errors(session, [run.id for run in runs if run.status == RunStatus.FAILED])
-    answers = queries.last_answers(session, [run.id for run in runs if run.status == RunStatus.COMPLETED])
+    unanswered = queries.unanswered(session, runs)
     begun = _begun(session, [run for run in runs if run.is_open and run.status != RunStatus.QUEUED], now)
     places = line.places(session, workspace_id, [run.id for run in runs if run.status == RunStatus.RUNNING])
     return [
         _row(
             run, names.get(run.workflow_id, ""), waits.get(run.id), people, errors.get(run.id, ""),
-            answers.get(run.id), begun.get(run.id, ""), places.get(run.id), zone, now,
+            run.id in unanswered, begun.get(run.id, ""), places.get(run.id), zone, now,
         )
         for run in runs
     ]  # fmt: skip
@@ -124,14 +123,14 @@ def _row(
     wait: WaitRow | None,
     people: dict[str, str],
     error: str,
-    answer: Answer | None,
+    is_unanswered: bool,
     begun: str,
     place: line.Place | None,
     zone: str,
     now: datetime,
 ) -> Row:
-    chip = story.chip_of(run, answer)
-    sentence = _sentence(run, error, answer) + begun
+    chip = story.chip_of(run)
+    sentence = _sentence(run, error, is_unanswered) + begun
     if place is not None:
         chip, sentence = story.in_line(place)
     if wait is not None:
@@ -149,8 +148,7 @@ def _wait_sentence(wait: WaitRow, zone: str, now: datetime) -> str:
     return f"“{title}”, asked {moment(wait.created_at, zone, now)}."
 
 
-def _sentence(run: Run, error: str, answer: Answer | None) -> str:
-    unanswered = answer is not None and answer.is_unanswered
+def _sentence(run: Run, error: str, is_unanswered: bool) -> str:
     match RunStatus(run.status):
         case RunStatus.QUEUED:
             return "Starts as soon as a worker is free."
@@ -162,7 +160,7 @@ def _sentence(run: Run, error: str, answer: Answer | None) -> str:
             took = duration((run.finished_at - run.started_at).total_seconds())
             if run.status == RunStatus.STOPPED:
                 return f"Stopped after {took}."
-            return f"Nobody answered in time. Finished after {took}." if unanswered else f"Finished after {took}."
+            return f"Nobody answered in time. Finished after {took}." if is_unanswered else f"Finished after {took}."
         case RunStatus.NEEDS_ATTENTION:
             return "A step cannot go on without an answer."
         case RunStatus.PAUSED:

@@ -206,13 +206,19 @@ def _of_run(run: Run) -> Iterator[Line]:
     said = by_schedule(run.facts, run.started_at or run.created_at) or f"{starter} started the run."
     yield Line(run.created_at, f"{run.id}.0", "info", "run.created", said)
     if run.started_at:
-        said = f"The first step began after {duration((run.started_at - run.created_at).total_seconds())}."
+        waited_s = (run.started_at - run.created_at).total_seconds()
+        said = f"The first step began {f'after {duration(waited_s)}' if waited_s >= 1 else 'at once'}."
         yield Line(run.started_at, f"{run.id}.1", "info", "run.begun", said)
     if run.finished_at:
-        how = {RunStatus.COMPLETED: "is ready", RunStatus.FAILED: "failed"}.get(RunStatus(run.status), "was stopped")
         level = "error" if run.status == RunStatus.FAILED else "info"
-        said = f"The run {how}. It cost {money(run.cost_microusd)}."
+        said = f"The run {_end(run)}. It cost {money(run.cost_microusd)}."
         yield Line(run.finished_at, f"{run.id}.9", level, "run.ended", said)
+
+
+def _end(run: Run) -> str:
+    if run.status == RunStatus.COMPLETED:
+        return "finished without a yes" if run.last_no else "is ready"
+    return "failed" if run.status == RunStatus.FAILED else "was stopped"
 
 
 def _of_step(row: StepRun, name: str) -> Iterator[Line]:

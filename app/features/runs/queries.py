@@ -52,19 +52,6 @@ class VersionFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """How a review ended, and whether by its time alone: nobody answered."""
-
-    outcome: str
-    is_unanswered: bool
-
-    @classmethod
-    def of(cls, outcome: str | None, output: object) -> "Answer":
-        """Read it from the review's step run: who decided stands in its output."""
-        return cls(outcome or "", isinstance(output, dict) and output.get("by") == "")
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """The least a poll must know of a run: whether anything changed, and whether it goes on."""
 
@@ -336,12 +323,13 @@ def first_errors(session: Session, run_ids: Sequence[str]) -> dict[str, str]:
     return {run_id: str((error or {}).get("message") or "") for run_id, error in session.execute(wanted)}
 
 
-def last_answers(session: Session, run_ids: Sequence[str]) -> dict[str, Answer]:
-    """Return how the last review of each of these runs ended, by run id. No runs, no read."""
+def unanswered(session: Session, runs: Iterable[Run]) -> set[str]:
+    """Return which of these runs finished without a yes because nobody answered in time. No such runs, no read."""
+    run_ids = [run.id for run in runs if run.status == RunStatus.COMPLETED and run.last_no]
     if not run_ids:
-        return {}
+        return set()
     wanted = (
-        sa.select(StepRun.run_id, StepRun.outcome, StepRun.output)
+        sa.select(StepRun.run_id, StepRun.output)
         .where(
             StepRun.run_id.in_(run_ids),
             StepRun.type == "review",
@@ -349,7 +337,13 @@ def last_answers(session: Session, run_ids: Sequence[str]) -> dict[str, Answer]:
         )
         .order_by(StepRun.finished_at)
     )
-    return {run_id: Answer.of(outcome, output) for run_id, outcome, output in session.execute(wanted)}
+    last: dict[str, object] = dict(session.execute(wanted).all())
+    return {run_id for run_id, output in last.items() if by_nobody(output)}
+
+
+def by_nobody(output: object) -> bool:
+    """Tell whether a review ended by its time alone: who decided stands in its output."""
+    return isinstance(output, dict) and output.get("by") == ""
 
 
 def panel_mark(session: Session, workspace_id: str) -> tuple[int, datetime | None]:

@@ -12,7 +12,7 @@ from app.core.ids import new_id
 from app.definition.graph import edges, following, topological_order
 from app.definition.schema import Definition, Step
 from app.definition.values import names_in
-from app.engine import catalog
+from app.engine import catalog, store
 from app.engine.enums import StepStatus
 from app.engine.models import Run, StepRun
 
@@ -89,6 +89,8 @@ def take_over(session: Session, of: Run, into: Run, kept: Iterable[str]) -> None
                 **copied,
             )
         )
+        session.flush()
+        store.note_answer(session, into.id, row.type, row.outcome)
     into.steps_done = count
     session.flush()
 

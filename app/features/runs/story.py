@@ -20,7 +20,7 @@ from app.features.runs.beside import Standing
 from app.features.runs.diagram import Diagram
 from app.features.runs.failure import Failure
 from app.features.runs.pace import Estimate
-from app.features.runs.queries import Answer, VersionFacts
+from app.features.runs.queries import VersionFacts
 from app.features.runs.trace import Chip, Entry
 from app.features.runs.words import by_schedule, listed, moment
 from app.features.workflows import queries as workflows
@@ -110,12 +110,11 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     has_things = not is_untouched or run.continues_run_id is not None
     documents = queries.arrived_documents(session, run) if has_things else []
     pictures = queries.arrived_pictures(session, run) if has_things else []
-    answer = _last_answer(rows)
     arrived = arriving.arriving(
         entries,
         documents=documents,
         pictures=pictures,
-        title=_heading(run, answer),
+        title=_heading(run),
         has_ended=not run.is_open,
     )
     sent = _sent(rows, calls, [] if is_untouched else queries.outbox_counts(session, run.id))
@@ -128,12 +127,12 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         version=queries.version_facts(session, run),
         starter=str((run.facts.get("started_by") or {}).get("name") or "Greenlight"),
         schedule=by_schedule(run.facts, run.started_at or run.created_at),
-        now=_now(run, entries, answer, arrived, sent, left, place, ways, zone, now),
+        now=_now(run, entries, _is_unanswered(rows), arrived, sent, left, place, ways, zone, now),
         failure=failed,
         arriving=arrived,
         diagram=diagram.diagram(definition, run.version_id, entries),
         entries=entries,
-        poll_s=0 if not run.is_open else 2 if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) else 5,
+        poll_s=_poll_s(run, entries),
         made=arriving.made(entries, documents, pictures),
         started=_started(session, entries),
         continues=continues,
@@ -192,13 +191,14 @@ def _left(
     return pace.estimate(definition, states, usual, now)
 
 
-def chip_of(run: Run, answer: Answer | None = None) -> Chip:
+def chip_of(run: Run) -> Chip:
     """Return a run's status as icon, word and colour, for lists: without whom it waits for.
 
-    *answer* is how its last review ended: a run that nobody said yes to is finished, but not ready.
+    A run that nobody said yes to is finished, but not ready.
     """
-    chip = _CHIPS[RunStatus(run.status)]
-    return _NOES.get(answer.outcome, chip) if answer and run.status == RunStatus.COMPLETED else chip
+    if run.status == RunStatus.COMPLETED and run.last_no:
+        return _NOES.get(run.last_no, _NO)
+    return _CHIPS[RunStatus(run.status)]
 
 
 # --- what it does now ---
@@ -245,7 +245,7 @@ def _sent(
 def _now(
     run: Run,
     entries: Sequence[Entry],
-    answer: Answer | None,
+    is_unanswered: bool,
     arrived: Arriving,
     sent: _Sent,
     left: Estimate | None,
@@ -263,7 +263,7 @@ def _now(
         and entry.status is StepStatus.WAITING
         and entry.wait.kind == "approval"
     )
-    chip, sentence, more = _said(status, entries, answer, arrived, left, place, zone, now)
+    chip, sentence, more = _said(run, entries, is_unanswered, arrived, left, place, zone, now)
     began = run.started_at or run.created_at
     worked = duration(((run.finished_at or now) - began).total_seconds()) if run.started_at else "Not yet"
     took = ("it took in all" if not run.is_open else "so far") if run.started_at else "begun"
@@ -334,17 +334,18 @@ _CHIPS: dict[RunStatus, Chip] = {
 }
 
 
-# How a run ended whose last review said no; the look of rejected and unanswered documents.
+# How a run ended whose last answer was no yes; the look of rejected and unanswered documents.
+_NO = Chip("bad", "circle-x", "Rejected")
 _NOES = {
-    "rejected": Chip("bad", "circle-x", "Rejected"),
+    "rejected": _NO,
     "expired": Chip("care", "alert-triangle", "Nobody answered"),
 }
 
 
 def _said(
-    status: RunStatus,
+    run: Run,
     entries: Sequence[Entry],
-    answer: Answer | None,
+    is_unanswered: bool,
     arrived: Arriving,
     left: Estimate | None,
     place: Place | None,
@@ -352,7 +353,7 @@ def _said(
     now: datetime,
 ) -> tuple[Chip, str, str]:
     """Return the chip, the sentence and the line below it."""
-    chip = _CHIPS[status]
+    status, chip = RunStatus(run.status), chip_of(run)
     made = f"There {'is' if arrived.is_one else 'are'} {listed(arrived.things)}." if arrived.things else ""
     match status:
         case RunStatus.QUEUED:
@@ -363,10 +364,11 @@ def _said(
         case RunStatus.WAITING:
             return _waiting(entries, left, zone, now)
         case RunStatus.NEEDS_ATTENTION:
-            asking = [entry for entry in entries if entry.status is StepStatus.NEEDS_ATTENTION]
-            first = asking[0] if asking else None
-            error = (first.error or {}) if first else {}
-            said = f"“{first.name}” needs an answer." if first else "A step needs an answer."
+            first = _asking(entries)
+            if first is None:  # answered, and nobody has taken the run up since
+                return _CHIPS[RunStatus.RUNNING], "Your answer is noted. The run goes on in a moment.", ""
+            error = first.error or {}
+            said = f"“{first.name}” needs an answer."
             return chip, str(error.get("message") or said), str(error.get("fix") or "")
         case RunStatus.PAUSING:
             if not any(entry.is_under_way for entry in entries):
@@ -377,24 +379,36 @@ def _said(
         case RunStatus.STOPPING:
             return chip, "Stopping what is under way.", ""
         case RunStatus.COMPLETED:
-            return _finished(chip, entries, answer, listed(arrived.things), made)
+            return _finished(run, entries, is_unanswered, listed(arrived.things), made)
         case RunStatus.STOPPED:
             return chip, "Stopped. What was finished is kept, nothing more will happen.", made
         case _:
             return chip, "This run failed.", made
 
 
+def _asking(entries: Sequence[Entry]) -> Entry | None:
+    return next((entry for entry in entries if entry.status is StepStatus.NEEDS_ATTENTION), None)
+
+
+def _poll_s(run: Run, entries: Sequence[Entry]) -> int:
+    """Return how often the page asks: often while a machine works, seldom while a person has it."""
+    is_taken_up = run.status == RunStatus.NEEDS_ATTENTION and _asking(entries) is None
+    if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) or is_taken_up:
+        return 2
+    return 5 if run.is_open else 0
+
+
 def _finished(
-    chip: Chip, entries: Sequence[Entry], answer: Answer | None, ready: str, made: str
+    run: Run, entries: Sequence[Entry], is_unanswered: bool, ready: str, made: str
 ) -> tuple[Chip, str, str]:
     """Say what is ready, or that nobody said yes to it and why."""
-    no = _NOES.get(answer.outcome) if answer else None
-    if answer is None or no is None:
+    chip = chip_of(run)
+    if not run.last_no:
         return chip, f"Ready: {ready}." if ready else "Done: every step has finished.", _decided(entries)
-    if not answer.is_unanswered:
-        return no, f"Finished without a yes. {made}".rstrip(), _decided(entries)
-    counts = "That counts as rejected." if answer.outcome == "rejected" else ""
-    return no, f"Nobody answered in time, so it finished without a yes. {made}".rstrip(), counts
+    if not is_unanswered:
+        return chip, f"Finished without a yes. {made}".rstrip(), _decided(entries)
+    counts = "That counts as rejected." if run.last_no == "rejected" else ""
+    return chip, f"Nobody answered in time, so it finished without a yes. {made}".rstrip(), counts
 
 
 def _running(
@@ -479,17 +493,17 @@ def _since(at: datetime, zone: str, now: datetime) -> str:
     return f"{duration(seconds // 60 * 60)} ago" if seconds < 3600 else moment(at, zone, now)
 
 
-def _last_answer(rows: Sequence[StepRun]) -> Answer | None:
-    """Return how the last review ended; None where none has."""
+def _is_unanswered(rows: Sequence[StepRun]) -> bool:
+    """Tell whether the last review ended by its time alone."""
     reviews = [(row.finished_at, row) for row in rows if row.type == "review" and row.finished_at and row.outcome]
     last = max(reviews, key=lambda each: each[0], default=None)
-    return Answer.of(last[1].outcome, last[1].output) if last and last[1].status == StepStatus.COMPLETED else None
+    return last is not None and queries.by_nobody(last[1].output)
 
 
-def _heading(run: Run, answer: Answer | None) -> str:
+def _heading(run: Run) -> str:
     """Say what the things of a run are: on their way, ready, or what became of them."""
     if run.status == RunStatus.COMPLETED:
-        return "Not approved" if answer and answer.outcome == "expired" else chip_of(run, answer).word
+        return "Not approved" if run.last_no == "expired" else chip_of(run).word
     return "Arriving" if run.is_open else "What is there"
 
 

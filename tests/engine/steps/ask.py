@@ -26,5 +26,6 @@ def summary(config: Mapping[str, Any]) -> str:
 
 STEP = StepType(
     type="ask", label="Ask", icon="user-check", group="Test", effect=Effect.NONE, config=Config, summary=summary,
-    run=run, outcomes=("approved", "rejected", "expired"), output_fields=None,
+    run=run, outcomes=("approved", "rejected", "expired"), noes=("rejected", "expired"),
+    output_fields=None,
 )  # fmt: skip

@@ -96,6 +96,19 @@ def test_waiting_for_people_is_no_work(cast: Cast, session: Session) -> None:
     assert facts.cost_microusd == 300_000
 
 
+def test_who_got_no_yes_has_ended_and_is_not_finished(cast: Cast, session: Session) -> None:
+    for _ in range(4):
+        _ended(session, cast)
+    rejected = _ended(session, cast, minutes=50, cost_microusd=9_000_000)
+    rejected.run.last_no = "rejected"
+    session.flush()
+
+    facts = _facts(session, cast)
+
+    assert facts.finished_share == pytest.approx(0.8)
+    assert (facts.used, facts.minutes, facts.cost_microusd) == (5, 3, 200_000)
+
+
 def test_another_workspaces_runs_do_not_count(cast: Cast, session: Session) -> None:
     for _ in range(5):
         _ended(session, cast)
@@ -194,10 +207,12 @@ def test_runs_that_ended_are_counted_without_reading_one(cast: Cast, session: Se
     counting, given = next(each for each in asked if "UNION ALL" in each[0])
     plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {counting}", given)]
 
-    assert (found.used, found.ended, found.completed) == (4, 4, 2)
+    assert (found.used, found.ended, found.ready) == (4, 4, 2)
     ways = [step for step in plan if step.startswith(("SCAN run", "SEARCH run"))]
     assert sorted(set(ways)) == [
+        "SEARCH run USING INDEX ix_run_real (workflow_id=? AND status=? AND last_no=?)",
+        "SEARCH run USING INDEX ix_run_real (workflow_id=? AND status=? AND last_no>?)",
         "SEARCH run USING INDEX ix_run_real (workflow_id=? AND status=?)",
         "SEARCH run USING INDEX ix_run_workspace_id_status (workspace_id=? AND status=?)",
     ]
-    assert sum("ix_run_real" in way for way in ways) == 3
+    assert sum("ix_run_real" in way for way in ways) == 4

@@ -46,7 +46,7 @@ def test_the_shelf_stands_in_every_order(cast: Cast, session: Session) -> None:
     known = {INSTAGRAM: Figures(used=9), RECALL: Figures(used=12)}
     assert _arranged(session, cast, known)[:2] == [RECALL, INSTAGRAM]
     assert _arranged(session, cast, sort=Sort.NAME)[0] == "aged-inventory-price-move"
-    fast = {FACEBOOK: Figures(used=9, ended=9, completed=9, minutes=0.2)}
+    fast = {FACEBOOK: Figures(used=9, ended=9, ready=9, minutes=0.2)}
     assert _arranged(session, cast, fast, sort=Sort.FASTEST)[0] == FACEBOOK
     assert _arranged(session, cast, sort=Sort.FASTEST)[0] == "new-lead-follow-up"
     _own(session, cast.alice.workspace_id, "own", updated_at=clock.now() + timedelta(hours=1))

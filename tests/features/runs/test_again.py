@@ -223,6 +223,9 @@ def test_step_that_asks_is_answered_by_its_buttons(yard: Yard) -> None:
     assert alice.post(action, data={"reply": "send_again"}).status_code == 409
     with yard.app.app_context():
         assert db.session.get_one(StepRun, row_id).status == "pending"
+    meanwhile = alice.get(f"/runs/{run_id}").text  # nobody has taken it up yet
+    assert "Your answer is noted. The run goes on in a moment." in Page(meanwhile).text
+    assert 'data-poll="2"' in meanwhile
 
 
 @pytest.mark.parametrize("path", ["retry", "steps/x/answer"])

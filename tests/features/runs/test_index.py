@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.core import clock
 from app.core.db import db
-from app.engine.models import Run, StepRun
+from app.engine.models import Run
 from tests.features.runs.conftest import Yard, statements
 from tests.page import Page
 
@@ -143,6 +143,7 @@ def _add_many(yard: Yard, run_id: str) -> None:
         "label": "label || ' stock ' || n",
         "dedupe_key": "NULL",
         "status": "CASE n % 50 WHEN 0 THEN 'failed' ELSE status END",
+        "last_no": "CASE n % 25 WHEN 2 THEN 'rejected' END",
         "created_at": "strftime('%Y-%m-%d %H:%M:%f000', created_at, '-' || ({many} - n) || ' minutes')",
     }
     columns = [column.name for column in Run.__table__.columns]
@@ -154,16 +155,6 @@ def _add_many(yard: Yard, run_id: str) -> None:
         session = db.session()
         made = f"INSERT INTO run ({names}) {counted} SELECT {chosen} FROM run, c WHERE id = '{run_id}'"
         session.execute(sa.text(made))
-        noes = {"id": "'s' || substr(run.id, 2)", "run_id": "run.id", "outcome": "'rejected'"}
-        columns = [column.name for column in StepRun.__table__.columns]
-        names, chosen = (", ".join(f'"{name}"' for name in columns),
-                         ", ".join(noes.get(name, f's."{name}"') for name in columns))  # fmt: skip
-        session.execute(
-            sa.text(
-                f"INSERT INTO step_run ({names}) SELECT {chosen} FROM step_run s, run "
-                f"WHERE s.run_id = '{run_id}' AND s.step_id = 'check' AND run.number % 25 = 2"
-            )
-        )
         session.execute(
             sa.text(
                 f"INSERT INTO run_word (workspace_id, number, word) "

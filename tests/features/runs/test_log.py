@@ -52,6 +52,12 @@ def test_lines_tell_the_run_in_the_order_of_time(yard: Yard) -> None:
     assert len(set(keys)) == len(keys)
 
 
+def test_a_run_that_got_no_yes_is_not_called_ready(yard: Yard) -> None:
+    run_id, = yard.make("rejected", by="Bob Approver")
+
+    assert "The run finished without a yes. It cost $0.46." in [line.message for line in _lines(yard, run_id)]
+
+
 def test_lines_are_kept_by_level_step_and_words(yard: Yard) -> None:
     run_id, = yard.make("failed")
     _note(yard, run_id, "Long ago", level="warning", at=clock.now() - timedelta(hours=2), step_id="ads")
