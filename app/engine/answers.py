@@ -15,9 +15,11 @@ from app.core.db import changed, moment, table
 from app.core.errors import Conflict, NotFound
 from app.engine import catalog, claims, money, store
 from app.engine.attempt import CRASHED, OUT_OF_MEMORY, WHEN_UNCLEAR, YES
-from app.engine.calls import UNSURE_CODE
+from app.engine.calls import IN_DOUBT, UNSURE_CODE
 from app.engine.enums import CallStatus, Category, StepStatus
 from app.engine.models import Call
+from app.engine.planner import NO_ITEM
+from app.engine.ports import bound
 
 
 class Reply(StrEnum):
@@ -59,6 +61,8 @@ def answer(session: Session, run_id: str, step_run_id: str, reply: Reply, *, by:
         raise Conflict("This step does not ask that.")
     freed = _note_calls(session, step_run_id, reply)
     values = _values(row, reply, by)
+    if values.get("answer") == YES and row.item == NO_ITEM and _is_each(session, row):
+        values["answer"] = claims.OPEN_ITEMS
     result = session.execute(
         sa.update(steps)
         .where(steps.c.id == step_run_id, steps.c.status == StepStatus.NEEDS_ATTENTION)
@@ -113,12 +117,18 @@ def _note_calls(session: Session, step_run_id: str, reply: Reply) -> int:
         sa.update(call)
         .where(
             call.c.step_run_id == step_run_id,
-            call.c.status.in_([CallStatus.INTENDED.value, CallStatus.UNSURE.value]),
+            call.c.status.in_([status.value for status in IN_DOUBT]),
         )
         .values(status=status.value, finished_at=moment())
         .returning(call.c.estimate_microusd)
     )
     return sum(row.estimate_microusd for row in rows)
+
+
+def _is_each(session: Session, row: Any) -> bool:
+    """Tell whether a step run only holds the items that its step is done for."""
+    version_id = session.scalar(sa.select(store.run.c.version_id).where(store.run.c.id == row.run_id))
+    return bound.load_definition(session, str(version_id)).step(row.step_id).for_each is not None
 
 
 def _has_ways(step_type: str) -> bool:

@@ -20,6 +20,7 @@ from app.engine.models import Call
 
 call = table(Call)
 UNSURE_CODE = "unsure"
+IN_DOUBT = (CallStatus.INTENDED, CallStatus.UNSURE, CallStatus.LATE)  # the far side may have acted
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Ledger:
         """Stop and ask where an earlier try may have reached a far side that does not know our key."""
         if known is None or keyed or self._effect is not Effect.SENDS:
             return
-        if known.status in (CallStatus.INTENDED, CallStatus.UNSURE):
+        if known.status in IN_DOUBT:
             raise StepError(
                 Category.UNSURE,
                 "We cannot tell if this was sent.",

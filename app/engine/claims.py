@@ -17,8 +17,16 @@ from app.engine.store import WORKING, Bind, run, step_run
 
 MAX_CRASHES = 2  # deaths of a process in which the step was alone: then a person must look
 
+OPEN_ITEMS = "items"  # the answer in a row whose items the run's planner finds: it is no step that anybody does
+
+
+def is_step(step: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition that a pending row is to be done, and does not wait for its items to be found."""
+    return step.c.answer.is_distinct_from(sa.literal_column(f"'{OPEN_ITEMS}'"))
+
+
 claimable = sa.or_(
-    step_run.c.status == StepStatus.PENDING,
+    sa.and_(step_run.c.status == StepStatus.PENDING, is_step(step_run)),
     sa.and_(step_run.c.status == StepStatus.RETRYING, step_run.c.not_before <= moment()),
 )
 _is_abandoned = sa.and_(step_run.c.status == StepStatus.RUNNING, step_run.c.lease_until < moment())
@@ -87,6 +95,7 @@ _claim_sibling = claiming(
     .where(
         _other.c.run_id == sa.bindparam("b_run_id"),
         _other.c.status == StepStatus.PENDING,
+        is_step(_other),
         _other.c.effect.in_(sa.bindparam("b_effects", expanding=True)),
         may_leave(_other),
         is_trusted(_other),

@@ -7,9 +7,12 @@ import sqlalchemy as sa
 
 from app.core.db import transaction
 from app.core.errors import Conflict, NotFound
-from app.engine import answers, control
+from app.engine import answers, claims, control, line, runner
 from app.engine.answers import Reply
+from app.engine.calls import Ledger
+from app.engine.contract import Answer, Effect
 from app.engine.enums import CallStatus
+from app.engine.held import Fenced
 from app.engine.models import Call, Run, RunLog, StepRun
 from tests.engine.rig import House
 from tests.engine.sink import Sink
@@ -62,6 +65,20 @@ def test_yes_opens_a_step_that_is_done_for_every_item(house: House) -> None:
         assert sorted((row.item, row.status) for row in rows) == [
             (-1, "completed"), (0, "completed"), (1, "completed"),
         ]  # fmt: skip
+
+
+def test_nobody_does_a_step_for_every_item_as_one_while_it_is_to_be_opened(house: House, sink: Sink) -> None:
+    spend = {"type": "spend", "config": {"url": sink.url}, "for_each": {"items": [1, 2], "parallel": 2}}
+    run_id = house.start([{"id": "ad", "when": UNCLEAR, **spend}], inputs={"price": "dear"})
+    house.work(run_id)
+    reply(house, run_id, "ad", Reply.YES)
+    with house.session() as session:  # threads that look for work before the run is planned again
+        frame = house.steps(run_id)["ad"].id
+        assert claims.claim_sibling(session, run_id, "test:2:b", 60.0, effects=list(Effect)) is None
+        assert claims.claim_step(session, frame, "test:2:b", 60.0) is None
+        assert line.claim_oldest(session, "test:2:b", 60.0) is None
+    house.work()
+    assert (house.run(run_id).status, len(sink.log)) == ("completed", 2)
 
 
 def test_answer_counts_once_and_only_what_the_step_asks(house: House) -> None:
@@ -122,6 +139,32 @@ def test_request_in_doubt_goes_on_as_the_person_says(
     assert len(sink.log) == effects
     assert len({line.split()[0] for line in sink.log}) == effects
     assert house.run(run_id).reserved_microusd == 0
+
+
+@pytest.mark.parametrize(("said", "effects"), [(Reply.SENT, 0), (Reply.SEND_AGAIN, 1)])
+def test_request_whose_answer_came_too_late_is_in_doubt_as_well(
+    house: House, sink: Sink, said: Reply, effects: int
+) -> None:
+    run_id = house.start([{"id": "tell", "type": "send", "config": {"url": sink.url}}])
+    runner.advance(house.seat(), run_id)
+    with house.session() as session:
+        claim = claims.claim_step(session, house.steps(run_id)["tell"].id, "test:2:frozen", 60.0)
+    assert claim is not None
+
+    def do(key: str, timeout_s: float) -> Answer:  # it is sent, and frozen until its lease is over
+        house.make_due(run_id, step="tell", lease_until=True)
+        house.work(run_id)
+        assert house.steps(run_id)["tell"].status == "needs_attention"
+        return Answer("thanks")
+
+    with pytest.raises(Fenced):
+        Ledger(house.engine, claim, Effect.SENDS).call(
+            "call-1", do, 5, about="", estimate_microusd=0, keep=None, keyed=False
+        )
+    assert house.calls(run_id)[0].status == "late"
+    reply(house, run_id, "tell", said)
+    house.work(run_id)
+    assert (house.run(run_id).status, len(sink.log)) == ("completed", effects)
 
 
 def test_failed_run_is_taken_up_and_keeps_what_was_finished(house: House, sink: Sink) -> None:
