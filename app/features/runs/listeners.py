@@ -20,6 +20,7 @@ from app.features.workflows.models import Workflow
 
 DEEPEST = 5
 MOST_BYTES = 200 * 1024
+COUNTED = "counted_microusd"  # in a wait: what its step was charged before for the run that it waits for
 
 
 def register() -> None:
@@ -30,7 +31,7 @@ def register() -> None:
 
 
 def wait_started(session: Session, event: WaitStarted) -> None:
-    """Start the run that a step waits for, once; take up the one that failed, where the step is tried again.
+    """Start the run that a step waits for, once; where the step is tried again, the one that it waited for goes on.
 
     Whom a step asks, the run is found by. Raises Conflict when a workflow would run itself, or runs go too deep;
     NotFound; Invalid for wrong answers.
@@ -39,15 +40,27 @@ def wait_started(session: Session, event: WaitStarted) -> None:
         _keep_people(session, event)
         return
     parent = session.get_one(Run, event.run_id)
-    child = _child(session, event.step_run_id)
-    if child is not None and child.status == RunStatus.FAILED:
-        control.try_again(session, child.id)
-    else:
+    child = _child(session, event.step_run_id, lock=True)
+    if child is None or child.status in (RunStatus.STOPPING, RunStatus.STOPPED):
         if child is not None:
             child.parent_step_run_id = None  # it was stopped: this step gets another
             session.flush()
         child = _start(session, parent, event)
+    else:
+        _wait_again(session, event, child)
     _hint_later(session, child.id)
+
+
+def _wait_again(session: Session, event: WaitStarted, child: Run) -> None:
+    """Take up the run that failed below; where somebody did that already, wait for it, or take what it brought."""
+    counted = session.execute(sa.select(StepRun.cost_microusd).where(StepRun.id == event.step_run_id)).scalar_one()
+    wait = session.get_one(WaitRow, event.wait_id)
+    wait.detail = {**wait.detail, COUNTED: min(counted, child.cost_microusd)}
+    session.flush()
+    if child.status == RunStatus.FAILED:
+        control.try_again(session, child.id)
+    elif child.status == RunStatus.COMPLETED:
+        _settle(session, wait, child, child.status)
 
 
 def wait_ended(session: Session, event: WaitEnded) -> None:
@@ -71,12 +84,15 @@ def part_ended(session: Session, event: PartEnded) -> None:
             WaitRow.step_run_id == child.parent_step_run_id, WaitRow.status == WaitStatus.WAITING.value
         )
     )
-    if wait is None:
-        return
-    error = None if event.status == RunStatus.COMPLETED else _error(child, event.status)
-    if control.finish(
-        session, wait.id, output=_output(session, child), error=error, cost_microusd=child.cost_microusd
-    ):
+    if wait is not None:
+        _settle(session, wait, child, event.status)
+
+
+def _settle(session: Session, wait: WaitRow, child: Run, status: str) -> None:
+    """End the wait for a run with what it brought, and charge the step what is not counted there yet."""
+    error = None if status == RunStatus.COMPLETED else _error(child, status)
+    cost_microusd = child.cost_microusd - int(wait.detail.get(COUNTED, 0))
+    if control.finish(session, wait.id, output=_output(session, child), error=error, cost_microusd=cost_microusd):
         _hint_later(session, wait.run_id)
 
 
@@ -127,8 +143,11 @@ def _above(session: Session, run: Run) -> list[Run]:
     return above
 
 
-def _child(session: Session, step_run_id: str) -> Run | None:
+def _child(session: Session, step_run_id: str, *, lock: bool = False) -> Run | None:
+    """Return the run that a step waits for; with *lock* it does not end before the caller's transaction."""
     wanted = sa.select(Run).where(Run.parent_step_run_id == step_run_id)
+    if lock:
+        wanted = wanted.with_for_update()
     return session.scalars(wanted.execution_options(populate_existing=True)).one_or_none()
 
 

@@ -123,6 +123,55 @@ def test_failure_below_fails_the_step_and_trying_again_takes_the_same_run_up(yar
     assert yard.child(run_id).id == child.id
 
 
+def failed_below(yard: Yard, *more: Step) -> tuple[str, Run]:
+    """Let a run fail by the run that its step waits for, and see to it that it would go well now."""
+    each = {"id": "text", "type": "transform", "for_each": {"items": "{{ inputs.car }}"}, "config": {"set": {"a": 1}}}
+    yard.workflow("Bad", each, *more, inputs=ASKED)
+    yard.workflow("Campaign", {**CALLS, "config": {"workflow": "Bad", "inputs": {"car": "CR-V"}}})
+    run_id = yard.start("Campaign")
+    yard.work()
+    child = yard.child(run_id)
+    with transaction(yard.engine) as session:
+        values = {"inputs": {"car": ["CR-V"]}, "cost_microusd": 1000}
+        session.execute(sa.update(Run).where(Run.id == child.id).values(**values))
+        session.execute(sa.update(StepRun).where(StepRun.run_id == run_id).values(cost_microusd=1000))
+    return run_id, child
+
+
+def try_again(yard: Yard, run_id: str) -> None:
+    with transaction(yard.engine) as session:
+        control.try_again(session, run_id)
+    yard.work()
+
+
+def test_a_run_below_that_somebody_took_up_is_waited_for_and_not_started_once_more(yard: Yard) -> None:
+    run_id, child = failed_below(yard, {"id": "wait", "type": "delay", "after": ["text"], "config": {"seconds": 3600}})
+    try_again(yard, child.id)
+    try_again(yard, run_id)
+    assert [yard.run(one).status for one in (run_id, yard.child(run_id).id)] == ["waiting", "waiting"]
+    with transaction(yard.engine) as session:
+        control.stop(session, child.id)
+    yard.work()
+    assert (yard.run(run_id).status, yard.child(run_id).status) == ("failed", "stopped")
+
+
+def test_a_run_below_that_somebody_brought_to_its_end_gives_its_results(yard: Yard) -> None:
+    run_id, child = failed_below(yard)
+    try_again(yard, child.id)
+    assert [yard.run(one).status for one in (run_id, child.id)] == ["failed", "completed"]
+    try_again(yard, run_id)
+    assert (yard.run(run_id).status, yard.child(run_id).id) == ("completed", child.id)
+    assert yard.step(run_id, "sub").output["outputs"]["text"]["a"] == [1]
+
+
+def test_what_a_run_below_cost_is_counted_once_however_often_it_is_taken_up(yard: Yard) -> None:
+    run_id, child = failed_below(yard)
+    with transaction(yard.engine) as session:
+        session.execute(sa.update(Run).where(Run.id == child.id).values(cost_microusd=1500))
+    try_again(yard, run_id)
+    assert (yard.run(run_id).status, yard.step(run_id, "sub").cost_microusd) == ("completed", 1500)
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
