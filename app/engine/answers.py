@@ -59,7 +59,7 @@ def answer(session: Session, run_id: str, step_run_id: str, reply: Reply, *, by:
         raise Conflict("This was answered before, or the run has ended.")
     if reply not in choices(row.type, row.error):
         raise Conflict("This step does not ask that.")
-    freed = _note_calls(session, step_run_id, reply)
+    freed = _note_calls(session, row, reply)
     values = _values(row, reply, by)
     if values.get("answer") == YES and row.item == NO_ITEM and _is_each(session, row):
         values["answer"] = claims.OPEN_ITEMS
@@ -107,7 +107,7 @@ def _values(row: Any, reply: Reply, by: str) -> dict[str, Any]:
     return {**again, "answer": YES} if reply is Reply.YES else again
 
 
-def _note_calls(session: Session, step_run_id: str, reply: Reply) -> int:
+def _note_calls(session: Session, step: Any, reply: Reply) -> int:
     """Close the calls in doubt as the person said; return the estimate that is no longer reserved."""
     if reply not in (Reply.SENT, Reply.SEND_AGAIN):
         return 0
@@ -116,13 +116,14 @@ def _note_calls(session: Session, step_run_id: str, reply: Reply) -> int:
     rows = session.execute(
         sa.update(call)
         .where(
-            call.c.step_run_id == step_run_id,
+            call.c.step_run_id == step.id,
             call.c.status.in_([status.value for status in IN_DOUBT]),
         )
         .values(status=status.value, finished_at=moment())
-        .returning(call.c.estimate_microusd)
-    )
-    return sum(row.estimate_microusd for row in rows)
+        .returning(call.c.estimate_microusd, call.c.started_at)
+    ).all()
+    facts = session.scalar(sa.select(store.run.c.facts).where(store.run.c.id == step.run_id))
+    return money.free_above(session, step.run_id, step.workspace_id, facts or {}, rows)
 
 
 def _is_each(session: Session, row: Any) -> bool:

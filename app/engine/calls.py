@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import clock, crash
-from app.core.db import changed, insist, mark_of, moment, table, was_committed
+from app.core.db import AWAY, insist, mark_of, moment, table, was_committed
 from app.core.ids import new_id
 from app.engine import claims, money, store
 from app.engine.contract import Answer, StepError
@@ -89,6 +89,13 @@ class Ledger:
             error.spent = replace(answer, value=None)
             self._record_failure(row, error)
             raise
+        except (Fenced, *AWAY):
+            raise
+        except Exception:  # what came cannot be kept, by a fault of ours
+            lost = StepError(Category.INTERNAL, "The answer could not be kept.", definite=self._effect is Effect.SPENDS)
+            lost.spent = replace(answer, value=None)
+            self._record_failure(row, lost)
+            raise
         finally:
             answer.release()
 
@@ -127,6 +134,7 @@ class Ledger:
         step = self._step
         refused = known is not None and known.status is CallStatus.REFUSED
         generation = (known.generation if known else 0) + (1 if refused else 0)
+        reserved = 0 if known is None or refused else known.reserved_microusd  # 0: given back when the run ended
         row = Recorded(
             known.id if known else new_id(),
             name,
@@ -134,9 +142,9 @@ class Ledger:
             generation,
             CallStatus.INTENDED,
             None,
-            estimate,
+            max(estimate, reserved),
             # the day that its money is counted in
-            known.started_at if known is not None and not refused else clock.now(),
+            known.started_at if known is not None and not refused and (reserved or not estimate) else clock.now(),
         )
         is_repeat = False
 
@@ -150,8 +158,8 @@ class Ledger:
                 session.execute(sa.insert(call), self._intent_values(row, about))
             else:
                 self._take_over(session, row)
-            if known is None or refused:
-                self._reserve(session, row)
+            if known is None or refused or estimate > reserved:
+                self._reserve(session, row, estimate - reserved)
 
         insist(self._engine, write)
         self._known_now()[name] = row
@@ -202,9 +210,8 @@ class Ledger:
             )
         )
 
-    def _reserve(self, session: Session, row: Recorded) -> None:
-        step = self._step
-        money.reserve(session, self._payers, step.workspace_id, self._day(row), row.reserved_microusd)
+    def _reserve(self, session: Session, row: Recorded, microusd: int) -> None:
+        money.reserve(session, self._payers, self._step.workspace_id, self._day(row), microusd)
 
     def _day(self, row: Recorded) -> date:
         return money.day_of(row.started_at, self._zone)
@@ -310,12 +317,13 @@ class Ledger:
                 sa.update(call)
                 .where(*mine)
                 .values(status=status.value, error=described, finished_at=moment())
-            )
+                .returning(call.c.estimate_microusd)
+            ).first()
             if error.spent is not None:
                 self._charge(session, row, error.spent)
-            # what a newer holder has reserved is not ours to free
-            is_freed = error.definite and changed(closed) == 1
-            self._charge_run(session, row, error.spent, freed=row.reserved_microusd if is_freed else 0)
+            # what a newer holder has reserved is not ours to free, nor what was given back when the run ended
+            freed = closed.estimate_microusd if closed is not None and error.definite else 0
+            self._charge_run(session, row, error.spent, freed=freed)
 
         insist(self._engine, write)
         self._known_now()[row.name] = replace(row, status=status)

@@ -27,8 +27,10 @@ MORE_USD = 5  # what one press of "Add $5 and continue" adds
 spending = table(Spending)
 allowance = table(Allowance)
 call = table(Call)
-_unanswered = sa.select(call.c.started_at, call.c.estimate_microusd).where(
-    call.c.status.not_in([CallStatus.ANSWERED.value, CallStatus.REFUSED.value])
+_unanswered = sa.select(call.c.id, call.c.started_at, call.c.estimate_microusd).where(
+    call.c.run_id == sa.bindparam("b_run_id"),
+    call.c.status.not_in([CallStatus.ANSWERED.value, CallStatus.REFUSED.value]),
+    call.c.estimate_microusd > 0,
 )
 _most_a_day: int | None = None
 
@@ -117,15 +119,29 @@ def charge(session: Session, workspace_id: str, day: date, *, spent: int, freed:
 
 def free(session: Session, held: HeldRun) -> None:
     """Free what calls without an answer have still reserved of the days and the runs above; the run's row is the
-    caller's to end, after this.
+    caller's to end, after this. A call that is made again afterwards reserves anew.
     """
-    zone, of_day = zone_of(held.facts), Counter[date]()
-    for row in session.execute(_unanswered.where(call.c.run_id == held.id)):
+    rows = session.execute(_unanswered.with_for_update(), {"b_run_id": held.id}).all()
+    if rows:
+        ids = [row.id for row in rows]
+        session.execute(sa.update(call).where(call.c.id.in_(ids)).values(estimate_microusd=0))
+        free_above(session, held.id, held.workspace_id, held.facts, rows)
+
+
+def free_above(
+    session: Session, run_id: str, workspace_id: str, facts: Mapping[str, Any], calls: Sequence[Any]
+) -> int:
+    """Free what *calls* have reserved of the days and of the runs above theirs; return how much that is.
+
+    *calls* are rows with ``started_at`` and ``estimate_microusd``; the run's own row is the caller's, after this.
+    """
+    zone, of_day = zone_of(facts), Counter[date]()
+    for row in calls:
         of_day[day_of(row.started_at, zone)] += row.estimate_microusd
     for day in sorted(of_day):
-        charge(session, held.workspace_id, day, spent=0, freed=of_day[day])
-    above = payers(held.id, held.facts)[1:]
-    if above and of_day:
+        charge(session, workspace_id, day, spent=0, freed=of_day[day])
+    above = payers(run_id, facts)[1:]
+    if above and of_day.total():
         lock(session, above)
         rest = store.run.c.reserved_microusd - of_day.total()
         session.execute(
@@ -133,6 +149,7 @@ def free(session: Session, held: HeldRun) -> None:
             .where(store.run.c.id.in_(above))
             .values(reserved_microusd=sa.case((rest > 0, rest), else_=0))
         )
+    return of_day.total()
 
 
 def add(session: Session, run_id: str) -> None:

@@ -238,8 +238,73 @@ def test_a_call_that_nobody_answered_holds_no_money_of_the_day_when_the_run_comp
     run_id = house.start(steps)
     house.work(run_id)
     assert (house.run(run_id).status, house.run(run_id).reserved_microusd) == ("completed", 0)
-    assert house.calls(run_id)[0].estimate_microusd > 0
+    assert house.calls(run_id)[0].status == "intended"
     assert day(house) == (0, 0)
+
+
+def test_a_call_that_is_made_again_after_its_run_had_failed_reserves_its_money_again(house: House, sink: Sink) -> None:
+    sink.script = [(0, {})]
+    run_id = house.start([{**spend("one", sink), "retry": {"attempts": 1}}], budget=1500)
+    house.work(run_id)
+    assert (house.run(run_id).status, house.run(run_id).reserved_microusd, day(house)) == ("failed", 0, (0, 0))
+    with house.session() as session:
+        control.try_again(session, run_id)
+        session.execute(sa.update(store.run).values(cost_microusd=1000))  # spent by another step meanwhile
+    house.work(run_id)
+    step = house.steps(run_id)["one"]
+    assert (step.status, step.error["code"], len(sink.log)) == ("needs_attention", "budget", 1)
+    with house.session() as session:
+        answer(session, run_id, step.id, Reply.ADD_MONEY, by="Alice")
+    house.work()
+    assert (house.run(run_id).status, day(house)) == ("completed", (1000, 0))
+
+
+@pytest.mark.parametrize("definite", [True, False])
+def test_what_a_stopped_run_gave_back_is_not_given_back_again_when_its_call_is_refused(
+    house: House, sink: Sink, definite: bool
+) -> None:
+    (step,) = claimed(house, sink, 1)
+
+    def do(key: str, timeout_s: float) -> Answer:
+        with house.session() as session:
+            control.stop(session, step.run_id)
+        house.work(step.run_id)
+        with house.session() as session:  # another run of the same day asks now
+            session.execute(sa.update(Spending).values(reserved_microusd=70))
+        raise StepError(Category.BUSY, "Too busy.", definite=definite)
+
+    with pytest.raises(StepError):
+        Ledger(house.engine, step, Effect.SPENDS).call(
+            "call", do, 5, about="", estimate_microusd=100, keep=None, keyed=False
+        )
+    assert day(house) == (0, 70)
+
+
+def test_what_a_call_cost_is_counted_when_its_answer_cannot_be_kept(house: House, sink: Sink) -> None:
+    (step,) = claimed(house, sink, 1)
+
+    def keep(session: object, value: object) -> object:
+        raise ValueError("a fault of ours")
+
+    with pytest.raises(ValueError, match="ours"):
+        Ledger(house.engine, step, Effect.SPENDS).call(
+            "call", lambda key, timeout_s: Answer("x", cost_microusd=90), 5, about="", estimate_microusd=100,
+            keep=keep, keyed=False,
+        )  # fmt: skip
+    assert (day(house), house.run(step.run_id).cost_microusd, house.calls(step.run_id)[0].status) == (
+        (90, 0), 90, "refused",
+    )  # fmt: skip
+
+
+def test_what_a_person_says_was_sent_holds_no_money_of_the_day(house: House, sink: Sink) -> None:
+    sink.script = [(0, {})]
+    run_id = house.start([{**spend("one", sink), "type": "send", "retry": {"attempts": 2, "delay_s": 0.0}}])
+    house.work(run_id)
+    assert (house.run(run_id).status, day(house)) == ("needs_attention", (0, 1000))
+    with house.session() as session:
+        answer(session, run_id, house.steps(run_id)["one"].id, Reply.SENT, by="Alice")
+    house.work()
+    assert (house.run(run_id).status, day(house)) == ("completed", (0, 0))
 
 
 def test_what_a_stopped_run_frees_is_freed_of_the_day_that_it_was_reserved_of(house: House, sink: Sink) -> None:
