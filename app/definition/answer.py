@@ -18,12 +18,13 @@ from app.definition import tables
 from app.definition.parts import MAX_DEPTH, MAX_ITEMS, MAX_JSON_BYTES, Input, InputType
 from app.definition.problems import listed, shorten, suggest
 from app.definition.shape import check_shape, text_fault
-from app.definition.value_filters import moment_or_none, number_or_none
+from app.definition.value_filters import apply, moment_or_none, number_or_none
 
 MAX_WHOLE = 2**53
 MAX_CSV_BYTES = 1024 * 1024
 MAX_LENGTHS = {InputType.TEXT: 2000, InputType.LONG_TEXT: 50_000}
 DATES = (InputType.DATE, InputType.DATETIME)
+TODAY = "today"  # a bound of dates: the day on which the answer is given
 
 
 class Refused(Exception):
@@ -34,9 +35,13 @@ class Refused(Exception):
         self.code, self.message, self.fix = code, message, fix
 
 
-def answer(question: Input, raw: object) -> Any:
-    """Return the typed answer, the question's own where none was given. Raises :class:`Refused`."""
+def answer(question: Input, raw: object, now: datetime | None = None) -> Any:
+    """Return the typed answer, the question's own where none was given. Raises :class:`Refused`.
+
+    *now* is the moment in the workspace's zone; without it no answer is too early or too late for today.
+    """
     value = clean(question, raw)
+    _check_today(question, value, now)
     if question.fixed and value is not None and value != clean(question, question.default):
         raise Refused("fixed", f"“{question.label}” is fixed here.", "Leave it out.")
     if value is None and question.default is not None:
@@ -378,6 +383,30 @@ def bound_of(question: Input, bound: object) -> Any:
         moment = moment_or_none(bound)
         return moment if isinstance(moment, datetime) and moment.tzinfo else None
     return number_or_none(bound)
+
+
+def is_today(question: Input, bound: object) -> bool:
+    """Tell whether a question's *min* or *max* is the day on which it is answered."""
+    return question.type in DATES and bound == TODAY
+
+
+def day_in_words(value: str, now: datetime | None = None) -> str:
+    """Return a date, or a date and time in the zone of *now*, as people write it: "26 November 2026"."""
+    if isinstance(moment_or_none(value), datetime):
+        return str(apply("datetime", value, (), str(now.tzinfo) if now else ""))
+    return str(apply("date", value, ()))
+
+
+def _check_today(question: Input, value: Any, now: datetime | None) -> None:
+    moment = moment_or_none(value) if now and question.type in DATES else None
+    if moment is None or now is None:
+        return
+    day = moment.astimezone(now.tzinfo).date() if isinstance(moment, datetime) else moment
+    said, today = f"“{question.label}” is {day_in_words(value, now)}", day_in_words(now.date().isoformat())
+    if question.min == TODAY and day < now.date():
+        raise Refused("out_of_range", f"{said}, which is in the past.", f"Give today, {today}, or a later day.")
+    if question.max == TODAY and day > now.date():
+        raise Refused("out_of_range", f"{said}, which is still to come.", f"Give today, {today}, or an earlier day.")
 
 
 def _check_bounds(question: Input, value: Any) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from app.definition.amounts import dollars, duration
+from app.definition.answer import TODAY
 from app.definition.parts import Input, InputType, Limits, in_words
 from app.definition.problems import listed, shorten
 
@@ -94,7 +95,13 @@ def _max_length(label: str, was: int | None, now: int | None) -> Iterator[str]:
 
 def _bound(word: str) -> Callable[[str, Any, Any], Iterator[str]]:
     def say(label: str, was: Any, now: Any) -> Iterator[str]:
-        if now is None:
+        if now == TODAY:
+            yield f"{label} must now be today or {'later' if word == 'least' else 'earlier'}."
+        elif was == TODAY:
+            yield f"{label} may now be {'in the past' if word == 'least' else 'still to come'}."
+            if now is not None:
+                yield f"{label} is now {now} at {word}."
+        elif now is None:
             yield f"{label} has no {word} any more; it was {was}."
         else:
             yield f"{label} is now {now} at {word}" + (f" instead of {was}." if was is not None else ".")

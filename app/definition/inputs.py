@@ -1,17 +1,23 @@
 """The questions of a definition and the answers of a run, all of them together; ``answer`` has one by itself."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from app.definition.answer import DATES, Refused, answer, bound_of, clean
+from app.definition.answer import DATES, Refused, answer, bound_of, clean, day_in_words, is_today
 from app.definition.parts import Definition, Input, InputType
 from app.definition.problems import InputsInvalid, Problem, listed, pointer, shorten, suggest
 
 
-def clean_inputs(definition: Definition, raw: Mapping[str, object]) -> dict[str, Any]:
-    """Return an answer for every question, typed as ``answer`` says. Raises :class:`InputsInvalid`, all at once."""
+def clean_inputs(
+    definition: Definition, raw: Mapping[str, object], now: datetime | None = None
+) -> dict[str, Any]:
+    """Return an answer for every question, typed as ``answer`` says. Raises :class:`InputsInvalid`, all at once.
+
+    *now* is the moment in the workspace's zone; without it no answer is too early or too late for today.
+    """
     cleaned: dict[str, Any] = {}
     problems: list[Problem] = []
     known = [question.key for question in definition.inputs]
@@ -28,26 +34,34 @@ def clean_inputs(definition: Definition, raw: Mapping[str, object]) -> dict[str,
             )
     for question in definition.inputs:
         try:
-            cleaned[question.key] = answer(question, raw.get(question.key))
+            cleaned[question.key] = answer(question, raw.get(question.key), now)
         except Refused as refused:
             problems.append(
                 Problem(pointer("inputs", question.key), refused.code, refused.message, refused.fix)
             )
-    problems += _out_of_order(definition, cleaned)
+    problems += _out_of_order(definition, cleaned, now)
     if problems:
         raise InputsInvalid(problems)
     return cleaned
 
 
-def _out_of_order(definition: Definition, cleaned: Mapping[str, Any]) -> Iterable[Problem]:
+def names_today(definition: Definition) -> bool:
+    """Tell whether a question is bound by the day on which it is answered."""
+    return any(is_today(question, bound) for question in definition.inputs for bound in (question.min, question.max))
+
+
+def _out_of_order(
+    definition: Definition, cleaned: Mapping[str, Any], now: datetime | None
+) -> Iterable[Problem]:
     """Yield the dates that are earlier than the answer which they may not precede."""
     labels = {question.key: question.label for question in definition.inputs}
     for question in definition.inputs:
         first = cleaned.get(question.not_before or "")
         last = cleaned.get(question.key)
         if question.not_before is not None and first is not None and last is not None and last < first:
-            message = f"“{question.label}” is {last}, before “{labels[question.not_before]}”, {first}."
-            yield Problem(pointer("inputs", question.key), "out_of_range", message, f"Give {first} or later.")
+            least, given = (day_in_words(each, now) for each in (first, last))
+            message = f"“{question.label}” is {given}, before “{labels[question.not_before]}”, {least}."
+            yield Problem(pointer("inputs", question.key), "out_of_range", message, f"Give {least} or later.")
 
 
 def check_questions(data: Mapping[str, Any]) -> list[Problem]:
@@ -123,8 +137,8 @@ def _check_question(question: Input) -> list[Problem]:
         message = f"“{question.label}” is fixed but has no answer."
         problems.append(Problem("/default", "required", message, "Give the answer that is always used."))
     for name, bound in (("min", question.min), ("max", question.max)):
-        if bound is not None and bound_of(question, bound) is None:
-            fix = "Write it like 2026-11-30." if question.type in DATES else "Write a number."
+        if bound is not None and bound_of(question, bound) is None and not is_today(question, bound):
+            fix = "Write it like 2026-11-30, or today." if question.type in DATES else "Write a number."
             problems.append(
                 Problem(
                     f"/{name}", "wrong_type", f"“{shorten(str(bound))}” cannot bound “{question.label}”.", fix

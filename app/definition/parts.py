@@ -52,7 +52,8 @@ class _Part(BaseModel):
 class Input(_Part):
     """Ask one question at the start.
 
-    *min* and *max* bound numbers, money, percents and dates by value, texts by characters, lists by count.
+    *min* and *max* bound numbers, money, percents and dates by value, texts by characters, lists by count; those of a
+    date may be "today": the day on which it is answered, in the workspace's zone.
     *max_length* is in characters. *default* is an answer as a person would give it. *columns* names what a table (csv)
     must have. *not_before* names another question of the same kind of date, whose answer may not be later
     than this one's. A *fixed* question is never asked: its default is always the answer.

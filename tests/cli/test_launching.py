@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core import clock
 from app.features.gallery import library
 from tests.cli.conftest import Greenlight, Said
 
@@ -283,4 +284,5 @@ def _samples(greenlight: Greenlight) -> list[str]:
 
 def _sample(slug: str, greenlight: Greenlight) -> list[str]:
     inputs = greenlight("template", "show", slug, "--json").json["sample_inputs"]
-    return [word for key, value in inputs.items() for word in ("--input", f"{key}={value}")]
+    days = {key: clock.now().date() for key, value in inputs.items() if re.fullmatch(r"\d{4}-\d\d-\d\d", str(value))}
+    return [word for key, value in (inputs | days).items() for word in ("--input", f"{key}={value}")]

@@ -232,6 +232,16 @@ def test_a_way_back_is_told_as_well(types: dict[str, TypeFacts]) -> None:
     ]
 
 
+def test_a_day_held_to_today_is_told(types: dict[str, TypeFacts]) -> None:
+    def asking(**bounds: str) -> dict[str, Any]:
+        return {**BASE, "inputs": [*BASE["inputs"], {"key": "ends", "label": "Until", "type": "date", **bounds}]}
+
+    fixed, later, both = asking(min="2026-12-01"), asking(min="today"), asking(min="2026-12-01", max="today")
+    assert _said(types, fixed, later) == ["“Until” must now be today or later."]
+    assert _said(types, later, asking()) == ["“Until” may now be in the past."]
+    assert _said(types, both, fixed) == ["“Until” may now be still to come."]
+
+
 def test_a_change_names_its_step_and_its_kind(types: dict[str, TypeFacts]) -> None:
     after = copy.deepcopy(BASE)
     _with_delay(after)

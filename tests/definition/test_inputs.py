@@ -1,5 +1,7 @@
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -273,8 +275,39 @@ def test_an_end_is_not_before_its_start(kind: str, first: str | None, last: str,
         clean_inputs(definition, {"starts": first, "ends": last})
     (problem,) = raised.value.problems
     assert (problem.path, problem.code) == ("/inputs/ends", "out_of_range")
-    said = "2026-11-29" if kind == "date" else "2026-11-30T13:59:00Z"
-    assert problem.message.startswith(f"“Until” is {said}, before “From”, 2026-11-30")
+    said = "29 November 2026" if kind == "date" else "Monday 30 November 2026, 13:59 UTC"
+    assert problem.message.startswith(f"“Until” is {said}, before “From”, ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound", "given", "said"),
+    [
+        ("date", "min", "2026-11-26", ""),
+        ("date", "min", "2026-11-25", "“Until” is 25 November 2026, which is in the past."),
+        ("date", "max", "2026-11-26", ""),
+        ("date", "max", "2026-11-27", "“Until” is 27 November 2026, which is still to come."),
+        ("datetime", "min", "2026-11-26T05:00:00Z", ""),
+        ("datetime", "min", "2026-11-26T04:59Z", "“Until” is Wednesday 25 November 2026, 23:59, which is in the past."),
+    ],
+)  # fmt: skip
+def test_a_date_is_held_to_the_day_on_which_it_is_answered(kind: str, bound: str, given: str, said: str) -> None:
+    definition = asking({"key": "ends", "type": kind, "label": "Until", bound: "today"})
+    now = datetime(2026, 11, 27, 1, 30, tzinfo=UTC).astimezone(ZoneInfo("America/New_York"))  # still the 26th there
+    clean_inputs(definition, {"ends": given})
+    if not said:
+        clean_inputs(definition, {"ends": given}, now)
+        return
+    with pytest.raises(InputsInvalid) as raised:
+        clean_inputs(definition, {"ends": given}, now)
+    (problem,) = raised.value.problems
+    later = "a later" if bound == "min" else "an earlier"
+    assert (problem.path, problem.code, problem.message) == ("/inputs/ends", "out_of_range", said)
+    assert problem.fix == f"Give today, 26 November 2026, or {later} day."
+
+
+def test_only_a_date_is_bound_by_today() -> None:
+    (problem,) = check_questions({"inputs": [{"key": "count", "type": "integer", "min": "today"}]})
+    assert (problem.path, problem.code) == ("/inputs/0/min", "wrong_type")
 
 
 def test_a_date_is_compared_with_another_of_its_kind_only() -> None:

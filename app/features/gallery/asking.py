@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flask import url_for
 
+from app.core import clock
 from app.core.errors import FieldError
 from app.definition import launch_form
 from app.definition.inputs import clean_inputs
@@ -109,14 +110,14 @@ class Asking:
     def inputs(self) -> dict[str, Any]:
         """Return all answers, cleaned; empty when one of them is wrong."""
         try:
-            return clean_inputs(self.definition, self.kept)
+            return clean_inputs(self.definition, self.kept, clock.now().astimezone(self.zone))
         except InputsInvalid:
             return {}
 
     def problems(self, number: int | None = None) -> list[FieldError]:
         """Return what is wrong with the answers so far, on one page or on all."""
         try:
-            clean_inputs(self.definition, self.kept)
+            clean_inputs(self.definition, self.kept, clock.now().astimezone(self.zone))
         except InputsInvalid as invalid:
             faults = [FieldError(p.path, p.code, p.message, p.fix) for p in invalid.problems]
             return [fault for fault in faults if number is None or self.page_of(fault) == number]

@@ -23,8 +23,10 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, DateInput, DateTimeLocalInput, ListWidget
 
+from app.core import clock
 from app.core.errors import FieldError
 from app.definition import launch_form
+from app.definition.answer import TODAY
 from app.definition.schema import Input, InputType
 from app.features.gallery import rules
 from app.features.gallery.uploads import TAKES
@@ -164,7 +166,8 @@ def _typed(question: Input, common: dict[str, Any]) -> Field:
         attributes["rows"] = "6" if is_large else "3"
     if question.type is InputType.DATE:
         bounds = (("min", question.min), ("max", question.max))
-        attributes |= {key: str(bound) for key, bound in bounds if bound is not None}
+        today = clock.now().astimezone(moments.zone_named()).date()
+        attributes |= {key: str(today if bound == TODAY else bound) for key, bound in bounds if bound is not None}
         common["widget"] = DateInput()
     if question.type is InputType.DATETIME:
         common["widget"] = DateTimeLocalInput()

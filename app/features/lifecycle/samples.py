@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.core import clock
+from app.definition.answer import is_today
 from app.definition.inputs import clean_inputs
 from app.definition.parts import Input, InputType
 from app.definition.problems import InputsInvalid
@@ -64,14 +65,18 @@ def _number(question: Input, _: str) -> Any:
     return 10
 
 
+def _bound(question: Input) -> Any:
+    return None if is_today(question, question.min) else question.min
+
+
 _SAMPLES: dict[InputType, Callable[[Input, str], Any]] = {
     InputType.NUMBER: _number,
     InputType.INTEGER: _number,
     InputType.MONEY: lambda question, _: question.min or "28990.00",
     InputType.PERCENT: _number,
     InputType.BOOLEAN: lambda question, _: True,
-    InputType.DATE: lambda question, _: question.min or (clock.now() + timedelta(days=7)).date().isoformat(),
-    InputType.DATETIME: lambda question, _: question.min or clock.iso(clock.now() + timedelta(days=7)),
+    InputType.DATE: lambda question, _: _bound(question) or (clock.now() + timedelta(days=7)).date().isoformat(),
+    InputType.DATETIME: lambda question, _: _bound(question) or clock.iso(clock.now() + timedelta(days=7)),
     InputType.CHOICE: lambda question, _: next(iter(question.choices), None),
     InputType.MULTI_CHOICE: lambda question, _: list(question.choices[:1]),
     InputType.EMAIL: lambda question, tester: tester or "sample@example.com",

@@ -4,8 +4,10 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -15,7 +17,7 @@ from app.core import clock
 from app.core.db import write_small
 from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id
-from app.definition.inputs import clean_inputs
+from app.definition.inputs import clean_inputs, names_today
 from app.definition.problems import InputsInvalid
 from app.definition.schema import Definition
 from app.definition.values import MissingValue, UnusableValue, as_text, evaluate
@@ -23,7 +25,9 @@ from app.engine import answers, control, jobs
 from app.engine.answers import Reply
 from app.engine.enums import RunStatus
 from app.engine.models import Run
+from app.engine.retention import SEED
 from app.features.accounts import service as accounts
+from app.features.accounts.models import Workspace
 from app.features.accounts.service import Actor
 from app.features.runs import making, reuse, search
 from app.features.workflows import queries as workflows
@@ -91,11 +95,14 @@ def start(
     nothing is published.
     """
     pinned = Pinned.to(workflow, version or workflows.current_version(session, workflow))
+    definition = workflows.load_definition(session, pinned.version_id)
+    if names_today(definition) and not test and trigger_kind != SEED:
+        checked_answers(definition, inputs, _now_at(session, workspace_id))
     number = making.take_number(session, workspace_id) if _names_number(label) else None
     new = _new(
         workspace_id=workspace_id,
         pinned=pinned,
-        definition=workflows.load_definition(session, pinned.version_id),
+        definition=definition,
         inputs=inputs,
         actor=actor,
         label=label,
@@ -305,15 +312,24 @@ def hint(run_id: str) -> None:
     jobs.hint_soon(run_id)
 
 
-def checked_answers(definition: Definition, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answers as a run keeps them. Raises Invalid with a problem for every wrong one."""
+def checked_answers(
+    definition: Definition, raw: Mapping[str, Any], now: datetime | None = None
+) -> dict[str, Any]:
+    """Return the answers as a run keeps them. Raises Invalid with a problem for every wrong one.
+
+    *now* is the moment in the workspace's zone; without it no answer is too early or too late for today.
+    """
     try:
-        return clean_inputs(definition, raw)
+        return clean_inputs(definition, raw, now)
     except InputsInvalid as invalid:
         problems = invalid.problems
         count = "One answer needs" if len(problems) == 1 else f"{len(problems)} answers need"
         faults = [FieldError(p.path, p.code, p.message, p.fix) for p in problems]
         raise Invalid(f"{count} another look.", faults, fix=problems[0].fix, code="inputs") from invalid
+
+
+def _now_at(session: Session, workspace_id: str) -> datetime:
+    return clock.now().astimezone(ZoneInfo(session.get_one(Workspace, workspace_id).timezone))
 
 
 def _same(session: Session, workspace_id: str, dedupe_key: str) -> Run:

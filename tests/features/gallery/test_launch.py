@@ -2,12 +2,14 @@
 
 from io import BytesIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.core import clock
 from app.core.db import db
 from app.engine.models import Run
 from app.features.gallery import library, service
@@ -76,13 +78,13 @@ def test_looking_keeps_nothing(app: Flask, cast: Cast) -> None:
 
 def test_a_right_page_leads_to_the_next_and_is_kept(app: Flask, cast: Cast) -> None:
     browser = cast.browser(cast.alice)
-    response = _answer(browser, 1, offer=OFFER, ends="2026-11-30")
+    response = _answer(browser, 1, offer=OFFER, ends="2099-11-30")
     assert (response.status_code, response.location) == (303, f"{LAUNCH}?page=2")
     draft = _draft(app)
     assert draft is not None
     assert draft.answers["offer"] == OFFER
     assert OFFER in browser.get(LAUNCH).text
-    assert 'value="2026-11-30"' in browser.get(LAUNCH).text
+    assert 'value="2099-11-30"' in browser.get(LAUNCH).text
 
 
 def test_wrong_answers_come_back_with_what_to_write_and_are_kept(app: Flask, cast: Cast) -> None:
@@ -109,6 +111,15 @@ def test_numbers_out_of_bounds_name_the_bounds(cast: Cast) -> None:
     assert "“How many ads?” must be from 1 to 20." in text
     assert "“How many pictures?” must be from 1 to 10." in text
     assert "“Shouting” is not one of the choices." in text
+
+
+def test_the_last_day_of_an_offer_is_not_in_the_past(cast: Cast) -> None:
+    browser = cast.browser(cast.alice)
+    today = clock.now().astimezone(ZoneInfo("America/New_York")).date()
+    assert f'min="{today}"' in browser.get(LAUNCH).text
+    response = _answer(browser, 1, offer=OFFER, ends="2026-01-31")
+    assert response.status_code == 422
+    assert "“Until” is 31 January 2026, which is in the past." in Page(response.text).text
 
 
 def test_a_file_fills_the_brief_below_what_was_typed(app: Flask, cast: Cast) -> None:
@@ -149,11 +160,11 @@ def test_typing_keeps_answers_and_tells_what_the_ai_will_hear(app: Flask, cast: 
 
 
 def test_the_check_page_says_all_answers_who_is_asked_what_leaves_and_what_it_costs(cast: Cast) -> None:
-    html = _fill(cast.browser(cast.alice), ends="2026-11-30")
+    html = _fill(cast.browser(cast.alice), ends="2099-11-30")
     page = Page(html)
     assert page.faults == []
     assert OFFER in page.text
-    assert "30 Nov 2026" in page.text
+    assert "30 Nov 2099" in page.text
     assert f'href="{LAUNCH}?page=2#q_copies"' in html
     assert "an e-mail to bob@north.example asks for approval" in page.text
     assert "Mail the finished ads: an e-mail to you." in page.text
@@ -254,13 +265,13 @@ def test_dates_and_times_are_asked_and_shown_in_the_workspaces_zone(app: Flask, 
         f"{address}?page=1", data={"q_theme": "Snow", "q_call_to_action": "Call us", "q_hashtags": "y"}
     )
     browser.post(f"{address}?page=2", data={"q_slides": "6", "q_tone": "Friendly", "q_look": "photo"})
-    response = browser.post(f"{address}?page=3", data={"q_post_at": "2026-11-30T09:00"})
+    response = browser.post(f"{address}?page=3", data={"q_post_at": "2099-11-30T09:00"})
     assert response.location == f"{address}?page=check"
     draft = _draft(app)
     assert draft is not None
-    assert draft.answers["post_at"] == "2026-11-30T09:00:00-05:00"
-    assert "30 Nov 2026, 09:00" in Page(browser.get(response.location).text).text
-    assert 'value="2026-11-30T09:00"' in browser.get(f"{address}?page=3").text
+    assert draft.answers["post_at"] == "2099-11-30T09:00:00-05:00"
+    assert "30 Nov 2099, 09:00" in Page(browser.get(response.location).text).text
+    assert 'value="2099-11-30T09:00"' in browser.get(f"{address}?page=3").text
 
 
 def test_an_unticked_box_is_a_no_though_the_default_is_yes(app: Flask, cast: Cast) -> None:

@@ -63,6 +63,17 @@ def test_start_writes_a_run_in_line_that_is_due_at_once(session: Session, ads: W
     assert "" not in [evaluate(text, {"run": run.facts}) for text in offered]
 
 
+def test_a_day_that_has_passed_is_refused_but_in_a_test(session: Session, app: Flask) -> None:
+    asked = [{"key": "ends", "label": "Until", "type": "date", "min": "today"}]
+    definition = {"inputs": asked, "steps": [{"id": "wait", "type": "delay", "name": "Wait", "config": {"seconds": 1}}]}
+    ads = factories.workflow(session, enter(app).alice.workspace_id, definition=definition)
+    with pytest.raises(Invalid) as refused:
+        _start(session, ads, inputs={"ends": "2026-01-31"})
+    assert refused.value.problems[0].message == "“Until” is 31 January 2026, which is in the past."
+    assert _start(session, ads, inputs={"ends": "2026-01-31"}, test=True).inputs == {"ends": "2026-01-31"}
+    assert _start(session, ads, inputs={"ends": "2099-01-31"}).inputs == {"ends": "2099-01-31"}
+
+
 def test_a_run_is_due_by_the_databases_clock_whatever_ours_says(
     session: Session, ads: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import wtforms
 from werkzeug.datastructures import MultiDict
 
+from app.definition.answer import TODAY
 from app.definition.edit import EditImpossible, free_id
 from app.definition.parts import Input, in_words
 from app.definition.problems import Problem
@@ -21,7 +22,7 @@ _QUESTION_PARTS = {
     "label": "Question", "type": "Kind of answer", "required": "Must be answered", "choices": "Choices",
     "columns": "Columns it must have", "help": "Help under the question",
     "placeholder": "Example in the empty field",
-    "default": "Answer to begin with", "fixed": "When is it asked?", "group": "Page",
+    "default": "Answer to begin with", "fixed": "When is it asked?", "group": "Page", "days": "Which days?",
     "min": "At least", "max": "At most",
     "not_before": "Not before the answer to", "max_length": "Longest answer", "key": "Short name",
 }  # fmt: skip
@@ -39,6 +40,7 @@ _DATES = ("date", "datetime")
 _TEXTS = ("text", "email", "phone", "url", "vin")
 _BOUNDED = (*_NUMBERS, *_DATES, "text", "long_text", "documents", "images", "people")
 _HANDED = ("document", "documents", "image", "images", "csv")
+_DAYS = [("", "Any"), ("min", "Today or later"), ("max", "Today or earlier")]
 _UNITS = {"money": "$", "percent": "%"}
 _FROM_START = "The answer is chosen when it starts; under “Customise first” in the gallery, one for good."
 
@@ -71,8 +73,10 @@ class QuestionForm:
         if kind in _HANDED and self._question.get("default") is None:
             hidden.add("q-default")
         for key in ("min", "max"):
-            if kind not in _BOUNDED and self._question.get(key) is None:
+            if _is_today(self._question, key) or (kind not in _BOUNDED and self._question.get(key) is None):
                 hidden.add(f"q-{key}")
+        if kind not in _DATES:
+            hidden.add("q-days")
         if "text" not in kind and self._question.get("max_length") is None:
             hidden.add("q-max_length")
         return [self.fields[f"q-{key}"] for key in _QUESTION_PARTS if f"q-{key}" not in hidden]
@@ -99,8 +103,11 @@ class QuestionForm:
         """Return the question as the form has it."""
         question = dict(self._question)
         for name, field in self.fields.items():
-            if field.is_changed:
+            if field.is_changed and name != "q-days":
                 put(question, name.removeprefix("q-"), field.data)
+        if (days := self.fields["q-days"]).is_changed:
+            others = {key: None for key in ("min", "max") if question.get(key) == TODAY}
+            question |= others | ({days.data: TODAY} if days.data in ("min", "max") else {})
         return question
 
     @property
@@ -124,7 +131,8 @@ class QuestionForm:
 
 def stored_parts(question: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is stored by field."""
-    return {f"q-{key}": value for key, value in question.items()}
+    days = next((key for key in ("min", "max") if _is_today(question, key)), "")
+    return {f"q-{key}": value for key, value in question.items()} | {"q-days": days}
 
 
 def find_question(data: Mapping[str, Any], key: str) -> tuple[int, dict[str, Any] | None]:
@@ -171,6 +179,7 @@ def _question_fields(question: Mapping[str, Any], listed: Sequence[Any]) -> dict
     fields["q-type"] = Choice("", usual="text", choices=list(TYPE_WORDS.items()))
     fields["q-default"] = _default_field(kind, question)
     fields["q-min"], fields["q-max"] = _bound_field(kind, question, "min"), _bound_field(kind, question, "max")
+    fields["q-days"] = Choice("", usual="", choices=_DAYS, is_row=True)
     fields["q-help"] = Text("", usual="", rows=3)
     asking = [("false", "Ask every time"), ("true", "Always use this answer")]
     fields["q-fixed"] = YesNo("", usual=False, choices=asking)
@@ -217,6 +226,10 @@ def _amount_field(kind: str, stored: Any) -> Any:
     if kind == "datetime" and (stored is None or (isinstance(stored, str) and _is_moment(stored))):
         return Moment("")
     return None
+
+
+def _is_today(question: Mapping[str, Any], key: str) -> bool:
+    return question.get("type") in _DATES and question.get(key) == TODAY
 
 
 def _is_day(text: str) -> bool:

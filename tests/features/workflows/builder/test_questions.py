@@ -263,6 +263,25 @@ def test_an_icon_is_chosen_by_its_picture_and_one_of_old_stays(bench: Bench) -> 
     assert bench.form("/details")["icon"] == "world-share"
 
 
+def test_a_date_may_be_held_to_today_or_later(make: Callable[[dict[str, Any]], Bench]) -> None:
+    asked = [{"key": "ends", "label": "Until", "type": "date"}, {"key": "count", "type": "integer"}]
+    bench = make(ADS | {"inputs": asked})
+    form = bench.form("/questions/ends")
+    assert (form["q-days"], form["q-min"]) == ("", "")
+    bench.post("/questions/ends", form | {"q-days": "min"})
+    assert questions(bench)["ends"]["min"] == "today"
+    page = bench.browser.get(f"{bench.url}/questions/ends").text
+    assert ('id="f-q-min"' in page, 'id="f-q-max"' in page) == (False, True)
+    bench.post("/questions/ends", bench.form("/questions/ends") | {"q-label": "Until when"})
+    assert (questions(bench)["ends"]["min"], questions(bench)["ends"]["label"]) == ("today", "Until when")
+    bench.post("/questions/ends", bench.form("/questions/ends") | {"q-days": "max"})
+    assert (questions(bench)["ends"]["min"], questions(bench)["ends"]["max"]) == (None, "today")
+    bench.post("/questions/ends", bench.form("/questions/ends") | {"q-days": ""})
+    assert questions(bench)["ends"]["max"] is None
+    assert 'id="f-q-days"' not in bench.browser.get(f"{bench.url}/questions/count").text
+    assert [each for each in bench.desk.problems if each.path.startswith("/inputs")] == []
+
+
 def test_a_category_is_chosen_and_one_written_in_old_words_stays(bench: Bench) -> None:
     known = ["", *(each.value for each in Category)]
     form = bench.form("/details")
