@@ -100,6 +100,11 @@ class Run(Model):
         return RunStatus(self.status).is_open
 
     @property
+    def is_sample(self) -> bool:
+        """Whether the workspace came with it."""
+        return self.trigger_kind == "seed"
+
+    @property
     def progress(self) -> float:
         """Settled steps over all steps, 0 to 1."""
         if not self.is_open and self.status == RunStatus.COMPLETED:

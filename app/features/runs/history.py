@@ -11,7 +11,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.ids import is_id
 from app.engine.models import Run
-from app.features.runs import queries, search
+from app.features.runs import kinds, queries, search
+from app.features.runs.kinds import Kind
 from app.features.runs.listing import FILTERS, Filter
 from app.features.runs.orders import ORDERS, Sort
 
@@ -23,8 +24,6 @@ MOST_SORTED = 4000
 BATCH = 500
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a list is asked for. *since* and *until* are days of the workspace; *problems* has a sentence a field.
@@ -33,6 +32,7 @@ class Wanted:
     """
 
     status: str = ""
+    kind: Kind = Kind.OWN
     workflow: str = ""
     person: str = ""
     label: str = ""
@@ -62,13 +62,14 @@ class Wanted:
     @property
     def narrowing(self) -> int:
         """How many filters beside status and search are set."""
-        return sum(map(bool, (self.workflow, self.person, self.label, self.since or self.until)))
+        return sum(map(bool, (self.kind.narrows, self.workflow, self.person, self.label, self.since or self.until)))
 
     @property
     def query(self) -> dict[str, str]:
         """The filters as they stand in the address: those that differ from the usual."""
         said = {
             "status": self.status,
+            "kind": str(self.kind),
             "workflow": self.workflow,
             "person": self.person,
             "label": self.label,
@@ -93,9 +94,10 @@ def asked(args: Mapping[str, str]) -> Wanted:
     if refused:
         problems["until"] = "This day is before the first one. Choose a later day."
         until = None
-    size, sort = args.get("size", ""), args.get("sort", "")
+    size, sort, kind = (args.get(name, "") for name in ("size", "sort", "kind"))
     return Wanted(
         status=args.get("status", "") if args.get("status") in {each.key for each in FILTERS} else "",
+        kind=Kind(kind) if kind in set(Kind) else Kind.OWN,
         workflow=args.get("workflow", "") if is_id(args.get("workflow")) else "",
         person=args.get("person", "") if is_id(args.get("person")) or args.get("person") == BY_ITSELF else "",
         label=_text(args, "label"),
@@ -141,9 +143,10 @@ def batches(session: Session, workspace_id: str, wanted: Wanted, *, zone: str) -
         yield runs
 
 
-def filters(session: Session, workspace_id: str) -> list[Filter]:
-    """Return the buttons above the list, each with its number of runs, counted up to a thousand. One statement."""
-    counted = [_at_most(workspace_id, each, status) for each in FILTERS for status in each.statuses]
+def filters(session: Session, workspace_id: str, kind: Kind) -> list[Filter]:
+    """Return the buttons above the list, each with its number of runs, counted up to a thousand. Two statements."""
+    those = [Run.workspace_id == workspace_id, *kinds.conditions(session, workspace_id, kind)]
+    counted = [_at_most(those, kind, each, status) for each in FILTERS for status in each.statuses]
     numbers = dict.fromkeys((each.key for each in FILTERS), 0)
     for key, number in session.execute(sa.union_all(*counted)):
         numbers[key] += number
@@ -153,8 +156,8 @@ def filters(session: Session, workspace_id: str) -> list[Filter]:
     ]
 
 
-def _at_most(workspace_id: str, button: Filter, status: str) -> sa.Select[str, int]:
-    some = sa.select(Run.id).where(Run.workspace_id == workspace_id, *_ended_so((status,), said_no=button.said_no))
+def _at_most(those: Sequence[Any], kind: Kind, button: Filter, status: str) -> sa.Select[str, int]:
+    some = sa.select(Run.id).where(*those, *_in_status((status,), kind, button.said_no))
     return sa.select(sa.literal(button.key), sa.func.count()).select_from(some.limit(MOST_COUNTED).subquery())
 
 
@@ -169,11 +172,14 @@ class _Found:
             for text in (wanted.q, wanted.label)
             if text
         ]
-        conditions = [*_conditions(workspace_id, wanted, zone), *(match.condition for match in matches)]
+        narrowing = list(_conditions(wanted, zone))
+        usual = [Run.workspace_id == workspace_id, *(match.condition for match in matches)]
         self._is_narrow = any(match.is_narrow for match in matches)
-        self._runs = sa.select(Run).where(*conditions, *self._order.conditions)
-        is_filtered = len(conditions) > 1 + len(matches)
+        of_kind = kinds.conditions(session, workspace_id, wanted.kind)
+        self._runs = sa.select(Run).where(*usual, *narrowing, *of_kind, *self._order.conditions)
+        is_filtered = bool(narrowing) or wanted.kind.is_rare
         self._may_be_few = not self._order.is_by_time and not self._is_narrow and is_filtered
+        self._is_by_status = len(wanted.statuses) > 1 and self._order.is_by_time and not wanted.kind.is_rare
 
     def after(self, session: Session, last: str | None, limit: int) -> Sequence[Run]:
         """Return what comes after the run *last* in the wanted order, at most *limit*."""
@@ -184,7 +190,7 @@ class _Found:
             self._may_be_few = False
         column = queries.without_index(self._order.by) if self._is_narrow else self._order.by
         found = self._past(session, self._runs, column, Run.id, last)
-        if len(self._statuses) > 1 and self._order.is_by_time and not self._is_narrow:
+        if self._is_by_status and not self._is_narrow:
             found = queries.of_each(found, self._statuses, limit=limit, is_up=self._order.is_up)
         else:
             found = found.order_by(*queries.in_order(column, Run.id, is_up=self._order.is_up)).limit(limit)
@@ -239,9 +245,8 @@ def _is_past(column: Any, run_id: Any, anchor: Any, last: Any, is_up: bool) -> s
     return sa.and_(column <= anchor, sa.or_(column < anchor, run_id < last))
 
 
-def _conditions(workspace_id: str, wanted: Wanted, zone: str) -> Iterator[sa.ColumnElement[bool]]:
-    yield Run.workspace_id == workspace_id
-    yield from _ended_so(wanted.statuses, said_no=wanted.said_no)
+def _conditions(wanted: Wanted, zone: str) -> Iterator[sa.ColumnElement[bool]]:
+    yield from _in_status(wanted.statuses, wanted.kind, wanted.said_no)
     if wanted.workflow:
         yield Run.workflow_id == wanted.workflow
     if wanted.person:
@@ -254,10 +259,12 @@ def _conditions(workspace_id: str, wanted: Wanted, zone: str) -> Iterator[sa.Col
         yield Run.label.icontains(wanted.label, autoescape=True)
 
 
-def _ended_so(statuses: Sequence[str], *, said_no: bool | None) -> Iterator[sa.ColumnElement[bool]]:
-    """Keep to these statuses; those that got no yes are looked for in their own index, not in that of the statuses."""
+def _in_status(
+    statuses: Sequence[str], kind: Kind, said_no: bool | None
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Keep to these statuses; what has an index of its own is looked for there, not in that of the statuses."""
     if statuses:
-        yield (queries.without_index(Run.status) if said_no else Run.status).in_(statuses)
+        yield (queries.without_index(Run.status) if said_no or kind.is_rare else Run.status).in_(statuses)
     if said_no is not None:
         yield Run.last_no.is_not(None) if said_no else Run.last_no.is_(None)
 

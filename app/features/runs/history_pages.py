@@ -1,6 +1,7 @@
 """Pages around the history: keeping a view of it, and taking it along as a file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,8 +14,9 @@ from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
 from app.features.accounts.queries import Who
-from app.features.runs import exports, history, listing, saved_views
+from app.features.runs import exports, history, kinds, listing, saved_views
 from app.features.runs.history import Wanted
+from app.features.runs.kinds import Kind
 from app.features.runs.orders import ORDERS
 from app.features.workflows import queries as workflows
 from app.web import htmx, paging
@@ -31,6 +33,9 @@ def show(wanted: Wanted, *, wrong: Invalid | None = None) -> Response:
         session, me.workspace_id, wanted, zone=me.timezone, limit=wanted.size + 1, before=paging.before()
     )
     page = paging.cut(found, wanted.size)
+    has_samples = wanted.kind is Kind.OWN and not page.next and bool(kinds.samples(session, me.workspace_id))
+    if has_samples and not page.items and not wanted.query:  # nothing of their own yet: something to look at
+        return show(replace(wanted, kind=Kind.SAMPLES))
     return htmx.page(
         "runs/index.html",
         status=wrong.status if wrong else 200,
@@ -40,7 +45,8 @@ def show(wanted: Wanted, *, wrong: Invalid | None = None) -> Response:
         next=page.next,
         is_first=paging.before() is None,
         wanted=wanted,
-        filters=history.filters(session, me.workspace_id),
+        filters=history.filters(session, me.workspace_id, wanted.kind),
+        has_samples=has_samples,
         views=saved_views.views(session, me.workspace_id, me.user_id),
         wrong=wrong,
         **_choices(me),
@@ -76,21 +82,21 @@ def delete(view_id: str) -> Response:
     return htmx.redirect(url_for("runs.index"))
 
 
-@blueprint.get("/runs.<any(csv, json):kind>")
+@blueprint.get("/runs.<any(csv, json):form>")
 @requires(Permission.SEE)
-def export(kind: str) -> Response:
+def export(form: str) -> Response:
     """Send all runs that the filters keep as a file, written while it is read: no number of them is too many."""
     me, wanted = who(), history.asked(request.args)
     names = {each.id: each.name for each in workflows.workflows(db.session(), me.workspace_id)}
-    write = exports.as_csv if kind == "csv" else exports.as_json
+    write = exports.as_csv if form == "csv" else exports.as_json
 
     def body() -> Iterator[bytes]:
         with reading() as session:
             yield from write(history.batches(session, me.workspace_id, wanted, zone=me.timezone), names)
 
     today = clock.now().astimezone(ZoneInfo(me.timezone)).date()
-    response = Response(stream_with_context(body()), content_type=TYPES[kind])
-    response.headers["Content-Disposition"] = f'attachment; filename="runs-{today}.{kind}"'
+    response = Response(stream_with_context(body()), content_type=TYPES[form])
+    response.headers["Content-Disposition"] = f'attachment; filename="runs-{today}.{form}"'
     return response
 
 
@@ -102,6 +108,7 @@ def _choices(me: Who) -> dict[str, Any]:
             *((each.user_id, each.name) for each in accounts.members(session, me.workspace_id)),
             (history.BY_ITSELF, "Nobody: it started by itself"),
         ],
+        "kind_choices": [(kind.value, name) for kind, name in kinds.NAMES.items()],
         "orders": ORDERS,
         "sort_choices": [(sort.value, order.name) for sort, order in ORDERS.items()],
         "size_choices": [(size, str(size)) for size in history.SIZES],

@@ -14,6 +14,7 @@ from app.core.db import db
 from app.core.ids import new_id
 from app.features.runs import history, search
 from app.features.runs.history import Wanted
+from app.features.runs.kinds import Kind
 from app.features.runs.models import RunView
 from app.features.runs.orders import Sort
 from tests import factories
@@ -34,11 +35,11 @@ def _page(yard: Yard, wanted: Wanted, **options: Any) -> list[str]:
 
 def test_filters_are_read_from_the_address_and_written_back() -> None:
     given = {"status": "failed", "person": "nobody", "label": " Honda  CR-V ", "q": "x" * 300, "since": "2026-11-01",
-             "until": "2026-11-30", "sort": "cost", "size": "50", "workflow": new_id()}  # fmt: skip
+             "until": "2026-11-30", "sort": "cost", "size": "50", "workflow": new_id(), "kind": "tests"}  # fmt: skip
     wanted = history.asked(given)
 
     assert wanted.query == {**given, "label": "Honda CR-V", "q": "x" * 200}
-    assert (wanted.statuses, wanted.narrowing, wanted.narrows) == (("failed",), 4, True)
+    assert (wanted.statuses, wanted.narrowing, wanted.narrows) == (("failed",), 5, True)
     assert history.asked(wanted.query) == wanted
     assert wanted.but(status="", size=25)["sort"] == "cost"
 
@@ -52,6 +53,43 @@ def test_what_cannot_be_read_is_left_out_and_a_wrong_day_is_said() -> None:
     turned = history.asked({"since": "2026-11-02", "until": "2026-11-01"})
     assert "until" in turned.problems
     assert (turned.until, turned.refused) == (None, date(2026, 11, 1))
+
+
+def test_samples_are_left_out_and_tests_can_be(yard: Yard) -> None:
+    sample, test, no, mine = yard.make("finished", "finished", "rejected", "finished", label="Car")
+    yard.change(sample, lambda run: setattr(run, "trigger_kind", "seed"))
+    for run_id in (test, no):
+        yard.change(run_id, lambda run: setattr(run, "test", True))
+    kept = {
+        "": [mine, no, test], "real": [mine], "tests": [no, test], "samples": [sample], "all": [mine, no, test, sample],
+    }  # fmt: skip
+
+    for kind, found in kept.items():
+        for more in ({}, {"sort": "cost"}, {"q": "car"}, {"status": "completed"}, {"status": "rejected"}):
+            wanted = history.asked({"kind": kind, **more})
+            those = [run_id for run_id in found if more.get("status") not in ("completed", "rejected")
+                     or (run_id == no) is (more["status"] == "rejected")]  # fmt: skip
+            assert sorted(_page(yard, wanted)) == sorted(those), (kind, more)
+    alice = yard.cast.browser(yard.cast.alice)
+    page = alice.get("/runs").text
+    assert Page(page).faults == []
+    assert "samples are left out: show them too" in " ".join(Page(page).text.split())
+    assert ' <span class="tag">TEST</span></h2>' in page
+    assert ' <span class="tag">SAMPLE</span></h2>' in alice.get("/runs?kind=all").text
+    assert "All 3 Ready 2 Not approved 1" in " ".join(Page(page).text.split())
+
+
+def test_before_anything_of_ours_ran_the_samples_are_shown(yard: Yard) -> None:
+    sample, = yard.make("finished")
+    yard.change(sample, lambda run: setattr(run, "trigger_kind", "seed"))
+    alice = yard.cast.browser(yard.cast.alice)
+
+    page = alice.get("/runs").text
+    assert _rows(page) == [sample]
+    assert "These samples came with the workspace" in Page(page).text
+    mine, = yard.make("queued")
+    assert _rows(alice.get("/runs").text) == [mine]
+    assert "look among them too" in alice.get("/runs?q=rav4x").text
 
 
 def test_each_filter_keeps_what_it_says(yard: Yard) -> None:
@@ -130,8 +168,8 @@ def test_few_runs_are_gone_through_once_to_count_and_sort_them(yard: Yard) -> No
         assert len(_page(yard, Wanted(sort=Sort.COST, status="completed"))) == 1
         assert _page(yard, Wanted(sort=Sort.LONGEST, status="running")) == []
 
-    assert len(seen) == 3
-    assert [statement.count("FROM run") for statement in seen] == [1, 1, 1]
+    looked = [statement for statement in seen if "'seed'" not in statement]  # which runs are samples is asked apart
+    assert [statement.count("FROM run") for statement in looked] == [1, 1, 1]
 
 
 def test_page_shows_filters_and_pages_keep_them(yard: Yard) -> None:
@@ -232,7 +270,7 @@ def test_numbers_above_the_list_are_counted_up_to_a_limit(yard: Yard, monkeypatc
 
 def _filters(yard: Yard) -> list[Any]:
     with yard.app.app_context():
-        return history.filters(db.session(), yard.cast.alice.workspace_id)
+        return history.filters(db.session(), yard.cast.alice.workspace_id, Kind.OWN)
 
 
 @pytest.mark.parametrize("path", ["/runs?q=rav4", "/runs?label=rav4&sort=cost&status=completed", "/runs?q=zebra+rav4"])

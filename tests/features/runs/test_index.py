@@ -143,6 +143,7 @@ def _add_many(yard: Yard, run_id: str) -> None:
         "label": "label || ' stock ' || n",
         "dedupe_key": "NULL",
         "status": "CASE n % 50 WHEN 0 THEN 'failed' ELSE status END",
+        "test": "CASE n % 999 WHEN 3 THEN 1 ELSE 0 END",
         "last_no": "CASE n % 25 WHEN 2 THEN 'rejected' END",
         "created_at": "strftime('%Y-%m-%d %H:%M:%f000', created_at, '-' || ({many} - n) || ' minutes')",
     }
@@ -187,6 +188,7 @@ def test_index_stays_quick_with_100_000_runs(yard: Yard) -> None:
     for path in (
         "/runs", "/runs?status=failed", "/runs?status=completed", "/runs?status=rejected",
         older("/runs?status=rejected"), "/runs?status=rejected&sort=cost",
+        "/runs?kind=tests", "/runs?kind=tests&status=completed", "/runs?kind=samples", "/runs?kind=real&sort=cost",
         "/runs?q=rav4", "/runs?q=n77", f"/runs?q=n{MANY // 2}", f"/runs?{middle}",
         "/runs?q=rav4&sort=name", "/runs?sort=longest", "/runs?sort=cost", "/runs?q=rav4&sort=cost",
         older("/runs"), older(f"/runs?{middle}"), "/runs/panel", f"/runs/{run_id}",
