@@ -1,8 +1,9 @@
-"""OpenAI and services that speak its API: texts through pydantic-ai, pictures through the openai SDK.
+"""OpenAI and services that speak its API, through the openai SDK.
 
 Requests run on one event loop in a thread of its own, made with the client at the first request of a process: importing
 or configuring opens nothing, so a parent may load this before it forks. The SDK's retries are off: the engine's ledger
-retries. *timeout_s* is a total deadline: a server that drips bytes does not stretch it.
+retries. *timeout_s* is a total deadline: a server that drips bytes does not stretch it. Answers are read from the bytes
+that came, not by the SDK's models of them: those would take more memory than the answers.
 """
 
 import asyncio
@@ -22,17 +23,12 @@ import openai
 import openai.resources.chat.completions
 import openai.resources.images
 from openai import AsyncOpenAI
-from pydantic_ai import Agent, NativeOutput, UnexpectedModelBehavior
-from pydantic_ai.exceptions import ContentFilterError, ModelAPIError, OutputTokenLimitExceeded
-from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
-from pydantic_ai.profiles import merge_profile
-from pydantic_ai.profiles.openai import OpenAIModelProfile
-from pydantic_ai.providers.openai import OpenAIProvider
-from pydantic_ai.usage import RunUsage
 
 from app.engine.contract import Answer, ImageRequest, StepError, TextRequest
 from app.features.ai import prices
 from app.features.ai.faults import connection_fault, timed_out, translated, unusable
+from app.features.ai.models import Thought, thought_of
+from app.features.ai.texts import Reply, Spent, Unfit, asked, form_of
 
 OFFICIAL_URL = "https://api.openai.com/v1"
 TEMPERATURES = {"safe": 0.3, "balanced": 0.8, "adventurous": 1.1}
@@ -109,7 +105,7 @@ class Provider:
 
     def _forget(self) -> None:
         self._loop = None
-        for made in ("_client", "_model", "_bodies"):
+        for made in ("_client", "_bodies"):
             self.__dict__.pop(made, None)
 
     @cached_property
@@ -122,104 +118,75 @@ class Provider:
 
     # --- texts ---
 
-    @cached_property
-    def _model(self) -> OpenAIChatModel:
-        profile = OpenAIProvider.model_profile(self.text_model)
-        if not self._is_official:  # most compatible services know the older name of the limit only
-            profile = merge_profile(
-                profile, OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False)
+    async def _write(self, request: TextRequest, key: str, timeout_s: float) -> Answer:
+        spent = Spent()
+        try:
+            written = await _within(self._ask(request, key, spent), timeout_s)
+        except StepError as error:
+            if spent.tokens_in or spent.tokens_out:
+                error.spent = self._cost(spent, None)
+            raise
+        return self._cost(spent, written)
+
+    async def _ask(self, request: TextRequest, key: str, spent: Spent) -> Any:
+        """Ask, and once more where the answer is empty, cut off or not in the form asked for."""
+        try:
+            messages = asked(request, manner=self._manner(request))
+            try:
+                return (await self._complete(request, messages, key, spent)).value(request.answer)
+            except Unfit as unfit:
+                room = 2 if unfit.code == "truncated" else 1
+                more = [*messages, *unfit.feedback]
+                reply = await self._complete(request, more, f"{key}-repair", spent, room=room)
+                return reply.value(request.answer)
+        except Unfit as unfit:
+            raise unusable(unfit.code, unfit.message) from unfit
+
+    async def _complete(
+        self, request: TextRequest, messages: list[Any], key: str, spent: Spent, *, room: int = 1
+    ) -> Reply:
+        """Make one request; *spent* counts what it cost, *room* times the token limit is given."""
+        try:
+            response = await self._client.chat.completions.with_raw_response.create(
+                model=self.text_model,
+                messages=messages,
+                response_format=form_of(request.answer),
+                extra_headers={"Idempotency-Key": key},
+                **self._options(request, room),
             )
-        provider = OpenAIProvider(openai_client=self._client)
-        return OpenAIChatModel(self.text_model, provider=provider, profile=profile)
+        except openai.OpenAIError as error:
+            raise translated(error, model=self.text_model) from error
+        return Reply.read(response.content, spent)
+
+    def _options(self, request: TextRequest, room: int) -> dict[str, Any]:
+        thought, limit = thought_of(self.text_model), request.max_tokens * room
+        options: dict[str, Any] = {}
+        if thought in (Thought.AT_WILL, Thought.ALWAYS):
+            options["reasoning_effort"] = thought.value
+        if self._takes_temperature:
+            options["temperature"] = TEMPERATURES.get(request.creativity, TEMPERATURES["balanced"])
+        else:
+            limit += THINKING_TOKENS
+        # most compatible services know the older name of the limit only
+        options["max_completion_tokens" if self._is_official else "max_tokens"] = limit
+        return options
+
+    def _manner(self, request: TextRequest) -> str:
+        return "" if self._takes_temperature else MANNERS.get(request.creativity, "")
+
+    @property
+    def _takes_temperature(self) -> bool:
+        return thought_of(self.text_model) in (Thought.NEVER, Thought.AT_WILL)
 
     @property
     def _is_official(self) -> bool:
         return self._base_url.rstrip("/") == OFFICIAL_URL
 
-    async def _write(self, request: TextRequest, key: str, timeout_s: float) -> Answer:
-        usage = RunUsage()
-        try:
-            written = await _within(self._ask(request, key, usage), timeout_s)
-        except StepError as error:
-            if usage.input_tokens or usage.output_tokens:
-                error.spent = self._spent(usage, None)
-            raise
-        return self._spent(usage, written)
-
-    async def _ask(self, request: TextRequest, key: str, usage: RunUsage) -> dict[str, Any]:
-        """Ask, and once more where the answer does not fit its schema (pydantic-ai) or was cut off (here)."""
-        try:
-            try:
-                return await self._ask_once(request, usage, key=key, limit=request.max_tokens, repairs=1)
-            except OutputTokenLimitExceeded:
-                if usage.requests > 1:
-                    raise
-                return await self._ask_once(
-                    request, usage, key=f"{key}-repair", limit=request.max_tokens * 2, repairs=0
-                )
-        except OutputTokenLimitExceeded as error:
-            raise unusable("truncated", "The AI's answer was cut off before its end.") from error
-        except ContentFilterError as error:
-            raise unusable("refused", "The AI refused to write this.") from error
-        except UnexpectedModelBehavior as error:
-            if usage.requests and not usage.output_tokens:
-                raise unusable("empty", "The AI sent an empty answer, twice.") from error
-            raise unusable(
-                "unusable", "The AI's answer cannot be used: it is not in the form asked for."
-            ) from error
-        except ModelAPIError as error:
-            if isinstance(error.__cause__, openai.OpenAIError):
-                raise translated(error.__cause__, model=self.text_model) from error
-            raise unusable("unusable", "The AI service sent an answer that cannot be read.") from error
-
-    async def _ask_once(
-        self, request: TextRequest, usage: RunUsage, *, key: str, limit: int, repairs: int
-    ) -> dict[str, Any]:
-        agent = Agent(
-            self._model,
-            output_type=NativeOutput(request.answer),
-            instructions=self._instructions(request),
-            retries={"output": repairs},
-        )
-        result = await agent.run(
-            request.prompt,
-            model_settings=lambda run: self._settings(
-                request, limit, key if run.run_step <= 1 else f"{key}-repair"
-            ),
-            usage=usage,
-            infer_name=False,
-        )
-        value: dict[str, Any] = result.output.model_dump(mode="json")
-        return value
-
-    def _instructions(self, request: TextRequest) -> str:
-        if self._takes_temperature:
-            return request.system
-        return f"{request.system}\n{MANNERS.get(request.creativity, '')}".strip()
-
-    def _settings(self, request: TextRequest, limit: int, key: str) -> OpenAIChatModelSettings:
-        chosen = OpenAIChatModelSettings(max_tokens=limit, extra_headers={"Idempotency-Key": key})
-        profile = self._model.profile
-        if self._takes_temperature:
-            chosen["temperature"] = TEMPERATURES.get(request.creativity, TEMPERATURES["balanced"])
-            if profile.get("openai_supports_reasoning"):
-                chosen["openai_reasoning_effort"] = "none"
-        else:
-            chosen["openai_reasoning_effort"] = "low"
-            chosen["max_tokens"] = limit + THINKING_TOKENS
-        return chosen
-
-    @property
-    def _takes_temperature(self) -> bool:
-        profile = self._model.profile
-        thinks = profile.get("openai_supports_reasoning", False)
-        return not thinks or bool(profile.get("openai_supports_reasoning_effort_none", False))
-
-    def _spent(self, usage: RunUsage, value: Any) -> Answer:
+    def _cost(self, spent: Spent, value: Any) -> Answer:
         cost = prices.cost_microusd(
-            self.text_model, usage.input_tokens, usage.output_tokens, cached_in=usage.cache_read_tokens
+            self.text_model, spent.tokens_in, spent.tokens_out, cached_in=spent.cached_in
         )
-        return Answer(value, cost, usage.input_tokens, usage.output_tokens, self.text_model)
+        return Answer(value, cost, spent.tokens_in, spent.tokens_out, self.text_model)
 
     # --- pictures ---
 

@@ -52,7 +52,7 @@ def configure(settings: Settings) -> None:
 
 
 def warm() -> None:
-    """Load the provider's libraries now (some 45 MB), in the one process that asks it."""
+    """Load the provider's libraries now (some 6 MB), in the one process that asks it."""
     _provider()
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from app.core.settings import Settings
 from app.engine.contract import Category, ImageRequest, StepError, TextRequest
-from app.features.ai import service
+from app.features.ai import service, texts
 from app.steps.generate_copy import Texts
 from tests.fakes.openai_server import FakeOpenAI, Reply
 
@@ -272,7 +272,7 @@ def test_an_answer_of_no_use_is_asked_for_once_more(server: FakeOpenAI, bad: Rep
     server.script("chat", bad, bad)
     with pytest.raises(StepError) as raised:
         write()
-    assert raised.value.category is Category.AI_ANSWER
+    assert (raised.value.category, raised.value.code) == (Category.AI_ANSWER, code)
     assert len(server.of("chat")) == 4
     assert raised.value.spent is not None
     assert raised.value.spent.cost_microusd == 580
@@ -283,6 +283,21 @@ def test_a_cut_off_answer_gets_twice_the_room(server: FakeOpenAI) -> None:
     server.script("chat", Reply(truncated=True, finish="length"))
     write(max_tokens=300)
     assert [request.body["max_tokens"] for request in server.of("chat")] == [300, 600]
+
+
+def test_the_second_request_says_what_is_wrong_with_the_first_answer(server: FakeOpenAI) -> None:
+    server.script("chat", Reply(invalid=True))
+    write()
+    _, again = server.of("chat")
+    assert [message["role"] for message in again.body["messages"]] == ["system", "user", "assistant", "user"]
+    assert again.body["messages"][-1]["content"].splitlines()[1] == "texts: Field required"
+    assert again.body["response_format"]["json_schema"]["strict"] is True
+
+
+@pytest.mark.parametrize("around", ["```json\n{}\n```", "<think>Is {it}?</think>\n{}"], ids=["fence", "thoughts"])
+def test_an_answer_is_found_in_what_a_service_puts_around_it(around: str) -> None:
+    written = around.replace("{}", '{"texts": [{"title": "", "text": "Hello"}]}')
+    assert texts.Reply(written, "", "stop").value(Texts) == {"texts": [{"title": "", "text": "Hello"}]}
 
 
 def test_a_refusal_is_not_argued_with(server: FakeOpenAI) -> None:
@@ -346,7 +361,7 @@ from app.core.settings import Settings
 from app.features.ai import service
 from app.engine.contract import ImageRequest
 service.configure(Settings(environment="test", secret_key="x", openai_base_url=sys.argv[1]))
-import pydantic_ai, openai
+import openai
 assert threading.active_count() == 1, threading.enumerate()
 assert not [fd for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")
             and os.readlink(f"/proc/self/fd/{fd}").startswith("socket")] or not os.path.isdir("/proc/self/fd")
