@@ -53,6 +53,22 @@ def text_fault(text: str) -> str:
     return ""
 
 
+def places(old: object, new: object) -> set[str]:
+    """Return where two plain values differ, as JSON pointers: the innermost that hold something else."""
+    found: set[str] = set()
+    waiting: list[tuple[str, object, object]] = [("", old, new)]
+    while waiting:
+        at, one, other = waiting.pop()
+        if isinstance(one, dict) and isinstance(other, dict):
+            keys = one.keys() | other.keys()
+            waiting += [(at + pointer(str(key)), one.get(key), other.get(key)) for key in keys]
+        elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+            waiting += [(at + pointer(place), *pair) for place, pair in enumerate(zip(one, other, strict=True))]
+        elif one != other or type(one) is not type(other):
+            found.add(at)
+    return found
+
+
 def _pointer(way: _Way | None) -> str:
     parts: list[str | int] = []
     while way:

@@ -67,6 +67,7 @@ class DraftRevision(Model):
 
     *details* is what the workflow was called and about then: its name, description, category, tags and icon.
     *parent* is the number of the revision it was made from: undo goes there, redo to the newest that came from here.
+    What somebody types in one place within a minute is made from what was there before.
     """
 
     __tablename__ = "draft_revision"

@@ -235,6 +235,14 @@ def following(session: Session, workflow: Workflow) -> int | None:
     return session.execute(wanted).scalar_one_or_none()
 
 
+def first_made_from(session: Session, workflow: Workflow, number: int) -> datetime | None:
+    """Return when the first revision was saved that undo leads to *number* from."""
+    wanted = sa.select(sa.func.min(DraftRevision.saved_at)).where(
+        DraftRevision.workflow_id == workflow.id, DraftRevision.parent == number
+    )
+    return session.execute(wanted).scalar_one_or_none()
+
+
 def _published(session: Session, workflow: Workflow) -> dict[str, Any]:
     if not workflow.published_number:
         return schema.dump(Definition())

@@ -1,6 +1,7 @@
 """Writes of workflows: making them, working on their drafts, and publishing versions that never change."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from app.core.ids import new_id
 from app.definition import schema
 from app.definition.problems import listed
 from app.definition.schema import MAX_DEPTH, MAX_JSON_BYTES, Definition, Problem
-from app.definition.shape import check_shape, text_fault
+from app.definition.shape import check_shape, places, text_fault
 from app.engine import catalog
 from app.features.accounts import service as accounts
 from app.features.accounts.models import User
@@ -22,6 +23,7 @@ from app.features.workflows.models import DraftRevision, Version, Workflow
 from app.features.workflows.queries import Draft
 
 KEPT_REVISIONS = 200
+ONE_STEP = timedelta(minutes=1)  # saves of a form by itself that are one undo step, if they change the same place
 DETAILS = ("name", "description", "category", "tags", "icon")  # of the workflow itself, used at once
 DESCRIBED = "workflow.described"  # the action of audit entries that name what was ``changed``
 
@@ -118,18 +120,21 @@ def save_draft(
     base_revision: int,
     actor_id: str | None,
     summary: str = "",
+    by_itself: bool = False,
 ) -> Draft:
     """Save *definition*, which may have problems, as the draft's next revision; the caller commits.
 
     *base_revision* is the revision it was made from: when the draft is at another one, :class:`DraftConflict` says who
-    changed what, and nothing is saved. *summary* says what changed, for people. Raises Invalid when it is too large or
+    changed what, and nothing is saved. *summary* says what changed, for people. For undo, what a form saves *by_itself*
+    is one with the save before when somebody is still changing the same place. Raises Invalid when it is too large or
     no plain JSON. What changes nothing makes no revision.
     """
     data = _storable(definition)
     _lock_draft(session, workflow, base_revision)
     now = queries.draft_of(session, workflow)
     if data != now.definition:
-        _add_revision(session, workflow, data, now, actor_id=actor_id, summary=summary)
+        begun = _begun_at(session, workflow, data, now, actor_id) if by_itself else None
+        _add_revision(session, workflow, data, now, actor_id=actor_id, summary=summary, parent=begun)
         _prune(session, workflow)
     return queries.draft_of(session, workflow)
 
@@ -140,6 +145,7 @@ def edit_draft(
     change: Callable[[Draft], tuple[dict[str, Any], str]],
     *,
     actor_id: str | None,
+    by_itself: bool = False,
 ) -> Draft:
     """Save what *change* makes of the newest draft; the caller commits. For changes that fit whatever it now is.
 
@@ -149,8 +155,9 @@ def edit_draft(
     session.refresh(workflow, with_for_update=True)
     new, summary = change(queries.draft_of(session, workflow))
     return save_draft(
-        session, workflow, new, base_revision=workflow.draft_number, actor_id=actor_id, summary=summary
-    )
+        session, workflow, new, base_revision=workflow.draft_number, actor_id=actor_id, summary=summary,
+        by_itself=by_itself,
+    )  # fmt: skip
 
 
 def describe(
@@ -320,14 +327,36 @@ def _add_revision(
     *,
     actor_id: str | None,
     summary: str,
+    parent: int | None = None,
 ) -> None:
-    """Add a revision after *before*; the first one is preceded by what the draft was before anybody edited it."""
+    """Add a revision after *before*; the first one is preceded by what the draft was before anybody edited it.
+
+    Undo leads from it to *parent*, without one to *before*.
+    """
     if not before.revision:
         before = _begun(session, workflow)
     is_base = workflow.draft_base == before.revision and data == before.definition
-    _write_revision(session, workflow, data, actor_id=actor_id, summary=summary)
+    _write_revision(session, workflow, data, actor_id=actor_id, summary=summary, parent=parent)
     if is_base:
         workflow.draft_base = workflow.draft_number
+
+
+def _begun_at(
+    session: Session, workflow: Workflow, data: dict[str, Any], now: Draft, actor_id: str | None
+) -> int | None:
+    """Return the revision that somebody is still changing in the one place that differs in *data* again; else None.
+
+    What was published, what another made, and what an undo came back to each stay a step of their own.
+    """
+    here = queries.revision(session, workflow, now.revision)
+    if here is None or here.parent is None or here.saved_by != actor_id or now.can_redo:
+        return None
+    before = queries.revision(session, workflow, here.parent)
+    if before is None or here.number == workflow.draft_base or before.details != here.details:
+        return None
+    since = queries.first_made_from(session, workflow, before.number)
+    is_same = places(before.definition, now.definition) == places(now.definition, data)
+    return before.number if since and is_same and clock.now() - since <= ONE_STEP else None
 
 
 def _begun(session: Session, workflow: Workflow) -> Draft:
@@ -341,7 +370,13 @@ def _begun(session: Session, workflow: Workflow) -> Draft:
 
 
 def _write_revision(
-    session: Session, workflow: Workflow, data: dict[str, Any], *, actor_id: str | None, summary: str
+    session: Session,
+    workflow: Workflow,
+    data: dict[str, Any],
+    *,
+    actor_id: str | None,
+    summary: str,
+    parent: int | None = None,
 ) -> None:
     number = workflow.draft_last + 1
     session.add(
@@ -350,7 +385,7 @@ def _write_revision(
             workspace_id=workflow.workspace_id,
             workflow_id=workflow.id,
             number=number,
-            parent=workflow.draft_number or None,
+            parent=parent or workflow.draft_number or None,
             definition=data,
             details={column: getattr(workflow, column) for column in DETAILS},
             summary=summary[:300],

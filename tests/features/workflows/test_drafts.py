@@ -1,12 +1,14 @@
 """Drafts: revisions that are saved, undone and done again, kept in step with publishing, never lost to another save."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from app.core import clock
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.definition import schema
@@ -88,6 +90,54 @@ def test_undo_and_redo_walk_the_revisions(cast: Cast, session: Session) -> None:
     assert (forth.definition, forth.revision, forth.can_redo) == (_with("b"), second.revision, False)
     with pytest.raises(Conflict, match="nothing to do again"):
         service.redo(session, workflow, base_revision=forth.revision)
+
+
+def test_what_is_typed_in_one_place_within_a_minute_is_one_step_back(
+    cast: Cast, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow, alice, bob = _empty(session, cast), cast.alice.user_id, cast.bob.user_id
+    now = clock.now()
+
+    def types(text: str, seconds: int = 0, actor: str | None = alice, name: str = "Say") -> None:
+        nonlocal now
+        now += timedelta(seconds=seconds)
+        monkeypatch.setattr(clock, "now", lambda: now)
+        data = _with(text)
+        data["steps"][0]["name"] = name
+        base = workflow.draft_number
+        service.save_draft(session, workflow, data, base_revision=base, actor_id=actor, by_itself=True)
+
+    def steps_back() -> list[str]:
+        """Return what undo comes by, the present first; the draft is then where it was."""
+        here, found = workflow.draft_number, []
+        while (draft := queries.draft_of(session, workflow)).can_undo:
+            found.append(draft.definition["steps"][0]["config"]["set"]["said"])
+            service.undo(session, workflow, base_revision=draft.revision)
+        while workflow.draft_number != here:
+            service.redo(session, workflow, base_revision=workflow.draft_number)
+        return found
+
+    _save(session, workflow, "one", 0, alice)
+    for text in ("on", "one t", "one tw", "one two"):
+        types(text, 2)
+    assert steps_back() == ["one two", "one"]
+    types("one two", 2, name="Say it")  # another place
+    types("one two!", 2, name="Say it")  # and back to the first
+    assert steps_back() == ["one two!", "one two", "one two", "one"]
+    types("her", 2, name="Say it", actor=bob)  # another person
+    types("hers", 30, name="Say it", actor=bob)
+    types("hers now", 40, name="Say it", actor=bob)  # more than a minute after she began
+    assert steps_back()[:3] == ["hers now", "hers", "one two!"]
+    service.publish(session, workflow, _with("hers now"), actor_id=bob)
+    types("published", 1, actor=bob)
+    types("published too", 1, actor=bob)
+    assert steps_back()[:2] == ["published too", "hers now"]
+    service.undo(session, workflow, base_revision=workflow.draft_number)
+    types("after an undo", 1, actor=bob)
+    assert steps_back()[:2] == ["after an undo", "hers now"]
+    _save(session, workflow, "by a button", workflow.draft_number, bob)
+    _save(session, workflow, "by another", workflow.draft_number, bob)
+    assert steps_back()[:3] == ["by another", "by a button", "after an undo"]
 
 
 def _called(session: Session, workflow: Workflow, name: str, *tags: str) -> None:

@@ -46,9 +46,9 @@ def workflow_of(workflow_id: str) -> Workflow:
     return queries.workflow(db.session(), who().workspace_id, workflow_id)
 
 
-def save(workflow: Workflow, change: Change) -> None:
-    """Save what a change makes of the newest draft, and commit."""
-    service.edit_draft(db.session(), workflow, change, actor_id=who().user_id)
+def save(workflow: Workflow, change: Change, *, by_itself: bool = False) -> None:
+    """Save what a change makes of the newest draft, and commit; *by_itself* when nobody pressed a button for it."""
+    service.edit_draft(db.session(), workflow, change, actor_id=who().user_id, by_itself=by_itself)
     db.session.commit()
 
 
@@ -148,6 +148,11 @@ def _noted(context: dict[str, Any], name: str, message: str) -> dict[str, Any]:
         field.data = request.form.get(name, "")
         field.notes.append(message)
     return context
+
+
+def is_by_itself(name_field: str, name: str) -> bool:
+    """Tell whether the form was saved because something was typed in it: no button was pressed, no *name* is given."""
+    return "act" not in request.form and request.form.get(name_field, name) == name
 
 
 def is_typing() -> bool:

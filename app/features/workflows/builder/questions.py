@@ -20,6 +20,7 @@ from app.features.workflows.builder.answers import (
     base_revision,
     clash_panel,
     gone,
+    is_by_itself,
     is_whole_anew,
     panel,
     posted_onto,
@@ -106,10 +107,11 @@ def save_question(workflow_id: str, key: str) -> Response:
         if form.new_key != key:
             data = edit.rename_input(data, key, form.new_key)
             now = form.new_key
-        return data, f"Changed the question “{now}”"
+        words = str(found.get("label") or key)[:60]
+        return data, f"Changed the question “{words}”: {', '.join(form.changed[:3]).lower()}"
 
     try:
-        save(workflow, change)
+        save(workflow, change, by_itself=is_by_itself("q-key", key))
     except Clashed:
         db.session.rollback()
         return _clash_panel(workflow_id, key, clash)

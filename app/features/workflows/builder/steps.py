@@ -20,6 +20,7 @@ from app.features.workflows.builder.answers import (
     clash_panel,
     form_of,
     gone,
+    is_by_itself,
     is_whole_anew,
     name_of,
     panel,
@@ -112,7 +113,7 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         return data, f"Changed {said(now)}: {', '.join(form.changed[:3]).lower()}"
 
     try:
-        save(workflow, change)
+        save(workflow, change, by_itself=is_by_itself("s-id", step_id))
     except Clashed:
         db.session.rollback()
         return _clash_panel(workflow_id, step_id, clash)

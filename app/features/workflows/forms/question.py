@@ -111,6 +111,11 @@ class QuestionForm:
         return question
 
     @property
+    def changed(self) -> list[str]:
+        """The words of what somebody changed."""
+        return [str(field.label.text) for field in self.fields.values() if field.is_changed]
+
+    @property
     def new_key(self) -> str:
         """The key that the form gives it."""
         return str(self.fields["q-key"].data).strip()
