@@ -215,7 +215,7 @@ def _check_after(
         elif source not in by_id:
             fix = suggest(source, by_id, "Name a step by its id, or remove this.")
             yield Problem(
-                at, "unknown_step", f"{step.name} comes after “{shorten(source)}”, which is not a step.", fix
+                at, "unknown_step", f"{step.name} comes after “{shorten(source)}”, which is not a step.", fix, source
             )
         else:
             yield from _check_outcome(at, by_id[source], outcome, types.get(by_id[source].type or ""))
@@ -334,7 +334,7 @@ class _Names:
         if name not in self.by_id:
             fix = suggest(name, self.by_id, "Name a step that comes before this one.")
             yield Problem(
-                at, "unknown_step", f"{step.name} uses “{shorten(name)}”, which is not a step.", fix
+                at, "unknown_step", f"{step.name} uses “{shorten(name)}”, which is not a step.", fix, name
             )
         elif not step.id or not self.before[step.id] >> self.places[name] & 1:
             other = self.by_id[name].name
@@ -354,7 +354,7 @@ class _Names:
         first = str(name.path[0]) if name.path else ""
         if name.root == "inputs" and name.path and first not in self.input_keys:
             fix = suggest(first, self.input_keys, "Add the question, or use another one.")
-            yield Problem(at, "unknown_input", f"“{shorten(first)}” is not asked at the start.", fix)
+            yield Problem(at, "unknown_input", f"“{shorten(first)}” is not asked at the start.", fix, first)
         elif name.root == "steps":
             yield from self._step_name(step, at, name, first)
         elif name.root == "run" and first not in RUN_NAMES:

@@ -13,12 +13,16 @@ CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Say what is wrong at *path* (a JSON pointer, RFC 6901), with a stable *code* and what to do instead."""
+    """Say what is wrong at *path* (a JSON pointer, RFC 6901), with a stable *code* and what to do instead.
+
+    *name* is the short name of the question or step that is not there, where that is what is wrong.
+    """
 
     path: str
     code: str
     message: str
     fix: str
+    name: str = ""
 
     @property
     def sentence(self) -> str:
@@ -28,6 +32,12 @@ class Problem:
     def as_dict(self) -> dict[str, str]:
         """Return the four parts as the JSON of the API and of ``--json``."""
         return {"path": self.path, "code": self.code, "message": self.message, "fix": self.fix}
+
+    def of_deleted(self, label: str) -> "Problem":
+        """Return the same problem about a question or step that was there, and was called *label*."""
+        said = self.message.replace(f"“{shorten(self.name)}”", f"“{shorten(label)}”")
+        said = said.replace("is not asked", "is no longer asked").replace("is not a step", "was deleted")
+        return replace(self, message=said, fix="Use another one, or undo the deletion.")
 
     def under(self, *parts: str | int) -> "Problem":
         """Return the same problem with its path moved below *parts*."""

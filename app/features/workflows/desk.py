@@ -1,9 +1,9 @@
 """All that the builder shows of a draft at one moment: its diagram, its steps in words, its problems."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -65,11 +65,15 @@ class Card:
 
 @dataclass(frozen=True)
 class Desk:
-    """A workflow's draft on the desk. *chosen* is the id of the step whose form is open, or ""."""
+    """A workflow's draft on the desk. *chosen* is the id of the step whose form is open, or "".
+
+    *former* tells what questions (by key) and steps (by id) that are gone were called, as far as that is known.
+    """
 
     workflow: Workflow
     draft: Draft
     chosen: str = ""
+    former: Callable[[set[str], set[str]], Names] = lambda keys, ids: Names()
 
     @property
     def data(self) -> dict[str, Any]:
@@ -94,6 +98,22 @@ class Desk:
     @cached_property
     def problems(self) -> list[Problem]:
         """Everything that is wrong, in reading order."""
+        named = {"unknown_input": self.gone.questions, "unknown_step": self.gone.steps}
+        labels = [named.get(each.code, {}).get(each.name) for each in self._found]
+        return [
+            each.of_deleted(label) if label else each for each, label in zip(self._found, labels, strict=True)
+        ]
+
+    @cached_property
+    def gone(self) -> Names:
+        """What questions and steps that are gone, and still used, were called."""
+        keys, ids = (
+            {each.name for each in self._found if each.code == code} for code in ("unknown_input", "unknown_step")
+        )
+        return self.former(keys, ids) if keys or ids else Names()
+
+    @cached_property
+    def _found(self) -> list[Problem]:
         return schema.check(self.data, self.types)
 
     @cached_property
@@ -150,7 +170,7 @@ class Desk:
     def words(self) -> Names:
         """What questions and steps are called in sentences."""
         labels = {each["key"]: each["label"] or in_words(each["key"]) for each in self.questions}
-        return Names(_unmarked(labels), _unmarked(self.names))
+        return Names(_unmarked({**self.gone.questions, **labels}), _unmarked({**self.gone.steps, **self.names}))
 
     @property
     def has_steps(self) -> bool:
@@ -290,7 +310,8 @@ class Desk:
 
 def lay(session: Session, workflow: Workflow, *, chosen: str = "") -> Desk:
     """Put a workflow's draft on the desk."""
-    return Desk(workflow, queries.draft_of(session, workflow), chosen)
+    former = partial(queries.former_names, session, workflow)
+    return Desk(workflow, queries.draft_of(session, workflow), chosen, former)
 
 
 def new_step(desk: Desk, type_name: str, after: list[str]) -> dict[str, Any]:

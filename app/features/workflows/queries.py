@@ -14,11 +14,14 @@ from sqlalchemy.orm import Session, defer
 from app.core import lookup
 from app.core.errors import NotFound
 from app.definition import schema
+from app.definition.parts import in_words
 from app.definition.schema import Definition
+from app.definition.sentences import Names
 from app.features.accounts.models import User
 from app.features.workflows.models import DraftRevision, Version, Workflow
 
 _CACHED = 256
+LOOKED_BACK = 30
 
 
 class _Definitions:
@@ -233,6 +236,39 @@ def following(session: Session, workflow: Workflow) -> int | None:
         DraftRevision.workflow_id == workflow.id, DraftRevision.parent == workflow.draft_number
     )
     return session.execute(wanted).scalar_one_or_none()
+
+
+def former_names(session: Session, workflow: Workflow, keys: set[str], ids: set[str]) -> Names:
+    """Return what the questions *keys* and the steps *ids* were called when they were last there.
+
+    Looks back a few revisions only; who is not found there is left out.
+    """
+    questions: dict[str, str] = {}
+    steps: dict[str, str] = {}
+    wanted = (
+        sa.select(DraftRevision.definition)
+        .where(DraftRevision.workflow_id == workflow.id)
+        .order_by(DraftRevision.number.desc())
+        .limit(LOOKED_BACK)
+        .execution_options(yield_per=1)
+    )
+    with session.scalars(wanted) as rows:
+        for data in rows:
+            for names, part, key, label in ((questions, "inputs", "key", "label"), (steps, "steps", "id", "name")):
+                missing = (keys if part == "inputs" else ids) - names.keys()
+                names.update(_called(data.get(part), key, label, missing))
+            if len(questions) == len(keys) and len(steps) == len(ids):
+                break
+    return Names(questions, steps)
+
+
+def _called(listed: object, key: str, label: str, wanted: set[str]) -> dict[str, str]:
+    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) and wanted else []
+    return {
+        each[key]: str(each.get(label) or in_words(each[key]))
+        for each in found
+        if isinstance(each.get(key), str) and each[key] in wanted
+    }
 
 
 def first_made_from(session: Session, workflow: Workflow, number: int) -> datetime | None:

@@ -54,7 +54,9 @@ class Bench:
     def desk(self) -> Desk:
         """The draft as it lies on the desk."""
         with self.cast.app.app_context():
-            return lay(db.session(), db.session.get_one(Workflow, self.workflow_id))
+            desk = lay(db.session(), db.session.get_one(Workflow, self.workflow_id))
+            _ = desk.gone  # read while the database is at hand
+            return desk
 
     def form(self, path: str) -> dict[str, Any]:
         """Return what a browser would post from the form at *path* (names to one or several texts)."""

@@ -246,7 +246,13 @@ def test_while_somebody_types_nothing_is_drawn_anew_until_the_field_is_left(benc
 
 def test_deleting_a_question_that_steps_use_is_told(bench: Bench) -> None:
     bench.post("/questions", {"act": "offer:remove"})
-    assert "“offer” is not asked at the start." in Page(bench.browser.get(bench.url).text).text
+    told = "“What is the offer?” is no longer asked at the start."
+    assert told in Page(bench.browser.get(bench.url).text).text
+    page = Page(bench.browser.get(f"{bench.url}/steps/ads").text)
+    assert f"{told} Use another one, or undo the deletion." in page.text
+    assert "What is the offer" in bench.desk.cards["pictures"].sentence
+    bench.post("/undo", {"revision": str(bench.draft.revision)})
+    assert bench.desk.problems == []
 
 
 def test_an_icon_is_chosen_by_its_picture_and_one_of_old_stays(bench: Bench) -> None:

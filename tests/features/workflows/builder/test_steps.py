@@ -361,7 +361,7 @@ def test_a_step_that_somebody_deleted_is_told_when_saved(bench: Bench) -> None:
 def test_deleting_what_others_use_is_told_in_words(bench: Bench) -> None:
     bench.post("/steps/pictures/removal", {})
     page = Page(bench.browser.get(f"{bench.url}/steps/attach").text)
-    assert "uses “pictures”, which is not a step." in page.text
+    assert "uses “Make 5 pictures”, which was deleted." in page.text
 
 
 def test_hostile_words_and_long_ones_are_shown_as_they_are(bench: Bench) -> None:
