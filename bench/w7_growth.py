@@ -84,7 +84,8 @@ def _pages(team: Team) -> dict[str, Page]:
     found = {}
     for name, path in {
         "home": "/", "run": f"/runs/{run_id}", "runs": "/runs", "runs_ready": "/runs?status=completed",
-        "search": "/runs?q=stock+77", "search_none": "/runs?q=nothing+like+it",
+        "search": "/runs?q=stock+29", "search_common": "/runs?q=stock+offer",  # both fill a page at both sizes
+        "search_by_name": "/runs?q=stock+offer&sort=name", "search_none": "/runs?q=nothing+like+it",
     }.items():  # fmt: skip
         found[name] = _ask(house, lambda path=path: client.get(path), {200})  # type: ignore[misc]
     seen = _SEEN.search(client.get("/runs/panel").text)

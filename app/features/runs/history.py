@@ -21,6 +21,7 @@ BY_ITSELF = "nobody"  # the person of runs that no person started
 MOST_COUNTED = 1000
 MOST_CHARS = 200
 MOST_SORTED = 4000
+LOOKED_AT = 500  # runs whose words are looked up before those that have them all are gathered
 BATCH = 500
 
 
@@ -166,23 +167,24 @@ class _Found:
 
     def __init__(self, session: Session, workspace_id: str, wanted: Wanted, zone: str) -> None:
         self._workspace_id, self._order, self._statuses = workspace_id, ORDERS[wanted.sort], wanted.statuses
-        most = search.RARE if self._order.is_by_time else MOST_SORTED
-        matches = [
-            search.matching(session, workspace_id, text, most, far_apart=self._order.is_by_name)
-            for text in (wanted.q, wanted.label)
-            if text
-        ]
+        self._matches = [search.matching(session, workspace_id, text) for text in (wanted.q, wanted.label) if text]
         narrowing = list(_conditions(wanted, zone))
-        usual = [Run.workspace_id == workspace_id, *(match.condition for match in matches)]
-        self._is_narrow = any(match.is_narrow for match in matches)
         of_kind = kinds.conditions(session, workspace_id, wanted.kind)
-        self._runs = sa.select(Run).where(*usual, *narrowing, *of_kind, *self._order.conditions)
-        is_filtered = bool(narrowing) or wanted.kind.is_rare
-        self._may_be_few = not self._order.is_by_time and not self._is_narrow and is_filtered
+        self._conditions = [Run.workspace_id == workspace_id, *narrowing, *of_kind]
+        self._is_filtered = bool(narrowing) or wanted.kind.is_rare
         self._is_by_status = len(wanted.statuses) > 1 and self._order.is_by_time and not wanted.kind.is_rare
+        self._is_narrow = self._may_be_few = False
+        self._looks_first = bool(self._matches) and not any(match.is_narrow for match in self._matches)
+        if not self._looks_first:
+            self._settle()
 
     def after(self, session: Session, last: str | None, limit: int) -> Sequence[Run]:
         """Return what comes after the run *last* in the wanted order, at most *limit*."""
+        if self._looks_first:
+            first = self._of_first(session, last, limit)
+            if first is not None:
+                return first
+            self._narrow(session)
         if self._may_be_few:
             few = self._of_few(session, last, limit)
             if few is not None:
@@ -194,10 +196,36 @@ class _Found:
             found = queries.of_each(found, self._statuses, limit=limit, is_up=self._order.is_up)
         else:
             found = found.order_by(*queries.in_order(column, Run.id, is_up=self._order.is_up)).limit(limit)
-        if self._order.is_by_name and not self._is_narrow:
-            ids = session.execute(found.with_only_columns(Run.id)).scalars().all()  # by the index alone, read no run
-            return self._runs_in(session, ids)
+        if self._is_narrow or self._order.is_by_name:  # sorts ids alone; names are read by their index, and no run
+            return self._runs_in(session, session.execute(found.with_only_columns(Run.id)).scalars().all())
         return session.execute(found).scalars().all()
+
+    def _settle(self) -> None:
+        """Put together what the runs are asked for by."""
+        conditions = [*self._conditions, *(match.condition for match in self._matches), *self._order.conditions]
+        self._runs = sa.select(Run).where(*conditions)
+        self._is_narrow = any(match.is_narrow for match in self._matches)
+        self._may_be_few = not self._order.is_by_time and not self._is_narrow and self._is_filtered
+
+    def _narrow(self, session: Session) -> None:
+        """Find out whether few runs have all the words that many have."""
+        most, far_apart = search.RARE if self._order.is_by_time else MOST_SORTED, self._order.is_by_name
+        self._matches = [search.narrowed(session, match, most, far_apart=far_apart) for match in self._matches]
+        self._looks_first = False
+        self._settle()
+
+    def _of_first(self, session: Session, last: str | None, limit: int) -> Sequence[Run] | None:
+        """Return the page where the next :data:`LOOKED_AT` runs of the order have it; None where they have not.
+
+        What many runs have is soon found, and what is looked up is bounded.
+        """
+        fits = sa.and_(*self._conditions, *(match.condition for match in self._matches))
+        home = sa.select(Run.id).add_columns(fits).where(Run.workspace_id == self._workspace_id)
+        home = self._past(session, home.where(*self._order.conditions), self._order.by, Run.id, last)
+        in_order = queries.in_order(self._order.by, Run.id, is_up=self._order.is_up)
+        rows = session.execute(home.order_by(*in_order).limit(LOOKED_AT)).all()
+        found = [run_id for run_id, is_fit in rows if is_fit][:limit]
+        return self._runs_in(session, found) if len(found) == limit or len(rows) < LOOKED_AT else None
 
     def _of_few(self, session: Session, last: str | None, limit: int) -> Sequence[Run] | None:
         """Return the page where at most :data:`MOST_SORTED` runs fit, each of them read once; None where more do."""
@@ -215,6 +243,8 @@ class _Found:
         return self._runs_in(session, [row[0] for row in rows])
 
     def _runs_in(self, session: Session, ids: Sequence[str]) -> Sequence[Run]:
+        if not ids:
+            return []
         runs = {run.id: run for run in session.execute(sa.select(Run).where(Run.id.in_(ids))).scalars()}
         return [runs[run_id] for run_id in ids if run_id in runs]
 

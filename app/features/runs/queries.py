@@ -98,7 +98,7 @@ def runs(
     if workflow_id is not None:
         wanted = wanted.where(Run.workflow_id == workflow_id)
     if text:
-        wanted = wanted.where(search.matching(session, workspace_id, text).condition)
+        wanted = wanted.where(search.narrowed(session, search.matching(session, workspace_id, text)).condition)
     if before is not None:
         anchor = run(session, workspace_id, before)
         last = sa.tuple_(sa.literal(anchor.created_at, Run.created_at.type), sa.literal(anchor.id))

@@ -8,6 +8,7 @@ Of a table among the answers the e-mail addresses, VINs, phone and stock numbers
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -31,6 +32,7 @@ LONG_TEXT_WORDS = 25  # of a long answer its beginning; further on only what loo
 MOST_TABLE_WORDS = 400  # of all tables of a run, beside the others
 MOST_TABLE_CHARS = 60_000  # read of each: a start is to stay quick
 MOST_TYPED = 6
+MOST_NAMED = 20  # workflows, and people, that a word is looked for among the runs of
 FEW = 5000  # of several common words one that so few runs have is looked up first, and the others for each of its runs
 RARE = 2000  # a word of at most so many runs is looked up first; what more have is checked while going down the list
 VIN_CHARS = 17
@@ -90,34 +92,60 @@ def add(session: Session, workspace_id: str, number: int, found: Iterable[str]) 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which runs fit what was typed. *is_narrow*: at most some thousand do, and the condition names them."""
+    """Which runs fit what was typed. *is_narrow*: at most some thousand do, and the condition names them.
+
+    Else the condition looks up the *common* words of each run that it is asked about; *also* is a run called by its
+    number.
+    """
 
     condition: sa.ColumnElement[bool]
     is_narrow: bool
+    common: Sequence["_Typed"] = ()
+    also: frozenset[int] = frozenset()
 
 
-def matching(session: Session, workspace_id: str, text: str, most: int = 0, *, far_apart: bool = False) -> Match:
+def matching(session: Session, workspace_id: str, text: str) -> Match:
     """Return which runs fit what was typed: words, a workflow's or a person's name, or a run's number.
 
-    *most* is how many runs that have all of several common words may be named; usually :data:`RARE`.
-    *far_apart* tells that the list may come by most runs before the first that fits, as that of names does.
-    Reads a few times a word typed. Where few runs fit, the condition names them; else it looks up the words of each
-    run that the list comes by, and since many fit, it soon has a page.
+    Two statements, whatever is typed and however many runs fit.
     """
     number = _NUMBER.fullmatch(text.strip())
     also = frozenset((int(number[2]),) if number else ())
     if number and number[1]:
-        return Match(Run.number.in_(also), True)
-    typed = [_Typed(session, workspace_id, word, far_apart=far_apart) for word in words(text)[:MOST_TYPED]]
+        return Match(_is_one_of(also), True)
+    typed = _read(session, workspace_id, words(text)[:MOST_TYPED])
     rare = [word.numbers for word in typed if word.numbers is not None]
     common = [word for word in typed if word.numbers is None]
-    if len(common) > 1 and not rare and (numbers := _in_all(session, common, most or RARE)) is not None:
-        rare, common = [numbers], []
     if rare or not typed:
-        named = Run.number.in_(sorted(frozenset.intersection(*rare) if rare else ()))
-        of_run = sa.and_(named, *(word.condition for word in common))
-        return Match(sa.or_(of_run, Run.number.in_(also)) if also else of_run, True)
-    return Match(sa.or_(sa.and_(*(word.condition for word in common)), Run.number.in_(also)), False)
+        named = _is_one_of(frozenset.intersection(*rare) if rare else frozenset())
+        return Match(_or_also(sa.and_(named, *(word.condition for word in common)), also), True)
+    return Match(_or_also(sa.and_(*(word.condition for word in common)), also), False, common, also)
+
+
+def narrowed(session: Session, match: Match, most: int = 0, *, far_apart: bool = False) -> Match:
+    """Return *match* with its runs named where at most *most* (usually :data:`RARE`) have all of its common words.
+
+    *far_apart* tells that the list may come by most runs before the first that fits, as that of names does: then each
+    word's runs are read once. Two statements more where there are several common words.
+    """
+    if match.is_narrow:
+        return match
+    numbers = _in_all(session, match.common, most or RARE) if len(match.common) > 1 else None
+    if numbers is not None:
+        return Match(_is_one_of(numbers | match.also), True)
+    if not far_apart:
+        return match
+    return Match(_or_also(sa.and_(*(word.read_once for word in match.common)), match.also), False)
+
+
+def _is_one_of(numbers: frozenset[int]) -> sa.ColumnElement[bool]:
+    """Whether the run at hand has one of these numbers, written out: a thousand parameters take longer."""
+    listed = sa.bindparam(None, sorted(numbers), type_=sa.Integer, expanding=True, literal_execute=True)
+    return Run.number.in_(listed)
+
+
+def _or_also(condition: sa.ColumnElement[bool], also: frozenset[int]) -> sa.ColumnElement[bool]:
+    return sa.or_(condition, _is_one_of(also)) if also else condition
 
 
 def _in_all(session: Session, common: Sequence["_Typed"], most: int) -> frozenset[int] | None:
@@ -136,35 +164,70 @@ def _in_all(session: Session, common: Sequence["_Typed"], most: int) -> frozense
     return frozenset(numbers) if len(numbers) <= most else None
 
 
+def _read(session: Session, workspace_id: str, typed: Sequence[str]) -> list["_Typed"]:
+    """Read what each of these words is: a name of workflows, of people, and the numbers of few runs."""
+    if not typed:
+        return []
+    named = [(word, kind, wanted) for word in typed for kind, wanted in _called(workspace_id, word)]
+    ids = defaultdict[tuple[str, str], list[str]](list)
+    each = (sa.select(sa.literal(word), sa.literal(kind), some.subquery()) for word, kind, some in named)
+    for word, kind, found in session.execute(sa.union_all(*each)):
+        ids[word, kind].append(found)
+    read = [_Typed(workspace_id, word, ids[word, "workflow"], ids[word, "person"]) for word in typed]
+    listed = [_listed(source) for word in read for source in word.sources]
+    texts = iter(session.execute(sa.select(*listed)).one())
+    for word in read:
+        word.keep_few([text.split(",") if text else [] for text in islice(texts, len(word.sources))])
+    return read
+
+
+def _called(workspace_id: str, word: str) -> Iterator[tuple[str, sa.Select[Any]]]:
+    """Yield the workflows and the people of a workspace that are called so."""
+    named = Workflow.name.icontains(word, autoescape=True)
+    yield "workflow", sa.select(Workflow.id).where(Workflow.workspace_id == workspace_id, named).limit(MOST_NAMED)
+    called = sa.or_(User.name.icontains(word, autoescape=True), User.email.icontains(word, autoescape=True))
+    member = sa.select(Membership.user_id).where(Membership.workspace_id == workspace_id)
+    yield "person", sa.select(User.id).where(User.id.in_(member), called).limit(MOST_NAMED)
+
+
+def _listed(source: sa.Select[Any]) -> sa.ScalarSelect[str]:
+    """Select the numbers of a source as one text, one more than are rare: thousands of rows take longer."""
+    some = source.limit(RARE + 1).subquery()
+    return sa.select(sa.func.aggregate_strings(sa.cast(some.c.number, sa.String), ",")).scalar_subquery()
+
+
 class _Typed:
     """A word as typed: *numbers* of the runs that fit while they are few, else the *condition* to try on each run."""
 
-    def __init__(self, session: Session, workspace_id: str, word: str, *, far_apart: bool) -> None:
-        self._workspace_id, self._word, self._far_apart = workspace_id, word, far_apart
+    def __init__(self, workspace_id: str, word: str, workflows: list[str], people: list[str]) -> None:
+        self._workspace_id, self._word, self._workflows, self._people = workspace_id, word, workflows, people
+        self.numbers: frozenset[int] | None = None
         self.in_words = sa.select(_word.c.number).where(
             _word.c.workspace_id == workspace_id, _word.c.word >= word, _word.c.word < word + _END
         )
-        self._workflows = self._named(session, _workflows(workspace_id, word))
-        self._people = self._named(session, _people(workspace_id, word))
-        sources = [self.in_words, *self._of(Run.workflow_id, self._workflows), *self._of(Run.started_by, self._people)]
-        rows = [session.execute(source.limit(RARE + 1)).scalars().all() for source in sources]
-        is_rare = all(len(numbers) <= RARE for numbers in rows)
-        self.numbers = frozenset(number for numbers in rows for number in numbers) if is_rare else None
+        of = sa.select(Run.number).where(Run.workspace_id == workspace_id)
+        self.sources = [self.in_words, *(of.where(column.in_(ids)) for column, ids in self._names)]
 
     @property
     def is_name(self) -> bool:
         """Whether a workflow or a person is called so."""
-        return bool(self._workflows or self._people)
+        return bool(self._names)
 
     @property
     def condition(self) -> sa.ColumnElement[bool]:
         """Whether the run at hand has the word, is of such a workflow, or was started by such a person."""
-        either = [self._is_in_all() if self._far_apart else self.is_of(Run.number)]
-        if self._workflows:
-            either.append(Run.workflow_id.in_(self._workflows))
-        if self._people:
-            either.append(Run.started_by.in_(self._people))
-        return sa.or_(*either)
+        return sa.or_(self.is_of(Run.number), *(column.in_(ids) for column, ids in self._names))
+
+    @property
+    def read_once(self) -> sa.ColumnElement[bool]:
+        """The condition by a look among all that have the word, read once; "is true" keeps them from being joined."""
+        has_word = Run.number.in_(self.in_words).is_(sa.true())
+        return sa.or_(has_word, *(column.in_(ids) for column, ids in self._names))
+
+    def keep_few(self, listed: Iterable[Sequence[str]]) -> None:
+        """Keep the numbers that each source listed, unless one had more than are rare."""
+        if all(len(numbers) <= RARE for numbers in listed):
+            self.numbers = frozenset(int(number) for numbers in listed for number in numbers)
 
     def is_of(self, number: Any) -> sa.ColumnElement[bool]:
         """Look up the words of the run with this number."""
@@ -182,28 +245,11 @@ class _Typed:
         )
         return of_run.is_not(None)
 
-    def _is_in_all(self) -> sa.ColumnElement[bool]:
-        """Look up the run at hand among all that have the word, read once; "is true" keeps them from being joined."""
-        return Run.number.in_(self.in_words).is_(sa.true())
-
-    def _of(self, column: Any, ids: list[str]) -> Iterator[sa.Select[Any]]:
-        if ids:
-            yield sa.select(Run.number).where(Run.workspace_id == self._workspace_id, column.in_(ids))
-
-    @staticmethod
-    def _named(session: Session, wanted: sa.Select[Any]) -> list[str]:
-        return list(session.execute(wanted.limit(20)).scalars())
-
-
-def _workflows(workspace_id: str, word: str) -> sa.Select[Any]:
-    named = Workflow.name.icontains(word, autoescape=True)
-    return sa.select(Workflow.id).where(Workflow.workspace_id == workspace_id, named)
-
-
-def _people(workspace_id: str, word: str) -> sa.Select[Any]:
-    named = sa.or_(User.name.icontains(word, autoescape=True), User.email.icontains(word, autoescape=True))
-    member = sa.select(Membership.user_id).where(Membership.workspace_id == workspace_id)
-    return sa.select(User.id).where(User.id.in_(member), named)
+    @property
+    def _names(self) -> list[tuple[Any, list[str]]]:
+        """The columns of runs, and which of their values are called so."""
+        either = ((Run.workflow_id, self._workflows), (Run.started_by, self._people))
+        return [(column, ids) for column, ids in either if ids]
 
 
 def _texts(value: object) -> Iterator[str]:

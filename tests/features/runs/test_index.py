@@ -190,7 +190,8 @@ def test_index_stays_quick_with_100_000_runs(yard: Yard) -> None:
         older("/runs?status=rejected"), "/runs?status=rejected&sort=cost",
         "/runs?kind=tests", "/runs?kind=tests&status=completed", "/runs?kind=samples", "/runs?kind=real&sort=cost",
         "/runs?q=rav4", "/runs?q=n77", f"/runs?q=n{MANY // 2}", f"/runs?{middle}",
-        "/runs?q=rav4&sort=name", "/runs?sort=longest", "/runs?sort=cost", "/runs?q=rav4&sort=cost",
+        "/runs?q=rav4&sort=name", "/runs?q=stock+rav4", "/runs?q=stock+rav4&sort=name",
+        "/runs?sort=longest", "/runs?sort=cost", "/runs?q=rav4&sort=cost",
         older("/runs"), older(f"/runs?{middle}"), "/runs/panel", f"/runs/{run_id}",
     ):  # fmt: skip
         assert fastest(path) < 0.05, path
