@@ -38,6 +38,8 @@ SWOLLEN = "is_swollen"
 
 # What a database that is busy or away makes a statement raise: no fault of whoever asked.
 AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+AT_ONCE = ("40P01", "40001")  # a deadlock, a serialisation failure: the other one has what it wanted
+READS_ONLY = "25006"  # what a server says that has become, or is not yet, the one to write to
 
 T = TypeVar("T")
 
@@ -161,6 +163,7 @@ def make_engine(
     )
     _ping_idle(engine)
     event.listen(engine, "checkin", _close_swollen)
+    event.listen(engine, "handle_error", _leave_standby)
     return engine
 
 
@@ -173,6 +176,15 @@ def close_after_use(session: Session) -> None:
 def _close_swollen(_connection: Any, record: Any) -> None:
     if record.info.pop(SWOLLEN, False):
         record.invalidate()
+
+
+def _leave_standby(context: sa.engine.ExceptionContext) -> None:
+    """Count a server that only reads, as after a failover, as away: connect anew, to the one that writes."""
+    if getattr(context.original_exception, "sqlstate", None) == READS_ONLY:
+        context.is_disconnect = True
+        raise sa.exc.OperationalError(
+            context.statement, context.parameters, context.original_exception, connection_invalidated=True
+        )
 
 
 def _ping_idle(engine: Engine) -> None:
@@ -310,11 +322,16 @@ def insist(
             repeats += 1
             state = getattr(getattr(error, "orig", None), "sqlstate", None)
             is_away = isinstance(error, AWAY)
-            if not (state in ("40P01", "40001") and repeats < 3) and not (
+            if not (state in AT_ONCE and repeats < 3) and not (
                 is_away and time.monotonic() - began < patience_s
             ):
                 raise
-            threading.Event().wait(0 if state else min(0.1 * 2**repeats, 5.0))
+            threading.Event().wait(pause_s(state, repeats))
+
+
+def pause_s(sqlstate: str | None, repeats: int) -> float:
+    """Return how long to wait before a write is repeated that failed for the *repeats*-th time."""
+    return 0.0 if sqlstate in AT_ONCE and repeats < 3 else min(0.1 * 2 ** min(repeats, 8), 5.0)
 
 
 @contextmanager
