@@ -6,13 +6,16 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import clock, crash, events
 from app.core.crypto import EncryptedJson
-from app.core.db import Model, moment, moment_once, table, transaction
+from app.core.db import Model, insist, moment, moment_once, table, transaction
 from app.core.ids import new_id
+
+_log = structlog.get_logger(__name__)
 
 
 class OutboxRow(Model):
@@ -174,6 +177,7 @@ class Marked:
     status: str
 
 
+BROKEN = "Something went wrong on our side."
 LEASE_S = 120.0
 ATTEMPTS = 8
 FIRST_DELAY_S, LONGEST_DELAY_S = 15.0, 3600.0
@@ -206,6 +210,9 @@ def relay(engine: Engine, row_id: str, *, owner: str) -> None:
     row = _claim(engine, row_id, owner)
     if row is None:
         return
+    if row.attempts > ATTEMPTS:  # whoever tried it last died of it
+        _mark(engine, row, status="parked", error=row.error or BROKEN)
+        return
     message_id = row.message_id or f"gl-{row.id}"
     try:
         crash.point("after_intent")
@@ -217,6 +224,9 @@ def relay(engine: Engine, row_id: str, *, owner: str) -> None:
         _mark(engine, row, status="parked", error=str(refused))
     except Retry as retry:
         _again(engine, row, str(retry), retry.retry_after_s)
+    except Exception:  # noqa: BLE001 (a fault of ours: it must not come back for ever)
+        _log.exception("relay_failed", row_id=row.id)
+        _again(engine, row, BROKEN, None)
     else:
         _mark(engine, row, status="sent", error="", sent_at=moment(), message_id=message_id)
 
@@ -256,7 +266,10 @@ def _mark(engine: Engine, row: OutboxRow, **values: Any) -> None:
         .where(OutboxRow.id == row.id, OutboxRow.fence == row.fence)
         .values(**{"lease_owner": None, "lease_until": None, "due_at": None, **values})
     )
-    with transaction(engine) as session:
+
+    def write(session: Session) -> None:
         session.execute(statement)
         if row.run_id:
             events.publish(session, Marked(row.run_id, str(values["status"])))
+
+    insist(engine, write)  # unmarked, what has left would leave again

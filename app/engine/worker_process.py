@@ -191,6 +191,8 @@ class Worker:
         with transaction(self.seat.engine) as session:
             rows = outbox.due(session)
         for row_id in rows:
+            if self.seat.is_ending.is_set():
+                return  # the clock finds the rest
             outbox.relay(self.seat.engine, row_id, owner=self.seat.owner)
 
 
