@@ -72,7 +72,8 @@ def settle(inherited_sockets: frozenset[str] = frozenset()) -> None:
 def fork(start: Callable[[], int | None]) -> int:
     """Run *start* in a child that ends with this process and ignores Ctrl-C; return the child's pid.
 
-    The child's exit code is what *start* returns (None: 0), :data:`CRASHED` when it raises.
+    The child's exit code is what *start* returns (None: 0), :data:`CRASHED` when it raises. Raises OSError where the
+    system has no room for a child.
     """
     global _lifeline
     if not HAS_DEATH_SIGNAL and _lifeline is None:
@@ -83,7 +84,11 @@ def fork(start: Callable[[], int | None]) -> int:
     signal.pthread_sigmask(
         signal.SIG_BLOCK, OWN_SIGNALS
     )  # none may arrive while the child still has our handlers
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:  # no memory, or no more processes
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, OWN_SIGNALS)
+        raise
     if pid:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, OWN_SIGNALS)
         return pid

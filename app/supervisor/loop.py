@@ -22,6 +22,7 @@ WEB_DEATHS = 5  # in HEALTHY_AFTER_S: then the whole dyno had better start anew
 GRACE_S = 25.0  # of the 30 s that a host gives between SIGTERM and SIGKILL
 LAST_S = 2.0  # for those that end last, and for a janitor at the end
 JANITOR_S = 20.0
+NO_ROOM_S = 2.0
 
 _log = structlog.get_logger(__name__)
 
@@ -52,11 +53,16 @@ class Child:
     was_killed: bool = field(default=False, init=False)
 
     def launch(self) -> None:
-        """Fork it now."""
+        """Fork it now, or in a while where the system has no room for it."""
         boot = secrets.token_hex(4)
         if self.pulse is not None:
             self.pulse.beat()
-        self.pid = forks.fork(lambda: self.start(f"{self.name}:{os.getpid()}:{boot}"))
+        try:
+            self.pid = forks.fork(lambda: self.start(f"{self.name}:{os.getpid()}:{boot}"))
+        except OSError as error:
+            _log.error("no room for a child", child=self.name, error=repr(error), in_s=NO_ROOM_S)
+            self.start_at = time.monotonic() + NO_ROOM_S
+            return
         self.owner = f"{self.name}:{self.pid}:{boot}"
         self.started_at, self.start_at = time.monotonic(), None
 
@@ -254,7 +260,10 @@ class Supervisor:
 
     def _send_janitor(self, tidy: Callable[[str], int | None], owner: str) -> None:
         limit_s = JANITOR_S if self._ends_at is None else LAST_S
-        self._janitors[forks.fork(lambda: tidy(owner))] = time.monotonic() + limit_s
+        try:
+            self._janitors[forks.fork(lambda: tidy(owner))] = time.monotonic() + limit_s
+        except OSError as error:  # it costs a lease, no more
+            _log.error("no room for a janitor", owner=owner, error=repr(error))
 
     def _start_the_due(self) -> None:
         now = time.monotonic()

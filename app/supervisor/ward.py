@@ -42,7 +42,11 @@ class Ward:
             if step_run_id not in self._line and step_run_id not in [one for one, _ in self._under_way.values()]:
                 self._line.append(step_run_id)
         while self._line and len(self._under_way) < AT_ONCE:
-            self._fork(self._line.popleft())
+            try:
+                self._fork(self._line[0])
+            except OSError:  # no room for a child now; the clock asks again, which wakes us
+                return
+            self._line.popleft()
 
     def close(self) -> None:
         """Start nothing more, and ask those under way to end."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.supervisor import forks, loop
+from app.supervisor.ward import Ward
 from tests.processes.waiting import lives, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,3 +180,32 @@ def test_a_process_with_a_socket_does_not_fork() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "1 sockets are open" in done.stdout
+
+
+def test_a_child_for_which_there_is_no_room_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", full)
+    child = loop.Child("web", lambda _owner: None)
+    child.launch()
+    assert (child.pid, child.start_at is not None) == (None, True)
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    supervisor = loop.Supervisor([child])
+    supervisor._send_janitor(lambda _owner: None, "web:1:a")
+    assert supervisor._janitors == {}
+
+    class Asked:
+        def fileno(self) -> int:
+            return -1
+
+        def read(self) -> list[str]:
+            return ["one"]
+
+    ward = Ward(Asked(), lambda _owner, _step: None, lambda _owner: None)
+    ward.admit()
+    assert ward.is_empty
+    monkeypatch.setattr(os, "fork", lambda: 4242)
+    ward.admit()
+    assert ward.bury(4242) is not None
+    assert ward.is_empty
