@@ -66,10 +66,10 @@ def _moment(text: str, zone: ZoneInfo) -> datetime:
             moment = datetime.combine(date.fromisoformat(text.strip()), time(), zone)
         else:
             moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
         message = "This is not a date: write it like 2026-11-30 or 2026-11-30T09:00."
         raise PydanticCustomError("bad_value", message) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _zone(workspace: object) -> ZoneInfo:

@@ -101,6 +101,12 @@ def test_f26_a_delay_until_a_time_of_the_night_when_the_clocks_change(
     assert wait.until == moment
 
 
+@pytest.mark.parametrize("beyond", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_a_delay_until_a_time_that_no_calendar_has_is_refused_in_words(beyond: str) -> None:
+    with pytest.raises(ValidationError, match="This is not a date"):
+        delay.Config.model_validate({"until": beyond})
+
+
 def test_a_delay_counts_by_the_databases_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     monkeypatch.setattr(Bench, "now", lambda _: datetime(2026, 11, 20, 9, tzinfo=UTC))
