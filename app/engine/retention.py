@@ -86,7 +86,8 @@ def _keepings(session: Session) -> list[Keeping]:
 
 def _remove(session: Session, keeping: Keeping, most: int) -> int:
     cut = before(clock.now(), keeping.months)
-    parent = _run.alias("parent")
+    parent, following = _run.alias("parent"), _run.alias("following")
+    is_open = [status.value for status in RUN_OPEN]
     old = (
         sa.select(_run.c.id)
         .where(
@@ -96,8 +97,9 @@ def _remove(session: Session, keeping: Keeping, most: int) -> int:
             _run.c.status.in_([status.value for status in RUN_ENDS]),
             _run.c.trigger_kind != SEED,
             ~sa.exists().where(
-                parent.c.id == _run.c.parent_run_id, parent.c.status.in_([status.value for status in RUN_OPEN])
+                parent.c.id == _run.c.parent_run_id, parent.c.status.in_(is_open)
             ),
+            ~sa.exists().where(following.c.continues_run_id == _run.c.id, following.c.status.in_(is_open)),
         )
         .order_by(_run.c.created_at, _run.c.id)
         .limit(most)

@@ -174,3 +174,19 @@ def test_two_machines_remove_each_run_once(
 def test_months_are_the_calendars(now: str, months: int, expected: str) -> None:
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     assert str(retention.before(moment, months).date()) == expected
+
+
+def test_a_run_stays_while_one_that_goes_on_with_its_results_is_under_way(
+    house: House, old_run: Callable[..., str]
+) -> None:
+    first = old_run()
+    following = house.start([{"id": "ask", "type": "ask", "config": {}}])
+    house.work(following)
+    with house.session() as session:
+        session.execute(sa.update(Run).where(Run.id == following).values(continues_run_id=first))
+    assert retention.work(house.engine) == 0
+    with house.session() as session:
+        session.execute(sa.delete(Beat))
+        control.stop(session, following)
+    house.work(following)
+    assert retention.work(house.engine) == 1
