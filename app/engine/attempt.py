@@ -23,6 +23,7 @@ from app.engine.held import Fenced, HeldRun, HeldStep
 from app.engine.seat import Seat
 
 MAX_OUTPUT_BYTES = 256 * 1024
+MOST_DEPTH = 100  # Python reads and writes JSON by recursion
 MOST_TRACE = 8000  # characters, from the end: where it happened
 YES = "yes"  # a person said that the step shall be done although its condition could not be told
 OUT_OF_MEMORY, CRASHED = "memory", "crashes"
@@ -184,13 +185,34 @@ def _answered(
             Category.INTERNAL, f"{step_type.label} left by “{answer.outcome}”, which it does not declare."
         )
     output = dict(answer.output)
-    size = len(to_json(output).encode())
+    text = to_json(output)
+    if text.count("[") + text.count("{") > MOST_DEPTH and _is_deep(output):
+        raise StepError(
+            Category.INPUT, f"The result is nested more than {MOST_DEPTH} levels deep.", code="too_deep",
+            fix="Make it flatter.",
+        )  # fmt: skip
+    size = len(text.encode())
     if size > MAX_OUTPUT_BYTES:
         raise StepError(
             Category.INPUT, f"The result is too large: {size // 1024} KiB, at most 256 KiB fit.", code="too_large",
             fix="Make less at once.",
         )  # fmt: skip
     return Tried(StepStatus.COMPLETED, answer.outcome, output, went_in=went_in, writes=writes)
+
+
+def _is_deep(value: object) -> bool:
+    """Tell whether a value is nested deeper than whoever reads it later can bear."""
+    level = [value]
+    for _ in range(MOST_DEPTH + 1):
+        level = [
+            part
+            for one in level
+            if isinstance(one, dict | list | tuple)
+            for part in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _config_of(step: Step, step_type: StepType, went_in: Mapping[str, Any]) -> Any:

@@ -1,6 +1,5 @@
 """A step that is done for every item: its frame is opened once, with the items in it, and closed after the last one."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -8,13 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.db import insist, moment, transaction
+from app.core.db import insist, moment, to_json, transaction
 from app.core.ids import new_id
 from app.definition.parts import MAX_ITEMS
 from app.definition.schema import Definition, Step
 from app.definition.values import ValueProblem, evaluate
 from app.engine import catalog, progress, results, store
-from app.engine.attempt import MAX_OUTPUT_BYTES, Tried, failed, unmet, value_missing
+from app.engine.attempt import MAX_OUTPUT_BYTES, Tried, failed, our_fault, unmet, value_missing
 from app.engine.contract import Category, Effect, StepError
 from app.engine.enums import StepStatus
 from app.engine.held import Fenced, HeldRun, HeldStep
@@ -54,11 +53,13 @@ def item_of(session: Session, claim: HeldStep) -> Any:
 def _open(seat: Seat, held: HeldRun, step: Step, recorded: Recorded, todo: Plan) -> None:
     """Find the items and write the frame; what cannot be found out ends the step, or asks."""
     step_type = catalog.step_type(step.type)
-    claim = HeldStep(new_id(), held.workspace_id, held.id, step.id, NO_ITEM, step.type, 1, 1, 0, held.clock())
+    claim = _whole(held, step)
     is_asked = (step.id, NO_ITEM) not in recorded.results  # else a person answered for its condition
-    tried = _frame(
-        step, {"inputs": held.inputs, "steps": recorded.outputs, "run": held.facts}, asks_when=is_asked
-    )
+    scope = {"inputs": held.inputs, "steps": recorded.outputs, "run": held.facts}
+    try:
+        tried = _frame(step, scope, asks_when=is_asked)
+    except Exception as error:  # noqa: BLE001 (else the run would be planned again and again, for ever)
+        tried = failed(our_fault(claim, error), None)
     row = {
         "id": claim.id,
         "step_id": step.id,
@@ -83,6 +84,11 @@ def _open(seat: Seat, held: HeldRun, step: Step, recorded: Recorded, todo: Plan)
         insist(seat.engine, write)
 
 
+def _whole(held: HeldRun, step: Step) -> HeldStep:
+    """Return the frame of a step as if it were done in one piece."""
+    return HeldStep(new_id(), held.workspace_id, held.id, step.id, NO_ITEM, step.type, 1, 1, 0, held.clock())
+
+
 def _frame(step: Step, scope: Mapping[str, object], *, asks_when: bool) -> Tried:
     try:
         if asks_when and step.when is not None and (not_now := unmet(step.when, scope)) is not None:
@@ -95,7 +101,7 @@ def _frame(step: Step, scope: Mapping[str, object], *, asks_when: bool) -> Tried
         return failed(_unusable(f"This step repeats for every item of a list, but got {kind}."), None)
     if len(items) > MAX_ITEMS:
         return failed(_unusable(f"There are {len(items)} items; {MAX_ITEMS} is the limit."), None)
-    if len(json.dumps(items, ensure_ascii=False).encode()) > MAX_OUTPUT_BYTES:
+    if len(to_json(items).encode()) > MAX_OUTPUT_BYTES:
         return failed(_unusable("The items are too large: at most 256 KiB fit."), None)
     if not items:
         return Tried(StepStatus.COMPLETED, "done", {"items": []}, went_in={"items": []})
@@ -128,7 +134,10 @@ def _settle(session: Session, held: HeldRun, step: Step, todo: Plan) -> None:
         .where(table.c.run_id == held.id, table.c.step_id == step.id, table.c.item != NO_ITEM)
         .order_by(table.c.item)
     ).all()
-    ended = _ended(rows, step.name or step.id)
+    try:
+        ended = _ended(rows, step.name or step.id)
+    except Exception as error:  # noqa: BLE001 (as above)
+        ended = failed(our_fault(_whole(held, step), error), None)
     written = session.execute(
         sa.update(table)
         .where(
@@ -149,7 +158,7 @@ def _ended(rows: Sequence[Any], name: str) -> Tried:
     faults = [row.error or {} for row in rows if row.status == StepStatus.FAILED]
     output = merged([row.output or {} for row in rows if row.status == StepStatus.COMPLETED])
     output["items"] = [_item(row) for row in rows]
-    if len(json.dumps(output, ensure_ascii=False).encode()) > MAX_OUTPUT_BYTES:
+    if len(to_json(output).encode()) > MAX_OUTPUT_BYTES:
         return failed(
             _unusable("The results of all items together are too large: at most 256 KiB fit."), None
         )

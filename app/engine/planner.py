@@ -108,6 +108,7 @@ class _View:
     skipped: dict[str, str] = field(default_factory=dict)
     hint_again_s: float = HINT_AGAIN_S
     each: dict[str, ForEach] = field(default_factory=dict)  # the steps that are done for every item
+    kept_back: set[Key] = field(default_factory=set)  # items that were taken up again and are not hinted yet
 
     def is_frame(self, key: Key) -> bool:
         """Whether this is the row that only holds a step's items."""
@@ -180,10 +181,12 @@ def _plan_items(view: _View, step: str, fresh: list[Do], opens: list[Open], sett
     if frame is None or frame.status is not StepStatus.RUNNING:
         return
     items = view.items(step)
-    busy = sum(result.status in UNDER_WAY for result in items.values())
+    unhinted = sorted(item for item, of in items.items() if of.status is StepStatus.PENDING and of.due is None)
+    busy = sum(result.status in UNDER_WAY for result in items.values()) - len(unhinted)
     free = max(0, view.each[step].parallel - busy)
+    view.kept_back.update((step, item) for item in unhinted[free:])
     unbegun = [item for item in range(frame.total) if item not in items]
-    fresh.extend(Do(step, item) for item in unbegun[:free])
+    fresh.extend(Do(step, item) for item in unbegun[: max(0, free - len(unhinted))])
     if not unbegun and all(result.status.is_settled for result in items.values()):
         settles.append(Settle(step))
 
@@ -260,7 +263,7 @@ def _due_again(view: _View, now: datetime) -> Iterator[Do]:
     """Yield what was begun and must be hinted again: lost hints, dead leases, retries whose time has come."""
     for key, result in view.results.items():
         is_due = result.due is None or result.due <= now
-        if result.status in UNDER_WAY and is_due and not view.is_frame(key):
+        if result.status in UNDER_WAY and is_due and key not in view.kept_back and not view.is_frame(key):
             yield Do(*key, is_new=False)
 
 

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from app.core.db import transaction
 from app.engine import control, runner
-from app.engine.models import StepRun
+from app.engine import each as items_of
+from app.engine.models import Run, StepRun
 from tests.engine.rig import House
 
 
@@ -134,3 +136,35 @@ def test_step_of_an_unknown_type_is_left_to_a_newer_worker(house: House) -> None
     assert (step.status, step.attempts, step.crashes) == ("pending", 0, 0)
     assert house.run(run_id).status == "running"
     assert house.run(run_id).due_at is not None
+
+
+def test_a_fault_of_ours_while_items_are_found_or_brought_together_fails_the_step(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = house.start([each("{{ inputs.odd }}")], inputs={"odd": [1]})
+    monkeypatch.setattr(items_of, "evaluate", lambda *_: {"items": [float("nan")]})  # no JSON
+    house.work(run_id)
+    assert (house.run(run_id).status, rows(house, run_id)[0].error["category"]) == ("failed", "internal")
+    monkeypatch.undo()
+    run_id = house.start([each([1])])
+    monkeypatch.setattr(items_of, "merged", lambda _outputs: 1 / 0)
+    house.work(run_id)
+    assert (house.run(run_id).status, rows(house, run_id)[0].error["category"]) == ("failed", "internal")
+
+
+def test_trying_again_keeps_to_so_many_items_at_a_time(house: House) -> None:
+    step = each(list(range(5)), parallel=2, config={"fail": "{{ inputs.fail }}"})
+    run_id = house.start([step], inputs={"fail": "input"})
+    house.work(run_id)
+    with house.session() as session:
+        session.execute(sa.update(Run).where(Run.id == run_id).values(inputs={"fail": ""}))
+        control.try_again(session, run_id)
+    runner_seat, hinted = house.seat(), []
+    object.__setattr__(runner_seat, "hint_steps", hinted.extend)
+    claimed = runner.turn.advance(runner_seat, run_id)
+    ids = [*(step_run_id for step_run_id, _ in hinted), claimed]
+    assert (len(ids), claimed is not None) == (2, True)
+    house.line.extend(("step", str(step_run_id)) for step_run_id in ids)
+    house.work()
+    assert house.run(run_id).status == "completed"
+    assert [row.status for row in rows(house, run_id)] == ["completed"] * 6

@@ -404,3 +404,19 @@ def test_two_advances_at_once_are_one(house: House) -> None:
         store.hand_back_run(session, held)
     house.work()
     assert house.run(run_id).status == "completed"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_result_that_is_nested_too_deep_for_whoever_reads_it_fails_its_step(house: House) -> None:
+    wrapped: Any = "{{ steps.first.said }}"
+    for _ in range(18):
+        wrapped = [wrapped]
+    first = {"id": "first", "type": "echo", "config": {"say": "{{ inputs.deep }}"}}
+    deep: Any = "x"
+    for _ in range(90):
+        deep = [deep]
+    run_id = house.start([first, {**echo("second", "first"), "config": {"say": wrapped}}], inputs={"deep": deep})
+    house.work(run_id)
+    steps = house.steps(run_id)
+    assert (steps["first"].status, steps["second"].status) == ("completed", "failed")
+    assert steps["second"].error["code"] == "too_deep"
