@@ -67,6 +67,27 @@ def give_back_steps(bind: Bind, owner: str, *, is_dead: bool, was_alone: bool) -
     return sorted({row.run_id for row in bind.execute(statement)})
 
 
+_give_back_dead = (
+    sa.update(step_run)
+    .where(
+        step_run.c.run_id == sa.bindparam("b_run_id"),
+        step_run.c.status == StepStatus.RUNNING,
+        step_run.c.lease_until < moment(),
+    )
+    .values(
+        status=StepStatus.PENDING.value, fence=step_run.c.fence + 1, lease_owner=None, lease_until=None,
+        hinted_at=None, is_suspect=True, attempts=sa.case((step_run.c.attempts > 0, step_run.c.attempts - 1), else_=0),
+    )
+)  # fmt: skip
+
+
+def give_back_dead(bind: Bind, run_id: str) -> None:
+    """Void the step leases of a run that have ended: while it is paused nobody takes those steps up, and each would
+    hold a place that a limit counts.
+    """
+    bind.execute(_give_back_dead, {"b_run_id": run_id})
+
+
 def give_back_runs(bind: Bind, owner: str, *, is_dead: bool) -> list[str]:
     """Void the run leases of *owner* and leave those runs due; return them. A dead owner's are suspect."""
     told = {"is_suspect": True} if is_dead else {}

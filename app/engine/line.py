@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.db import moment
-from app.engine import claims, limits, store
+from app.engine import catalog, claims, limits, store
 from app.engine.enums import Effect, RunStatus, StepStatus
 from app.engine.held import HeldStep
 
@@ -42,6 +42,7 @@ _oldest = (
         _run.c.status.in_(store.written(store.WORKING)),
         claims.may_leave(_step),
         claims.is_trusted(_step),
+        _step.c.type.in_(sa.bindparam("b_types", expanding=True)),  # others are a newer worker's
         limits.has_room(_step, _run, _own),
     )
     .order_by(_queued_at(_step), _step.c.id)
@@ -67,7 +68,8 @@ def claim_oldest(session: Session, owner: str, lease_s: float) -> HeldStep | Non
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
-    row = session.execute(_claim_oldest, {"b_owner": owner, "b_lease_s": lease_s}).first()
+    values = {"b_owner": owner, "b_lease_s": lease_s, "b_types": list(catalog.step_types())}
+    row = session.execute(_claim_oldest, values).first()
     return HeldStep(**row._mapping, is_counted=True) if row else None
 
 

@@ -14,7 +14,7 @@ from app.core import crash, events
 from app.core.db import changed, insist, moment, statement, transaction, write_alone, write_small
 from app.core.ids import new_id
 from app.definition.schema import Definition, Step
-from app.engine import catalog, definitions, each, money, progress, results, store, worktime
+from app.engine import catalog, definitions, each, leases, money, progress, results, store, worktime
 from app.engine.attempt import Tried, try_step
 from app.engine.contract import Effect
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
@@ -256,6 +256,10 @@ def _has_failed(results: Mapping[Key, Result]) -> bool:
     return any(result.status is StepStatus.FAILED for result in results.values())
 
 
+def _is_any_running(recorded: Recorded) -> bool:
+    return any(result.status is StepStatus.RUNNING for result in recorded.results.values())
+
+
 def _is_part(held: HeldRun) -> bool:
     return bool(held.facts.get("part_of"))
 
@@ -273,6 +277,8 @@ def _release(
             crash.point("in_join")
         store.insert_steps(session, _skip_rows(definition, held, todo))
         store.hinted(session, again)
+        if todo.status is RunStatus.PAUSED and _is_any_running(recorded):
+            leases.give_back_dead(session, held.id)
         for ended in todo.end_waits:
             _end_wait(session, held, recorded, ended.step, ended.item)
         if todo.cancel:
@@ -342,7 +348,7 @@ def _hint(
 def _pending_row(definition: Definition, held: HeldRun, do: Do) -> dict[str, Any]:
     step = definition.step(do.step)
     step_type = catalog.step_type(step.type)
-    effect = step_type.effect if step_type else Effect.NONE
+    effect = step_type.effect if step_type else Effect.SENDS  # as far as a step may reach, for all that we know
     return {
         "id": new_id(), "workspace_id": held.workspace_id, "run_id": held.id, "step_id": step.id, "item": do.item,
         "type": step.type, "effect": effect.value, "status": StepStatus.PENDING.value, "hinted_at": held.now,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.core.db import transaction
 from app.core.settings import Settings
-from app.engine import claims, limits, line, runner, store
+from app.engine import claims, control, limits, line, runner, store
 from app.engine.held import HeldStep
 from app.engine.models import Allowance, Run, StepRun
 from tests.engine.rig import House
@@ -105,6 +105,34 @@ def test_twenty_threads_take_three_places(house: House, sink: Sink) -> None:
         thread.join(60)
     assert sorted(took) == sorted(runs[:3])
     assert numbers(house, runs) == [None, None, None, *range(1, 18)]
+
+
+def test_a_step_of_an_unknown_type_keeps_nobody_behind_it_waiting(house: House, sink: Sink) -> None:
+    allow(house, steps_at_once=1)
+    future, run_id = stand(house, sink, 2)
+    with transaction(house.engine) as session:
+        session.execute(sa.update(StepRun).where(StepRun.run_id == future).values(type="from_the_future"))
+    assert claimed(house, [run_id]) == [run_id]
+    assert runner.do_oldest(house.seat()) is False
+
+
+def test_a_paused_run_gives_the_place_back_that_a_dead_worker_held(house: House, sink: Sink) -> None:
+    allow(house, steps_at_once=1)
+    paused, run_id = stand(house, sink, 2)
+    assert claim(house, paused) is not None
+    with house.session() as session:
+        control.pause(session, paused)
+    house.work(paused)
+    assert (house.run(paused).status, claim(house, run_id)) == ("pausing", None)
+    house.make_due(paused, step="one", lease_until=True)
+    house.work()
+    assert (house.run(paused).status, house.steps(paused)["one"].status) == ("paused", "pending")
+    assert claim(house, run_id) is not None
+    with house.session() as session:
+        control.resume(session, paused)
+        session.execute(sa.delete(Allowance))
+    house.work(paused)
+    assert (house.run(paused).status, len(sink.log)) == ("completed", 1)
 
 
 def test_the_oldest_goes_first_whoever_is_hinted(house: House, sink: Sink) -> None:
