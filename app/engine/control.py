@@ -13,7 +13,7 @@ from app.core import outbox
 from app.core.db import changed, moment
 from app.core.errors import Conflict, NotFound
 from app.definition.graph import following
-from app.engine import store
+from app.engine import store, worktime
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.planner import NO_ITEM
 from app.engine.ports import bound
@@ -43,6 +43,21 @@ def stop(session: Session, run_id: str) -> None:
         _refuse_unless(session, run_id, (RunStatus.STOPPING, RunStatus.STOPPED), "stopped")
 
 
+def stop_asking(session: Session, run_id: str) -> None:
+    """As :func:`stop`, for a run that waits for an answer and has nothing under way. Raises Conflict."""
+    step = store.step_run
+    is_asking = store.set_control(session, run_id, to=RunStatus.STOPPING, only_from=(RunStatus.NEEDS_ATTENTION,))
+    under_way = sa.select(step.c.id).where(
+        step.c.run_id == run_id,
+        sa.or_(
+            step.c.status.in_([StepStatus.PENDING.value, StepStatus.RETRYING.value]),
+            sa.and_(step.c.status == StepStatus.RUNNING, step.c.lease_owner.is_not(None)),
+        ),
+    )
+    if not is_asking or session.execute(under_way).first() is not None:
+        raise Conflict("This run goes on: somebody has just answered.", fix="Look at it again, or stop it first.")
+
+
 def try_again(session: Session, run_id: str) -> None:
     """Take up a failed run: what failed is done again, what was finished stays, what was skipped is planned anew.
 
@@ -54,13 +69,18 @@ def try_again(session: Session, run_id: str) -> None:
         raise NotFound("This run does not exist.")
     definition = bound.load_definition(session, version_id)
     rows = session.execute(
-        sa.select(steps.c.id, steps.c.step_id, steps.c.item, steps.c.status, steps.c.total)
+        sa.select(steps.c.id, steps.c.step_id, steps.c.item, steps.c.status, steps.c.total, steps.c.error)
         .where(steps.c.run_id == run_id)
         .with_for_update()
     ).all()
     stops = {step.id for step in definition.steps if step.on_failure == "stop"}
     each = {step.id for step in definition.steps if step.for_each is not None}
-    failed = [row for row in rows if row.status == StepStatus.FAILED and row.step_id in stops]
+    failed = [
+        row
+        for row in rows
+        if row.status == StepStatus.FAILED
+        and (row.step_id in stops or (row.error or {}).get("code") == worktime.CODE)  # it was cut off
+    ]
     ended = {row.step_id for row in failed if row.item == NO_ITEM}
     again = [row for row in failed if row.step_id in ended]
     frames = {row.id for row in again if row.item == NO_ITEM and row.step_id in each}

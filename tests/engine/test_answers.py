@@ -207,3 +207,12 @@ def test_trying_again_does_failed_items_alone(house: House) -> None:
     assert house.run(run_id).status == "completed"
     assert house.steps(run_id)["after"].status == "completed"
     house.check()
+
+
+def test_a_run_that_was_answered_just_now_is_not_stopped_as_one_that_asks(house: House, sink: Sink) -> None:
+    run_id = unsure_run(house, sink)
+    reply(house, run_id, "tell", Reply.SEND_AGAIN)
+    with pytest.raises(Conflict, match="goes on"), house.session() as session:
+        control.stop_asking(session, run_id)
+    house.work(run_id)
+    assert (house.run(run_id).status, len(sink.log)) == ("completed", 2)

@@ -65,6 +65,19 @@ def test_a_run_that_works_too_long_fails_keeps_what_is_done_and_can_be_tried_aga
     assert house.run(run_id).status == "waiting"
 
 
+def test_what_the_end_of_the_time_cut_off_is_tried_again_even_where_the_run_may_go_on_without_it(
+    house: House, sink: Sink
+) -> None:
+    run_id = house.start([spend(sink, on_failure="continue")], limits=HOUR)
+    begin(house, run_id, ago_s=61)
+    house.work(run_id)
+    assert (house.run(run_id).status, house.steps(run_id)["work"].status) == ("failed", "failed")
+    with house.session() as session:
+        control.try_again(session, run_id)
+    house.work()
+    assert (house.run(run_id).status, house.steps(run_id)["work"].status) == ("completed", "completed")
+
+
 def test_waiting_and_standing_in_line_are_no_work(house: House, sink: Sink) -> None:
     run_id = house.start(
         [{"id": "ask", "type": "ask", "config": {}}, spend(sink, after=["ask:approved"])], limits=HOUR

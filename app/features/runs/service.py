@@ -264,7 +264,8 @@ def continue_from(
     following = _start_like(session, run, inputs, actor=actor, dedupe_key=dedupe_key)
     if following.continues_run_id is None:
         if run.is_open:
-            stop(session, run, actor=actor)
+            control.stop_asking(session, run.id)
+            accounts.audit_of(session, run, actor, "run.stopped", number=run.number)
         planned = reuse.plan(
             definition, reuse.finished(session, run), step_id, reuse.changed(run.inputs, following.inputs)
         )
