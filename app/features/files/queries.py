@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
 from app.core.errors import NotFound
 from app.engine.models import StepRun
+from app.features.files import search
 from app.features.files.models import Attachment, Document, DocumentRevision, Image, ImageBlob
 
 Variant = Literal["original", "small"]
@@ -32,10 +33,14 @@ def documents(
     *,
     run_id: str | None = None,
     status: str | None = None,
+    text: str = "",
     limit: int = 50,
     before: str | None = None,
 ) -> list[Document]:
-    """Return documents, newest first; those of one run in the order they were written. *before* is the last id seen."""
+    """Return documents, newest first; those of one run in the order they were written. *before* is the last id seen.
+
+    *text* is what a person typed: :mod:`search <app.features.files.search>` says what it finds.
+    """
     statement = sa.select(Document).where(Document.workspace_id == workspace_id)
     if status:
         statement = statement.where(Document.status == status)
@@ -45,12 +50,17 @@ def documents(
         return list(
             session.scalars(statement.where(of_run).order_by(*in_order).limit(limit))
         )
+    made_at: Any = Document.created_at
+    if text:
+        found = search.matching(session, workspace_id, text)
+        statement = statement.where(found.condition)
+        if found.is_narrow:  # few: they are looked up, then sorted
+            made_at = sa.func.coalesce(made_at, made_at)
     if before:
         last = document(session, workspace_id, before)
-        place = sa.tuple_(Document.created_at, Document.id)
+        place = sa.tuple_(made_at, Document.id)
         statement = statement.where(place < sa.tuple_(sa.literal(last.created_at), sa.literal(last.id)))
-    newest = (Document.created_at.desc(), Document.id.desc())
-    return list(session.scalars(statement.order_by(*newest).limit(limit)))
+    return list(session.scalars(statement.order_by(made_at.desc(), Document.id.desc()).limit(limit)))
 
 
 def taken_over(session: Session, run_id: str) -> dict[str, str]:

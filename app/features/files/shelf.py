@@ -15,6 +15,9 @@ from app.engine.models import Run
 from app.features.files.enums import DocumentStatus
 from app.features.files.models import Document, Image
 
+MOST_COUNTED = 1000
+_FACTS = (Run.id, Run.number, Run.label, Run.trigger_kind)
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -23,6 +26,12 @@ class RunFacts:
     id: str
     number: int
     label: str
+    trigger_kind: str
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the workspace came with it."""
+        return self.trigger_kind == "seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class ReadySet:
 
 def run(session: Session, workspace_id: str, run_id: str) -> RunFacts:
     """Return the run that documents are asked for. Raises NotFound for a missing or a stranger's one."""
-    wanted = sa.select(Run.id, Run.number, Run.label).where(Run.id == run_id, Run.workspace_id == workspace_id)
+    wanted = sa.select(*_FACTS).where(Run.id == run_id, Run.workspace_id == workspace_id)
     row = session.execute(wanted).one_or_none() if is_id(run_id) else None
     if row is None:
         raise NotFound("This run does not exist.")
@@ -63,16 +72,22 @@ def run(session: Session, workspace_id: str, run_id: str) -> RunFacts:
 def runs_of(session: Session, workspace_id: str, documents: Sequence[Document]) -> dict[str, RunFacts]:
     """Return the runs that these documents came from, by id, in one statement."""
     ids = {document.run_id for document in documents if document.run_id}
-    wanted = sa.select(Run.id, Run.number, Run.label).where(Run.workspace_id == workspace_id, Run.id.in_(ids))
+    wanted = sa.select(*_FACTS).where(Run.workspace_id == workspace_id, Run.id.in_(ids))
     return {row.id: RunFacts(*row) for row in session.execute(wanted)}
 
 
 def status_counts(session: Session, workspace_id: str, *, run_id: str | None = None) -> dict[str, int]:
-    """Count documents by status: what the filter above the list shows; "" counts all."""
-    wanted = sa.select(Document.status, sa.func.count()).where(Document.workspace_id == workspace_id)
-    if run_id is not None:
-        wanted = wanted.where(Document.run_id == run_id)
-    found: dict[str, int] = dict(session.execute(wanted.group_by(Document.status)).all())
+    """Count documents by status, each up to :data:`MOST_COUNTED`; "" counts all. One statement."""
+    those = Document.workspace_id == workspace_id if run_id is None else sa.and_(
+        Document.workspace_id == workspace_id, Document.run_id == run_id
+    )  # fmt: skip
+    counted = (
+        sa.select(sa.literal(status.value), sa.func.count()).select_from(
+            sa.select(Document.id).where(those, Document.status == status.value).limit(MOST_COUNTED).subquery()
+        )
+        for status in DocumentStatus
+    )
+    found: dict[str, int] = {status: number for status, number in session.execute(sa.union_all(*counted)) if number}
     return {**found, "": sum(found.values())}
 
 

@@ -25,6 +25,7 @@ from app.web import htmx, paging
 blueprint = Blueprint("files", __name__)
 
 MOST_IN_ZIP = 200
+MOST_CHARS = 200
 PICTURES = 48
 FOREVER = "private, max-age=31536000, immutable"
 SANDBOX = "default-src 'none'; sandbox"
@@ -43,14 +44,16 @@ FILTERS = (
 @blueprint.get("/documents")
 @requires(Permission.SEE)
 def documents() -> Response:
-    """List documents, the newest first; ``?run=`` those of one run in their order."""
+    """List documents, the newest first, those with the words ``?q=``; ``?run=`` those of one run in their order."""
     session, workspace_id = db.session(), who().workspace_id
     status, run = _status(), _run()
+    text = "" if run else " ".join(request.args.get("q", "").replace("\0", "").split())[:MOST_CHARS]
     found = queries.documents(
         session,
         workspace_id,
         run_id=run.id if run else None,
         status=status or None,
+        text=text,
         limit=MOST_IN_ZIP if run else paging.SIZE + 1,
         before=paging.before(),
     )
@@ -63,7 +66,9 @@ def documents() -> Response:
         runs=shelf.runs_of(session, workspace_id, page.items),
         counts=shelf.status_counts(session, workspace_id, run_id=run.id if run else None),
         filters=FILTERS,
+        most=shelf.MOST_COUNTED,
         chosen=status,
+        q=text,
         run=run,
     )
 

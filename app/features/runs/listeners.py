@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.core import events
 from app.core.errors import Conflict, Invalid
+from app.core.words import words
 from app.engine import control, jobs
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.events import PartEnded, WaitEnded, WaitStarted
@@ -98,7 +99,7 @@ def _settle(session: Session, wait: WaitRow, child: Run, status: str) -> None:
 
 def _keep_people(session: Session, event: WaitStarted) -> None:
     people = event.detail.get("approvers") or ()
-    found = [word for email in people if isinstance(email, str) for word in search.words(email)]
+    found = [word for email in people if isinstance(email, str) for word in words(email)]
     if found:
         number = session.execute(sa.select(Run.number).where(Run.id == event.run_id)).scalar_one()
         search.add(session, event.workspace_id, number, found[: search.MOST_WORDS])

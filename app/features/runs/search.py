@@ -7,7 +7,6 @@ Of a table among the answers the e-mail addresses, VINs, phone and stock numbers
 """
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.db import table
+from app.core.words import LONGEST, words
 from app.definition import tables
 from app.definition.schema import Definition, InputType
 from app.engine import store
@@ -26,7 +26,6 @@ from app.features.accounts.models import Membership, User
 from app.features.runs.models import RunWord
 from app.features.workflows.models import Workflow
 
-LONGEST = 40
 MOST_WORDS = 60
 LONG_TEXT_WORDS = 25  # of a long answer its beginning; further on only what looks like an address or a number
 MOST_TABLE_WORDS = 400  # of all tables of a run, beside the others
@@ -38,7 +37,6 @@ RARE = 2000  # a word of at most so many runs is looked up first; what more have
 VIN_CHARS = 17
 VIN_TAILS = (8, 6)  # how people in the trade say a VIN
 
-_WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"(run\s*#?|#)?\s*([0-9]{1,9})", re.IGNORECASE)  # "418", "#418", "run 418"
 _PHONE = re.compile(r"\+?[\d ().-]{10,20}")
 _PHONES, _NUMBERED = (
@@ -53,14 +51,6 @@ _UNREAD = frozenset(
     }
 )  # fmt: skip
 _word = table(RunWord)
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a text in their order, each once; a single letter is none."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(mark for mark in plain if not unicodedata.combining(mark))
-    found = [word[:LONGEST] for word in _WORD.findall(plain) if len(word) > 1 or word.isdigit()]
-    return list(dict.fromkeys(found))
 
 
 def words_of(label: str, definition: Definition, inputs: Mapping[str, Any]) -> list[str]:

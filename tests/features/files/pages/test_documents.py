@@ -272,3 +272,21 @@ def test_document_that_never_was_is_404(yard: Yard) -> None:
     for path in (f"/documents/{new_id()}", "/documents/x", f"/documents.zip?document={new_id()}", "/documents.zip",
                  f"/documents?run={new_id()}", f"/images/{new_id()}", f"/images/{new_id()}/small"):  # fmt: skip
         assert alice.get(path).status_code == 404, path
+
+
+def test_page_searches_by_the_name_of_the_run_too_and_reads_as_often_for_three_as_for_one(yard: Yard) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    counts = []
+    for number in (1, 3):
+        yard.make(*["finished"] * number, label="Honda days")
+        with statements(yard.app) as seen:
+            page = alice.get("/documents?q=honda day").text
+        counts.append(len(seen))
+        assert Page(page).faults == []
+    rows = list(Page(page).attributes("article"))
+
+    assert counts[0] == counts[1]
+    assert len(rows) == 25
+    assert "q=honda+day" in next(way["href"] for way in Page(page).attributes("a") if "before=" in way.get("href", ""))
+    assert "No documents match “zebra”" in Page(alice.get("/documents?q=zebra").text).text
+    assert "article" not in yard.cast.browser(yard.cast.charlie).get("/documents?q=honda").text.partition("<main")[2]
