@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ import psutil
 import psycopg
 from aiosmtpd.controller import Controller
 from psycopg import sql
+
+from app.core.cached import cached_property
 
 
 def free_port() -> int:

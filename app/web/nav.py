@@ -5,13 +5,13 @@ A place whose pages do not exist, or that a role may not use, is absent, not gre
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import sqlalchemy as sa
 import structlog
 from flask import Flask, current_app, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.core.cached import cached_property
 from app.core.db import db
 from app.web.visitor import Visitor, visitor
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from wtforms.form import BaseForm
 
+from app.core.cached import cached_property
 from app.web.setting_fields import ABSENT, Json, Pairs, Posted, Setting, numbered, put
 
 MOST_ROWS = 200

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, TypeVar
 
 import httpx2
@@ -24,6 +23,7 @@ import openai.resources.chat.completions
 import openai.resources.images
 from openai import AsyncOpenAI
 
+from app.core.cached import cached_property
 from app.engine.contract import Answer, ImageRequest, StepError, TextRequest
 from app.features.ai import prices
 from app.features.ai.faults import connection_fault, timed_out, translated, unusable

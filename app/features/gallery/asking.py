@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import url_for
 
 from app.core import clock
+from app.core.cached import cached_property
 from app.core.errors import FieldError
 from app.definition import launch_form
 from app.definition.inputs import clean_inputs

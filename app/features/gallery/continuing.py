@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Response, request, url_for
 
+from app.core.cached import cached_property
 from app.core.db import db
 from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id

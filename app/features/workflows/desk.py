@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.core.cached import cached_property
 from app.definition import edit, graph, lanes, schema
 from app.definition.kinds import Kinds
 from app.definition.parts import Definition, TypeFacts, in_words

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
+from app.core.cached import cached_property
 from app.definition import launch_form
 from app.definition.parts import Input, InputType
 from app.web import written
