@@ -1,5 +1,5 @@
-// Moves a step by dragging it onto a "+": in the diagram by mouse or, on a touch screen, after a long press; in the list by
-// its grip. The buttons of its form do the same.
+// Moves a step by dragging it onto a "+": in the diagram by mouse, in the list by its grip; on a touch screen in both after
+// a long press. The buttons of its form do the same.
 (() => {
   const FAR_PX = 8;
   const LONG_MS = 350;
@@ -50,6 +50,7 @@
     drag.ghost.className = "drag-ghost";
     drag.ghost.textContent = drag.from.dataset.name;
     document.body.append(drag.ghost);
+    if (drag.isLong) navigator.vibrate?.(10);
     document.body.classList.add("dragging");
     drag.from.classList.add("dragged");
     follow();
@@ -57,11 +58,13 @@
   };
 
   document.addEventListener("pointerdown", (event) => {
-    const grip = event.target.closest?.("[data-grip]");
-    const from = grip ? grip.closest("[data-step]") : event.target.closest?.(".flow a[data-step]");
-    if (!from || event.button !== 0 || !event.isPrimary) return;
+    if (!event.target.closest || event.button !== 0 || !event.isPrimary) return;
     const isTouch = event.pointerType !== "mouse";
-    drag = { from, step: from.dataset.step, startX: event.clientX, startY: event.clientY, x: event.clientX, y: event.clientY, inList: Boolean(grip), isLong: isTouch && !grip };
+    const grip = event.target.closest("[data-grip]");
+    const inList = event.target.closest("#builder-list [data-step]");
+    const from = inList ?? event.target.closest(".flow a[data-step]");
+    if (!from || (inList && !grip && (!isTouch || event.target.closest(".place, .err")))) return;
+    drag = { from, step: from.dataset.step, startX: event.clientX, startY: event.clientY, x: event.clientX, y: event.clientY, inList: Boolean(inList), isLong: isTouch && !grip };
     if (drag.isLong) drag.timer = setTimeout(lift, LONG_MS);
   });
   document.addEventListener("pointermove", (event) => {

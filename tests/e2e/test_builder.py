@@ -449,15 +449,57 @@ def test_a_step_is_moved_by_dragging_it_with_the_mouse_and_with_a_finger(
         points = [{"x": at[0], "y": at[1]}] if at else []
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    phone.locator("#builder-list li").filter(has_text="1. One").scroll_into_view_if_needed()
+    def carry(under: str) -> None:
+        """Move the finger to the place after a step and let go."""
+        place = phone.locator("#builder-list").get_by_role("link", name=f"Add a step after {under}")
+        for shift in (40, 0):
+            _middle(place, lambda x, y, shift=shift: touch("touchMove", (x, y + shift)))
+        expect(phone.locator("#builder-list .place.target")).to_have_count(1)
+        touch("touchEnd")
+
+    cards = phone.locator("#builder-list li")
+    cards.filter(has_text="1. One").scroll_into_view_if_needed()
     _middle(phone.locator("#builder-list [data-grip]").nth(2), lambda x, y: touch("touchStart", (x, y)))
-    place = phone.locator("#builder-list").get_by_role("link", name="Add a step after One")
-    for shift in (40, 0):
-        _middle(place, lambda x, y, shift=shift: touch("touchMove", (x, y + shift)))
-    expect(phone.locator("#builder-list .place.target")).to_have_count(1)
-    touch("touchEnd")
+    carry("One")
     expect(phone.locator("#builder-told")).to_contain_text("Moved “Two”. Undo takes it back.")
-    expect(phone.locator("#builder-list li a.strong")).to_have_text(["1. One", "2. Two", "3. Three"])
+    names = phone.locator("#builder-list li a.strong")
+    expect(names).to_have_text(["1. One", "2. Two", "3. Three"])
+
+    cards.filter(has_text="3. Three").scroll_into_view_if_needed()
+    _middle(names.nth(2), lambda x, y: touch("touchStart", (x, y)))  # held, a card itself is lifted
+    expect(phone.locator(".drag-ghost")).to_have_text("Three")
+    assert phone.evaluate(_ASK_FOR_A_MENU, "#builder-list li:nth-child(3) a.strong") is False  # the system's stays away
+    carry("One")
+    expect(names).to_have_text(["1. One", "2. Three", "3. Two"])
+    expect(phone).to_have_url(edit_url)  # the press opened nothing
+
+    phone.evaluate("window.scrollTo(0, 0)")
+    _middle(names.nth(0), lambda x, y: touch("touchStart", (x, y)))
+    for shift in range(20, 200, 20):  # moved at once, the page scrolls
+        _middle(names.nth(0), lambda x, y, shift=shift: touch("touchMove", (x, y - shift)))
+    touch("touchEnd")
+    phone.wait_for_function("scrollY > 0")
+    expect(phone.locator(".drag-ghost")).to_have_count(0)
+    expect(names).to_have_text(["1. One", "2. Three", "3. Two"])
+
+    tablet = new_context(viewport={"width": 1180, "height": 820}, has_touch=True, is_mobile=True).new_page()
+    tablet.context.add_cookies(page.context.cookies())  # type: ignore[arg-type]  # of the same shape
+    tablet.goto(edit_url)
+    finger = tablet.context.new_cdp_session(tablet)
+    _middle(tablet.locator("#box-two"), lambda x, y: touch("touchStart", (x, y)))
+    expect(tablet.locator(".drag-ghost")).to_have_text("Two")
+    assert tablet.evaluate(_ASK_FOR_A_MENU, "#box-two") is False
+    plus = tablet.locator("#builder-diagram .plus").and_(tablet.get_by_label("Add a step between One and Three"))
+    for shift in (40, 0):
+        _middle(plus, lambda x, y, shift=shift: touch("touchMove", (x, y + shift)))
+    expect(tablet.locator(".plus.target")).to_have_count(1)
+    touch("touchEnd")
+    expect(tablet.locator("#builder-told")).to_contain_text("Moved “Two”. Undo takes it back.")
+    _order(tablet, "One", "Two", "Three")
+
+
+_ASK_FOR_A_MENU = """(at) => document.querySelector(at).dispatchEvent(
+    new MouseEvent("contextmenu", {bubbles: true, cancelable: true}))"""
 
 
 def test_what_leads_away_from_a_form_waits_until_its_change_is_saved(
