@@ -120,13 +120,13 @@ def _leave(seat: Seat, claim: HeldStep) -> None:
 
 def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
     """Do one try of a claimed step and record it; return the claim of the next try when that is due at once."""
-    with transaction(seat.reader) as session:
-        held = store.read_run(session, claim.run_id)
-        outputs = store.read_results(session, claim.run_id).outputs
-        item = each.item_of(session, claim)
-    step = definitions.definition_of(seat.reader, held.version_id).step(claim.step_id)
-    seat.held.steps[claim.id] = (claim.fence, time.monotonic() + step.timeout_s)
     try:
+        with transaction(seat.reader) as session:
+            held = store.read_run(session, claim.run_id)
+            outputs = store.read_results(session, claim.run_id).outputs
+            item = each.item_of(session, claim)
+        step = definitions.definition_of(seat.reader, held.version_id).step(claim.step_id)
+        seat.held.steps[claim.id] = (claim.fence, time.monotonic() + step.timeout_s)
         tried = try_step(seat, claim, step, held, outputs, item) if claim.crashes < claims.MAX_CRASHES else _poisoned()
         delay_s, tried = results.keep(functools.partial(results.record, seat, step, claim), claim, tried)
     except Fenced:

@@ -90,6 +90,22 @@ def take_run(bind: Bind, run_id: str, owner: str, lease_s: float) -> HeldRun | N
     return HeldRun(**{**row._mapping, "status": RunStatus(row.status)})
 
 
+_drop_lost = (
+    sa.update(run)
+    .where(
+        run.c.id == sa.bindparam("b_run_id"),
+        run.c.lease_owner == sa.bindparam("b_owner"),
+        run.c.epoch != sa.bindparam("b_epoch"),
+    )
+    .values(lease_owner=None, lease_until=None)
+)
+
+
+def drop_lost(bind: Bind, run_id: str, owner: str, known_epoch: int | None) -> None:
+    """Drop a lease of *owner* that it does not know of: the answer to its taking was lost."""
+    bind.execute(_drop_lost, {"b_run_id": run_id, "b_owner": owner, "b_epoch": known_epoch or 0})
+
+
 def release_run(
     bind: Bind,
     held: HeldRun,

@@ -30,9 +30,7 @@ COMPLETED: Final = "completed"
 
 def advance(seat: Seat, run_id: str) -> str | None:
     """Advance a run under its lease; return the id of a pending step that this thread should do next."""
-    held = insist(
-        seat.engine, lambda bind: store.take_run(bind, run_id, seat.owner, seat.lease_s), by=write_small
-    )
+    held = _take(seat, run_id)
     if held is None:
         return None
     crash.point("after_claim")
@@ -40,11 +38,25 @@ def advance(seat: Seat, run_id: str) -> str | None:
     try:
         return _advance_held(seat, held)
     except Exception:
-        with transaction(seat.engine) as session:  # due again soon, not when the lease runs out
-            store.let_go(session, held, after_s=seat.hint_again_s)
+        # due again soon, not when the lease runs out
+        insist(seat.engine, lambda session: store.let_go(session, held, after_s=seat.hint_again_s))
         raise
     finally:
         seat.held.drop_run(held.id, held.epoch)
+
+
+def _take(seat: Seat, run_id: str) -> HeldRun | None:
+    """Take a run's lease; where the answer was lost the first time, take it again from ourselves."""
+    is_repeat = False
+
+    def write(bind: store.Bind) -> HeldRun | None:
+        nonlocal is_repeat
+        if is_repeat:
+            store.drop_lost(bind, run_id, seat.owner, seat.held.runs.get(run_id))
+        is_repeat = True
+        return store.take_run(bind, run_id, seat.owner, seat.lease_s)
+
+    return insist(seat.engine, write, by=write_small)
 
 
 def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
