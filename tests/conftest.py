@@ -26,7 +26,8 @@ from app.core.settings import Settings
 from tests.servers import PostgresServer, RedisServer, SmtpServer
 
 ROOT = Path(__file__).resolve().parents[1]
-THRIFTY = ["--disable-gpu", "--js-flags=--single-threaded"]  # browsers that share few cores with many tests
+# Browsers share few cores with many tests: no process anew for each page.
+THRIFTY = ["--disable-gpu", "--js-flags=--single-threaded", "--process-per-site", "--renderer-process-limit=1"]
 DATABASES = ["sqlite", "postgresql"]
 USES = 25  # of one PostgreSQL database, before what was deleted in it slows it down
 
