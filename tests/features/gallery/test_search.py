@@ -1,6 +1,7 @@
 """A search finds the right template first: by name, plural, another word for it, or with the letters mixed up."""
 
 import time
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -10,11 +11,14 @@ from hypothesis import strategies as st
 from app.core import yaml
 from app.features.gallery import library, search
 
-OURS = [SimpleNamespace(**yaml.load(path.read_text("utf-8"))) for path in sorted(library.FOLDER.glob("*.yaml"))]
+
+@cache
+def _ours() -> list[SimpleNamespace]:
+    return [SimpleNamespace(**yaml.load(path.read_text("utf-8"))) for path in sorted(library.FOLDER.glob("*.yaml"))]
 
 
 def _found(text: str) -> list[str]:
-    return [str(template.slug) for template in search.ranked(OURS, text)]
+    return [str(template.slug) for template in search.ranked(_ours(), text)]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +73,7 @@ def test_what_nothing_is_about_finds_nothing(text: str) -> None:
 
 
 def test_without_words_everything_stands_as_it_was() -> None:
-    assert _found("") == _found("  ?! ") == [template.slug for template in OURS]
+    assert _found("") == _found("  ?! ") == [template.slug for template in _ours()]
 
 
 def test_one_word_that_nobody_knows_does_not_hide_the_rest() -> None:
@@ -97,11 +101,11 @@ def test_where_nothing_holds_every_word_what_holds_the_most_stands_first() -> No
 @given(st.text(max_size=200))
 @settings(max_examples=30)
 def test_no_search_fails_and_none_invents_a_template(text: str) -> None:
-    assert set(_found(text)) <= {str(template.slug) for template in OURS}
+    assert set(_found(text)) <= {str(template.slug) for template in _ours()}
 
 
 def test_five_hundred_templates_are_searched_in_a_moment() -> None:
-    many = [SimpleNamespace(**vars(one) | {"name": f"{one.name} {n}"}) for n in range(42) for one in OURS]
+    many = [SimpleNamespace(**vars(one) | {"name": f"{one.name} {n}"}) for n in range(42) for one in _ours()]
     began = time.process_time()
     assert len(search.ranked(many, "recal leter")) == 42
     assert time.process_time() - began < 0.1
