@@ -264,7 +264,20 @@ def statement(engine: Engine) -> Iterator[Connection]:
             yield connection
         return
     with engine.connect() as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        driver: Any = connection.connection.driver_connection
+        driver.autocommit = True  # by hand: SQLAlchemy's option for it costs as much as the statement
+        try:
+            yield connection
+        finally:
+            _end_alone(connection, driver)
+
+
+def _end_alone(connection: Connection, driver: Any) -> None:
+    """Let whoever takes this connection next find transactions again; one that cannot is thrown away."""
+    try:
+        driver.autocommit = False
+    except connection.dialect.loaded_dbapi.Error:
+        connection.invalidate()
 
 
 def write_alone(engine: Engine, write: Callable[[Any], T]) -> T:

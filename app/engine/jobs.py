@@ -5,6 +5,7 @@ on the queue never raises: what is lost is found by the clock.
 """
 
 import threading
+import zlib
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -12,15 +13,19 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 from rq import Queue
-from rq.queue import EnqueueData
+from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.utils import now as rq_now
+from rq.utils import utcformat
 
 from app.core import queue
+from app.core.ids import new_id
 from app.core.settings import Settings
 
 ADVANCE = "app.engine.jobs.advance"
 DO_STEP = "app.engine.jobs.do_step"
 RELAY = "app.engine.jobs.relay"
+QUEUE_KEY = f"{Queue.redis_queue_namespace_prefix}{queue.QUEUE}"
 FAILURE_TTL_S = 60
 AT_ONCE = 100  # hints in one round trip: the queue holds all of it while it takes them
 
@@ -75,9 +80,12 @@ def _hint(hints: Sequence[tuple[Any, ...]]) -> bool:
     if _settings is None or not hints:
         return False
     try:
-        line = job_queue(queue.enqueue_client(_settings))
+        client = queue.enqueue_client(_settings)
         for first in range(0, len(hints), AT_ONCE):
-            line.enqueue_many([_job(*hint) for hint in hints[first : first + AT_ONCE]])
+            with client.pipeline(transaction=False) as pipe:
+                ids = [_put(pipe, *hint) for hint in hints[first : first + AT_ONCE]]
+                pipe.execute_command("RPUSH", QUEUE_KEY, *ids)
+                pipe.execute()
     except (RedisError, OSError) as error:
         _log.warning("hint_lost", count=len(hints), error=repr(error))
         queue.note(error)
@@ -86,15 +94,18 @@ def _hint(hints: Sequence[tuple[Any, ...]]) -> bool:
     return True
 
 
-def _job(function: str, *arguments: Any) -> EnqueueData:
-    return Queue.prepare_data(
-        function,
-        args=list(arguments),
-        timeout=-1,
-        result_ttl=0,
-        failure_ttl=FAILURE_TTL_S,
-        description=function,
-    )
+def _put(pipe: Any, function: str, *arguments: Any) -> str:
+    """Write a job as RQ reads it and return its id.
+
+    By hand: RQ's own way costs twice as much, for columns that stay empty.
+    """
+    job_id, at = new_id(), utcformat(rq_now())
+    data = zlib.compress(JSONSerializer.dumps((function, None, arguments, {})))
+    pipe.execute_command(
+        "HSET", Job.key_for(job_id), "data", data, "description", function, "origin", queue.QUEUE, "status", "queued",
+        "created_at", at, "enqueued_at", at, "timeout", -1, "result_ttl", 0, "failure_ttl", FAILURE_TTL_S,
+    )  # fmt: skip
+    return job_id
 
 
 # --- the three jobs: what a worker does with a hint (see ``worker_process``) ---

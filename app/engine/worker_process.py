@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import as_text
@@ -214,7 +214,7 @@ class Dispatcher(SimpleWorker):
     def listen(self) -> None:
         """Pop hints while slots are free, until the worker ends; raises what the queue raises."""
         ending = self._worker.seat.is_ending
-        self.register_birth()  # type: ignore[no-untyped-call]
+        self._register()
         try:
             while not ending.is_set():
                 self._beat()
@@ -248,10 +248,14 @@ class Dispatcher(SimpleWorker):
         if time.monotonic() - self._heard_at < HEARTBEAT_S:
             return
         if self._heard_at and not self.connection.exists(self.key):
-            self.register_birth()  # type: ignore[no-untyped-call] # the queue was flushed
+            self._register()  # the queue was flushed
         self.last_heartbeat = rq_now()
         self.heartbeat(WORKER_TTL_S + 60)
         self._heard_at = time.monotonic()
+
+    def _register(self) -> None:
+        self.register_birth()  # type: ignore[no-untyped-call]
+        self.connection.sadd(Queue.redis_queues_keys, jobs.QUEUE_KEY)
 
     def _leave(self) -> None:
         try:

@@ -1,25 +1,60 @@
 """Engines: what the pool does with a connection that comes back."""
 
+from collections.abc import Iterator
+
 import pytest
 import sqlalchemy as sa
 
-from app.core.db import close_after_use, make_engine, pause_s, transaction
+from app.core.db import close_after_use, make_engine, pause_s, statement, transaction
 
 PID = sa.text("SELECT pg_backend_pid()")
 
 
-def test_a_connection_is_used_again_but_not_after_it_sent_something_large(postgres_url: str) -> None:
+@pytest.fixture
+def engine(postgres_url: str) -> Iterator[sa.Engine]:
+    """An engine with one connection."""
     engine = make_engine("postgresql+psycopg" + postgres_url[postgres_url.index("://") :], pool=1)
-    try:
-        with transaction(engine) as session:
-            first = session.scalar(PID)
-        with transaction(engine) as session:
-            assert session.scalar(PID) == first
-            close_after_use(session)
-        with transaction(engine) as session:
-            assert session.scalar(PID) != first
-    finally:
-        engine.dispose()
+    yield engine
+    engine.dispose()
+
+
+def test_a_connection_is_used_again_but_not_after_it_sent_something_large(engine: sa.Engine) -> None:
+    with transaction(engine) as session:
+        first = session.scalar(PID)
+    with transaction(engine) as session:
+        assert session.scalar(PID) == first
+        close_after_use(session)
+    with transaction(engine) as session:
+        assert session.scalar(PID) != first
+
+
+def test_a_statement_alone_is_committed_at_once_and_leaves_transactions_to_the_next(engine: sa.Engine) -> None:
+    with statement(engine) as connection:
+        first = connection.execute(PID).scalar()
+        connection.execute(sa.text("CREATE TABLE alone (n int)"))
+        with pytest.raises(sa.exc.DBAPIError):
+            connection.execute(sa.text("SELECT 1 / 0"))
+
+    with transaction(engine) as session:
+        session.execute(sa.text("INSERT INTO alone VALUES (1)"))
+        session.rollback()
+
+    with statement(engine) as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM alone")).scalar() == 0
+        assert connection.execute(PID).scalar() == first
+        connection.execute(sa.text("DROP TABLE alone"))
+
+
+def test_a_connection_that_breaks_in_a_statement_alone_says_so_and_is_made_anew(engine: sa.Engine) -> None:
+    with statement(engine) as connection:
+        first = connection.execute(PID).scalar()
+        with pytest.raises(sa.exc.OperationalError):
+            connection.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    with statement(engine) as connection:
+        assert connection.execute(PID).scalar() != first
+    with transaction(engine) as session:
+        assert session.scalar(sa.text("SELECT 1")) == 1
 
 
 def test_a_deadlock_is_repeated_at_once_and_a_full_disk_after_pauses_that_grow() -> None:
@@ -29,16 +64,12 @@ def test_a_deadlock_is_repeated_at_once_and_a_full_disk_after_pauses_that_grow()
     assert (pauses[0] > 0, pauses[-1], pause_s(None, 1)) == (True, 5.0, pauses[0])
 
 
-def test_a_standby_that_only_reads_counts_as_away_and_its_connection_is_given_up(postgres_url: str) -> None:
-    engine = make_engine("postgresql+psycopg" + postgres_url[postgres_url.index("://") :], pool=1)
-    try:
-        with engine.begin() as connection:
-            connection.execute(sa.text("CREATE TABLE IF NOT EXISTS kept (id int)"))
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text("SET default_transaction_read_only = on"))  # as after a failover
-        with pytest.raises(sa.exc.OperationalError), transaction(engine) as session:
-            session.execute(sa.text("INSERT INTO kept VALUES (1)"))
-        with transaction(engine) as session:  # another connection
-            session.execute(sa.text("INSERT INTO kept VALUES (1)"))
-    finally:
-        engine.dispose()
+def test_a_standby_that_only_reads_counts_as_away_and_its_connection_is_given_up(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE IF NOT EXISTS kept (id int)"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("SET default_transaction_read_only = on"))  # as after a failover
+    with pytest.raises(sa.exc.OperationalError), transaction(engine) as session:
+        session.execute(sa.text("INSERT INTO kept VALUES (1)"))
+    with transaction(engine) as session:  # another connection
+        session.execute(sa.text("INSERT INTO kept VALUES (1)"))

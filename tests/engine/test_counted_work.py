@@ -41,7 +41,7 @@ def counted(engine: Engine) -> Iterator[Work]:
 
     def statement(connection: Connection, *_: object) -> None:
         work.statements += 1
-        work.transactions += connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        work.transactions += getattr(connection.connection.driver_connection, "autocommit", False)
 
     def commit(_: Connection) -> None:
         work.transactions += 1

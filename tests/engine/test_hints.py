@@ -1,11 +1,28 @@
-"""Hints of several threads go in few round trips, and none is left behind."""
+"""Hints are RQ's jobs; those of several threads go in few round trips, and none is left behind."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from redis import Redis
+from rq.job import JobStatus
 
+from app.core.settings import Settings
 from app.engine import jobs
+
+
+def test_a_hint_is_a_job_to_rq(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_settings", Settings(redis_url=redis_url))
+    assert jobs.hint_run("r1")
+    assert jobs.hint_steps([("s1", True)])
+
+    with Redis.from_url(redis_url) as connection:
+        advance, do_step = jobs.job_queue(connection).get_jobs()
+    assert (advance.func_name, advance.args, advance.kwargs) == (jobs.ADVANCE, ["r1"], {})
+    assert (do_step.func_name, do_step.args) == (jobs.DO_STEP, ["s1", True])
+    assert advance.get_status() is JobStatus.QUEUED
+    assert advance.enqueued_at is not None
+    assert (advance.timeout, advance.result_ttl, advance.failure_ttl) == (-1, 0, jobs.FAILURE_TTL_S)
 
 
 def test_what_comes_while_one_thread_sends_goes_along_with_its_next(monkeypatch: pytest.MonkeyPatch) -> None:
