@@ -75,7 +75,7 @@ def claim_oldest(session: Session, owner: str, lease_s: float) -> HeldStep | Non
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run stands in line: *number* from 1, and about how long it takes, None where nobody can tell yet."""
+    """Where a run stands in line: *number* from 1, of runs, and about how long it takes, None where none can tell."""
 
     number: int
     wait_s: float | None = None
@@ -85,13 +85,13 @@ def places(session: Session, workspace_id: str, run_ids: Sequence[str]) -> Mappi
     """Return the place in line of each of these runs that has nothing under way but steps in line: three statements."""
     if not run_ids:
         return {}
-    found = {row.run_id: row.number for row in session.execute(_places(workspace_id, run_ids))}
+    found = {row.run_id: (row.number, row.steps) for row in session.execute(_places(workspace_id, run_ids))}
     if not found:
         return {}
     took, width = _median_s(session, workspace_id), _width(session, workspace_id)
     return {
-        run_id: Place(number, None if took is None else took * -(-number // width))
-        for run_id, number in found.items()
+        run_id: Place(number, None if took is None else took * -(-steps // width))
+        for run_id, (number, steps) in found.items()
     }
 
 
@@ -112,7 +112,8 @@ def stands(status: str, effect: str) -> bool:
     return effect != Effect.NONE and status in (StepStatus.PENDING, StepStatus.RETRYING)
 
 
-def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int]:
+def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int, int]:
+    """Select the places of runs among runs, and of their first steps among steps."""
     step = store.step_run
     line = sa.select(
         step.c.run_id,
@@ -122,18 +123,27 @@ def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int]:
     if not (limits.house() or limits.house_ai()):
         line = line.where(step.c.workspace_id == workspace_id)
     ranked = line.subquery()
+    first = sa.func.min(ranked.c.number)
+    runs = (
+        sa.select(
+            ranked.c.run_id,
+            ranked.c.workspace_id,
+            first.label("steps"),
+            sa.func.row_number().over(order_by=first).label("number"),
+        )
+        .group_by(ranked.c.run_id, ranked.c.workspace_id)
+        .subquery()
+    )
     busy = store.step_run.alias("busy")
     is_busy = sa.exists().where(
-        busy.c.run_id == ranked.c.run_id,
+        busy.c.run_id == runs.c.run_id,
         sa.or_(
             sa.and_(busy.c.status == StepStatus.RUNNING.value, busy.c.lease_owner.is_not(None)),
             sa.and_(busy.c.status == StepStatus.RETRYING.value, busy.c.not_before > moment()),
         ),
     )
-    return (
-        sa.select(ranked.c.run_id, sa.func.min(ranked.c.number).label("number"))
-        .where(ranked.c.run_id.in_(run_ids), ranked.c.workspace_id == workspace_id, sa.not_(is_busy))
-        .group_by(ranked.c.run_id)
+    return sa.select(runs.c.run_id, runs.c.number, runs.c.steps).where(
+        runs.c.run_id.in_(run_ids), runs.c.workspace_id == workspace_id, sa.not_(is_busy)
     )
 
 

@@ -107,6 +107,20 @@ def test_twenty_threads_take_three_places(house: House, sink: Sink) -> None:
     assert numbers(house, runs) == [None, None, None, *range(1, 18)]
 
 
+def test_a_place_in_line_counts_runs_and_its_time_their_steps(house: House, sink: Sink) -> None:
+    allow(house, steps_at_once=1)
+    runs = []
+    for _ in range(3):
+        runs.append(house.start([outward(name, sink) for name in ("one", "two")]))
+        runner.advance(house.seat(), runs[-1])
+    assert claim(house, runs[0]) is not None
+
+    assert numbers(house, runs) == [None, 2, 3]  # the first run’s other step is before them
+    with house.session() as session:
+        found = session.execute(line._places(house.workspace_id, runs)).all()
+    assert sorted((row.number, row.steps) for row in found) == [(2, 2), (3, 4)]
+
+
 def test_a_step_of_an_unknown_type_keeps_nobody_behind_it_waiting(house: House, sink: Sink) -> None:
     allow(house, steps_at_once=1)
     future, run_id = stand(house, sink, 2)

@@ -1,8 +1,9 @@
 """Why a run failed, in eight kinds: what happened, what was kept, what to press, and a code to quote."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.engine import catalog
 from app.engine.enums import Category, Effect, StepStatus
@@ -81,7 +82,7 @@ def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> Failure
     return Failure(
         title=str(error.get("message") or f"“{first.name}” failed."),
         why=kind.meaning,
-        fix=str(error.get("fix") or ""),
+        fix=_fix(error, first.attempts),
         step_id=first.id,
         step_name=first.name,
         others=len(failed) - 1,
@@ -90,6 +91,14 @@ def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> Failure
         code=code_of(str(error.get("code") or ""), first.step_run_id or first.id),
         quoted=tuple(_quoted(first)),
     )
+
+
+def _fix(error: Mapping[str, Any], tries: int) -> str:
+    """Say what to do; nobody tries by themselves any more what was too busy until now."""
+    if error.get("category") == Category.BUSY:
+        times = "once" if tries < 2 else f"{tries} times"
+        return f"It was tried {times}. Wait some minutes, then try this step again."
+    return str(error.get("fix") or "")
 
 
 def _quoted(entry: Entry) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ PAGE = 25
 _WORKING = ("queued", "running", "pausing", "stopping")
 _OPEN = sorted(status.value for status in RUN_OPEN)
 _HELD = frozenset({RunStatus.WAITING, RunStatus.NEEDS_ATTENTION, RunStatus.PAUSED})
+_IS_OURS = Run.trigger_kind != sa.literal_column("'seed'")  # samples make themselves: nobody waits for them
 MOST = 100  # the counts of the frame end here: "99+"
 
 
@@ -86,13 +87,14 @@ def runs(
     text: str | None = None,
     limit: int = PAGE,
     before: str | None = None,
+    those: Sequence[sa.ColumnElement[bool]] = (),
 ) -> Sequence[Run]:
     """Return runs, the newest first, at most *limit*; *before* is the id of the last one already seen.
 
     *text* is what a person typed: :func:`search.matching` says what it finds.
     """
     statuses = [status] if isinstance(status, str) else sorted(status or ())
-    wanted = sa.select(Run).where(Run.workspace_id == workspace_id)
+    wanted = sa.select(Run).where(Run.workspace_id == workspace_id, *those)
     if status is not None:
         wanted = wanted.where(Run.status.in_(statuses))
     if workflow_id is not None:
@@ -133,8 +135,8 @@ def without_index(column: Any) -> sa.ColumnElement[Any]:
 
 
 def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequence[Run]:
-    """Return the runs that have not ended, the newest first."""
-    return runs(session, workspace_id, status=_OPEN, limit=limit)
+    """Return the runs that have not ended, the newest first, samples aside."""
+    return runs(session, workspace_id, status=_OPEN, limit=limit, those=(_IS_OURS,))
 
 
 def runs_of_steps(session: Session, step_run_ids: Sequence[str]) -> list[tuple[str, str, int]]:
@@ -161,7 +163,7 @@ def continued(session: Session, run: Run) -> tuple[tuple[str, int] | None, tuple
 
 def working(session: Session, workspace_id: str, *, limit: int) -> Sequence[Run]:
     """Return the runs that a machine works on, or will as soon as it can, the newest first."""
-    return runs(session, workspace_id, status=_WORKING, limit=limit)
+    return runs(session, workspace_id, status=_WORKING, limit=limit, those=(_IS_OURS,))
 
 
 def failed_today(session: Session, workspace_id: str, *, limit: int) -> Sequence[Run]:
@@ -196,7 +198,7 @@ def counts(session: Session, workspace_id: str) -> Counts:
     failed = sa.select(sa.literal(RunStatus.FAILED.value), sa.func.count()).where(*_failed_today(session, workspace_id))
     unfinished = (
         sa.select(Run.status, sa.func.count())
-        .where(Run.workspace_id == workspace_id, Run.status.in_(_OPEN))
+        .where(Run.workspace_id == workspace_id, Run.status.in_(_OPEN), _IS_OURS)
         .group_by(Run.status)
     )
     found: dict[str, int] = dict(session.execute(sa.union_all(unfinished, failed)).all())
@@ -208,7 +210,8 @@ def counts(session: Session, workspace_id: str) -> Counts:
 def open_count(workspace_id: str, *, is_held: bool) -> sa.ScalarSelect[int]:
     """Count what waits or is paused (*is_held*), or what runs, up to :data:`MOST`: polls ask for it."""
     kinds = _HELD if is_held else RUN_OPEN - _HELD
-    some = sa.select(Run.id).where(Run.workspace_id == workspace_id, Run.status.in_(sorted(kinds))).limit(MOST)
+    ours = sa.select(Run.id).where(Run.workspace_id == workspace_id, Run.status.in_(sorted(kinds)), _IS_OURS)
+    some = ours.limit(MOST)
     return sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery()
 
 
@@ -349,7 +352,7 @@ def by_nobody(output: object) -> bool:
 def panel_mark(session: Session, workspace_id: str) -> tuple[int, datetime | None]:
     """Return how many runs are open and when one of them changed last: what a poll of the panel compares."""
     wanted = sa.select(sa.func.count(), sa.func.max(Run.changed_at)).where(
-        Run.workspace_id == workspace_id, Run.status.in_(_OPEN)
+        Run.workspace_id == workspace_id, Run.status.in_(_OPEN), _IS_OURS
     )
     number, changed_at = session.execute(wanted).one()
     return number, changed_at

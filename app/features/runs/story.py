@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -28,6 +28,7 @@ from app.web.filters import duration, money, ordinal, plural
 
 __all__ = ["Layout", "Now", "Story", "chip_of", "etag", "tell"]
 
+TRY_SAID_AGAIN_S = 5
 _PAUSES = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION})
 _RESUMES = frozenset({RunStatus.PAUSING, RunStatus.PAUSED})
 _STOPS = _PAUSES | _RESUMES
@@ -137,8 +138,18 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         started=_started(session, entries),
         continues=continues,
         continued_by=continued_by,
-        say_again_at=left.say_again_at if left and run.status == RunStatus.RUNNING else None,
+        say_again_at=_say_again_at(run, entries, left, now),
     )
+
+
+def _say_again_at(
+    run: Run, entries: Sequence[Entry], left: Estimate | None, now: datetime
+) -> datetime | None:
+    """Return when what is said of the time is old: of what is left, and sooner of the time until the next try."""
+    if run.status != RunStatus.RUNNING:
+        return None
+    soon = now + timedelta(seconds=TRY_SAID_AGAIN_S) if any(_trying(entries)) else None
+    return min((at for at in (soon, left.say_again_at if left else None) if at), default=None)
 
 
 def _statuses(entries: Sequence[Entry]) -> dict[str, StepStatus]:
@@ -417,6 +428,7 @@ def _running(
     """Say what is being done, or what keeps it from being done."""
     held = next((entry for entry in entries if entry.note == trace.HELD_NOTE), None)
     if any(entry.is_under_way for entry in entries):
+        chip = Chip("run", "rotate-clockwise", "Trying again") if _tries_alone(entries) else chip
         return chip, _working(entries), _next(entries, left)
     if held is None and place is not None:
         return *in_line(place), "It begins by itself as soon as there is a place."
@@ -424,6 +436,12 @@ def _running(
         said = f"{trace.HELD}: {trace.HELD_NOTE}."
         return held.chip, said, "It goes on by itself when an owner switches sending on again."
     return chip, _working(entries), _next(entries, left)
+
+
+def _tries_alone(entries: Sequence[Entry]) -> bool:
+    """Tell whether all that is under way are steps between two tries; each has a line that says when."""
+    busy = [entry for entry in entries if entry.is_under_way]
+    return bool(busy) and all(entry.status is StepStatus.RETRYING and not entry.doing for entry in busy)
 
 
 def _working(entries: Sequence[Entry]) -> str:
@@ -434,9 +452,8 @@ def _working(entries: Sequence[Entry]) -> str:
         return ". ".join(told[:2]) + "."
     if not busy:
         return "Getting the next step ready."
-    waits = [entry for entry in busy if entry.status is StepStatus.RETRYING]
-    if len(waits) == len(busy):
-        return f"“{waits[0].name}” did not work yet: {waits[0].note}."
+    if _tries_alone(entries):
+        return f"“{busy[0].name}” did not work yet."
     names = [f"“{entry.name}”" for entry in busy if entry.status is StepStatus.RUNNING]
     return f"Working on {listed(names[:3])}."
 

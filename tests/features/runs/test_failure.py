@@ -31,6 +31,7 @@ def test_every_category_is_one_of_the_eight_kinds(category: Category) -> None:
 def test_busy_is_ai_only_where_ai_was_asked(yard: Yard) -> None:  # the application knows the step types
     assert _failed("busy").kind.name == "AI busy"
     assert _failed("busy", "notify").kind.name == "Outside system down"
+    assert _failed("busy").fix.endswith("Wait some minutes, then try this step again.")
     assert _failed("never heard of").kind.name == "Our fault"
 
 

@@ -89,6 +89,7 @@ def test_counts_know_the_workspaces_midnight(session: Session, people: Cast, ads
     factories.failed_run(session, ads).finished_at = clock.now()
     factories.failed_run(session, ads).finished_at = clock.now() - timedelta(days=2)
     factories.finished_run(session, ads)
+    factories.running_run(session, ads).trigger_kind = "seed"
     session.flush()
 
     assert queries.counts(session, people.alice.workspace_id) == queries.Counts(running=2, waiting=1, failed_today=1)

@@ -53,6 +53,8 @@ def test_buttons_try_now_and_stop_trying(
     assert Page(page).faults == []
     assert "The picture service is busy. Trying again in 40" in Page(page).text
     assert "(3 of 6)" in Page(page).text
+    assert "Trying again “Make 5 pictures” did not work yet." in " ".join(Page(page).text.split())
+    assert "again=" in page  # the time until then is said anew
     form, = (a for a in Page(page).attributes("form") if a.get("action", "").endswith(verb))
     answer = alice.post(form["action"], data={"csrf_token": token(page)})
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/runs/{run_id}")
