@@ -9,7 +9,9 @@ import random
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -30,6 +32,7 @@ from app.engine.seat import Seat, end_on_sigterm
 
 POP_S = (1, 2)  # at random: the clock hints by the second, and the same worker would always be first in line
 FINISH_S = 20.0
+MOST_MAIL = 1000  # the clock hints the others again
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 HEARTBEAT_S = 5.0
 WORKER_TTL_S = 20  # RQ sets its client's socket timeout from this: 15 s instead of 415
@@ -68,6 +71,7 @@ class Worker:
         self.settings = settings
         self.exit_code = 0
         self._has_line = False  # outward steps that found no free thread wait in the database
+        self._mail: deque[str] = deque(maxlen=MOST_MAIL)  # messages that found none: they leave between two steps
         self.planning = Crew("plan", settings.worker_threads)
         self.calling = Crew("call", settings.call_threads)
         url = settings.sqlalchemy_url
@@ -140,7 +144,8 @@ class Worker:
         if function == jobs.ADVANCE:
             self.planning.submit(lambda: runner.advance(self.seat, first))
         elif function == jobs.RELAY:
-            self.calling.offer(lambda: outbox.relay(self.seat.engine, first, owner=self.seat.owner))
+            if not self.calling.offer(lambda: self._relay(first)):
+                self._mail.append(first)
         elif function == jobs.DO_STEP:
             self._take_step(first, is_outward=bool(arguments[1]) if len(arguments) > 1 else True)
         else:
@@ -155,6 +160,7 @@ class Worker:
     def _do_outward(self, step_run_id: str) -> None:
         """Do an outward step, then those that found no thread: the oldest in line in the database first."""
         runner.do_step(self.seat, step_run_id)
+        self._relay_kept()
         if self._has_line:
             self._do_line()
 
@@ -162,6 +168,7 @@ class Worker:
         """Do the oldest in line, as long as there is one that may begin."""
         while not self.seat.is_ending.is_set():
             self._has_line = runner.do_oldest(self.seat)
+            self._relay_kept()
             if not self._has_line:
                 return
 
@@ -191,8 +198,15 @@ class Worker:
         with transaction(self.seat.engine) as session:
             rows = outbox.due(session)
         for row_id in rows:
-            if self.seat.is_ending.is_set():
-                return  # the clock finds the rest
+            self._relay(row_id)
+
+    def _relay_kept(self) -> None:
+        with suppress(IndexError):  # another thread took the last one
+            while self._mail:
+                self._relay(self._mail.popleft())
+
+    def _relay(self, row_id: str) -> None:
+        if not self.seat.is_ending.is_set():  # the clock finds the rest
             outbox.relay(self.seat.engine, row_id, owner=self.seat.owner)
 
 
