@@ -10,8 +10,11 @@ import sqlalchemy as sa
 from app.core.db import moment, moment_once
 from app.engine.enums import StepStatus
 from app.engine.planner import HINT_AGAIN_S
-from app.engine.store import OPEN, Bind, run, step_run
+from app.engine.store import OPEN, Bind, run, step_run, written
 
+# Constants, not parameters: SQLite takes a partial index only where it reads that the rows are in it.
+_is_open = run.c.status.in_(written(OPEN))
+_is_under_way = step_run.c.status == written([StepStatus.RUNNING])[0]
 _heartbeat_runs = (
     sa.update(run)
     .where(
@@ -51,7 +54,7 @@ def give_back_steps(bind: Bind, owner: str, *, is_dead: bool, was_alone: bool) -
     told = {"is_suspect": True} if is_dead else {}
     statement = (
         sa.update(step_run)
-        .where(step_run.c.lease_owner == owner, step_run.c.status == StepStatus.RUNNING)
+        .where(step_run.c.lease_owner == owner, _is_under_way)
         .values(
             status=StepStatus.PENDING.value,
             fence=step_run.c.fence + 1,
@@ -93,7 +96,7 @@ def give_back_runs(bind: Bind, owner: str, *, is_dead: bool) -> list[str]:
     told = {"is_suspect": True} if is_dead else {}
     statement = (
         sa.update(run)
-        .where(run.c.lease_owner == owner)
+        .where(run.c.lease_owner == owner, _is_open)
         .values(
             lease_owner=None,
             lease_until=None,
@@ -111,7 +114,7 @@ def due_runs(bind: Bind, *, hint_again_s: float = HINT_AGAIN_S, limit: int = 500
     """Return runs that are due and push each on by *hint_again_s*, so that two tickers cannot both take one."""
     due = (
         sa.select(run.c.id)
-        .where(run.c.due_at <= moment_once(), run.c.status.in_(OPEN))
+        .where(run.c.due_at <= moment_once(), _is_open)
         .order_by(run.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -95,6 +95,23 @@ def test_a_tick_reads_what_is_due_and_not_what_waits(house: House) -> None:
         assert connection.execute(read).scalar_one() - before <= 8  # each by what is due, then by its id
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_due_and_what_is_given_back_is_found_without_going_through_what_has_ended(house: House) -> None:
+    asked = list[tuple[str, tuple[object, ...]]]()
+    with house.engine.begin() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+        leases.due_runs(connection)
+        leases.give_back_runs(connection, "nobody", is_dead=True)
+        leases.give_back_steps(connection, "nobody", is_dead=True, was_alone=True)
+        plans = [
+            " / ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given))
+            for statement, given in list(asked)
+        ]
+
+    for plan, index in zip(plans, ("ix_run_due_at_open", "ix_run_due_at_open", "ix_step_run_under_way"), strict=True):
+        assert f"INDEX {index}" in plan
+
+
 def test_a_hint_is_four_commands_to_redis_and_many_are_one_round_trip(redis_url: str) -> None:
     settings = Settings(environment="test", redis_url=redis_url, secret_key="a secret for tests only, long enough")
     jobs.configure(settings)
