@@ -11,7 +11,7 @@ from app.core.ids import new_id
 # What a rule's argument becomes when nothing of that name needs to exist.
 ARGUMENTS = {
     "token": "x" * 43, "slug": "no-such-template", "digest": "0", "name": "app.css", "filename": "no-such-file",
-    "variant": "small", "kind": "csv", "key": "no-such-key", "number": 1,
+    "variant": "small", "form": "csv", "key": "no-such-key", "number": 1,
 }  # fmt: skip
 WITHOUT_A_VIEW_OF_OURS = {"static", "assets"}
 
