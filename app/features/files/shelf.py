@@ -108,7 +108,10 @@ def neighbours(session: Session, document: Document) -> Neighbours:
 
 
 def ready_sets(session: Session, workspace_id: str, *, limit: int = 4) -> list[ReadySet]:
-    """Return the newest finished runs that left documents and were not rejected: three statements, however many."""
+    """Return the newest finished runs that left documents and were not rejected: three statements, however many.
+
+    Samples are shown where there is nothing else, by one statement more.
+    """
     kept = sa.exists().where(Document.run_id == Run.id, Document.status != DocumentStatus.REJECTED.value)
     newest = (
         sa.select(Run.id, Run.number, Run.label, Run.finished_at, Run.created_at)
@@ -117,7 +120,8 @@ def ready_sets(session: Session, workspace_id: str, *, limit: int = 4) -> list[R
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(limit)
     )
-    runs = list(session.execute(newest))
+    ours = Run.trigger_kind != sa.literal_column("'seed'")
+    runs = list(session.execute(newest.where(ours))) or list(session.execute(newest))
     ids = [row.id for row in runs]
     documents = _documents(session, ids)
     pictures = _first_pictures(session, ids)

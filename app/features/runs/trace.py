@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.core.ids import is_id
 from app.definition.parts import Definition, Step, in_words
 from app.definition.values import (
     Constant,
@@ -28,11 +27,10 @@ from app.engine.attempt import WHEN_UNCLEAR
 from app.engine.enums import Category, Effect, StepStatus
 from app.engine.models import Call, StepRun, WaitRow
 from app.engine.money import MORE_USD
+from app.features.runs import output_words
 from app.features.runs.words import clipped, listed, moment
 from app.web.filters import duration, plural
 
-MOST_CHARS = 600
-MOST_ROWS, MOST_COLUMNS = 20, 6
 YOU = "you"
 HELD, HELD_NOTE = "Held", "sending is switched off for this workspace"
 _CHOICE = re.compile(r"[a-z]+(_[a-z]+)+")
@@ -66,16 +64,6 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A list of alike things that came out, as a table: at most :data:`MOST_ROWS`, *more* are left out."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    more: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """One step in the trace and in the diagram. *look* is its class in the diagram, *word* its second line there."""
 
@@ -92,7 +80,7 @@ class Entry:
     outcome: str | None = None
     went_in: tuple[Line, ...] = ()
     came_out: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[output_words.Table, ...] = ()
     error: Mapping[str, Any] | None = None
     step_run_id: str | None = None
     attempts: int = 0
@@ -276,8 +264,8 @@ class _Reading:
             sentence=_sentence(step, row.went_in),
             outcome=row.outcome,
             went_in=() if status is StepStatus.SKIPPED else self._went_in(step, row),
-            came_out=tuple(_came_out(row, status, step, word)),
-            tables=tuple(_tables(row.output)) if _is_done(row) else (),
+            came_out=tuple(output_words.sentences(row, status, word)),
+            tables=tuple(output_words.tables(row.output)) if _is_done(row) else (),
             error=row.error if status in _WITH_ERROR else None,
             step_run_id=row.id,
             attempts=row.attempts,
@@ -306,7 +294,7 @@ class _Reading:
         seconds = self._duration_s(row, status)
         match status:
             case StepStatus.COMPLETED:
-                said = _outcome_words(row.outcome) or word
+                said = output_words.outcome_words(row.outcome) or word
                 if row.reused_from is not None:
                     return Chip(kind, icon, word), f"{said} · reused", "reused, $0"
                 return Chip(kind, icon, word), f"{said} · {duration(seconds)}" if seconds is not None else said, ""
@@ -378,15 +366,15 @@ class _Reading:
         elif isinstance(value, bool):
             yield Piece("yes" if value else "no")
         else:
-            yield Piece(clipped(as_text(value), MOST_CHARS))
+            yield Piece(clipped(as_text(value), output_words.MOST_CHARS))
 
     def _text(self, text: str, scope: Mapping[str, object]) -> Iterable[Piece]:
         try:
             value = parse_value(text)
         except ValueInvalid:
-            yield Piece(clipped(text, MOST_CHARS), "wrong")
+            yield Piece(clipped(text, output_words.MOST_CHARS), "wrong")
             return
-        left = MOST_CHARS * 4
+        left = output_words.MOST_CHARS * 4
         for piece in value.pieces:
             if left <= 0:
                 yield Piece(" … the rest is in the technical details")
@@ -407,7 +395,7 @@ class _Reading:
             return Piece(f"missing: {title[0].lower() + title[1:]}", "wrong", str(missing))
         if value is None or value == "":
             return Piece("nothing", origin, f"{title} was left empty")
-        return Piece(_shown(value, path), origin, title)
+        return Piece(output_words.shown(value, path), origin, title)
 
     def _title(self, path: tuple[str | int, ...]) -> str:
         definition = self._recorded.definition
@@ -496,100 +484,3 @@ def _path(expression: Expression) -> tuple[str | int, ...] | None:
             return _path(of)
         case Constant():
             return None
-
-
-def _shown(value: object, path: tuple[str | int, ...]) -> str:
-    if isinstance(value, list) and value and all(is_id(part) for part in value):
-        noun = str(path[-1]).replace("_", " ") if isinstance(path[-1], str) else "entries"
-        return f"{len(value)} {noun}"
-    if is_id(value):
-        return "one document"
-    return clipped(" ".join(as_text(value).split()), MOST_CHARS)
-
-
-# --- what came out ---
-
-
-def _came_out(row: StepRun, status: StepStatus, step: Step, word: str) -> Iterable[str]:
-    if status is StepStatus.SKIPPED:
-        yield f"Nothing: {row.reason or 'it was skipped'}."
-    elif status is StepStatus.CANCELLED:
-        yield f"Nothing: {row.reason or 'it was cancelled'}."
-    elif status is StepStatus.WAITING:
-        yield f"Nothing yet. {word}."
-    elif status in (StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.PENDING):
-        yield f"{row.done} of {row.total} so far." if row.total else "Nothing yet."
-    else:
-        yield from _output_words(row.output if isinstance(row.output, dict) else {})
-        if row.outcome not in (None, "done", "failed") and "decision" not in (row.output or {}):
-            yield f"Went on by “{row.outcome}”."
-
-
-def _tables(output: object) -> Iterable[Table]:
-    """Yield the lists of alike things in an output; ids and what is nested are left to the technical details."""
-    for key, value in output.items() if isinstance(output, dict) else ():
-        if not _is_list_of_things(value):
-            continue
-        names = list(dict.fromkeys(name for each in value for name in each))
-        plain = [name for name in names if not any(_is_nested(each.get(name)) for each in value)][:MOST_COLUMNS]
-        if plain:
-            rows = (tuple(_cell(each.get(name)) for name in plain) for each in value[:MOST_ROWS])
-            titles = tuple(in_words(str(name)) for name in plain)
-            yield Table(in_words(str(key)), titles, tuple(rows), max(0, len(value) - MOST_ROWS))
-
-
-def _is_list_of_things(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
-
-
-def _is_nested(value: object) -> bool:
-    return isinstance(value, dict | list) or is_id(value)
-
-
-def _cell(value: object) -> str:
-    said = {None: "", True: "Yes", False: "No"}.get(value) if value is None or isinstance(value, bool) else None
-    return clipped(str(value), 120) if said is None else said
-
-
-def _output_words(output: Mapping[str, Any]) -> Iterable[str]:
-    texts, documents, images = output.get("texts"), output.get("documents"), output.get("images")
-    if isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts):
-        yield f"{plural(len(texts), 'text')}, {_span([len(text) for text in texts])}."
-    elif isinstance(documents, list) and documents:
-        yield f"{plural(len(documents), 'document')}."
-    if isinstance(images, list) and images:
-        yield f"{plural(len(images), 'picture')}."
-    if output.get("decision"):
-        word, by, reason = (str(output.get(key) or "") for key in ("decision", "by", "reason"))
-        word, reason = _outcome_words(word) or word, clipped(reason, MOST_CHARS)
-        if by or not reason:
-            yield f"{word} by {by}." if by else f"{word}."
-            yield from [f"“{reason}”"] if reason else []
-        else:  # nobody did: the reason is the engine's own sentence
-            yield f"{word}: {reason[0].lower()}{reason[1:].rstrip('.')}."
-    said = {"texts", "titles", "documents", "images", "decision", "by", "reason"}
-    rest = [(key, value) for key, value in output.items() if key not in said and _says_something(value)]
-    for key, value in rest[:8]:
-        yield f"{in_words(str(key))}: {_shown(value, (str(key),))}"
-    if len(rest) > 8:
-        yield f"… and {plural(len(rest) - 8, 'more value', 'more values')}."
-
-
-def _says_something(value: object) -> bool:
-    """Tell whether a value means something in a line: not nothing, no table of ids, none that is shown as a table."""
-    if _is_list_of_things(value):
-        return False
-    if isinstance(value, dict):
-        return bool(value) and not all(is_id(key) for key in value)
-    return value not in (None, "", [])
-
-
-def _span(lengths: Sequence[int]) -> str:
-    least, most = min(lengths), max(lengths)
-    return plural(most, "character") if least == most else f"{least:,} to {plural(most, 'character')}"
-
-
-def _outcome_words(outcome: str | None) -> str:
-    return {"approved": "Approved", "rejected": "Rejected", "expired": "Nobody answered", "yes": "Yes", "no": "No"}.get(
-        outcome or "", ""
-    )

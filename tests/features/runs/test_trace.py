@@ -113,10 +113,10 @@ def test_came_out_shows_no_ids() -> None:
 
 def test_lists_of_alike_things_come_out_as_tables_without_ids() -> None:
     from app.core.ids import new_id
-    from app.features.runs import trace
+    from app.features.runs import output_words
 
     things = [{"car": f"Car {n}", "price": n, "sold": n % 2 == 0, "id": new_id(), "deep": {"a": 1}} for n in range(25)]
-    table, = trace._tables({"cars": things, "names": ["a"], "empty": [], "count": 3, "deep": [{"a": {"b": 1}}]})
+    table, = output_words.tables({"cars": things, "names": ["a"], "empty": [], "count": 3, "deep": [{"a": {"b": 1}}]})
 
     assert (table.title, table.columns, table.more) == ("Cars", ("Car", "Price", "Sold"), 5)
     assert table.rows[:2] == (("Car 0", "0", "Yes"), ("Car 1", "1", "No"))

@@ -244,6 +244,12 @@ def test_panel_shows_what_is_ready_and_whose_approval_it_has(yard: Yard) -> None
     assert page.faults == []
     assert [a["id"] for a in page.attributes("a") if a.get("id")] == [f"documents-panel-{finished}"]
     assert "10 texts · approved by Bob Approver" in page.text.replace("\u00a0", " ")
+    yard.change(finished, lambda run: setattr(run, "trigger_kind", "seed"))
+    alice = yard.cast.browser(yard.cast.alice)
+    assert f"documents-panel-{finished}" in alice.get("/documents/panel").text  # samples, while there is nothing else
+    mine, = yard.make("finished")
+    page = Page(alice.get("/documents/panel").text)
+    assert [a["id"] for a in page.attributes("a") if a.get("id")] == [f"documents-panel-{mine}"]
 
 
 @pytest.mark.parametrize("who", ["charlie", "bob", "nobody"])
