@@ -87,11 +87,11 @@ def delete(view_id: str) -> Response:
 def export(form: str) -> Response:
     """Send all runs that the filters keep as a file, written while it is read: no number of them is too many."""
     me, wanted = who(), history.asked(request.args)
-    names = {each.id: each.name for each in workflows.workflows(db.session(), me.workspace_id)}
     write = exports.as_csv if form == "csv" else exports.as_json
 
     def body() -> Iterator[bytes]:
         with reading() as session:
+            names = {each.id: each.name for each in workflows.workflows(session, me.workspace_id)}
             yield from write(history.batches(session, me.workspace_id, wanted, zone=me.timezone), names)
 
     today = clock.now().astimezone(ZoneInfo(me.timezone)).date()
