@@ -239,6 +239,12 @@ def templates() -> BytecodeCache:
     return _Templates()
 
 
+@pytest.fixture(scope="session")
+def bundles() -> dict[str, Any]:
+    """The style and scripts of ``static``, joined and compressed: no test changes them."""
+    return {}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _routes_compiled_when_used() -> None:
     """Let a route make the code that builds its addresses when one is built: most tests build a few of them."""
@@ -289,7 +295,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def make_app(templates: BytecodeCache) -> Iterator[Callable[[Settings], Flask]]:
+def make_app(templates: BytecodeCache, bundles: dict[str, Any]) -> Iterator[Callable[[Settings], Flask]]:
     """Return a function that makes the application for given settings; its connections are closed afterwards."""
     from app import create_app
     from app.core.db import db
@@ -299,6 +305,7 @@ def make_app(templates: BytecodeCache) -> Iterator[Callable[[Settings], Flask]]:
     def make(settings: Settings) -> Flask:
         made.append(create_app(settings))
         made[-1].jinja_env.bytecode_cache = templates
+        made[-1].extensions["assets"]._bundles = bundles
         return made[-1]
 
     yield make

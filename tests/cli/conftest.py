@@ -33,9 +33,11 @@ Greenlight = Callable[..., Said]
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """``bin/dev`` on SQLite with its embedded Redis, demo people and the finished sample runs."""
     running = House(tmp_path_factory.mktemp("house"), "dev")
-    running.wait_for("sample runs are there", limit_s=60)
-    yield running
-    running.end()
+    try:
+        running.wait_for("sample runs are there")
+        yield running
+    finally:
+        running.end()
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_the_main_job_on_postgresql_with_a_real_redis(
     }
     house = House(tmp_path / "data", "dev", **stores)
     try:
-        house.wait_for("sample runs are there", limit_s=60)
+        house.wait_for("sample runs are there")
         here = {**stores, "DATA_DIR": str(tmp_path / "data"), "GREENLIGHT_ENV": "development"}
         said = call(
             "template",

@@ -15,7 +15,6 @@ from tests.servers import ReceivedMail, SmtpServer, free_port, wait_until
 PASSWORD = "greenlight-demo"
 OWNER = "owner@demo.example"
 APPROVER = "approver@demo.example"
-READY_S = 60.0
 
 
 @dataclass
@@ -40,7 +39,7 @@ class Running:
         house = House(folder, "dev", **settings)
         house.port = port
         try:
-            house.wait_for("Greenlight is ready" if ai else "sample runs are there", limit_s=READY_S)
+            house.wait_for("Greenlight is ready" if ai else "sample runs are there")
         except AssertionError as error:
             raise RuntimeError(house.end()) from error
         return cls(house, url, smtp, ai)

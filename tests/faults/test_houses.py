@@ -62,7 +62,7 @@ def test_f03_the_whole_dyno_dies_and_every_run_moves_again(house: Engine, fleet:
 
 def test_f08_each_child_that_dies_comes_back_alone_and_health_names_it(start: Start) -> None:
     house = start("dev", "--no-demo")
-    house.wait_for("Greenlight is ready", limit_s=60)
+    house.wait_for("Greenlight is ready")
     died = {"redis": 0, "web": 0, "worker": 0, "clock": 0}
     for role in ("worker", "clock", "redis", "web"):
         others = [pid_in(house, other) for other in died if other != role]
@@ -101,7 +101,7 @@ def deaths(house: House) -> dict[str, int] | None:
 @pytest.mark.faults
 def test_f08_five_deaths_of_the_web_server_within_a_minute_end_the_dyno(start: Start) -> None:
     house = start("dev", "--no-demo")
-    house.wait_for("Greenlight is ready", limit_s=60)
+    house.wait_for("Greenlight is ready")
     killed: set[int] = set()
     for _ in range(5):
         until(lambda: house.status() == 200 and pid_in(house, "web") not in killed, limit_s=20)

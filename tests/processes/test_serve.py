@@ -63,7 +63,7 @@ def test_each_child_that_dies_is_replaced_while_the_others_go_on(start: Start) -
         os.kill(pid, signal.SIGKILL)
         until(lambda role=role, pid=pid: house.pid_of(role) not in (0, pid), limit_s=10)
         assert house.status() == 200
-    house.wait_for("gave_back")  # the janitor of the worker or the clock
+    house.wait_for("gave_back", limit_s=30)  # the janitor of the worker or the clock
 
     server, _ = _servers(house, 2)
     os.kill(server, signal.SIGKILL)
