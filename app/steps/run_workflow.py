@@ -1,5 +1,6 @@
 """Run another workflow and go on when it has ended: its results are this step's."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,8 @@ from pydantic import Field
 
 from app.engine.contract import Context, Effect, StepType, Wait
 from app.steps.words import Settings, said
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Config(Settings):
@@ -33,7 +36,8 @@ def run(config: Config, ctx: Context) -> Wait:
 
 
 def _summary(config: Mapping[str, Any]) -> str:
-    return f"Run **{said(config.get('workflow'), 'another workflow')}** and wait for its end"
+    name = said(config.get("workflow"), "another workflow")
+    return f"Run **{'another workflow' if _ID.fullmatch(name) else name}** and wait for its end"
 
 
 STEP = StepType(

@@ -174,6 +174,12 @@ class Number(Setting):
     look = "number"
     needs = "number"
 
+    @property
+    def text(self) -> str:
+        """The number, a whole one without a point."""
+        value = self.shown
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else super().text
+
     def take(self, posted: Posted) -> Any:
         """Return the number; an empty field asks for the usual one, or for none where there may be none."""
         text = (posted.get(f"{self.name}~value") or posted.get(self.name, "")).strip()

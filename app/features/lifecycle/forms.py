@@ -16,7 +16,7 @@ from wtforms import (
 )
 from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
-from wtforms.widgets import HiddenInput
+from wtforms.widgets import DateInput, HiddenInput
 
 from app.definition.parts import Input, InputType
 from app.definition.schema import Definition
@@ -129,4 +129,6 @@ def _field(question: Input, value: Any, there: Sequence[tuple[str, str]] | None)
     if question.type is InputType.JSON and not isinstance(text, str):
         text = json.dumps(text, ensure_ascii=False)
     kind = TextAreaField if question.type in _LONG else StringField
+    if question.type is InputType.DATE:
+        common["widget"] = DateInput()
     return kind(default=str(text), validators=rules, **common)

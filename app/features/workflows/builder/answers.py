@@ -1,6 +1,7 @@
 """What the builder's pages share: saving a change, and answering with the panel and what stands around it."""
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ Change = Callable[[Draft], tuple[Data, str]]
 NEVER = "Only one of these ways is ever taken, so this step would always be skipped. Choose “Go on after the first”."
 STAYS = "-"  # no field: the focus stays on what was pressed
 WHOLE = "panel"  # stands for all of a form where it says what it still shows old
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NEWEST = 24  # pictures and documents to choose from
 
 
@@ -345,15 +347,18 @@ def step_context(desk: Desk) -> dict[str, Any]:
 def form_of(desk: Desk, step: Mapping[str, Any], posted: MultiDict[str, str] | None = None) -> StepForm:
     """Return a step's form, with what was posted if anything was."""
     kind = desk.kinds.get(str(step.get("type")))
-    widgets = {
-        str((info.json_schema_extra or {}).get("widget", ""))  # type: ignore[union-attr]  # ours are all mappings
-        for info in (kind.config.model_fields.values() if kind else ())
-    }
+    config = step.get("config") or {}
+    widgets: dict[str, list[str]] = defaultdict(list)
+    for name, info in kind.config.model_fields.items() if kind else ():
+        widget = str((info.json_schema_extra or {}).get("widget", ""))  # type: ignore[union-attr]  # ours are mappings
+        widgets[widget].append(info.alias or name)
     offered = {
         widget: choices for widget, find in _OFFERED.items() if widget in widgets for choices in (find(desk),)
     }
+    for widget in offered.keys() & {"images", "documents_or_text"}:
+        offered[widget] = _with_older(offered[widget], [config.get(key) for key in widgets[widget]])
     if "answers" in widgets:
-        offered["answers"] = _questions_of(desk, str((step.get("config") or {}).get("workflow") or ""))
+        offered["answers"] = _questions_of(desk, str(config.get("workflow") or ""))
     return StepForm(step, kind, desk.drawn, desk.types, posted=posted, offered=offered)
 
 
@@ -373,6 +378,25 @@ def _documents(desk: Desk) -> list[tuple[str, str]]:
         *_answers_of(desk, "document", "documents"),
         *((each.id, each.title[:60] or "Document") for each in found),
     ]
+
+
+def _with_older(choices: list[tuple[str, str]], stored: object) -> list[tuple[str, str]]:
+    """Return the choices with what of *stored* is there still, but not among the newest."""
+    ids = {text for _, text in texts_in(stored) if _ID.fullmatch(text)} - {value for value, _ in choices}
+    return [*choices, *files.titles(db.session(), who().workspace_id, ids).items()] if ids else choices
+
+
+def _handed(question: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the documents or pictures that a question's own answer is chosen from; nothing where it has none."""
+    kind, stored = str(question.get("type")).removesuffix("s"), question.get("default")
+    if stored is None or kind not in ("document", "image"):
+        return []
+    workspace_id = who().workspace_id
+    if kind == "image":
+        pictures = files.images(db.session(), workspace_id, limit=NEWEST)
+        return _with_older([(each.id, each.prompt[:60] or "Picture") for each in pictures], stored)
+    documents = files.documents(db.session(), workspace_id, limit=NEWEST)
+    return _with_older([(each.id, each.title[:60] or "Document") for each in documents], stored)
 
 
 def _people(desk: Desk) -> list[tuple[str, str]]:
@@ -452,7 +476,7 @@ def question_context(desk: Desk, key: str) -> dict[str, Any]:
     place, found = find_question(desk.data, key)
     if found is None:
         raise NotFound("This question does not exist any more.", fix="Go back to the workflow.")
-    form = QuestionForm(found, listed=desk.data["inputs"])
+    form = QuestionForm(found, listed=desk.data["inputs"], handed=_handed(found))
     loose = form.show(desk.problems, place)
     focus = request.args.get("fix", "")
     focus = focus if focus in {field.name for field in form.shown} else ""

@@ -49,13 +49,19 @@ class QuestionForm:
     """A question as a form, made from the schema of inputs; it shows what its kind of answer can have.
 
     *listed* are all questions: those with the same kind of date are offered where one must not come before another.
+    *handed* are the documents or pictures to choose its own answer from, by id and words.
     """
 
     def __init__(
-        self, question: Mapping[str, Any], posted: Posted | None = None, *, listed: Sequence[Any] = ()
+        self,
+        question: Mapping[str, Any],
+        posted: Posted | None = None,
+        *,
+        listed: Sequence[Any] = (),
+        handed: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._question = dict(question)
-        made = type("QuestionSettings", (wtforms.Form,), _question_fields(self._question, listed))
+        made = type("QuestionSettings", (wtforms.Form,), _question_fields(self._question, listed, handed))
         self.fields: dict[str, Setting] = dict(made(posted, data=stored_parts(question))._fields)
 
     @property
@@ -177,12 +183,14 @@ def with_questions_changed(
     return new, ""
 
 
-def _question_fields(question: Mapping[str, Any], listed: Sequence[Any]) -> dict[str, Any]:
+def _question_fields(
+    question: Mapping[str, Any], listed: Sequence[Any], handed: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
     kind = str(question.get("type", "text"))
     fields = settings_of(Input, prefix="q-", offered=lambda _key, _extra: None)
     fields["q-label"] = Text("", usual="", required=True)
     fields["q-type"] = Choice("", usual="text", choices=list(TYPE_WORDS.items()))
-    fields["q-default"] = _default_field(kind, question)
+    fields["q-default"] = _default_field(kind, question, handed)
     fields["q-min"], fields["q-max"] = _bound_field(kind, question, "min"), _bound_field(kind, question, "max")
     fields["q-days"] = Choice("", usual="", choices=_DAYS, is_row=True)
     fields["q-help"] = Text("", usual="", rows=3)
@@ -196,7 +204,7 @@ def _question_fields(question: Mapping[str, Any], listed: Sequence[Any]) -> dict
     return fields
 
 
-def _default_field(kind: str, question: Mapping[str, Any]) -> Any:
+def _default_field(kind: str, question: Mapping[str, Any], handed: Sequence[tuple[str, str]]) -> Any:
     """Return the field that fits the kind of answer; one for anything where what is stored would not fit in."""
     stored, choices = question.get("default"), _texts(question.get("choices"))
     offered = [(each, each) for each in choices]
@@ -207,6 +215,10 @@ def _default_field(kind: str, question: Mapping[str, Any]) -> Any:
         return Choice("", choices=[("", "None"), *offered])
     if kind == "multi_choice" and choices and (stored is None or _texts(stored) == stored):
         return Many("", choices=offered)
+    if kind in ("document", "image") and is_text:
+        return Choice("", choices=[("", "None"), *handed], render_kw={"widget": kind})
+    if kind in ("documents", "images") and (stored is None or _texts(stored) == stored):
+        return Many("", choices=handed, render_kw={"widget": kind})
     if kind == "people" and (stored is None or _texts(stored) == stored):
         return Rows("")
     if kind in (*_TEXTS, "choice") and is_text:

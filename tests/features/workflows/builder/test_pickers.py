@@ -1,5 +1,7 @@
 """What is chosen instead of typed: workflows and their questions, people, documents, pictures, values."""
 
+import json
+
 import pytest
 
 from app.core.db import db
@@ -97,6 +99,45 @@ def test_pictures_are_chosen_by_looking_at_them(bench: Bench) -> None:
     assert f'<img src="/images/{picture}/small" alt="A red car"' in html
     bench.post("/steps/attach", bench.form("/steps/attach") | {"c-image_ids": picture})
     assert bench.steps["attach"]["config"]["image_ids"] == [picture]
+
+
+def test_what_was_chosen_and_is_no_more_here_is_said_so_and_can_be_taken_out(bench: Bench) -> None:
+    with bench.cast.app.app_context():
+        image = files.store_image(
+            db.session(), prepared=factories.picture(1), workspace_id=bench.cast.charlie.workspace_id, run_id=None,
+            step_run_id=None, position=1, prompt="A stranger's car", model="sample",
+        )  # fmt: skip
+        db.session.commit()
+        theirs = image.id
+    bench.post("/steps/attach", bench.form("/steps/attach") | {"c-image_ids": theirs})
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-context": "", "c-context~doc": [theirs]})
+    bench.post("/steps/pictures/removal", {})
+    bench.post("/steps", {"after": "tell", "type": "run_workflow"})
+    bench.post("/steps/run_another_workflow", bench.form("/steps/run_another_workflow") | {"c-workflow": theirs})
+    asked = [{"key": "pic", "label": "Picture", "type": "image", "default": theirs, "fixed": True},
+             {"key": "docs", "label": "Papers", "type": "documents", "default": [theirs]}]  # fmt: skip
+    data = bench.draft.definition
+    text = json.dumps({**data, "inputs": [*data["inputs"], *asked]})
+    bench.post("/text", {"text": text, "as": "json", "revision": str(bench.draft.revision)})
+    said = {
+        "/steps/attach": ("A picture that is no longer here", "Make 5 pictures (no longer there)"),
+        "/steps/ads": ("A document that is no longer here",),
+        "/steps/run_another_workflow": ("A workflow that is no longer here",),
+        "/questions/pic": ("A picture that is no longer here",),
+        "/questions/docs": ("A document that is no longer here",),
+    }
+    for path, words in said.items():
+        html = bench.browser.get(bench.url + path).text
+        page = Page(html.partition('id="panel"')[2])
+        assert [each in page.text for each in words] == [True] * len(words), path
+        assert (theirs in page.text, "stranger" in html, f"/images/{theirs}" in html) == (False, False, False)
+        assert Page(html).faults == []
+    bench.post("/steps/attach", bench.form("/steps/attach") | {"c-image_ids": []})
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-context~doc": ""})
+    bench.post("/questions/docs", bench.form("/questions/docs") | {"q-default": []})
+    assert not bench.steps["attach"]["config"].get("image_ids")
+    assert not bench.steps["ads"]["config"].get("context")
+    assert not bench.draft.definition["inputs"][-1].get("default")
 
 
 def test_a_number_takes_only_values_that_can_be_one(bench: Bench) -> None:
