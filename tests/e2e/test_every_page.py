@@ -440,7 +440,7 @@ PAGES: dict[str, Pages | str] = {
     "/images/<image_id>": "a picture",
     "/images/<image_id>/<any(original, small):variant>": "a picture",
     "/readyz": "JSON",
-    "/runs.<any(csv, json):kind>": "a file",
+    "/runs.<any(csv, json):form>": "a file",
     "/runs/<run_id>/log/tail": "lines of the log",
     "/runs/<run_id>/live": "parts of the run's page",
     "/runs/<run_id>/made/<step_id>": "plain text, to copy",
