@@ -114,8 +114,8 @@ class Team:
         return made
 
     def wait_ended(self, limit_s: float = 120.0) -> None:
-        """Wait until no run of the workflow is open."""
-        still = f"SELECT count(*) FROM run WHERE status IN ({OPEN}) AND workflow_id = :id"
+        """Wait until no run of the workflow is open; asked of the open ones alone, not of all that it ever had."""
+        still = f"SELECT count(*) FROM run WHERE status IN ({OPEN}) AND coalesce(workflow_id, '') = :id"
         self.house.until(
             lambda: self.house.scalar(still, id=self.workflow_id) == 0, "the end of the runs", limit_s=limit_s
         )
