@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -36,6 +36,7 @@ from app.features.workflows.models import Version, Workflow
 ISOLATE, POP = "\u2068", "\u2069"
 LABEL_CHARS = 160
 _RUN = re.compile(r"\brun\b")
+_ENDS_OF_EARTH = (timezone(timedelta(hours=-12)), timezone(timedelta(hours=14)))
 _base_url = ""
 
 
@@ -97,7 +98,7 @@ def start(
     pinned = Pinned.to(workflow, version or workflows.current_version(session, workflow))
     definition = workflows.load_definition(session, pinned.version_id)
     if names_today(definition) and not test and trigger_kind != SEED:
-        checked_answers(definition, inputs, _now_at(session, workspace_id))
+        _check_days(session, workspace_id, definition, inputs)
     number = making.take_number(session, workspace_id) if _names_number(label) else None
     new = _new(
         workspace_id=workspace_id,
@@ -329,8 +330,15 @@ def checked_answers(
         raise Invalid(f"{count} another look.", faults, fix=problems[0].fix, code="inputs") from invalid
 
 
-def _now_at(session: Session, workspace_id: str) -> datetime:
-    return clock.now().astimezone(ZoneInfo(session.get_one(Workspace, workspace_id).timezone))
+def _check_days(session: Session, workspace_id: str, definition: Definition, raw: Mapping[str, Any]) -> None:
+    """Hold answers to today; the workspace's zone is read only where some place on earth would refuse one of them."""
+    now = clock.now()
+    try:
+        for zone in _ENDS_OF_EARTH:
+            clean_inputs(definition, raw, now.astimezone(zone))
+    except InputsInvalid:
+        zone_name = session.get_one(Workspace, workspace_id).timezone
+        checked_answers(definition, raw, now.astimezone(ZoneInfo(zone_name)))
 
 
 def _same(session: Session, workspace_id: str, dedupe_key: str) -> Run:

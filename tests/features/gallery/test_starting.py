@@ -65,8 +65,8 @@ def test_the_second_start_of_a_template_costs_three_statements(app: Flask, cast:
     assert [first.location, second.location] == [f"/runs/{run.id}" for run in runs]
     long, short = runs
     assert (long.number, short.number, following) == (1, 2, 3)
-    assert {**short.facts, "id": "", "url": "", "number": 0, "created_at": ""} == {
-        **long.facts, "id": "", "url": "", "number": 0, "created_at": "",
+    assert {**short.facts, "id": "", "url": "", "number": 0, "created_at": "", "started_at": ""} == {
+        **long.facts, "id": "", "url": "", "number": 0, "created_at": "", "started_at": "",
     }  # fmt: skip
     assert [run.facts["number"] for run in runs] == [1, 2]
     assert short.facts["workspace"] == {"name": "Northfield Motors", "timezone": "America/New_York"}
