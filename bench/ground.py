@@ -224,7 +224,7 @@ class House:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
+                process_group=0,  # one session, as under one parent: how nice a process is counts only within it
             )
 
 
