@@ -11,14 +11,6 @@ from app.core.outbox import OutboxRow
 from tests.engine.rig import House
 
 
-def posted(house: House) -> str:
-    with house.session() as session:
-        return outbox.post(
-            session, channel="poison", recipient="sam@northfield.example", subject="", content={}, dedupe_key="one",
-            workspace_id=house.workspace_id,
-        )  # fmt: skip
-
-
 def row(house: House, row_id: str) -> OutboxRow:
     with house.session() as session:
         return session.get_one(OutboxRow, row_id)
@@ -38,7 +30,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_message_that_breaks_its_channel_is_parked_after_its_tries(house: House, asked: list[str]) -> None:
-    row_id = posted(house)
+    row_id = house.post("poison")
     for _ in range(outbox.ATTEMPTS):
         outbox.relay(house.engine, row_id, owner="test:1:a")
         assert row(house, row_id).lease_owner is None
@@ -48,7 +40,7 @@ def test_a_message_that_breaks_its_channel_is_parked_after_its_tries(house: Hous
 
 
 def test_a_message_under_which_workers_die_is_parked_untried(house: House, asked: list[str]) -> None:
-    row_id = posted(house)
+    row_id = house.post("poison")
     with house.session() as session:
         past = clock.now() - timedelta(seconds=1)
         dead = {"attempts": outbox.ATTEMPTS, "lease_owner": "dead:1:a", "lease_until": past, "due_at": past}

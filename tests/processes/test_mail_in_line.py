@@ -9,7 +9,7 @@ import pytest
 from app.core import outbox
 from app.core.settings import Settings
 from app.engine import jobs, runner, worker_process
-from tests.engine.rig import House, make_house
+from tests.engine.rig import make_house
 from tests.engine.sink import Sink
 
 
@@ -34,7 +34,7 @@ def test_mail_leaves_between_two_steps_while_steps_stand_in_line(
         run_id = house.start([{"id": "one", "type": "spend", "config": {"url": sink.url}}])
         runner.advance(house.seat(), run_id)
         worker.take(jobs.DO_STEP, [house.steps(run_id)["one"].id, True])
-    row_id = _posted(house)
+    row_id = house.post("slow")
     worker.take(jobs.RELAY, [row_id])
     sink.latency.set()
     assert sent.wait(20)
@@ -42,11 +42,3 @@ def test_mail_leaves_between_two_steps_while_steps_stand_in_line(
     assert (done_before, len(sink.log)) == ([1], 3)
     sink.close()
     worker.seat.engine.dispose()
-
-
-def _posted(house: House) -> str:
-    with house.session() as session:
-        return outbox.post(
-            session, channel="slow", recipient="sam@northfield.example", subject="", content={}, dedupe_key="one",
-            workspace_id=house.workspace_id,
-        )  # fmt: skip

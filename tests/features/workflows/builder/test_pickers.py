@@ -13,6 +13,17 @@ from tests.page import Page
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
+def picture_of(bench: Bench, workspace_id: str, prompt: str) -> str:
+    """Keep a picture in a workspace and return its id."""
+    with bench.cast.app.app_context():
+        image = files.store_image(
+            db.session(), prepared=factories.picture(1), workspace_id=workspace_id, run_id=None, step_run_id=None,
+            position=1, prompt=prompt, model="sample",
+        )  # fmt: skip
+        db.session.commit()
+        return image.id
+
+
 def test_another_workflow_is_chosen_and_its_questions_are_fields(bench: Bench) -> None:
     with bench.cast.app.app_context():
         factories.workflow(db.session(), bench.cast.alice.workspace_id, name="Newsletter")
@@ -87,13 +98,7 @@ def test_a_number_takes_a_value_and_is_shown_anew(bench: Bench) -> None:
 
 
 def test_pictures_are_chosen_by_looking_at_them(bench: Bench) -> None:
-    with bench.cast.app.app_context():
-        image = files.store_image(
-            db.session(), prepared=factories.picture(1), workspace_id=bench.cast.alice.workspace_id, run_id=None,
-            step_run_id=None, position=1, prompt="A red car", model="sample",
-        )  # fmt: skip
-        db.session.commit()
-        picture = image.id
+    picture = picture_of(bench, bench.cast.alice.workspace_id, "A red car")
     html = bench.browser.get(f"{bench.url}/steps/attach").text
     assert Page(html).faults == []
     assert f'<img src="/images/{picture}/small" alt="A red car"' in html
@@ -102,13 +107,7 @@ def test_pictures_are_chosen_by_looking_at_them(bench: Bench) -> None:
 
 
 def test_what_was_chosen_and_is_no_more_here_is_said_so_and_can_be_taken_out(bench: Bench) -> None:
-    with bench.cast.app.app_context():
-        image = files.store_image(
-            db.session(), prepared=factories.picture(1), workspace_id=bench.cast.charlie.workspace_id, run_id=None,
-            step_run_id=None, position=1, prompt="A stranger's car", model="sample",
-        )  # fmt: skip
-        db.session.commit()
-        theirs = image.id
+    theirs = picture_of(bench, bench.cast.charlie.workspace_id, "A stranger's car")
     bench.post("/steps/attach", bench.form("/steps/attach") | {"c-image_ids": theirs})
     bench.post("/steps/ads", bench.form("/steps/ads") | {"c-context": "", "c-context~doc": [theirs]})
     bench.post("/steps/pictures/removal", {})
