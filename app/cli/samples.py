@@ -49,6 +49,7 @@ def _demo(session: "Session") -> "Workspace | None":
 def _start(session: "Session", workspace: "Workspace", template: "Template") -> str:
     """Start the template's sample run, or find the one that exists: the key is the template's version."""
     from app.cli.desk import Desk
+    from app.engine.enums import SEED
     from app.features.gallery import service
     from app.features.runs import service as runs
 
@@ -59,7 +60,7 @@ def _start(session: "Session", workspace: "Workspace", template: "Template") -> 
         raw_inputs=template.sample_inputs,
         actor=Desk(session, workspace).actor(),
         dedupe_key=f"sample-{template.slug}-{template.version}",
-        trigger_kind="seed",
+        trigger_kind=SEED,
     )
     session.commit()
     if run.is_open:

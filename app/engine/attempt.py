@@ -18,7 +18,7 @@ from app.definition.values import ValueProblem, evaluate
 from app.engine import catalog, money, offline
 from app.engine.context import RunContext
 from app.engine.contract import Category, Done, RunFacts, StepError, StepType, Wait
-from app.engine.enums import StepStatus
+from app.engine.enums import SEED, StepStatus
 from app.engine.held import Fenced, HeldRun, HeldStep
 from app.engine.seat import Seat
 
@@ -28,7 +28,6 @@ MOST_TRACE = 8000  # characters, from the end: where it happened
 YES = "yes"  # a person said that the step shall be done although its condition could not be told
 OUT_OF_MEMORY, CRASHED = "memory", "crashes"
 WHEN_UNCLEAR = "when_unclear"
-SEED = "seed"  # what started a template's own sample run
 
 _log = structlog.get_logger()
 

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+SEED = "seed"  # what started a template's own sample run, which the gallery shows: nobody's run
+
 
 class RunStatus(StrEnum):
     """What a run is doing. The last three are its ends."""

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Model, elapsed
 from app.core.ids import new_id
-from app.engine.enums import RUN_OPEN, RunStatus
+from app.engine.enums import RUN_OPEN, SEED, RunStatus
 
 _ROOM = {"fillfactor": "70"}  # for the new places of a row that moves; the keys of runs have it too, by migration
 _OPEN = ", ".join(f"'{status}'" for status in sorted(RUN_OPEN))
@@ -102,7 +102,7 @@ class Run(Model):
     @property
     def is_sample(self) -> bool:
         """Whether the workspace came with it."""
-        return self.trigger_kind == "seed"
+        return self.trigger_kind == SEED
 
     @property
     def progress(self) -> float:
@@ -123,8 +123,9 @@ sa.Index("ix_run_took", Run.workspace_id, RUN_TOOK_S, Run.id, **_has_ended)
 # Words know a run by its number; PostgreSQL reads an index alone where it has the columns of its expressions too.
 sa.Index("ix_run_name", Run.workspace_id, RUN_NAME, Run.id, Run.number, Run.label, postgresql_with=_ROOM)
 # Runs that somebody wanted, neither tests nor seeded samples, and the others. Indexes have both, so written in one way.
-RUN_REAL: sa.ColumnElement[bool] = sa.and_(Run.test.is_(False), Run.trigger_kind != sa.literal_column("'seed'"))
-RUN_OTHER: sa.ColumnElement[bool] = sa.or_(Run.test.is_(True), Run.trigger_kind == sa.literal_column("'seed'"))
+RUN_SAMPLE: sa.ColumnElement[bool] = Run.trigger_kind == sa.literal_column(f"'{SEED}'")
+RUN_REAL: sa.ColumnElement[bool] = sa.and_(Run.test.is_(False), sa.not_(RUN_SAMPLE))
+RUN_OTHER: sa.ColumnElement[bool] = sa.or_(Run.test.is_(True), RUN_SAMPLE)
 _by_time = (Run.workspace_id, Run.created_at, Run.id)
 sa.Index("ix_run_other", *_by_time, postgresql_where=RUN_OTHER, sqlite_where=RUN_OTHER)
 _got_no = Run.last_no.is_not(None)

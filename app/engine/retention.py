@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.core import clock, events
 from app.core.db import table, transaction
 from app.engine import store
-from app.engine.enums import RUN_ENDS, RUN_OPEN
+from app.engine.enums import RUN_ENDS, RUN_OPEN, SEED
 from app.engine.events import DayCleared, RunsRemoved
 from app.engine.models import Allowance, Beat
 from app.engine.ports import bound
@@ -24,7 +24,6 @@ KEEP_MONTHS = 13
 CHUNK = 100
 EVERY_S = 24 * 3600.0
 NAME = "retention"
-SEED = "seed"  # a template's own sample, which the gallery shows
 
 _workspace = sa.table("workspace", sa.column("id"))
 _allowance, _beat, _run = table(Allowance), table(Beat), store.run

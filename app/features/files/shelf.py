@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.core.ids import is_id
-from app.engine.enums import RunStatus
-from app.engine.models import Run
+from app.engine.enums import SEED, RunStatus
+from app.engine.models import RUN_SAMPLE, Run
 from app.features.files.enums import DocumentStatus
 from app.features.files.models import Document, Image
 
@@ -31,7 +31,7 @@ class RunFacts:
     @property
     def is_sample(self) -> bool:
         """Whether the workspace came with it."""
-        return self.trigger_kind == "seed"
+        return self.trigger_kind == SEED
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +120,7 @@ def ready_sets(session: Session, workspace_id: str, *, limit: int = 4) -> list[R
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(limit)
     )
-    ours = Run.trigger_kind != sa.literal_column("'seed'")
-    runs = list(session.execute(newest.where(ours))) or list(session.execute(newest))
+    runs = list(session.execute(newest.where(sa.not_(RUN_SAMPLE)))) or list(session.execute(newest))
     ids = [row.id for row in runs]
     documents = _documents(session, ids)
     pictures = _first_pictures(session, ids)

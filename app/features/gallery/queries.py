@@ -11,8 +11,9 @@ from sqlalchemy.sql.base import ExecutableOption
 
 from app.core.errors import NotFound
 from app.core.ids import is_id
+from app.engine.enums import SEED
 from app.engine.models import Run
-from app.features.gallery import rules, search
+from app.features.gallery import search
 from app.features.gallery.enums import Sort
 from app.features.gallery.models import LaunchDraft, Template, TemplateVersion
 from app.features.runs.service import Pinned
@@ -142,7 +143,7 @@ def last_inputs(session: Session, workspace_id: str, user_id: str, place: Place)
         .where(
             Run.workspace_id == workspace_id,
             Run.started_by == user_id,
-            Run.trigger_kind != rules.SEED,
+            Run.trigger_kind != SEED,
             Workflow.template_slug == place.slug if place.slug else Workflow.id == place.workflow_id,
         )
         .order_by(Run.created_at.desc(), Run.id.desc())

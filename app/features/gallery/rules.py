@@ -10,9 +10,6 @@ from app.definition.schema import Definition, Input, InputType
 REAL_RUNS = 5
 """So many ended runs make a card's figures real; below that they are marked as a sample."""
 
-SEED = "seed"
-"""The trigger of the finished samples that a demo workspace starts with."""
-
 FIXED_GONE = "fixed_gone"
 """The code of the problem that what a fixed question always uses no longer exists."""
 

@@ -9,10 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.engine.enums import RunStatus
+from app.engine.enums import SEED, RunStatus
 from app.engine.models import Run
 from app.features.files.models import Attachment, Document, Image
-from app.features.gallery import rules
 from app.features.workflows.models import Workflow
 
 COVER_IMAGES = 3
@@ -76,7 +75,7 @@ def _runs(session: Session, workspace_id: str, slugs: Sequence[str]) -> dict[str
         sa.func.row_number()
         .over(
             partition_by=Workflow.template_slug,
-            order_by=(sa.case((Run.trigger_kind == rules.SEED, 0), else_=1), Run.created_at.desc(), Run.id.desc()),
+            order_by=(sa.case((Run.trigger_kind == SEED, 0), else_=1), Run.created_at.desc(), Run.id.desc()),
         )
         .label("place")
     )

@@ -58,7 +58,7 @@ def _facts(run: Run, workflows: Mapping[str, str]) -> dict[str, Any]:
         "workflow": workflows.get(run.workflow_id) or str((run.facts.get("workflow") or {}).get("name") or ""),
         "status": run.status,
         "test": run.test,
-        "sample": run.trigger_kind == "seed",
+        "sample": run.is_sample,
         "started_by": str(starter.get("name") or ""),
         "started_by_email": str(starter.get("email") or ""),
         "created_at": clock.iso(run.created_at),

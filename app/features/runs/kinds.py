@@ -7,9 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.engine.models import RUN_OTHER, RUN_REAL, Run
-
-_IS_SAMPLE = Run.trigger_kind == sa.literal_column("'seed'")
+from app.engine.models import RUN_OTHER, RUN_REAL, RUN_SAMPLE, Run
 
 
 class Kind(StrEnum):
@@ -43,7 +41,7 @@ _CONDITIONS: dict[Kind, tuple[Any, ...]] = {
     Kind.OWN: (),
     Kind.REAL: (RUN_REAL,),
     Kind.TESTS: (RUN_OTHER, Run.test.is_(True)),
-    Kind.SAMPLES: (RUN_OTHER, _IS_SAMPLE),
+    Kind.SAMPLES: (RUN_OTHER, RUN_SAMPLE),
     Kind.ALL: (),
 }
 

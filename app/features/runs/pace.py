@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from app.definition.graph import incoming, topological_order
 from app.definition.schema import Definition
-from app.engine.enums import RunStatus, StepStatus
+from app.engine.enums import SEED, RunStatus, StepStatus
 from app.engine.models import Run, StepRun, WaitRow
 from app.web.filters import duration
 
@@ -253,7 +253,7 @@ def _finished(workflow_id: str) -> sa.Select[Any]:
         .limit(LOOKED_AT)
         .subquery()
     )
-    wanted = (newest.c.status == RunStatus.COMPLETED.value, newest.c.test.is_(False), newest.c.trigger_kind != "seed")
+    wanted = (newest.c.status == RunStatus.COMPLETED.value, newest.c.test.is_(False), newest.c.trigger_kind != SEED)
     last = sa.select(newest.c.id, newest.c.workflow_id).where(*wanted).limit(SAMPLES).subquery()
     return sa.select(last)
 

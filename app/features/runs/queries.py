@@ -15,7 +15,7 @@ from app.core.errors import NotFound
 from app.core.ids import is_id
 from app.core.outbox import OutboxRow
 from app.engine.enums import RUN_OPEN, RunStatus, StepStatus, WaitStatus
-from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
+from app.engine.models import RUN_SAMPLE, Call, Run, RunLog, StepRun, WaitRow
 from app.features.accounts.models import Membership, User, Workspace
 from app.features.files import queries as files
 from app.features.files.models import Document, Image
@@ -27,7 +27,7 @@ PAGE = 25
 _WORKING = ("queued", "running", "pausing", "stopping")
 _OPEN = sorted(status.value for status in RUN_OPEN)
 _HELD = frozenset({RunStatus.WAITING, RunStatus.NEEDS_ATTENTION, RunStatus.PAUSED})
-_IS_OURS = Run.trigger_kind != sa.literal_column("'seed'")  # samples make themselves: nobody waits for them
+_IS_OURS = sa.not_(RUN_SAMPLE)  # samples make themselves: nobody waits for them
 MOST = 100  # the counts of the frame end here: "99+"
 
 
@@ -180,7 +180,7 @@ def ended_since(
         Run.workspace_id == workspace_id,
         Run.started_by == user_id,
         Run.finished_at > since,
-        Run.trigger_kind != "seed",
+        _IS_OURS,
         Run.test.is_(False),
     )
     return session.execute(wanted.order_by(Run.finished_at.desc()).limit(limit)).scalars().all()

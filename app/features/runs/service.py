@@ -23,9 +23,8 @@ from app.definition.schema import Definition
 from app.definition.values import MissingValue, UnusableValue, as_text, evaluate
 from app.engine import answers, control, jobs
 from app.engine.answers import Reply
-from app.engine.enums import RunStatus
+from app.engine.enums import SEED, RunStatus
 from app.engine.models import Run
-from app.engine.retention import SEED
 from app.features.accounts import service as accounts
 from app.features.accounts.models import Workspace
 from app.features.accounts.service import Actor

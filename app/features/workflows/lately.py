@@ -8,12 +8,11 @@ from sqlalchemy.orm import Session
 
 from app.definition.conditions import ConditionUnclear, check_condition, evaluate_condition
 from app.definition.values import names_in
-from app.engine.enums import StepStatus
+from app.engine.enums import SEED, StepStatus
 from app.engine.models import Run, StepRun
 from app.features.workflows.models import Workflow
 
 MOST_RUNS = 5
-SEED = "seed"  # a template's own sample: nobody's run
 
 
 def said(session: Session, workflow: Workflow, conditions: Mapping[str, Any]) -> dict[str, str]:
