@@ -195,7 +195,7 @@ def test_panel_opens_beside_a_page_and_an_end_is_said(yard: Yard, address: str, 
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
     assert page.evaluate("document.activeElement.id") == "top-running"
-    assert page.locator("#active").count() == 0
+    expect(page.locator("#active")).to_have_count(0)
 
     yard.change(run_id, _end)
 
