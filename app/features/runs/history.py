@@ -21,7 +21,7 @@ BY_ITSELF = "nobody"  # the person of runs that no person started
 MOST_COUNTED = 1000
 MOST_CHARS = 200
 MOST_SORTED = 4000
-LOOKED_AT = 500  # runs whose words are looked up before those that have them all are gathered
+LOOKED_AT = 8000  # runs whose words are looked up before those that have them all are gathered
 BATCH = 500
 
 
@@ -217,15 +217,22 @@ class _Found:
     def _of_first(self, session: Session, last: str | None, limit: int) -> Sequence[Run] | None:
         """Return the page where the next :data:`LOOKED_AT` runs of the order have it; None where they have not.
 
-        What many runs have is soon found, and what is looked up is bounded.
+        What many runs have is soon found, and what is looked up is bounded: no run after the *edge* is.
         """
+        column, is_up = self._order.by, self._order.is_up
+        home = sa.select(Run.id).where(Run.workspace_id == self._workspace_id, *self._order.conditions)
+        home = self._past(session, home, column, Run.id, last)
+        home = home.order_by(*queries.in_order(column, Run.id, is_up=is_up))
+        edge = session.execute(home.with_only_columns(column, Run.id).offset(LOOKED_AT).limit(1)).first()
+        if edge is not None:
+            key, run_id = edge
+            home = home.where(_is_past(column, Run.id, sa.literal(key, column.type), sa.literal(run_id), not is_up))
         fits = sa.and_(*self._conditions, *(match.condition for match in self._matches))
-        home = sa.select(Run.id).add_columns(fits).where(Run.workspace_id == self._workspace_id)
-        home = self._past(session, home.where(*self._order.conditions), self._order.by, Run.id, last)
-        in_order = queries.in_order(self._order.by, Run.id, is_up=self._order.is_up)
-        rows = session.execute(home.order_by(*in_order).limit(LOOKED_AT)).all()
-        found = [run_id for run_id, is_fit in rows if is_fit][:limit]
-        return self._runs_in(session, found) if len(found) == limit or len(rows) < LOOKED_AT else None
+        near = home.where(fits.is_(sa.true()))  # "is true" keeps to the index of the order
+        page = near.add_columns(column.label("key")).limit(limit).subquery("page")
+        in_order = queries.in_order(page.c.key, page.c.id, is_up=is_up)
+        runs = session.execute(sa.select(Run).join(page, Run.id == page.c.id).order_by(*in_order)).scalars().all()
+        return runs if len(runs) == limit or edge is None else None
 
     def _of_few(self, session: Session, last: str | None, limit: int) -> Sequence[Run] | None:
         """Return the page where at most :data:`MOST_SORTED` runs fit, each of them read once; None where more do."""

@@ -105,7 +105,7 @@ def test_names_with_a_common_word_are_found_without_reading_runs_or_looking_up_w
     session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "RARE", 0)
-    monkeypatch.setattr(history, "LOOKED_AT", 1)
+    monkeypatch.setattr(history, "LOOKED_AT", 0)
     _start(session, people, customer="Dana Ames")
     workspace_id, statements = people.alice.workspace_id, list[tuple[str, Any]]()
     is_postgresql = session.get_bind().dialect.name == "postgresql"
@@ -121,13 +121,13 @@ def test_names_with_a_common_word_are_found_without_reading_runs_or_looking_up_w
     wanted = Wanted(q="dana", sort=Sort.NAME)
     assert len(history.page(session, workspace_id, wanted, zone="UTC", limit=26)) == 1
     explain = "EXPLAIN" if is_postgresql else "EXPLAIN QUERY PLAN"
-    first, plan = (
+    _edge, first, plan = (
         "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters))
         for statement, parameters in list(statements)
         if "ORDER BY" in statement
     )
     assert ("Index Only Scan using ix_run_name" if is_postgresql else "INDEX ix_run_name") in first
-    assert "TEMP B-TREE" not in first
+    assert "TEMP B-TREE" not in first.partition("SCAN page")[0]  # only the page itself is sorted
     assert ("Index Only Scan using ix_run_name" if is_postgresql else "INDEX ix_run_name") in plan
     assert ("LIST SUBQUERY" in plan) is not is_postgresql
     assert ("hashed SubPlan" in plan) is is_postgresql
