@@ -11,9 +11,15 @@ from app.definition.parts import Definition, TypeFacts, in_words
 from app.definition.problems import Problem, listed, pointer, shorten, suggest
 from app.definition.values import ROOTS, Reference, check_value, names_in, texts_in
 
-RUN_NAMES = frozenset(
-    "id number label test url inputs started_by started_at created_at workflow workspace version trigger".split()
-)
+# What {{ run.… }} gives in every run, each with its parts; "name" and "due_at" are there where a schedule started it.
+RUN_FACTS: Mapping[str, frozenset[str]] = dict.fromkeys(
+    ("id", "number", "label", "test", "url", "created_at", "started_at", "version"), frozenset[str]()
+) | {
+    "started_by": frozenset(("name", "email")),
+    "workflow": frozenset(("id", "name")),
+    "workspace": frozenset(("name", "timezone")),
+    "trigger": frozenset(("kind", "id", "name", "due_at")),
+}
 
 SIDE_OUTCOMES = frozenset(("no", "rejected", "expired", "failed", "block"))  # not the usual way on
 
@@ -357,16 +363,15 @@ class _Names:
             yield Problem(at, "unknown_input", f"“{shorten(first)}” is not asked at the start.", fix, first)
         elif name.root == "steps":
             yield from self._step_name(step, at, name, first)
-        elif name.root == "run" and first not in RUN_NAMES:
-            fix = suggest(first, RUN_NAMES, f"Use one of {listed(sorted(RUN_NAMES), 'or', 20)}.")
-            yield Problem(at, "unknown_name", f"A run has no “{shorten(first)}”.", fix)
+        elif name.root == "run":
+            yield from _run_name(at, [str(part) for part in name.path])
         elif name.root == "item" and not item:
             message = "“item” is known only inside a step that repeats for every item."
             yield Problem(
                 at, "unknown_name", message, "Use another value, or let the step repeat with for_each."
             )
         elif name.root not in ROOTS:
-            fix = suggest(name.root, ROOTS, "Start with inputs., steps., run., item or event.")
+            fix = suggest(name.root, ROOTS, "Start with inputs., steps., run. or item.")
             yield Problem(at, "unknown_name", f"“{shorten(name.root)}” is not known here.", fix)
 
     def _step_name(self, step: Outline, at: str, name: Reference, source: str) -> Iterator[Problem]:
@@ -388,3 +393,20 @@ class _Names:
             )
             message = f"{self.by_id[source].name} makes no “{shorten(field)}”."
             yield Problem(at, "unknown_field", message, fix)
+
+
+def _run_name(at: str, path: Sequence[str]) -> Iterator[Problem]:
+    fact, part = (*path, "", "")[:2]
+    parts = RUN_FACTS.get(fact)
+    if parts is None:
+        message = f"A run has no “{shorten(fact)}”." if fact else "“run” alone says nothing."
+        yield Problem(at, "unknown_name", message, _use_one(fact, RUN_FACTS))
+    elif part and part not in parts:
+        what = f"“{shorten(part)}” is not part of a run’s “{fact}”."
+        yield Problem(at, "unknown_name", what, _use_one(part, parts) if parts else f"Use {{{{ run.{fact} }}}}.")
+    elif len(path) > 2:
+        yield Problem(at, "unknown_name", f"A run’s “{fact}.{part}” has no parts.", f"Use {{{{ run.{fact}.{part} }}}}.")
+
+
+def _use_one(word: str, known: Iterable[str]) -> str:
+    return suggest(word, known, f"Use one of {listed(sorted(known), 'or', 20)}.")

@@ -37,7 +37,7 @@ __all__ = [
 
 MAX_OUTPUT_BYTES = 256 * 1024
 MAX_NESTING = 20
-ROOTS = ("inputs", "steps", "run", "item", "event")
+ROOTS = ("inputs", "steps", "run", "item")
 
 
 class ValueInvalid(Exception):
@@ -159,7 +159,7 @@ def texts_in(obj: object) -> Iterator[tuple[str, str]]:
 
 
 def evaluate(obj: object, scope: Mapping[str, object]) -> Any:
-    """Return *obj* with every ``{{ … }}`` worked out from *scope* (``inputs steps run item event``).
+    """Return *obj* with every ``{{ … }}`` worked out from *scope* (``inputs steps run item``).
 
     A text that is nothing but one ``{{ … }}`` becomes the value itself, type kept; in longer text nothing is "", yes/no
     are words, a list of words is joined with commas, other lists and dicts are JSON. Times that a

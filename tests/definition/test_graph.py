@@ -170,7 +170,7 @@ def test_item_is_known_only_where_a_step_repeats() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["run.started_by.email", "run.number", "event.payload.vin", "inputs.offer", "inputs"]
+    "name", ["run.started_by.email", "run.number", "run.trigger.due_at", "inputs.offer", "inputs"]
 )
 def test_names_that_every_run_has(name: str) -> None:
     assert problems(step("a", config={"x": f"{{{{ {name} }}}}"})) == []
@@ -181,6 +181,12 @@ def test_names_that_every_run_has(name: str) -> None:
     [
         ("{{ secrets.key }}", "unknown_name"),
         ("{{ run.password }}", "unknown_name"),
+        ("{{ run.inputs.offer }}", "unknown_name"),
+        ("{{ run }}", "unknown_name"),
+        ("{{ run.started_by.phone }}", "unknown_name"),
+        ("{{ run.started_by.email.host }}", "unknown_name"),
+        ("{{ run.number.first }}", "unknown_name"),
+        ("{{ event.payload.vin | default('') }}", "unknown_name"),
         ("{{ steps }}", "bad_value"),
         ("{{ inputs.offer | uper }}", "unknown_filter"),
         ("{{ inputs.offer.upper() }}", "bad_value"),

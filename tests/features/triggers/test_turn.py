@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import db
 from app.core.outbox import OutboxRow
+from app.definition.graph import RUN_FACTS
 from app.engine import runner, timers
 from app.engine.enums import RunStatus
 from app.engine.models import Run, StepRun
@@ -90,6 +91,13 @@ def test_a_due_time_starts_one_run_in_its_makers_name_and_moves_on(
         assert said in page.text, address
         assert page.faults == []
     assert "Started for Alice Ames" in Page(alices.get(f"/runs/{run.id}").text).text
+
+
+def test_a_run_has_every_fact_that_its_steps_may_name_and_no_other(session: Session, make: MakeSchedule) -> None:
+    (run,) = take(session, make(due_s=20))
+
+    had = {name: frozenset(fact if isinstance(fact, dict) else ()) for name, fact in run.facts.items()}
+    assert had == RUN_FACTS
 
 
 @pytest.mark.parametrize(
