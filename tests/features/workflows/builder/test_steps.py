@@ -88,6 +88,23 @@ def test_what_is_wrong_stands_at_its_field_and_on_its_step_and_is_kept(bench: Be
         assert [attrs.get("name") for _, attrs in opened.tags if "data-focus" in attrs] == [name]
 
 
+def test_testing_and_publishing_are_off_with_the_reason_in_words(bench: Bench) -> None:
+    def off() -> tuple[str, int]:
+        html = bench.browser.get(bench.url).text
+        assert Page(html).faults == []
+        told = [attrs for attrs in Page(html).attributes("button") if attrs.get("aria-describedby") == "publishing-off"]
+        assert all(attrs["aria-disabled"] == "true" and "disabled" not in attrs for attrs in told)
+        return Page(html.partition('id="publishing-off">')[2].partition("<")[0]).text, len(told)
+
+    assert off() == ("", 0)
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"c-count": "many"})
+    assert off() == ("Fix what is wrong first", 2)
+    for step_id in list(bench.steps):
+        bench.post(f"/steps/{step_id}/removal", {"revision": str(bench.draft.revision)})
+    assert bench.steps == {}
+    assert off() == ("Add a step first", 2)
+
+
 def test_a_sample_needs_only_what_its_step_uses_to_be_right(bench: Bench) -> None:
     def lacks(step_id: str) -> str:
         html = bench.browser.get(f"{bench.url}/steps/{step_id}").text
