@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from wtforms import (
     BooleanField,
@@ -16,13 +17,14 @@ from wtforms import (
 )
 from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
-from wtforms.widgets import DateInput, HiddenInput
+from wtforms.widgets import DateInput, DateTimeLocalInput, HiddenInput
 
 from app.definition.parts import Input, InputType
 from app.definition.schema import Definition
 from app.features.lifecycle.enums import OpenRuns
 from app.features.lifecycle.exchange import MOST_CHARACTERS
 from app.features.lifecycle.service import NOTE_CHARS
+from app.web import moments
 from app.web.forms import Form
 
 _LISTS = (InputType.MULTI_CHOICE, InputType.DOCUMENTS, InputType.IMAGES, InputType.PEOPLE)
@@ -81,13 +83,15 @@ class ChecklistForm(Form):
 def answers_form(
     definition: Definition,
     answers: dict[str, Any],
+    zone: ZoneInfo,
     *,
     documents: Sequence[tuple[str, str]] = (),
     images: Sequence[tuple[str, str]] = (),
 ) -> type[Form]:
     """Return a form with a plain field for every question that is asked, filled with *answers*.
 
-    *documents* and *images* are what can be chosen, each with its id and its words. The definition checks the answers.
+    *documents* and *images* are what can be chosen, each with its id and its words; moments are shown in *zone*. The
+    definition checks the answers.
     """
     there = {
         InputType.DOCUMENT: documents,
@@ -96,19 +100,23 @@ def answers_form(
         InputType.IMAGES: images,
     }
     fields = {
-        f"q_{question.key}": _field(question, answers.get(question.key), there.get(question.type))
+        f"q_{question.key}": _field(question, answers.get(question.key), zone, there.get(question.type))
         for question in definition.inputs
         if not question.fixed
     }
     return type("TestForm", (Form,), fields)
 
 
-def given(form: Form, definition: Definition) -> dict[str, Any]:
-    """Return the answers of a :func:`answers_form` by key, as they were typed."""
-    return {question.key: form[f"q_{question.key}"].data for question in definition.inputs if not question.fixed}
+def given(form: Form, definition: Definition, zone: ZoneInfo) -> dict[str, Any]:
+    """Return the answers of a :func:`answers_form` by key, as they were typed; a date and time gets its zone."""
+    found = {question.key: form[f"q_{question.key}"].data for question in definition.inputs if not question.fixed}
+    for question in definition.inputs:
+        if question.type is InputType.DATETIME and isinstance(typed := found.get(question.key), str):
+            found[question.key] = moments.with_zone(typed.strip(), zone)
+    return found
 
 
-def _field(question: Input, value: Any, there: Sequence[tuple[str, str]] | None) -> Any:
+def _field(question: Input, value: Any, zone: ZoneInfo, there: Sequence[tuple[str, str]] | None) -> Any:
     common: dict[str, Any] = {"label": question.label, "description": question.help}
     rules = [InputRequired("This needs an answer.")] if question.required else [Optional()]
     if question.type is InputType.BOOLEAN:
@@ -131,4 +139,6 @@ def _field(question: Input, value: Any, there: Sequence[tuple[str, str]] | None)
     kind = TextAreaField if question.type in _LONG else StringField
     if question.type is InputType.DATE:
         common["widget"] = DateInput()
+    if question.type is InputType.DATETIME:
+        common["widget"], text = DateTimeLocalInput(), moments.local(str(text), zone)
     return kind(default=str(text), validators=rules, **common)

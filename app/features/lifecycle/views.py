@@ -22,7 +22,7 @@ from app.features.runs import queries as runs
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
 from app.features.workflows.service import validated
-from app.web import htmx
+from app.web import htmx, moments
 
 blueprint = Blueprint("lifecycle", __name__)
 
@@ -124,9 +124,9 @@ def test_runs(workflow_id: str) -> Response:
     """Start a test run and show it."""
     workflow = _workflow(workflow_id)
     definition = Definition.model_validate(validated(_draft(workflow)))
-    form = forms.answers_form(definition, {}, **_there(definition))()
+    form = forms.answers_form(definition, {}, zone := moments.zone_named(), **_there(definition))()
     try:
-        given = forms.given(form, definition)
+        given = forms.given(form, definition, zone)
         run = service.start_test(db.session(), workflow, inputs=given, actor=_actor(), once=_once())
         db.session.commit()
     except Invalid as invalid:
@@ -424,7 +424,7 @@ def _test_page(workflow: Workflow, form: object | None = None, *, status: int = 
         there, last = _there(definition), queries.last_answers(db.session(), workflow)
         ids = {name: [key for key, _ in listed] for name, listed in there.items()}
         answers = samples.answers(definition, last, tester=who().email, **ids)
-        form = forms.answers_form(definition, answers, **there)(formdata=None)
+        form = forms.answers_form(definition, answers, moments.zone_named(), **there)(formdata=None)
     return htmx.page("lifecycle/test.html", workflow=workflow, form=form, problems=(), status=status)
 
 

@@ -287,6 +287,7 @@ def test_documents_are_chosen_by_their_titles_and_fixed_questions_are_not_asked(
         "inputs": [
             {"key": "text", "label": "Which text?", "type": "document", "required": True},
             {"key": "brand", "label": "Brand", "default": "Kia", "fixed": True},
+            {"key": "at", "label": "When?", "type": "datetime", "default": "2026-11-30T19:00:00Z"},
         ],
         "steps": [{"id": "a", "type": "transform", "config": {"set": {"x": "{{ inputs.brand }}"}}}],
     }
@@ -301,7 +302,10 @@ def test_documents_are_chosen_by_their_titles_and_fixed_questions_are_not_asked(
     page = Page(browser.get(f"/workflows/{workflow_id}/test").text)
     assert (page.faults, "Spring ad" in page.text, "Brand" in page.text) == ([], True, False)
     assert ("option", {"selected": "", "value": made}) in page.tags
-    started = browser.post(f"/workflows/{workflow_id}/test-runs", data={"q_text": made})
+    (at,) = [attrs for attrs in page.attributes("input") if attrs.get("name") == "q_at"]
+    assert (at["type"], at["value"]) == ("datetime-local", "2026-11-30T14:00")  # in the workspace's zone
+    data = {"q_text": made, "q_at": "2026-12-01T09:30"}
+    started = browser.post(f"/workflows/{workflow_id}/test-runs", data=data)
     with cast.app.app_context():
         run = db.session.get_one(Run, started.location.rsplit("/", 1)[-1])
-        assert run.inputs == {"text": made, "brand": "Kia"}
+        assert run.inputs == {"text": made, "brand": "Kia", "at": "2026-12-01T14:30:00Z"}
