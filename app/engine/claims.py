@@ -25,6 +25,11 @@ def is_step(step: sa.FromClause) -> sa.ColumnElement[bool]:
     return step.c.answer.is_distinct_from(sa.literal_column(f"'{OPEN_ITEMS}'"))
 
 
+def is_hinted(step: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition that the planner has let a pending row begin: of many items only so many at a time."""
+    return step.c.hinted_at.is_not(None)
+
+
 claimable = sa.or_(
     sa.and_(step_run.c.status == StepStatus.PENDING, is_step(step_run)),
     sa.and_(step_run.c.status == StepStatus.RETRYING, step_run.c.not_before <= moment()),
@@ -96,6 +101,7 @@ _claim_sibling = claiming(
         _other.c.run_id == sa.bindparam("b_run_id"),
         _other.c.status == StepStatus.PENDING,
         is_step(_other),
+        is_hinted(_other),
         _other.c.effect.in_(sa.bindparam("b_effects", expanding=True)),
         may_leave(_other),
         is_trusted(_other),

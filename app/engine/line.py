@@ -29,7 +29,10 @@ def _in_line(step: sa.FromClause) -> sa.ColumnElement[bool]:
         step.c.status.in_(store.written([StepStatus.PENDING, StepStatus.RETRYING])),  # as the index has it
         step.c.effect != Effect.NONE.value,
         claims.is_step(step),
-        sa.or_(step.c.status != StepStatus.RETRYING.value, step.c.not_before <= moment()),
+        sa.or_(
+            sa.and_(step.c.status == StepStatus.PENDING.value, claims.is_hinted(step)),
+            sa.and_(step.c.status == StepStatus.RETRYING.value, step.c.not_before <= moment()),
+        ),
     )
 
 

@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.db import transaction
-from app.engine import control, runner
+from app.engine import claims, control, runner
 from app.engine import each as items_of
+from app.engine.enums import Effect
 from app.engine.models import Run, StepRun
 from tests.engine.rig import House
 
@@ -164,6 +165,11 @@ def test_trying_again_keeps_to_so_many_items_at_a_time(house: House) -> None:
     claimed = runner.turn.advance(runner_seat, run_id)
     ids = [*(step_run_id for step_run_id, _ in hinted), claimed]
     assert (len(ids), claimed is not None) == (2, True)
+    with house.session() as session:
+        held = [claims.claim_sibling(session, run_id, "other:1:a", 60.0, effects=list(Effect)) for _ in range(3)]
+        assert [claim is not None for claim in held] == [True, True, False]
+        for claim in held[:2]:
+            claims.leave_step(session, claim)
     house.line.extend(("step", str(step_run_id)) for step_run_id in ids)
     house.work()
     assert house.run(run_id).status == "completed"
