@@ -66,6 +66,8 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
         definition = definitions.definition_of(seat.reader, held.version_id)
         recorded = Recorded() if held.is_untouched else _read(seat, held)
         todo = plan(definition, recorded.results, held.now, _control(held), seat.hint_again_s)
+        if todo.is_end and held.status is RunStatus.PAUSED:
+            todo = replace(todo, status=RunStatus.PAUSED)  # its end comes when it is resumed
         left_s = _left_s(seat, definition, held)
         if is_cut_off and todo.is_end:
             todo = replace(todo, status=RunStatus.FAILED)

@@ -273,6 +273,22 @@ def test_decision_while_paused_is_kept_and_acted_on_at_resume(house: House) -> N
     assert house.run(run_id).status == "completed"
 
 
+def test_a_paused_run_ends_when_it_is_resumed_and_not_before(house: House) -> None:
+    run_id = house.start([ASK])
+    house.work(run_id)
+    with house.session() as session:
+        control.pause(session, run_id)
+    house.work()
+    with house.session() as session:
+        assert control.decide(session, house.wait(run_id).id, outcome="approved", output={})
+    house.work()
+    assert house.run(run_id).status == "paused"
+    with house.session() as session:
+        control.resume(session, run_id)
+    house.work()
+    assert house.run(run_id).status == "completed"
+
+
 def test_stop_cancels_withdraws_and_ends(house: House) -> None:
     run_id = house.start([ASK, echo("yes", "ask:approved")])
     house.work(run_id)
