@@ -30,6 +30,7 @@ def pause(session: Session, run_id: str) -> None:
 
 def resume(session: Session, run_id: str) -> None:
     """Let a paused run go on. Twice is once."""
+    store.go_on_working(session, run_id)
     if not store.set_control(
         session, run_id, to=RunStatus.RUNNING, only_from=(RunStatus.PAUSING, RunStatus.PAUSED)
     ):

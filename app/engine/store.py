@@ -324,16 +324,31 @@ def touch_run(bind: Bind, run_id: str, **values: Any) -> None:
     bind.execute(_touch.values(**values) if values else _touch, {"b_run_id": run_id})
 
 
+_KEPT_BACK = [StepStatus.PENDING.value, StepStatus.RETRYING.value]
+_begun_now = sa.case((step_run.c.started_at.is_not(None), moment()))  # what was kept back was no work
+
+
+def go_on_working(bind: Bind, run_id: str) -> None:
+    """Let the steps of a paused run that are between two tries count as begun now: being paused is no work."""
+    is_paused = sa.exists().where(
+        run.c.id == step_run.c.run_id, run.c.status.in_([RunStatus.PAUSING.value, RunStatus.PAUSED.value])
+    )
+    kept_back = sa.update(step_run).where(
+        step_run.c.run_id == run_id, step_run.c.status.in_(_KEPT_BACK), step_run.c.started_at.is_not(None), is_paused
+    )
+    bind.execute(kept_back.values(started_at=moment()))
+
+
 def wake_held(bind: Bind, workspace_id: str) -> list[str]:
     """Let the steps that a hold on sending kept back be hinted at once; return their runs, the oldest first."""
     held = (
         sa.update(step_run)
         .where(
             step_run.c.workspace_id == workspace_id,
-            step_run.c.status == StepStatus.PENDING,
+            step_run.c.status.in_(_KEPT_BACK),
             step_run.c.effect == Effect.SENDS.value,
         )
-        .values(hinted_at=None)
+        .values(hinted_at=None, started_at=_begun_now)
         .returning(step_run.c.run_id)
     )
     runs = sorted({row.run_id for row in bind.execute(held)})
@@ -368,7 +383,11 @@ def begin_again(
     if ids:
         statement = sa.update(step_run).where(step_run.c.id.in_(ids), step_run.c.status == StepStatus.FAILED)
         bind.execute(sa.delete(wait).where(wait.c.step_run_id.in_(ids)))  # of a run that it waited for
-        fresh = dict.fromkeys(("outcome", "output", "error", "finished_at", "not_before", "hinted_at"))
+        fresh: dict[str, Any] = dict.fromkeys(
+            ("outcome", "output", "error", "finished_at", "not_before", "hinted_at", "started_at")
+        )
+        if status is StepStatus.RUNNING:
+            fresh["started_at"] = moment()
         bind.execute(
             statement.values(**fresh, status=status.value, fence=step_run.c.fence + 1, attempts=0, crashes=0)
         )

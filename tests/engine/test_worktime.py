@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core import clock, events
+from app.core import clock, events, outbox
 from app.core.db import transaction
-from app.engine import claims, control, runner
+from app.engine import answers, claims, control, runner, store
+from app.engine.answers import Reply
 from app.engine.events import WaitEnded
 from app.engine.held import Fenced, HeldStep
 from app.engine.models import Run, StepRun, WaitRow
@@ -88,6 +89,51 @@ def test_waiting_and_standing_in_line_are_no_work(house: House, sink: Sink) -> N
         session.execute(sa.update(StepRun).values(started_at=long_ago, created_at=long_ago))
         session.execute(sa.update(Run).values(started_at=long_ago, created_at=long_ago))
         control.decide(session, session.scalars(sa.select(WaitRow.id)).one(), outcome="approved", output={})
+    house.work()
+    assert house.run(run_id).status == "completed"
+
+
+def long_ago(house: House, run_id: str) -> None:
+    """Let what has begun have begun two hours ago."""
+    began = clock.now() - timedelta(hours=2)
+    with transaction(house.engine) as session:
+        mine = sa.update(StepRun).where(StepRun.run_id == run_id, StepRun.started_at.is_not(None))
+        session.execute(mine.values(started_at=began))
+
+
+def test_a_step_that_asked_a_person_did_not_work_meanwhile(house: House, sink: Sink) -> None:
+    steps = [spend(sink, config={"url": sink.url, "cost": 2_000_000}), {**spend(sink), "id": "next", "after": ["work"]}]
+    run_id = house.start(steps, limits=HOUR, budget=1_000_000)
+    house.work(run_id)
+    assert house.run(run_id).status == "needs_attention"
+    long_ago(house, run_id)
+    with house.session() as session:
+        answers.answer(session, run_id, house.steps(run_id)["work"].id, Reply.ADD_MONEY, by="Sam")
+    house.work()
+    assert house.run(run_id).status == "completed"
+    assert clock.now() - house.steps(run_id)["work"].started_at < timedelta(hours=1)
+
+
+@pytest.mark.parametrize("how", ["paused", "held"])
+def test_a_step_between_two_tries_does_not_work_while_nothing_may_begin(house: House, sink: Sink, how: str) -> None:
+    sink.script = [(429, {"Retry-After": "60"})]
+    steps = [spend(sink, type="send"), {**spend(sink), "id": "next", "after": ["work"]}]
+    run_id = house.start(steps, limits=HOUR)
+    house.work(run_id)
+    with house.session() as session:
+        if how == "paused":
+            control.pause(session, run_id)
+        else:
+            session.add(outbox.SendingHold(workspace_id=house.workspace_id, by="Sam", at=clock.now()))
+    house.work()
+    long_ago(house, run_id)
+    with house.session() as session:
+        if how == "paused":
+            control.resume(session, run_id)
+        else:
+            session.execute(sa.delete(outbox.SendingHold))
+            store.wake_held(session, house.workspace_id)
+    house.make_due(run_id, step="work", not_before=None)
     house.work()
     assert house.run(run_id).status == "completed"
 
