@@ -71,7 +71,7 @@ class Ledger:
                 Category.INTERNAL, f"A step that declares no effect made an outward call ({name})."
             )
         known = self._read().get(name)
-        if known is not None and known.status is CallStatus.ANSWERED:
+        if known is not None and self.is_answered(name):
             return known.answer
         self._refuse_doubt(known, keyed)
         row = self._intend(name, known, about, estimate_microusd)
@@ -98,6 +98,11 @@ class Ledger:
             raise
         finally:
             answer.release()
+
+    def is_answered(self, name: str) -> bool:
+        """Tell whether the answer of a call is recorded."""
+        known = self._read().get(name)
+        return known is not None and known.status is CallStatus.ANSWERED
 
     def _read(self) -> dict[str, Recorded]:
         if self._known is None:

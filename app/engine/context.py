@@ -99,6 +99,11 @@ class RunContext:
             return self._simulated(to or about or name, sample)
         return self._call(name, do, about=about, estimate_microusd=estimate_microusd, keep=keep, keyed=keyed)
 
+    def is_answered(self, name: str) -> bool:
+        """See :class:`app.engine.contract.Context`."""
+        with offline.guard(on=False):
+            return self._ledger.is_answered(name)
+
     def text(self, name: str, request: TextRequest, *, about: str = "") -> Any:
         """See :class:`app.engine.contract.Context`."""
         return self._call(

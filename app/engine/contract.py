@@ -206,6 +206,9 @@ class Context(Protocol):
         step ends there, with what its type declares as ``sample``.
         """
 
+    def is_answered(self, name: str) -> bool:
+        """Tell whether an earlier try of this step got the answer of the request *name*: it is not made again."""
+
     def text(self, name: str, request: TextRequest, *, about: str = "") -> Any:
         """Have a text written; returns the answer as the JSON of ``request.answer``."""
 

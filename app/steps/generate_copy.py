@@ -1,5 +1,6 @@
 """Write texts by AI: one structured request for all of them, then one for each that is missing or too long."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -100,11 +101,13 @@ def run(config: Config, ctx: Context) -> Done:
 def _again(config: Config, ctx: Context, background: str, texts: list[Text], number: int) -> Text:
     """Ask for one text until it is right. A later try of the step goes on where this one gave up.
 
-    The answers of an earlier try come from the ledger: the limit grows with the tries, and nothing is paid twice.
+    The answers of earlier tries come from the ledger, and nothing is paid twice; a try that has them all asks anew.
     """
     now = texts[number - 1] if number <= len(texts) else None
     fault = _fault(config, texts, number)
-    for time in range(1, AGAIN * max(1, ctx.step.attempt) + 1):
+    known = next(time for time in itertools.count(1) if not ctx.is_answered(f"copy-{number}-again-{time}")) - 1
+    most = AGAIN * max(1, ctx.step.attempt)
+    for time in range(1, (most if known < most else known + AGAIN) + 1):
         about = f"Text {number} of {config.count} is {fault}: asking for it again"
         request = _request(config, ctx, background, count=1, number=number, before=now, fault=fault)
         answer = ctx.text(f"copy-{number}-again-{time}", request, about=about)

@@ -125,6 +125,10 @@ class Bench:
         """See :class:`app.engine.contract.Context`. *keep* is not asked: there is no session."""
         return self._call(name, about, lambda: do(f"gl-bench-{name}", self.timeout_s).value)
 
+    def is_answered(self, name: str) -> bool:
+        """See :class:`app.engine.contract.Context`."""
+        return name in self.ledger
+
     def text(self, name: str, request: TextRequest, *, about: str = "") -> Any:
         """See :class:`app.engine.contract.Context`."""
         return self._call(

@@ -1,5 +1,6 @@
 """Texts: one request for all, one more for each that does not fit, and never a text cut short."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -120,6 +121,18 @@ def test_a_later_try_goes_on_where_the_first_gave_up() -> None:
         bench.do(STEP, LIMITS)
     done = bench.again().do(STEP, LIMITS)
     assert bench.called == ["copy-7-again-4", "copy-7-again-5"]
+    assert done.output["texts"][6] == "Fine text 7"
+
+
+def test_a_run_that_is_taken_up_asks_anew_where_all_answers_were_of_no_use() -> None:
+    bench = Bench(inputs={"offer": "x"}, write_text=Writer(text_7=["y" * 126] * 8))
+    for _ in range(2):
+        with pytest.raises(StepError):
+            bench.do(STEP, LIMITS)
+        bench.again()
+    bench.step = dataclasses.replace(bench.step, attempt=1)
+    done = bench.do(STEP, LIMITS)
+    assert bench.called == ["copy-7-again-7", "copy-7-again-8"]
     assert done.output["texts"][6] == "Fine text 7"
 
 
