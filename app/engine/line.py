@@ -29,10 +29,7 @@ def _in_line(step: sa.FromClause) -> sa.ColumnElement[bool]:
         step.c.status.in_(store.written([StepStatus.PENDING, StepStatus.RETRYING])),  # as the index has it
         step.c.effect != Effect.NONE.value,
         claims.is_step(step),
-        sa.or_(
-            sa.and_(step.c.status == StepStatus.PENDING.value, claims.is_hinted(step)),
-            sa.and_(step.c.status == StepStatus.RETRYING.value, step.c.not_before <= moment()),
-        ),
+        sa.or_(step.c.status != StepStatus.RETRYING.value, step.c.not_before <= moment()),
     )
 
 
@@ -45,6 +42,7 @@ _oldest = (
         _run.c.status.in_(store.written(store.WORKING)),
         claims.may_leave(_step),
         claims.is_trusted(_step),
+        sa.or_(_step.c.status == StepStatus.RETRYING.value, claims.is_hinted(_step)),
         _step.c.type.in_(sa.bindparam("b_types", expanding=True)),  # others are a newer worker's
         limits.has_room(_step, _run, _own),
     )
