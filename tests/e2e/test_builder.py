@@ -615,6 +615,19 @@ def test_what_is_still_being_typed_is_saved_and_the_answer_leaves_who_types_alon
     is_held().continue_()
     expect(rows).to_have_count(3)
     expect(first).to_have_value("bob@example.com")
+    page.locator("[id='c-to-2-editor']").click()
+    page.keyboard.type("eve@example.com")
+    page.keyboard.press("Enter")
+    is_held().continue_()
+    expect(page.locator("[id='c-to-3-editor']")).to_be_focused()
+    page.locator("[id='c-to-1-editor']").click()
+    page.keyboard.type("m")  # then on to "Remove", which is not pressed by that
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Remove bob@example.com")).to_be_focused()
+    is_held().continue_()
+    is_still()
+    expect(rows).to_have_count(4)
 
     # what one left is drawn anew as a whole; what is typed in another field meanwhile goes on in the new one
     page.goto(f"{edit_url}/questions/price")
