@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
-from app.core.errors import Conflict, FieldError, Gone, Invalid
+from app.core.errors import Conflict, FieldError, Gone, GreenlightError, Invalid
+from app.definition.schema import Definition, Step
 from app.engine import control
 from app.engine.models import Run, StepRun, WaitRow
 from app.features.accounts import service as accounts
@@ -174,9 +176,30 @@ def _undo_s(session: Session, approval: Approval, answer: Answer) -> int:
     chosen = wait.detail.get("undo_s")
     if chosen is not None:
         return int(chosen)
-    step_id = session.scalar(sa.select(StepRun.step_id).where(StepRun.id == wait.step_run_id))
-    definition = workflows.load_definition(session, session.get_one(Run, approval.run_id).version_id)
-    return rules.UNDO_S if rules.leads_to_sending(definition, str(step_id), answer.decision.value) else 0
+    return rules.UNDO_S if _leads_to_sending(session, wait.step_run_id, answer.decision.value) else 0
+
+
+def _leads_to_sending(session: Session, step_run_id: str, outcome: str) -> bool:
+    """Tell whether something can leave the house next: in this run, one that it runs, or one that goes on after it."""
+    step = session.get_one(StepRun, step_run_id)
+    run = session.get_one(Run, step.run_id)
+    definition = workflows.load_definition(session, run.version_id)
+    if rules.leads_to_sending(definition, step.step_id, outcome, partial(_part_of, session, run.workspace_id)):
+        return True
+    return (
+        run.parent_step_run_id is not None
+        and rules.leads_to_end(definition, step.step_id, outcome)
+        and _leads_to_sending(session, run.parent_step_run_id, "done")
+    )
+
+
+def _part_of(session: Session, workspace_id: str, step: Step) -> Definition | None:
+    """Return what a step that runs another workflow would run; None where only its run can tell."""
+    try:
+        workflow = workflows.named(session, workspace_id, str(step.config.get("workflow", "")))
+        return workflows.load_definition(session, workflows.current_version(session, workflow).id)
+    except GreenlightError:
+        return None
 
 
 def _check_open(session: Session, approval: Approval, approver: Approver, moment: datetime) -> None:

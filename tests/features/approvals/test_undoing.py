@@ -174,3 +174,41 @@ def test_undo_time_is_where_something_leaves_before_the_next_review(desk: Desk, 
         longer = definition.model_copy(update={"steps": [*definition.steps, second, tell]})
     assert rules.leads_to_sending(longer, "check", outcome) is leads
     assert rules.leads_to_sending(longer, "again", "approved") is True
+
+
+def test_undo_time_counts_a_workflow_that_is_run_and_the_one_that_goes_on(desk: Desk) -> None:
+    asked = desk.ask(SAM)
+    with desk.session() as session:
+        sending = workflows.load_definition(session, session.get_one(Run, asked.run_id).version_id)
+    check, tell = sending.step("check"), sending.step("tell")
+    plain = sending.model_copy(update={"steps": [tell.model_copy(update={"type": "merge", "after": []})]})
+    mails = sending.model_copy(update={"steps": [tell.model_copy(update={"after": []})]})
+    runs = tell.model_copy(update={"type": "run_workflow", "config": {"workflow": "Other"}})
+    above = sending.model_copy(update={"steps": [check.model_copy(update={"after": []}), runs]})
+    for part, sends in ((plain, False), (mails, True), (None, True), (above, False)):
+        assert rules.leads_to_sending(above, "check", "approved", lambda _step, part=part: part) is sends
+    alone = sending.model_copy(update={"steps": [check.model_copy(update={"after": []})]})
+    twice = check.model_copy(update={"id": "again", "after": ["check:approved"]})
+    assert rules.leads_to_end(alone, "check", "approved") is True
+    assert rules.leads_to_end(alone.model_copy(update={"steps": [*alone.steps, twice]}), "check", "approved") is False
+
+
+def test_a_request_of_a_run_within_another_looks_at_what_that_one_does_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outer, inner = desk.ask(SAM), desk.ask(SAM, undo_s=None)
+    with desk.session() as session:
+        above, run = session.get_one(Run, outer.run_id), session.get_one(Run, inner.run_id)
+        run.parent_step_run_id, run.parent_run_id = session.get_one(WaitRow, outer.wait_id).step_run_id, above.id
+        session.flush()
+        known = workflows.load_definition(session, above.version_id)
+        tell = known.step("tell").model_copy(update={"after": ["check"]})
+        other = known.step("check").model_copy(update={"after": []}), tell.model_copy(update={"type": "run_workflow"})
+        made = {above.version_id: [known.step("check"), tell], run.version_id: list(other)}
+        definitions = {key: known.model_copy(update={"steps": steps}) for key, steps in made.items()}
+        monkeypatch.setattr(workflows, "load_definition", lambda _session, version_id: definitions[version_id])
+        approval = session.get_one(Approval, inner.approval_id)
+        person = session.scalars(sa.select(Approver).where(Approver.approval_id == approval.id)).one()
+        service.decide(session, approval, person, decision=Decision.REJECTED, reason="No", by="Sam")
+        assert approval.undo_s == rules.UNDO_S
+        assert service._part_of(session, run.workspace_id, tell) is None
