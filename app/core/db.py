@@ -347,6 +347,12 @@ def pause_s(sqlstate: str | None, repeats: int) -> float:
     return 0.0 if sqlstate in AT_ONCE and repeats < 3 else min(0.1 * 2 ** min(repeats, 8), 5.0)
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether the database has no space: SQLITE_FULL by its words, PostgreSQL's 53100."""
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlstate", "") == "53100" or "disk is full" in str(cause)
+
+
 @contextmanager
 def glance() -> Iterator[Connection]:
     """Open a connection for one statement that only reads, beside the request's session: one round trip.

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import clock, crash
-from app.core.db import AWAY, insist, mark_of, moment, table, was_committed
+from app.core.db import AWAY, insist, is_disk_full, mark_of, moment, table, was_committed
 from app.core.ids import new_id
 from app.engine import claims, money, store
 from app.engine.contract import Answer, StepError
@@ -89,7 +89,9 @@ class Ledger:
             error.spent = replace(answer, value=None)
             self._record_failure(row, error)
             raise
-        except (Fenced, *AWAY):
+        except (Fenced, *AWAY) as error:
+            if is_disk_full(error):  # asked again and again, it would be paid for each time
+                self._give_up(row, answer, error)
             raise
         except Exception:  # what came cannot be kept, by a fault of ours
             lost = StepError(Category.INTERNAL, "The answer could not be kept.", definite=self._effect is Effect.SPENDS)
@@ -98,6 +100,17 @@ class Ledger:
             raise
         finally:
             answer.release()
+
+    def _give_up(self, row: Recorded, answer: Answer, cause: BaseException) -> None:
+        """Record what an answer cost for which there is no space, and stop the step until somebody has made some."""
+        lost = StepError(
+            Category.UNSURE, "The answer came, but there was no space left to keep it.", code="disk_full",
+            fix="Tell whoever runs Greenlight that its disk is full, then try it again.",
+            definite=self._effect is Effect.SPENDS,
+        )  # fmt: skip
+        lost.spent = replace(answer, value=None)
+        self._record_failure(row, lost)
+        raise lost from cause
 
     def is_answered(self, name: str) -> bool:
         """Tell whether the answer of a call is recorded."""

@@ -4,7 +4,7 @@ import structlog
 from flask import Flask, Response, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
-from app.core.db import AWAY, db
+from app.core.db import AWAY, db, is_disk_full
 from app.core.errors import GreenlightError, Invalid
 from app.core.ids import new_code
 from app.web import htmx
@@ -78,17 +78,11 @@ def _http(error: HTTPException) -> Response:
 def _database(error: Exception) -> Response:
     log.error("request.database", error=type(error).__name__, request_id=g.get("request_id"), exc_info=error)
     db.session.rollback()
-    if _is_disk_full(error):
+    if is_disk_full(error):
         return answer(507)
     response = answer(503)
     response.headers["Retry-After"] = "5"
     return response
-
-
-def _is_disk_full(error: Exception) -> bool:
-    """Tell whether the database has no space: SQLITE_FULL by its words, PostgreSQL's 53100."""
-    cause = getattr(error, "orig", None)
-    return getattr(cause, "sqlstate", "") == "53100" or "disk is full" in str(cause)
 
 
 def _unexpected(error: Exception) -> Response:

@@ -1,5 +1,7 @@
 """Money: the run's limit and the day's hold under parallel calls, and a person can add some and go on."""
 
+import functools
+import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,10 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from app.core import clock
-from app.core.db import make_engine, transaction
+from app.core.db import insist, make_engine, transaction
 from app.core.settings import Settings, SettingsInvalid
 from app.engine import claims, control, money, runner, store
 from app.engine.answers import Reply, answer, choices
+from app.engine.attempt import failed
 from app.engine.calls import Ledger
 from app.engine.contract import Answer, Category, Effect, StepError
 from app.engine.held import Fenced, HeldStep
@@ -291,6 +294,28 @@ def test_what_a_call_cost_is_counted_when_its_answer_cannot_be_kept(house: House
             "call", lambda key, timeout_s: Answer("x", cost_microusd=90), 5, about="", estimate_microusd=100,
             keep=keep, keyed=False,
         )  # fmt: skip
+    assert (day(house), house.run(step.run_id).cost_microusd, house.calls(step.run_id)[0].status) == (
+        (90, 0), 90, "refused",
+    )  # fmt: skip
+
+
+def test_an_answer_for_which_there_is_no_space_is_paid_for_once_and_its_step_asks(
+    house: House, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (step,) = claimed(house, sink, 1)
+
+    def keep(_session: object, _value: object) -> object:
+        raise sa.exc.OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+
+    monkeypatch.setattr("app.core.db.pause_s", lambda *_: 0.05)
+    monkeypatch.setattr("app.engine.calls.insist", functools.partial(insist, patience_s=0.2))
+    with pytest.raises(StepError, match="no space left") as raised:
+        Ledger(house.engine, step, Effect.SPENDS).call(
+            "call", lambda key, timeout_s: Answer("x", cost_microusd=90), 5, about="", estimate_microusd=100,
+            keep=keep, keyed=False,
+        )  # fmt: skip
+    assert failed(raised.value, None).status == "needs_attention"
+    assert choices("spend", failed(raised.value, None).error_json()) == (Reply.AGAIN, Reply.FAIL)
     assert (day(house), house.run(step.run_id).cost_microusd, house.calls(step.run_id)[0].status) == (
         (90, 0), 90, "refused",
     )  # fmt: skip
