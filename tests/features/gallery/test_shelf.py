@@ -78,12 +78,16 @@ def test_two_or_three_stand_side_by_side(cast: Cast) -> None:
     assert page.faults == []
     for words in ("two templates", "You get", "You supply", "Who approves", "Approval time here", "Not known yet"):
         assert words in page.text
+    gets = re.findall(r"<td><ul class=\"cmp-steps\">(.*?)</ul></td>", answer.text)
     lists = re.findall(r'<ol class="cmp-steps small">(.*?)</ol>', answer.text)
     with cast.app.app_context():
         for slug, listed in zip((FACEBOOK, INSTAGRAM), lists, strict=True):
             steps = db.session.scalars(sa.select(Template).where(Template.slug == slug)).one().definition["steps"]
             names = re.findall(r"<li>(.*?)</li>", html.unescape(listed))
             assert sorted(names) == sorted(step["name"] for step in steps)
+        for slug, listed in zip((FACEBOOK, INSTAGRAM), gets[:2], strict=True):
+            template = db.session.scalars(sa.select(Template).where(Template.slug == slug)).one()
+            assert re.findall(r"<li>(.*?)</li>", html.unescape(listed)) == template.gets
     assert "free without a key, about $0.23 with one" in page.text
     assert f'href="/gallery/{FACEBOOK}/launch"' in answer.text
     three = Page(browser.get(f"/gallery/compare?t={FACEBOOK}&t={INSTAGRAM}&t={RECALL}&t=review-response").text)
