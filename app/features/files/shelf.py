@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.core.ids import is_id
-from app.engine.enums import SEED, RunStatus
-from app.engine.models import RUN_SAMPLE, Run
+from app.engine.enums import RUN_OPEN, SEED, RunStatus, WaitStatus
+from app.engine.models import RUN_SAMPLE, Run, WaitRow
+from app.features.files import queries
 from app.features.files.enums import DocumentStatus
 from app.features.files.models import Document, Image
 
@@ -76,6 +77,28 @@ def runs_of(session: Session, workspace_id: str, documents: Sequence[Document]) 
     return {row.id: RunFacts(*row) for row in session.execute(wanted)}
 
 
+def not_asked(session: Session, workspace_id: str, documents: Sequence[Document]) -> frozenset[str]:
+    """Return which documents stand for review though nobody is asked any more: at most two statements.
+
+    Their run has ended, or is gone, and no review of any open run waits for a decision about them.
+    """
+    for_review = {each.id: each.run_id for each in documents if each.status == DocumentStatus.IN_REVIEW}
+    if not for_review:
+        return frozenset()
+    is_open = (Run.workspace_id == workspace_id, Run.status.in_(RUN_OPEN))
+    going = set(session.scalars(sa.select(Run.id).where(*is_open, Run.id.in_(set(filter(None, for_review.values()))))))
+    left = {document_id for document_id, run_id in for_review.items() if run_id not in going}
+    if not left:
+        return frozenset()
+    waits = (
+        sa.select(WaitRow.detail)
+        .join(Run, Run.id == WaitRow.run_id)
+        .where(*is_open, WaitRow.kind == "approval", WaitRow.status == WaitStatus.WAITING)
+    )
+    asked = {str(each) for detail in session.scalars(waits) for each in detail.get("documents") or ()}
+    return frozenset(left - asked)
+
+
 def status_counts(session: Session, workspace_id: str, *, run_id: str | None = None) -> dict[str, int]:
     """Count documents by status, each up to :data:`MOST_COUNTED`; "" counts all. One statement."""
     those = Document.workspace_id == workspace_id if run_id is None else sa.and_(
@@ -95,12 +118,8 @@ def neighbours(session: Session, document: Document) -> Neighbours:
     """Return a document's place among those of its run and step, in their order."""
     if document.run_id is None:
         return Neighbours(1, 1, None, None)
-    wanted = (
-        sa.select(Document.id)
-        .where(Document.run_id == document.run_id, Document.workspace_id == document.workspace_id)
-        .order_by(Document.created_at, Document.position, Document.id)
-    )
-    ids = list(session.scalars(wanted))
+    wanted = sa.select(Document.id).where(Document.workspace_id == document.workspace_id)
+    ids = list(session.scalars(queries.of_run(session, wanted, Document, document.run_id)))
     place = ids.index(document.id)
     return Neighbours(
         place + 1, len(ids), ids[place - 1] if place else None, ids[place + 1] if place + 1 < len(ids) else None

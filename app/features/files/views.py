@@ -32,7 +32,7 @@ SANDBOX = "default-src 'none'; sandbox"
 FILTERS = (
     ("", "All"),
     (DocumentStatus.APPROVED.value, "Approved"),
-    (DocumentStatus.IN_REVIEW.value, "Waiting"),
+    (DocumentStatus.IN_REVIEW.value, "Not reviewed"),
     (DocumentStatus.DRAFT.value, "Drafts"),
     (DocumentStatus.REJECTED.value, "Rejected"),
 )
@@ -64,6 +64,7 @@ def documents() -> Response:
         next=page.next,
         pictures=queries.attachments(session, [document.id for document in page.items]),
         runs=shelf.runs_of(session, workspace_id, page.items),
+        not_asked=shelf.not_asked(session, workspace_id, page.items),
         counts=shelf.status_counts(session, workspace_id, run_id=run.id if run else None),
         filters=FILTERS,
         most=shelf.MOST_COUNTED,
@@ -245,6 +246,7 @@ def _page(found: Document) -> Response:
         "files/document.html",
         document=found,
         run=run,
+        not_asked=shelf.not_asked(session, found.workspace_id, [found]),
         pictures=queries.attachments(session, [found.id])[found.id],
         around=shelf.neighbours(session, found),
         trail=_trail(found, queries.revisions(session, found.id)),
