@@ -157,7 +157,7 @@ class Story:
     def documents(self, step: StepRun, texts: Sequence[str] = TEXTS, **options: Any) -> list[Document]:
         """Let a step write documents."""
         fields = {"max_chars": 125, "title_max_chars": 40, "channel": "facebook"}
-        values = {"status": "draft", "fields": fields, **options}
+        values = {"status": "draft", "fields": fields, "written_at": clock.now(), **options}
         return [
             files.create_document(
                 self.session, workspace_id=self.run.workspace_id, run_id=self.run.id, step_run_id=step.id,

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
-from app.core import outbox
+from app.core import clock, outbox
 from app.core.db import AWAY, transaction
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
@@ -212,6 +212,7 @@ class _Documents:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
+        self._written_at: datetime | None = None  # one moment for all: their positions tell their order
 
     def create(
         self, *, title: str, body: str, fields: Mapping[str, Any], status: str, position: int, model: str
@@ -219,6 +220,7 @@ class _Documents:
         """See :class:`app.engine.contract.Documents`."""
         document_id = new_id()
         run, step = self._context.run, self._context.step
+        written_at = self._written_at = self._written_at or clock.now()
 
         def write(session: Session) -> None:
             bound.create_document(
@@ -234,6 +236,7 @@ class _Documents:
                 position=position,
                 written_by=model,
                 test=run.test,
+                written_at=written_at,
             )
 
         self._context.in_result(write)

@@ -78,6 +78,7 @@ def test_ten_ads_with_pictures_reach_their_review(house: House, server: FakeOpen
     wait = house.wait(run_id)
     with house.session() as session:
         documents = list(session.scalars(sa.select(Document).where(Document.run_id == run_id)))
+        assert len({document.created_at for document in documents}) == 1  # so that a list keeps them in their order
         pictures = queries.attachments(session, [document.id for document in documents])
         images = list(session.scalars(sa.select(Image).where(Image.run_id == run_id)))
     assert sorted(document.position for document in documents) == list(range(1, 11))

@@ -2,17 +2,20 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
 from app.core.errors import NotFound
-from app.engine.models import StepRun
+from app.definition.schema import Definition
+from app.engine.models import Run, StepRun
+from app.engine.ports import bound
 from app.features.files import search
 from app.features.files.models import Attachment, Document, DocumentRevision, Image, ImageBlob
 
 Variant = Literal["original", "small"]
+_Columns = TypeVarTuple("_Columns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +42,15 @@ def documents(
 ) -> list[Document]:
     """Return documents, newest first; those of one run in the order they were written. *before* is the last id seen.
 
+    What a step wrote at one moment stands in its own order.
+
     *text* is what a person typed: :mod:`search <app.features.files.search>` says what it finds.
     """
     statement = sa.select(Document).where(Document.workspace_id == workspace_id)
     if status:
         statement = statement.where(Document.status == status)
     if run_id:
-        of_run = made_in(Document, run_id, taken_over(session, run_id))
-        in_order = (Document.created_at, Document.position, Document.id)
-        return list(
-            session.scalars(statement.where(of_run).order_by(*in_order).limit(limit))
-        )
+        return list(session.scalars(of_run(session, statement, Document, run_id).limit(limit)))
     made_at: Any = Document.created_at
     if text:
         found = search.matching(session, workspace_id, text)
@@ -58,9 +59,11 @@ def documents(
             made_at = sa.func.coalesce(made_at, made_at)
     if before:
         last = document(session, workspace_id, before)
-        place = sa.tuple_(made_at, Document.id)
-        statement = statement.where(place < sa.tuple_(sa.literal(last.created_at), sa.literal(last.id)))
-    return list(session.scalars(statement.order_by(made_at.desc(), Document.id.desc()).limit(limit)))
+        here = sa.tuple_(Document.position, Document.id) > sa.tuple_(sa.literal(last.position), sa.literal(last.id))
+        older = sa.or_(made_at < last.created_at, sa.and_(made_at == last.created_at, here))
+        statement = statement.where(made_at <= last.created_at, older)  # the first is what an index can answer
+    in_order = (made_at.desc(), Document.position, Document.id)
+    return list(session.scalars(statement.order_by(*in_order).limit(limit)))
 
 
 def taken_over(session: Session, run_id: str) -> dict[str, str]:
@@ -77,6 +80,26 @@ def made_in(
     """Return what selects a run's documents or pictures: made in it, or taken over (see :func:`taken_over`)."""
     made_here = model.run_id == run_id
     return sa.or_(made_here, model.step_run_id.in_(list(taken))) if taken else made_here
+
+
+def as_made(
+    wanted: sa.Select[*_Columns], model: type[Document] | type[Image], definition: Definition
+) -> sa.Select[*_Columns]:
+    """Put a run's documents or pictures in the order of its steps, of a step's items, and of what each made."""
+    places = {step.id: place for place, step in enumerate(definition.steps)}
+    step = sa.case(places, value=StepRun.step_id, else_=len(places))
+    return wanted.outerjoin(StepRun, StepRun.id == model.step_run_id).order_by(
+        step, StepRun.item, model.position, model.id
+    )
+
+
+def of_run(
+    session: Session, wanted: sa.Select[*_Columns], model: type[Document] | type[Image], run_id: str
+) -> sa.Select[*_Columns]:
+    """Narrow a statement to a run's documents or pictures, those taken over too, in the order they were made."""
+    version_id = session.scalar(sa.select(Run.version_id).where(Run.id == run_id))
+    definition = bound.load_definition(session, str(version_id)) if version_id else Definition()
+    return as_made(wanted.where(made_in(model, run_id, taken_over(session, run_id))), model, definition)
 
 
 def document(session: Session, workspace_id: str, document_id: str) -> Document:
@@ -128,9 +151,7 @@ def images(
     """Return pictures, newest first; those of one run in the order they were made. *before* is the last id seen."""
     statement = sa.select(Image).where(Image.workspace_id == workspace_id)
     if run_id:
-        of_run = made_in(Image, run_id, taken_over(session, run_id))
-        in_order = (Image.created_at, Image.position, Image.id)
-        return list(session.scalars(statement.where(of_run).order_by(*in_order).limit(limit)))
+        return list(session.scalars(of_run(session, statement, Image, run_id).limit(limit)))
     if before:
         last = image(session, workspace_id, before)
         place = sa.tuple_(Image.created_at, Image.id)

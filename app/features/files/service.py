@@ -68,9 +68,10 @@ def create_document(
     written_by: str,
     test: bool,
     document_id: str | None = None,
+    written_at: datetime | None = None,
 ) -> Document:
     """Add a document and its first revision. An empty *written_by* means: the model that this step's calls name."""
-    moment = clock.now()
+    moment = written_at or clock.now()
     document = Document(
         id=document_id or new_id(),
         workspace_id=workspace_id,

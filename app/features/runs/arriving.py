@@ -1,7 +1,7 @@
 """What a run has brought so far: texts and pictures as they come, with the places of those still to come."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.engine.enums import StepStatus
@@ -76,10 +76,9 @@ def arriving(
     has_ended: bool,
 ) -> Arriving:
     """Put what came in the order of the steps under *title*, and reserve the places of what is to come."""
-    order = {entry.step_run_id: place for place, entry in enumerate(entries)}
-    in_order = sorted(documents, key=lambda each: (order.get(each.step_run_id, len(order)), each.position))
-    texts = [_text(document, number) for number, document in enumerate(in_order, 1)]
-    shown = tuple(sorted(pictures, key=lambda each: (order.get(each.step_run_id, len(order)), each.position)))
+    in_order = _in_order(entries)
+    texts = [_text(document, number) for number, document in enumerate(sorted(documents, key=in_order), 1)]
+    shown = tuple(sorted(pictures, key=in_order))
     ghosts = tuple(ghost for entry in entries for ghost in _ghosts(entry, shown, has_ended))
     writing = any(entry.type == "generate_copy" and entry.is_under_way for entry in entries) and not has_ended
     things = [plural(len(texts), "text")] if texts else []
@@ -117,11 +116,19 @@ def made(
     step_of = {step_run_id: entry.id for entry in entries for step_run_id in entry.step_run_ids}
     written: dict[str, list[ArrivedDocument]] = defaultdict(list)
     drawn: dict[str, list[ArrivedPicture]] = defaultdict(list)
-    for document in sorted(documents, key=lambda each: (each.position, each.id)):
+    in_order = _in_order(entries)
+    for document in sorted(documents, key=in_order):
         written[step_of.get(document.step_run_id or "", "")].append(document)
-    for picture in sorted(pictures, key=lambda each: (each.position, each.id)):
+    for picture in sorted(pictures, key=in_order):
         drawn[step_of.get(picture.step_run_id or "", "")].append(picture)
     return {step: Made(tuple(written[step]), tuple(drawn[step])) for step in {*written, *drawn} if step}
+
+
+def _in_order(entries: Sequence[Entry]) -> Callable[[ArrivedDocument | ArrivedPicture], tuple[int, int, str]]:
+    """Return the key that sorts by step, by its items, by what each made; what no step made comes last."""
+    ids = (step_run_id for entry in entries for step_run_id in entry.step_run_ids)
+    places = {step_run_id: place for place, step_run_id in enumerate(ids)}
+    return lambda each: (places.get(each.step_run_id or "", len(places)), each.position, each.id)
 
 
 def _text(document: ArrivedDocument, number: int) -> Text:

@@ -21,6 +21,7 @@ from app.features.files import queries as files
 from app.features.files.models import Document, Image
 from app.features.runs import search
 from app.features.runs.arriving import ArrivedDocument, ArrivedPicture
+from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
 PAGE = 25
@@ -433,9 +434,10 @@ def made_by(session: Session, run: Run, step_id: str) -> tuple[Sequence[Document
     of = [each for row in rows for each in row if each]
     documents = sa.select(Document).where(Document.step_run_id.in_(of), Document.workspace_id == run.workspace_id)
     pictures = sa.select(Image).where(Image.step_run_id.in_(of), Image.workspace_id == run.workspace_id)
+    definition = workflows.load_definition(session, run.version_id)
     return (
-        session.scalars(documents.order_by(Document.position, Document.id)).all(),
-        session.scalars(pictures.order_by(Image.position, Image.id)).all(),
+        session.scalars(files.as_made(documents, Document, definition)).all(),
+        session.scalars(files.as_made(pictures, Image, definition)).all(),
     )
 
 

@@ -36,7 +36,7 @@ def as_json(session: Session, run: Run) -> dict[str, Any]:
         "workflow": {"id": facts.workflow_id, "name": facts.name, "version": max(facts.number, 0)},
         "inputs": run.inputs,
         "steps": steps,
-        "documents": _documents_json(session, run),
+        "documents": _documents_json(session, run, definition),
         "outputs": _outputs(definition, by_step),
         "error": _error(run, definition, by_step),
         "cost_microusd": run.cost_microusd,
@@ -116,14 +116,12 @@ def _milliseconds(row: StepRun) -> int | None:
     return max(0, round((row.finished_at - row.started_at).total_seconds() * 1000))
 
 
-def _documents_json(session: Session, run: Run) -> list[dict[str, Any]]:
+def _documents_json(session: Session, run: Run, definition: Definition) -> list[dict[str, Any]]:
     taken = files.taken_over(session, run.id) if run.continues_run_id else {}
-    wanted = (
-        sa.select(Document.id, Document.title, Document.status)
-        .where(files.made_in(Document, run.id, taken), Document.workspace_id == run.workspace_id)
-        .order_by(Document.step_run_id, Document.position, Document.id)
+    wanted = sa.select(Document.id, Document.title, Document.status).where(
+        files.made_in(Document, run.id, taken), Document.workspace_id == run.workspace_id
     )
-    return [dict(row._mapping) for row in session.execute(wanted)]
+    return [dict(row._mapping) for row in session.execute(files.as_made(wanted, Document, definition))]
 
 
 def _outputs(definition: Definition, by_step: Mapping[str, Mapping[int, StepRun]]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The pages of documents."""
 
 import io
+import re
 import zipfile
 
 import pytest
@@ -8,8 +9,11 @@ import sqlalchemy as sa
 
 from app.core.db import db
 from app.core.ids import new_id
+from app.engine.enums import RunStatus, StepStatus
+from app.engine.models import WaitRow
 from app.features.files import service
 from app.features.files.models import Attachment, Document, DocumentRevision, Image
+from app.features.runs import resource
 from tests import factories
 from tests.features.runs.conftest import Yard, statements
 from tests.page import Page, token
@@ -43,7 +47,7 @@ def test_documents_lists_the_newest_first_with_run_and_status(yard: Yard) -> Non
     page = Page(answer.text)
     assert page.faults == []
     rows = [a["id"].removeprefix("document-") for a in page.attributes("article")]
-    assert rows == sorted(_documents(yard, run_id), reverse=True)
+    assert rows == _documents(yard, run_id)  # what a step wrote at one moment stands in its order
     assert page.text.count("Approved") == 11  # ten rows and the filter
     assert "Run 1: Facebook ads: 2023 Toyota RAV4, stock T1192" in page.text
 
@@ -63,7 +67,7 @@ def test_documents_filters_by_status_and_run(yard: Yard) -> None:
 
 
 def test_documents_page_by_key(yard: Yard) -> None:
-    yard.make("finished", "finished", "finished")
+    ids = yard.make("finished", "finished", "finished")
     alice = yard.cast.browser(yard.cast.alice)
 
     first = Page(alice.get("/documents").text)
@@ -71,7 +75,8 @@ def test_documents_page_by_key(yard: Yard) -> None:
     second = Page(alice.get(older).text)
 
     assert len(first.attributes("article")) == 25
-    assert len(second.attributes("article")) == 5
+    rows = [a["id"].removeprefix("document-") for page in (first, second) for a in page.attributes("article")]
+    assert rows == [document_id for run_id in reversed(ids) for document_id in _documents(yard, run_id)]
 
 
 def test_documents_without_any_says_what_to_do(yard: Yard) -> None:
@@ -79,6 +84,78 @@ def test_documents_without_any_says_what_to_do(yard: Yard) -> None:
 
     assert "No documents yet" in page.text
     assert page.faults == []
+
+
+def test_what_a_run_made_stands_everywhere_in_the_order_of_its_steps_and_items(yard: Yard) -> None:
+    each = {"prompt": "Write {{ item }}", "count": 2}
+    definition = {
+        "schema": 1,
+        "steps": [
+            {"id": "plan", "type": "generate_copy", "config": {"prompt": "Plan", "count": 1}},
+            {"id": "texts", "type": "generate_copy", "for_each": {"items": ["a", "b"]}, "config": each},
+        ],
+    }
+    with yard.app.app_context():
+        session, workspace_id = db.session(), yard.cast.alice.workspace_id
+        made = factories.workflow(session, workspace_id, name="Texts", definition=definition)
+        told = factories.story(session, factories.queued_run(session, made, inputs={}))
+        told.step("texts", StepStatus.COMPLETED, outcome="done")
+        items = [told.step("texts", StepStatus.COMPLETED, outcome="done", item=item) for item in (1, 0)]
+        for item in items:  # the second item was the first to be ready, and the plan came last of all
+            told.documents(item, [f"Text {item.item} {place}" for place in (1, 2)], status="in_review")
+            told.pictures(item, 1)
+        plan = told.step("plan", StepStatus.COMPLETED, outcome="done")
+        told.documents(plan, ["The plan"], status="approved")
+        run = told.now(RunStatus.COMPLETED, done=2)
+        pictures = {item.item: session.scalars(sa.select(Image.id).where(Image.step_run_id == item.id)).one()
+                    for item in items}
+        session.commit()
+        run_id = run.id
+        names = {row.id: row.title for row in session.execute(sa.select(Document.id, Document.title))}
+        as_json = [each["title"] for each in resource.as_json(session, run)["documents"]]
+    alice, order = yard.cast.browser(yard.cast.alice), ["The plan", "Text 0 1", "Text 0 2", "Text 1 1", "Text 1 2"]
+
+    def named(address: str) -> list[str]:
+        found = re.findall(r'href="/documents/([0-9a-f-]{36})"', alice.get(address).text)
+        return [names[each] for each in dict.fromkeys(found)]
+
+    assert as_json == named(f"/runs/{run_id}") == named(f"/documents?run={run_id}") == order
+    step = alice.get(f"/runs/{run_id}/made/texts").text
+    assert sorted(order[1:], key=step.index) == order[1:]
+    archive = zipfile.ZipFile(io.BytesIO(alice.get(f"/documents.zip?run={run_id}").data)).namelist()
+    assert [name[3:-4] for name in archive if name.endswith(".txt")] == [
+        each.lower().replace(" ", "-") for each in order
+    ]
+    listed = Page(alice.get(f"/documents?run={run_id}").text)
+    assert (listed.text.count("Not reviewed"), listed.text.count("Waiting")) == (5, 0)  # four rows and the filter
+    shown = alice.get(f"/images?run={run_id}").text
+    assert shown.index(pictures[0]) < shown.index(pictures[1])
+    third = next(key for key, name in names.items() if name == "Text 0 2")
+    page = Page(alice.get(f"/documents/{third}").text)
+    assert "3 of 5" in page.text
+    assert "Not reviewed" in page.text
+
+
+def test_a_document_for_review_waits_while_its_run_goes_on_or_another_asks_about_it(yard: Yard) -> None:
+    finished, running = yard.make("finished", "running")
+    ended, going = _documents(yard, finished)[:2], _documents(yard, running)[:1]
+    with yard.app.app_context():
+        session = db.session()
+        service.set_status(session, [*ended, *going], "in_review", by="")
+        session.commit()
+    alice = yard.cast.browser(yard.cast.alice)
+
+    def told(document_id: str) -> list[str]:
+        row = alice.get("/documents?status=in_review").text.partition(f'id="document-{document_id}"')[2]
+        return [word for word in ("Waiting", "Not reviewed") if word in row.partition("</article>")[0]]
+
+    assert [told(each) for each in (*ended, *going)] == [["Not reviewed"], ["Not reviewed"], ["Waiting"]]
+    (asking,) = yard.make("waiting")
+    with yard.app.app_context():
+        wait = db.session.scalars(sa.select(WaitRow).where(WaitRow.run_id == asking)).one()
+        wait.detail = {**wait.detail, "documents": ended[:1]}
+        db.session.commit()
+    assert [told(each) for each in ended] == [["Waiting"], ["Not reviewed"]]
 
 
 def test_documents_reads_as_often_for_three_runs_as_for_one(yard: Yard) -> None:
