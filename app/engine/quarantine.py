@@ -8,14 +8,16 @@ import resource
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
 from sqlalchemy.engine import Engine
 
 from app.core import crash
-from app.core.db import make_engine, transaction
+from app.core.db import AWAY, make_engine, transaction
 from app.core.settings import Settings
 from app.engine import claims, definitions, heartbeat, jobs, recovery, runner
 from app.engine.seat import Seat, end_on_sigterm
@@ -59,15 +61,18 @@ def run(settings: Settings, owner: str, step_run_id: str) -> int:
     seat = _seat(settings, engine, owner)
     end_on_sigterm(seat.is_ending)
     crash.arm(settings.environment, settings.crash_at)
-    _limit(engine, step_run_id)
+    _limit_memory()
+    limit_time = partial(signal.setitimer, signal.ITIMER_REAL, _longest_s(engine, step_run_id))
     heartbeat.start(seat, make_engine(settings.sqlalchemy_url, pool=1), lambda: None)
     done = threading.Event()
-    threading.Thread(target=_do, args=(seat, step_run_id, done), name="step", daemon=True).start()
+    threading.Thread(target=_do, args=(seat, step_run_id, limit_time, done), name="step", daemon=True).start()
     while not done.wait(0.2) and not seat.is_ending.is_set():
         pass
     done.wait(FINISH_S)
     seat.is_over.set()
-    runs = recovery.give_back(engine, owner)
+    runs: list[str] = []
+    with suppress(*AWAY):  # no fault of the step's either: it costs a lease
+        runs = recovery.give_back(engine, owner)
     if runs:
         jobs.hint_runs(runs)
     _log.info("quarantine_ended", owner=owner, step_run_id=step_run_id, gave_back=len(runs))
@@ -94,23 +99,27 @@ def _seat(settings: Settings, engine: Engine, owner: str) -> Seat:
     )
 
 
-def _limit(engine: Engine, step_run_id: str) -> None:
-    """Give the process an end in memory and in time that no step can talk it out of."""
+def _limit_memory() -> None:
+    """Give the process an end in memory that no step can talk it out of."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
     if pages:
         most = pages * resource.getpagesize() + MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def _longest_s(engine: Engine, step_run_id: str) -> float:
+    """Return after how long a try's process is ended, by SIGALRM's default, whatever it is doing; 0: never."""
     with transaction(engine) as session:
         place = claims.place_of(session, step_run_id)
-    if place is not None:
-        version_id, step_id = place
-        timeout_s = definitions.definition_of(engine, version_id).step(step_id).timeout_s
-        signal.setitimer(signal.ITIMER_REAL, timeout_s + LATE_S)  # SIGALRM's default ends a process
+    if place is None:
+        return 0.0
+    version_id, step_id = place
+    return definitions.definition_of(engine, version_id).step(step_id).timeout_s + LATE_S
 
 
-def _do(seat: Seat, step_run_id: str, done: threading.Event) -> None:
+def _do(seat: Seat, step_run_id: str, limit_time: Callable[[], object], done: threading.Event) -> None:
     try:
-        runner.do_alone(seat, step_run_id)
+        runner.do_alone(seat, step_run_id, limit_time)
     except Exception:  # noqa: BLE001 (a thread's edge: the lease runs out, and it is done again)
         _log.exception("quarantine_failed", step_run_id=step_run_id)
     finally:

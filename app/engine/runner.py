@@ -5,6 +5,7 @@
 
 import functools
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -36,8 +37,8 @@ def do_step(seat: Seat, step_run_id: str) -> None:
         following = _do_claimed(seat, claim) if claim is not None else None
 
 
-def do_alone(seat: Seat, step_run_id: str) -> None:
-    """Claim a step run, suspect or not, and do it and nothing else; its run is hinted."""
+def do_alone(seat: Seat, step_run_id: str, on_try: Callable[[], object] = lambda: None) -> None:
+    """Claim a step run, suspect or not, and do it and nothing else; its run is hinted. *on_try* is told of each try."""
     with transaction(seat.engine) as session:
         claim = claims.claim_step(session, step_run_id, seat.owner, seat.lease_s)
     run_id = claim.run_id if claim is not None else None
@@ -46,6 +47,7 @@ def do_alone(seat: Seat, step_run_id: str) -> None:
         if catalog.step_type(claim.type) is None:
             _leave(seat, claim)
             return
+        on_try()
         claim = _do_one(seat, claim)
     if run_id is not None:
         seat.hint_run(run_id)

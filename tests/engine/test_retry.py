@@ -7,7 +7,7 @@ import pytest
 from app.core import clock
 from app.core.errors import Conflict
 from app.definition.schema import Step
-from app.engine import control, retry
+from app.engine import control, retry, runner
 from app.engine.contract import StepError
 from app.engine.enums import Category
 from tests.engine.rig import House
@@ -58,6 +58,16 @@ def test_due_within_two_seconds_is_done_in_place(house: House, sink: Sink) -> No
     house.work(run_id)
     assert (house.run(run_id).status, len(sink.log), seat_line) == ("completed", 2, [])
     assert house.steps(run_id)["one"].attempts == 2
+
+
+def test_a_step_that_is_done_alone_has_its_time_anew_for_each_try(house: House, sink: Sink) -> None:
+    sink.script = [(500, {})]
+    again = {"attempts": 2, "backoff": "fixed", "delay_s": 0.1}
+    run_id = house.start([{"id": "one", "type": "spend", "config": {"url": sink.url}, "retry": again}])
+    runner.advance(house.seat(), run_id)
+    tries: list[int] = []
+    runner.do_alone(house.seat(), house.steps(run_id)["one"].id, lambda: tries.append(len(sink.log)))
+    assert (tries, house.steps(run_id)["one"].status) == ([0, 1], "completed")
 
 
 @pytest.fixture
