@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,6 +19,11 @@ class Held:
         default_factory=dict
     )  # step run id → (fence, monotonic deadline)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_within_time(self) -> bool:
+        """Whether a step is under way here that has not passed its deadline."""
+        now = time.monotonic()
+        return any(deadline > now for _, deadline in list(self.steps.values()))
 
     def drop_run(self, run_id: str, epoch: int) -> None:
         """Forget a run, unless another thread of this process has taken it since."""

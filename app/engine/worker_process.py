@@ -32,6 +32,7 @@ from app.engine.seat import Seat, end_on_sigterm
 
 POP_S = (1, 2)  # at random: the clock hints by the second, and the same worker would always be first in line
 FINISH_S = 20.0
+LOOK_S = 0.05
 MOST_MAIL = 1000  # the clock hints the others again
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 HEARTBEAT_S = 5.0
@@ -115,9 +116,13 @@ class Worker:
         self.end()
 
     def _finish(self) -> None:
-        until = time.monotonic() + (0 if self.exit_code else FINISH_S)
-        for crew in (self.planning, self.calling):
-            crew.wait_idle(max(0.0, until - time.monotonic()))
+        until = time.monotonic() + FINISH_S
+        if self.exit_code:  # nobody waits for what hangs
+            while time.monotonic() < until and self.seat.held.is_within_time():
+                threading.Event().wait(LOOK_S)
+        else:
+            for crew in (self.planning, self.calling):
+                crew.wait_idle(max(0.0, until - time.monotonic()))
         self.seat.is_over.set()
         runs = recovery.give_back(self.seat.engine, self.seat.owner)
         if runs:

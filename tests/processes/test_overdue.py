@@ -1,15 +1,13 @@
-"""A worker whose thread hangs past its deadline takes no more work, gives the rest back and ends with 75."""
+"""A worker whose thread hangs past its deadline takes nothing new, lets the others end and ends with 75."""
 
 import threading
 import time
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from app.core.settings import Settings
 from app.engine import heartbeat, runner, worker_process
-from app.engine.models import StepRun
 from tests.engine.rig import House, make_house
 from tests.engine.sink import Sink
 
@@ -27,23 +25,30 @@ def test_a_thread_that_hangs_ends_its_worker_with_75(house: House, sqlite_url: s
         environment="test", database_url=sqlite_url, data_dir=str(tmp_path), secret_key="-", lease_s=0.4,
         redis_url="redis://127.0.0.1:1/0",
     )  # fmt: skip
-    run_id = house.start([{"id": "one", "type": "spend", "config": {"url": sink.url}, "timeout_s": 30}])
+    quick = Sink(hold=True)
+    steps = [{"id": one, "type": "send", "config": {"url": far.url}, "timeout_s": 30}
+             for one, far in (("one", sink), ("two", quick))]  # fmt: skip
+    run_id = house.start(steps)
     worker = worker_process.Worker(settings, OWNER)
     codes: list[int] = []
     working = threading.Thread(target=lambda: codes.append(worker.run()), daemon=True)
     working.start()
     runner.advance(house.seat(), run_id)
-    step_id = house.steps(run_id)["one"].id
-    worker.calling.offer(lambda: runner.do_step(worker.seat, step_id))
+    ids = [house.steps(run_id)[step_id].id for step_id in ("one", "two")]
+    for step_id in ids:
+        worker.calling.offer(lambda step_id=step_id: runner.do_step(worker.seat, step_id))
     until = time.monotonic() + 20
-    while step_id not in worker.seat.held.steps and time.monotonic() < until:
+    while not (len(worker.seat.held.steps) == 2 and sink.log and quick.log) and time.monotonic() < until:
         threading.Event().wait(0.02)
-    fence, _ = worker.seat.held.steps[step_id]
+    fence, _ = worker.seat.held.steps[ids[0]]
     assert codes == []  # a step that is within its time ends nothing
-    worker.seat.held.steps[step_id] = (fence, time.monotonic() - heartbeat.OVERDUE_S - 1)
+    worker.seat.held.steps[ids[0]] = (fence, time.monotonic() - heartbeat.OVERDUE_S - 1)
+    assert worker.seat.is_ending.wait(20)
+    quick.latency.set()
     working.join(20)
     assert codes == [worker_process.EXIT_OVERDUE] == [75]
-    with house.session() as session:
-        step = session.scalars(sa.select(StepRun)).one()
-        assert (step.status, step.lease_owner, step.attempts) == ("pending", None, 0)
+    ended = house.steps(run_id)
+    assert (ended["one"].status, ended["one"].lease_owner, ended["one"].attempts) == ("pending", None, 0)
+    assert (ended["two"].status, len(quick.log)) == ("completed", 1)  # whoever is within its time ends it
     sink.close()
+    quick.close()
