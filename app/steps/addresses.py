@@ -23,6 +23,17 @@ def flat(value: Any) -> Any:
     return value
 
 
+def in_words(value: Any) -> list[str]:
+    """Return whom a setting names, for a sentence: each address by itself, a value that stands there in words whole."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return [
+        part
+        for item in items
+        if isinstance(item, str) and item.strip()
+        for part in (flat(item) if "@" in item else [item.strip()])
+    ]
+
+
 Addresses = Annotated[list[str], BeforeValidator(flat)]
 
 

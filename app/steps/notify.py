@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from app.engine.contract import Context, Done, Effect, StepType
-from app.steps.addresses import Addresses, checked, flat
+from app.steps.addresses import Addresses, checked, in_words
 from app.steps.words import Settings, listed, said, shorten
 
 MOST_RECIPIENTS = 50
@@ -42,8 +42,7 @@ def run(config: Config, ctx: Context) -> Done:
 
 
 def _summary(config: Mapping[str, Any]) -> str:
-    to = config.get("to")
-    who = listed(flat(to) if isinstance(to, str | list) else [], 2) or "nobody yet"
+    who = listed(in_words(config.get("to")), 2) or "nobody yet"
     return f"Tell **{who}** by e-mail: {shorten(said(config.get('subject'), 'no subject yet'))}"
 
 

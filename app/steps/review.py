@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.core import clock
 from app.engine.contract import Category, Context, Effect, StepError, StepType, Wait
-from app.steps.addresses import Addresses, checked, flat
+from app.steps.addresses import Addresses, checked, in_words
 from app.steps.words import Settings, counted, ids_of, listed, said
 
 MOST_APPROVERS = 20
@@ -101,9 +101,10 @@ def run(config: Config, ctx: Context) -> Wait:
 
 
 def _summary(config: Mapping[str, Any]) -> str:
-    approvers = config.get("approvers")
-    named = flat(approvers) if isinstance(approvers, str | list) else []
-    who = listed(named, 2) or "nobody yet"
+    named = in_words(config.get("approvers"))
+    who = listed(named, 2) or "Nobody yet"
+    if "@" not in who.partition(" ")[0]:
+        who = who[0].upper() + who[1:]
     what = listed(config.get("documents")) or "a question"
     all_of_them = " (all must agree)" if config.get("policy") == "all" and len(named) > 1 else ""
     hours = config.get("expires_after_hours", 72)

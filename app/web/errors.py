@@ -22,7 +22,7 @@ WORDS = {
     403: ("You may not do this", "Ask an owner of your workspace if you need it.", "lock"),
     404: ("This page does not exist", "It may have been removed, or the address has a slip in it.", "search"),
     405: ("This address cannot do that", "Go back and use the buttons of the page.", "ban"),
-    409: ("Somebody was quicker", "Load the page again to see what holds now.", "refresh"),
+    409: ("Not possible right now", "Load the page again to see what holds now.", "refresh"),
     410: ("This has ended", "The link was used, withdrawn, or its time is over.", "clock"),
     413: ("That is too big", "At most 12 MB can be sent at once.", "files"),
     422: ("Something needs a change", "Look at what you entered and try again.", "alert-triangle"),

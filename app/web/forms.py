@@ -60,11 +60,12 @@ class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
 
     @property
     def problems(self) -> list[FieldError]:
-        """Every fault with the id of its field as path, in the order of the fields."""
+        """Every fault with the id of its field as path and the field's name before it, in the order of the fields."""
         found = [FieldError(path="", code="form", message=str(message)) for message in self.form_errors]
         for field in self:
             found += [
-                FieldError(path=field.id, code="field", message=str(message)) for message in field.errors
+                FieldError(path=field.id, code="field", message=_named(field.label.text, str(message)))
+                for message in field.errors
             ]
         return found
 
@@ -84,6 +85,10 @@ class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
                 self[name].errors = [*self[name].errors, text]
             else:
                 self.form_errors.append(text)
+
+
+def _named(label: str, message: str) -> str:
+    return message if not label or label in message else f"{label}: {message}"
 
 
 def form_for(model: type[BaseModel], *, only: Iterable[str] | None = None) -> type[Form]:

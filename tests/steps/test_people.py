@@ -91,7 +91,10 @@ def test_nothing_to_decide_on_is_said() -> None:
 
 def test_the_card_of_a_review() -> None:
     config = {"documents": "ads", "approvers": ["{{ inputs.approver }}"]}
-    assert review.STEP.summary(config) == "**the answer “approver”** decides on **ads** within **72** hours"
+    assert review.STEP.summary(config) == "**The answer “approver”** decides on **ads** within **72** hours"
+    one = "the answer “Who?”, or whoever started the run where there is none"
+    said = review.STEP.summary(config | {"approvers": [one, "a@b.example; c@d.example"]})
+    assert said == f"**T{one[1:]} and 2 more** decides on **ads** within **72** hours"
 
 
 # --- notify ---

@@ -116,7 +116,7 @@ def test_problems_stand_beside_their_fields_and_others_are_left_out(app: Flask) 
             ],
         )
         assert [(problem.path, problem.message) for problem in form.problems] == [
-            ("q_x", "$289,90 is not a price. Write it like 28990.")
+            ("q_x", "X: $289,90 is not a price. Write it like 28990.")
         ]
 
 
