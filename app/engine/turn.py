@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -61,7 +62,7 @@ def _take(seat: Seat, run_id: str) -> HeldRun | None:
 
 def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
     """Plan and do, round by round; return the id of a pending step that this thread should do next."""
-    began, is_cut_off = time.monotonic(), False
+    began = time.monotonic()
     while held is not None:
         definition = definitions.definition_of(seat.reader, held.version_id)
         recorded = Recorded() if held.is_untouched else _read(seat, held)
@@ -69,11 +70,12 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
         if todo.is_end and held.status is RunStatus.PAUSED:
             todo = replace(todo, status=RunStatus.PAUSED)  # its end comes when it is resumed
         left_s = _left_s(seat, definition, held)
-        if is_cut_off and todo.is_end:
-            todo = replace(todo, status=RunStatus.FAILED)
-        elif left_s is not None and left_s <= 0 and not todo.is_end and _control(held) == "go":
-            held, is_cut_off = _cut_off(seat, held, definition, recorded, todo)
-            continue
+        if left_s is not None and left_s <= 0:
+            if not todo.is_end and _control(held) == "go":
+                held = _cut_off(seat, held, definition, recorded, todo)
+                continue
+            if todo.status is RunStatus.COMPLETED and _was_cut_off(seat, held):
+                todo = replace(todo, status=RunStatus.FAILED)
         if todo.opens or todo.settles:
             held = each.work(seat, held, definition, recorded, todo)
             continue
@@ -108,12 +110,17 @@ def _left_s(seat: Seat, definition: Definition, held: HeldRun) -> float | None:
         return worktime.left_s(connection, definition, held)
 
 
+def _was_cut_off(seat: Seat, held: HeldRun) -> bool:
+    with statement(seat.reader) as connection:
+        return worktime.was_cut_off(connection, held.id)
+
+
 def _cut_off(
     seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, todo: Plan
-) -> tuple[HeldRun | None, bool]:
+) -> HeldRun | None:
     """Let all fail that has not ended, or would begin now, since the run's working time is over.
 
-    Returns the run as it is then, and whether that was done: not where it has changed since it was planned.
+    Returns the run as it is then; nothing is written where it has changed since it was planned.
     """
     error = worktime.error(definition)
     rows = [_pending_row(definition, held, do) for do in todo.do if do.is_new]
@@ -125,11 +132,9 @@ def _cut_off(
         store.fail_open_steps(session, held.id, error)
         progress.move_unchanged(session, held, steps_done=todo.settled)
 
-    try:
+    with suppress(Fenced):
         insist(seat.engine, write)
-    except Fenced:
-        return _again(seat, held), False
-    return _again(seat, held), True
+    return _again(seat, held)
 
 
 def _control(held: HeldRun) -> Control:

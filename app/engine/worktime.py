@@ -40,6 +40,12 @@ def left_s(bind: store.Bind, definition: Definition, held: HeldRun) -> float | N
     return definition.limits.minutes * 60 - _covered_s(_spans(rows, held.now), held.work_from)
 
 
+def was_cut_off(bind: store.Bind, run_id: str) -> bool:
+    """Tell whether the end of the time let a step of this run fail."""
+    failed = sa.select(_steps.c.error).where(_steps.c.run_id == run_id, _steps.c.status == StepStatus.FAILED)
+    return any((row.error or {}).get("code") == CODE for row in bind.execute(failed))
+
+
 def error(definition: Definition) -> dict[str, str]:
     """Return what is said of every step that the end of the time cut off."""
     minutes = definition.limits.minutes

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.core import clock, events, outbox
 from app.core.db import transaction
-from app.engine import answers, claims, control, runner, store
+from app.engine import answers, claims, control, leases, runner, store
 from app.engine.answers import Reply
 from app.engine.events import WaitEnded
 from app.engine.held import Fenced, HeldStep
@@ -77,6 +77,21 @@ def test_what_the_end_of_the_time_cut_off_is_tried_again_even_where_the_run_may_
         control.try_again(session, run_id)
     house.work()
     assert (house.run(run_id).status, house.steps(run_id)["work"].status) == ("completed", "completed")
+
+
+def test_a_run_that_was_cut_off_fails_also_where_its_worker_dies_before_the_end(
+    house: House, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = house.start([spend(sink, on_failure="continue")], limits=HOUR)
+    begin(house, run_id, ago_s=61)
+    monkeypatch.setattr(runner.turn, "_again", lambda *_: None)
+    runner.advance(house.seat(), run_id)
+    assert (house.run(run_id).status, house.steps(run_id)["work"].status) == ("running", "failed")
+    monkeypatch.undo()
+    with house.session() as session:
+        leases.give_back_runs(session, "test:1:a", is_dead=True)
+    house.work()
+    assert house.run(run_id).status == "failed"
 
 
 def test_waiting_and_standing_in_line_are_no_work(house: House, sink: Sink) -> None:
