@@ -227,6 +227,7 @@ def _read(session: Session, workflow_ids: Sequence[str]) -> dict[str, Pace | Non
             StepRun.status,
             StepRun.started_at,
             StepRun.finished_at,
+            StepRun.reused_from,
             WaitRow.created_at,
         )
         .join(StepRun, StepRun.run_id == recent.c.id)
@@ -240,7 +241,9 @@ def _read(session: Session, workflow_ids: Sequence[str]) -> dict[str, Pace | Non
         runs[row.workflow_id].add(row.run_id)
     known = {workflow_id for workflow_id, seen in runs.items() if len(seen) >= FEWEST}
     return {
-        workflow_id: {step: _of_step(seen) for step, seen in steps.items()} if workflow_id in known else None
+        workflow_id: {step: usual for step, seen in steps.items() if (usual := _of_step(seen))}
+        if workflow_id in known
+        else None
         for workflow_id, steps in by_workflow.items()
     }
 
@@ -258,7 +261,11 @@ def _finished(workflow_id: str) -> sa.Select[Any]:
     return sa.select(last)
 
 
-def _of_step(seen: Sequence[Any]) -> StepPace:
+def _of_step(seen: Sequence[Any]) -> StepPace | None:
+    """Return the pace of a step; None where every result was taken over from another run, which takes no time."""
+    seen = [row for row in seen if row.reused_from is None]
+    if not seen:
+        return None
     done = [row for row in seen if row.status == StepStatus.COMPLETED and row.started_at and row.finished_at]
     works = sorted(((row.created_at or row.finished_at) - row.started_at).total_seconds() for row in done)
     waits = [(row.finished_at - row.created_at).total_seconds() for row in done if row.created_at]

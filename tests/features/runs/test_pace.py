@@ -4,12 +4,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
 from app.core.db import db
 from app.definition.schema import Definition
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
+from app.engine.models import StepRun
 from app.features.runs import pace, queries, resource
 from app.features.runs.pace import State, StepPace
 from app.features.workflows.models import Workflow
@@ -147,6 +149,21 @@ def test_paces_are_medians_of_the_last_runs_from_five_on(session: Session, flow:
     assert found["pictures"] == StepPace(30, 40, None, 1.0)
     assert found["check"] == StepPace(2, 2, 3600, 1.0)
     assert found["tell_rejected"].share == 0.0
+
+
+def test_what_a_run_took_over_from_another_took_no_time_and_tells_none(session: Session, flow: Workflow) -> None:
+    for took_s in (10, 20, 30, 0, 0, 0, 0):
+        _finish(session, flow, took_s=took_s)
+    taken_over = sa.or_(
+        StepRun.step_id == "ads",
+        sa.and_(StepRun.step_id == "pictures", StepRun.started_at == StepRun.finished_at),
+    )
+    session.execute(sa.update(StepRun).where(taken_over).values(reused_from="another"))
+    session.commit()
+    found = pace.paces(session, [flow.id])[flow.id]
+
+    assert found["pictures"] == StepPace(20, 30, None, 1.0)
+    assert "ads" not in found
 
 
 def test_paces_are_read_once_a_minute_and_together(session: Session, flow: Workflow, app: Any) -> None:
