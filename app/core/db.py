@@ -23,6 +23,7 @@ from sqlalchemy.types import TypeDecorator
 
 from app.core import sqlite
 from app.core.sqlite import BUSY_S
+from app.core.turns import FairPool
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -144,9 +145,13 @@ def _elapsed_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
 
 
 def make_engine(
-    url: str, *, reading: bool = False, pool: int = 4, wait_s: float = BUSY_S, statement_timeout_s: int = 15
-) -> Engine:
-    """Return an engine for *url*, set up as its database needs; *reading* refuses to write on SQLite."""
+    url: str, *, reading: bool = False, pool: int = 4, wait_s: float = BUSY_S, statement_timeout_s: int = 15,
+    is_fair: bool = False,
+) -> Engine:  # fmt: skip
+    """Return an engine for *url*, set up as its database needs; *reading* refuses to write on SQLite.
+
+    *is_fair* hands a free connection of PostgreSQL to the thread that has waited longest.
+    """
     options: dict[str, Any] = {"json_serializer": to_json}
     if url.startswith("sqlite"):
         return sqlite.make_engine(url, reading=reading, pool=max(pool, 2), wait_s=wait_s, options=options)
@@ -154,6 +159,7 @@ def make_engine(
     settings = f"-c statement_timeout={seconds} -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
     engine = sa.create_engine(
         url,
+        poolclass=FairPool if is_fair else sa.pool.QueuePool,
         pool_size=pool,
         max_overflow=0,
         pool_timeout=wait_s,
@@ -225,7 +231,8 @@ class Database(SQLAlchemy):
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Any) -> Engine:
         url = options["url"]
         text = url.render_as_string(hide_password=False) if isinstance(url, URL) else str(url)
-        return make_engine(text, reading=bind_key == "reading", pool=int(app.config.get("DATABASE_POOL", 4)))
+        pool = int(app.config.get("DATABASE_POOL", 4))
+        return make_engine(text, reading=bind_key == "reading", pool=pool, is_fair=True)
 
 
 db = Database(model_class=Base, session_options={"class_": RoutedSession, "expire_on_commit": False})

@@ -8,7 +8,6 @@ import fcntl
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -19,45 +18,13 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Connection, Engine
 
+from app.core.turns import Turns
+
 BUSY_S = 5.0  # in this process
 LOCKED_S = 15.0  # at least, for another one
 CACHE_KB = 512  # pages kept by each connection; the system's own cache has the rest
 
 T = TypeVar("T")
-
-
-class _Turns:
-    """A lock that lets threads in by the order in which they came; Python's own has no order."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._line: deque[threading.Lock] = deque()
-        self._is_taken = False
-
-    def take(self, wait_s: float) -> bool:
-        """Wait for one's turn; False when it did not come within *wait_s* seconds."""
-        with self._lock:
-            if not self._is_taken:
-                self._is_taken = True
-                return True
-            mine = threading.Lock()
-            mine.acquire()
-            self._line.append(mine)
-        if mine.acquire(timeout=wait_s):
-            return True
-        with self._lock:
-            if mine in self._line:
-                self._line.remove(mine)
-                return False
-        return True  # it came in the very last moment
-
-    def give_back(self) -> None:
-        """Let the next one in."""
-        with self._lock:
-            if self._line:
-                self._line.popleft().release()
-            else:
-                self._is_taken = False
 
 
 class _Door:
@@ -126,7 +93,7 @@ class Serial(SQLiteDialect_pysqlite):
     busy_s = LOCKED_S
     sharers: "_Sharers"
     door: _Door | None = None
-    _turns = _Turns()
+    _turns = Turns()
     _holders: set[int] = set()
 
     def do_begin(self, dbapi_connection: Any) -> None:
