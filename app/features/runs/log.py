@@ -267,7 +267,7 @@ def _of_wait(wait: WaitRow, row: StepRun | None) -> Iterator[Line]:
 
 def _of_call(call: Call, row: StepRun | None) -> Iterator[Line]:
     step_id, item = (row.step_id, row.item) if row else ("", -1)
-    detail = {"request": call.name, "key": call.key, "state": call.status, "model": call.model}
+    detail = {"call": call.name, "key": call.key, "state": call.status, "model": call.model}
     if call.tries > 1:
         detail["tries"] = str(call.tries)
     at = call.finished_at or call.started_at
@@ -279,4 +279,4 @@ def _of_call(call: Call, row: StepRun | None) -> Iterator[Line]:
         said, level = f"{what}: answered{took}, {money(call.cost_microusd)}.", "info"
     else:
         said, level = f"{what}: asked, no answer yet.", "info"
-    yield Line(at, f"{call.id}.4", level, f"request.{call.status}", said, step_id, item, detail)
+    yield Line(at, f"{call.id}.4", level, f"call.{call.status}", said, step_id, item, detail)
