@@ -76,27 +76,27 @@ def insert_step(
     new = deepcopy(data)
     steps = _steps(new)
     placed = {**deepcopy(dict(step)), "after": list(dict.fromkeys(_known(new, source) for source in sources))}
-    if len(placed["after"]) > 1 and len({split(each)[0] for each in placed["after"]}) == 1:
-        placed["join"] = "any"
+    if len(placed["after"]) > 1:
+        placed["join"] = _join_between(new, placed["after"], targets)
     after_it = entry(placed["id"], main_outcome(types.get(placed["type"])))
     for target in targets:
         _lead_through(_step(new, target), placed["after"], after_it)
     before = [steps.index(_step(new, target)) for target in targets]
     behind = [steps.index(_step(new, split(source)[0])) + 1 for source in placed["after"]]
     steps.insert(max(behind, default=min(before, default=len(steps))), placed)
-    return new
+    return with_fitting_join(new, placed["id"])
 
 
 def remove_step(data: Data, step_id: str) -> Data:
     """Take a step out; what came after it then comes after what it came after. Names of it elsewhere stay.
 
-    What followed its failure follows the failure of what came before.
+    What followed its failure follows the failure of what came before. What came after nothing else waits for its ways
+    as it did.
     """
     new = deepcopy(data)
     gone = _step(new, step_id)
     _steps(new).remove(gone)
-    _bypass(new, step_id, _entries(gone), lambda outcome: True)
-    return new
+    return _bypass(new, gone, lambda outcome: True)
 
 
 def left_behind(data: Data, step_id: str, types: Types) -> list[tuple[str, str]]:
@@ -134,8 +134,8 @@ def move_step(
     new = deepcopy(data)
     outcome = main_outcome(types.get(str(moved.get("type"))))
     kept = _step(new, step_id)
-    _bypass(new, step_id, _entries(kept), lambda found: _same(found, outcome))
     _steps(new).remove(kept)
+    new = _bypass(new, kept, lambda found: _same(found, outcome))
     new = insert_step(new, kept, types, sources=sources, targets=targets)
     if loop := find_loop(new):
         raise EditImpossible(f"{_name(moved)} cannot go there: {listed(loop)} would wait for each other.")
@@ -349,22 +349,39 @@ def _lead_through(target: Data, sources: Iterable[str], after_it: str) -> None:
     target["after"] = list(dict.fromkeys(kept))
 
 
-def _bypass(data: Data, step_id: str, before: Sequence[str], is_meant: Callable[[str], bool]) -> None:
-    """Let what follows *step_id* by an outcome that is meant come after *before* instead."""
+def _join_between(data: Data, sources: Sequence[str], targets: Sequence[str]) -> str:
+    """Return how a step goes on that is put on these ways: as what they led to did; else after all, or any of one."""
+    if targets:
+        return str(_step(data, targets[0]).get("join") or "all")
+    return "any" if len({split(each)[0] for each in sources}) == 1 else "all"
+
+
+def _bypass(data: Data, gone: Data, is_meant: Callable[[str], bool]) -> Data:
+    """Let what follows *gone* by an outcome that is meant come after what is before *gone* instead."""
+    step_id, before = str(gone.get("id")), _entries(gone)
+    changed: list[str] = []
     for step in _steps(data):
         if not isinstance(step, dict) or step.get("id") == step_id:
             continue
         entries: list[str] = []
+        taken: set[str] = set()
         for each in _entries(step):
             source, outcome = split(each)
             if source != step_id or not is_meant(outcome):
                 entries.append(each)
-            elif outcome == "failed":
-                entries += [entry(split(above)[0], "failed") for above in before]
-            else:
-                entries += before
-        if entries != _entries(step):
-            step["after"] = [each for each in dict.fromkeys(entries) if split(each)[0] != step.get("id")]
+                continue
+            taken.add(outcome)
+            entries += [entry(split(above)[0], "failed") for above in before] if outcome == "failed" else before
+        if not taken:
+            continue
+        is_all_of_it = all(split(each)[0] == step_id and is_meant(split(each)[1]) for each in _entries(step))
+        step["after"] = [each for each in dict.fromkeys(entries) if split(each)[0] != step.get("id")]
+        if len(step["after"]) > 1 and is_all_of_it:
+            step["join"] = "any" if "failed" in taken else gone.get("join") or "all"
+        changed.append(str(step.get("id")))
+    for each in changed:
+        data = with_fitting_join(data, each)
+    return data
 
 
 def _renamed(each: Any, step_id: str, to: str) -> Any:

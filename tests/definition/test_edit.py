@@ -50,6 +50,29 @@ def test_taking_out_joins_what_was_around() -> None:
     assert after(edit.remove_step(failing, "b"))["sorry"] == ["a:failed"]
 
 
+def test_no_change_makes_a_step_wait_for_ways_of_which_one_is_never_taken() -> None:
+    meeting = step("meet", "yes", "no", join="any")
+    both = workflow(
+        step("if", type="condition"), step("yes", "if:yes"), step("no", "if:no"), meeting, step("t", "meet"),
+        step("u", "t"), step("sorry", "meet:failed"),
+    )  # fmt: skip
+    changes = [
+        edit.remove_step(both, "meet"),
+        edit.move_up(both, "t", TYPES),
+        edit.move_down(both, "meet", TYPES),
+        edit.move_step(both, "meet", TYPES, sources=["u"]),
+    ]
+    for new in changes:
+        steps = {each["id"]: each for each in new["steps"]}
+        assert (steps["t"]["after"], steps["t"]["join"]) == (["yes", "no"], "any")
+    failing = {each["id"]: each for each in changes[0]["steps"]}["sorry"]
+    assert (failing["after"], failing["join"]) == (["yes:failed", "no:failed"], "any")
+    waiting = workflow(step("a"), step("b"), step("meet", "a", "b"), step("t", "meet"))
+    assert edit.remove_step(waiting, "meet")["steps"][2]["join"] == "all"
+    either = workflow(step("a"), step("b"), step("meet", "a", "b", join="any"), step("t", "meet"))
+    assert edit.remove_step(either, "meet")["steps"][2]["join"] == "any"
+
+
 def test_what_names_a_step_that_was_taken_out_is_told() -> None:
     data = workflow(step("a", type="generate_copy", config={"prompt": "x"}),
                     step("b", "a", config={"body": "{{ steps.a.texts }}"}))  # fmt: skip
