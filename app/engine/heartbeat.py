@@ -1,5 +1,6 @@
 """The heartbeat: one thread with a connection of its own extends the leases that this process holds."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -24,16 +25,23 @@ def beat(seat: Seat, engine: Engine, on_overdue: Callable[[], None]) -> None:
             extend(seat, engine)
         except Exception:  # noqa: BLE001 (a database that is away: the next beat tries again)
             _log.exception("heartbeat_failed")
-        if any(time.monotonic() > deadline + OVERDUE_S for _, deadline in list(seat.held.steps.values())):
+        if is_overdue(seat):
             on_overdue()
 
 
+def is_overdue(seat: Seat) -> bool:
+    """Tell whether a thread is still busy with a step long after its deadline."""
+    deadlines = [deadline for _, deadline in list(seat.held.steps.values())] + list(seat.held.until.values())
+    return any(time.monotonic() > deadline + OVERDUE_S for deadline in deadlines)
+
+
 def extend(seat: Seat, engine: Engine) -> None:
-    """Extend every lease once: a run's in full, a step's at most to its deadline and 15 s."""
+    """Extend every lease once, at most to 15 s after the deadline of the step that is done under it."""
     now = time.monotonic()
     runs = [
-        {"b_id": run_id, "b_token": epoch, "b_lease_s": seat.lease_s}
+        {"b_id": run_id, "b_token": epoch, "b_lease_s": min(seat.lease_s, until + GRACE_S - now)}
         for run_id, epoch in list(seat.held.runs.items())
+        if (until := seat.held.until.get(run_id, math.inf)) + GRACE_S > now
     ]
     steps = [
         {"b_id": step_id, "b_token": fence, "b_lease_s": min(seat.lease_s, deadline + GRACE_S - now)}

@@ -15,6 +15,7 @@ class Held:
     """What this process holds under lease: the heartbeat extends it, a shutdown gives it back."""
 
     runs: dict[str, int] = field(default_factory=dict)  # run id → epoch
+    until: dict[str, float] = field(default_factory=dict)  # run id → deadline of the pure step done under its lease
     steps: dict[str, tuple[int, float]] = field(
         default_factory=dict
     )  # step run id → (fence, monotonic deadline)

@@ -173,7 +173,11 @@ def _run_fast(
         claim = HeldStep(
             new_id(), held.workspace_id, held.id, step.id, NO_ITEM, step.type, 1, 1, 0, held.clock()
         )
-        tried = try_step(seat, claim, step, held, outputs)
+        seat.held.until[held.id] = time.monotonic() + step.timeout_s
+        try:
+            tried = try_step(seat, claim, step, held, outputs)
+        finally:
+            seat.held.until.pop(held.id, None)
         for skip in todo.skip:
             seen[skip.step, NO_ITEM] = Result(StepStatus.SKIPPED)
         seen[step.id, NO_ITEM] = Result(tried.status, tried.outcome)

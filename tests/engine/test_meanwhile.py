@@ -1,10 +1,14 @@
 """What happens to a run while a step of it is being done, and results that cannot be kept."""
 
+import time
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
-from app.engine import control, runner
-from app.engine.models import RunLog
+from app.core import clock
+from app.engine import control, heartbeat, runner, store
+from app.engine.models import Run, RunLog
 from tests.engine.rig import House
 from tests.engine.sink import Sink
 from tests.engine.steps import meanwhile
@@ -34,6 +38,38 @@ def test_pause_and_stop_take_effect_at_once_in_a_chain_of_pure_steps(
             control.resume(session, run_id)
         house.work(run_id)
         assert house.run(run_id).status == "completed"
+
+
+def test_a_pure_step_that_hangs_under_its_runs_lease_is_given_up_and_done_alone(house: House) -> None:
+    seat, seen = house.seat(lease_s=30.0), []
+
+    def hang(run_id: str) -> None:
+        """Look at the lease while the step is within its time, past its deadline, and long past it."""
+        if seen:
+            return
+        began = seat.held.until[run_id]
+        for late_s in (-20.0, 1.0, heartbeat.OVERDUE_S + 1):
+            seat.held.until[run_id] = time.monotonic() - late_s
+            heartbeat.extend(seat, house.engine)
+            run = house.run(run_id)
+            seen.append((round((run.lease_until - clock.now()).total_seconds()), heartbeat.is_overdue(seat)))
+        seat.held.until[run_id] = began
+        with house.session() as session:  # it ran out, and somebody else took the run
+            session.execute(sa.update(Run).values(lease_until=clock.now() - timedelta(seconds=1)))
+        other = runner.turn._take(house.seat("other:1:a"), run_id)
+        assert other is not None
+        assert other.is_suspect
+        with house.session() as session:
+            store.let_go(session, other, after_s=0.0)
+
+    meanwhile.happens["hang"] = hang
+    run_id = house.start([_pure("a"), _pure("b", "a", what="hang")])
+    runner.advance(seat, run_id)
+    assert seen == [(30, False), (14, False), (14, True)]
+    assert "b" not in house.steps(run_id)
+    assert seat.held.until == {}
+    house.work(run_id)
+    assert house.run(run_id).status == "completed"
 
 
 @pytest.mark.parametrize("write", ["missing", "fault"])
