@@ -9,7 +9,7 @@ from typing import Any
 
 from app.definition.parts import Definition, TypeFacts, in_words
 from app.definition.problems import Problem, listed, pointer, shorten, suggest
-from app.definition.values import ROOTS, Reference, check_value, names_in, texts_in
+from app.definition.values import ROOTS, Reference, check_value, names_in, parse_value, texts_in
 
 # What {{ run.… }} gives in every run, each with its parts; "name" and "due_at" are there where a schedule started it.
 RUN_FACTS: Mapping[str, frozenset[str]] = dict.fromkeys(
@@ -313,6 +313,11 @@ def _check_step_refs(
                 yield from names.check_step(step, step.at + pointer("config", *at), name)
 
 
+def _is_one_value(text: str) -> bool:
+    """Tell whether a text is a value and nothing else; of one that cannot be read, other checks tell."""
+    return "{{" in text and (bool(check_value(text)) or parse_value(text).alone is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Names:
     """Check every name in the values of a step against what is there when the step starts."""
@@ -330,11 +335,10 @@ class _Names:
         ):
             yield from self._values(step, f"{step.at}/{part}", value, item=item)
         yield from self._values(step, step.at + "/for_each/items", step.items, item=False)
-        if isinstance(step.items, str) and "{{" not in step.items:
+        if isinstance(step.items, str) and not _is_one_value(step.items):
             message = f"{step.name} repeats for every item, but names no list."
-            yield Problem(
-                step.at + "/for_each/items", "wrong_type", message, "Write it like {{ steps.ads.texts }}."
-            )
+            fix = "Insert one value that is a list, such as {{ steps.ads.texts }}, and nothing beside it."
+            yield Problem(step.at + "/for_each/items", "wrong_type", message, fix)
 
     def check_step(self, step: Outline, at: str, name: str) -> Iterator[Problem]:
         if name not in self.by_id:
@@ -367,11 +371,12 @@ class _Names:
             yield from _run_name(at, [str(part) for part in name.path])
         elif name.root == "item" and not item:
             message = "“item” is known only inside a step that repeats for every item."
-            yield Problem(
-                at, "unknown_name", message, "Use another value, or let the step repeat with for_each."
-            )
+            yield Problem(at, "unknown_name", message, "Use another value, or let the step repeat (for_each).")
         elif name.root not in ROOTS:
-            fix = suggest(name.root, ROOTS, "Start with inputs., steps., run. or item.")
+            usual = "Choose one from the list of values: it starts with inputs., steps., run. or item."
+            fix = suggest(name.root, ROOTS, usual)
+            if name.root in self.input_keys:
+                fix = f"Choose the answer from the list of values: inputs.{name.root}."
             yield Problem(at, "unknown_name", f"“{shorten(name.root)}” is not known here.", fix)
 
     def _step_name(self, step: Outline, at: str, name: Reference, source: str) -> Iterator[Problem]:

@@ -11,8 +11,10 @@ from app.definition.values import Named, check_value, parse_value
 _ANSWERS = (
     dict.fromkeys(("long_text", "date", "datetime", "email", "phone", "url", "vin", "document", "image", "csv"), "text")
     | dict.fromkeys(("multi_choice", "documents", "images", "people"), "list")
+    | dict.fromkeys(("text", "choice"), "words")  # any of these may be a number
+    | dict.fromkeys(("number", "integer", "money", "percent"), "number")
     | {"boolean": "yes_no"}
-)  # of the others, such as a short text or a choice, any may be a number
+)
 # The facts of a run that are texts, and what they are called.
 RUN_WORDS: Mapping[tuple[str, ...], str] = {
     ("started_by", "email"): "e-mail of who started it",
@@ -26,6 +28,7 @@ RUN_WORDS: Mapping[tuple[str, ...], str] = {
 FITS_NOT: Mapping[str, frozenset[str]] = {
     "number": frozenset(("text", "list", "record", "yes_no")),
     "yes_no": frozenset(("text", "list", "record")),
+    "list": frozenset(("text", "words", "number", "record", "yes_no")),
 }
 
 
@@ -62,6 +65,8 @@ class Kinds:
                 facts = self._types.get(step.type or "")
                 kind = facts.output_kinds.get(field, "") if facts and step.items is None else ""
                 return kind, result_words(step.name, field)
+            case ("run", "number"):
+                return "number", "run number"
             case ("run", *fact) if words := RUN_WORDS.get(tuple(map(str, fact))):
                 return "text", words
         return "", ""

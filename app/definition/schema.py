@@ -143,7 +143,7 @@ def check_config(facts: TypeFacts, config: object) -> list[Problem]:
 
 def check_filled(model: type[BaseModel], config: object) -> list[Problem]:
     """Return what is wrong with a step's config whose ``{{ … }}`` are worked out: it says what each came to."""
-    return list(_in_words(_errors(model, config), model, config, is_filled=True))
+    return list(_in_words(_errors(model, config, is_filled=True), model, config, is_filled=True))
 
 
 def check_model(model: type[BaseModel], data: object) -> list[Problem]:
@@ -167,6 +167,9 @@ def _check_step(
     facts = types.get(step.type or "")
     if isinstance(step.when, dict):
         yield from (problem.under("steps", step.place, "when") for problem in check_condition(step.when))
+    if isinstance(step.items, str) and (words := kinds.misfit(step.items, "list")):
+        message = f"{step.name} repeats for every item of a list; “{words}” is none."
+        yield Problem(step.at + "/for_each/items", "wrong_type", message, "Choose a value that is a list.")
     if facts is None or step.config is None:
         return
     errors = _errors(facts.config, step.config)
@@ -181,9 +184,9 @@ def _check_step(
 # --- pydantic's errors in our words --------------------------------------------------------------------------------
 
 
-def _errors(model: type[BaseModel], data: object) -> list[ErrorDetails]:
+def _errors(model: type[BaseModel], data: object, *, is_filled: bool = False) -> list[ErrorDetails]:
     try:
-        model.model_validate(data)
+        model.model_validate(data, context={"is_written": not is_filled})
     except ValidationError as invalid:
         return invalid.errors(include_url=False)
     return []

@@ -1,9 +1,11 @@
 """E-mail addresses in settings: one, a list, lists in a list (an answer may be a list itself), or parted by commas."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from app.engine.contract import Category, StepError
 
@@ -34,7 +36,26 @@ def in_words(value: Any) -> list[str]:
     ]
 
 
-Addresses = Annotated[list[str], BeforeValidator(flat)]
+def _read(value: Any, info: ValidationInfo) -> Any:
+    if (info.context or {}).get("is_written"):
+        for text in _texts(value):
+            for address in flat(text) if "{{" not in text else ():
+                if not _normalized(address):
+                    said = {"address": address[:80], "fix": _FIX}
+                    raise PydanticCustomError("bad_value", "“{address}” is not an e-mail address.", said)
+    return flat(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+
+
+Addresses = Annotated[list[str], BeforeValidator(_read)]
+_FIX = "Write addresses like maria@example.com."
 
 
 def checked(addresses: list[str], *, most: int, nobody: str, code: str) -> list[str]:
@@ -45,15 +66,19 @@ def checked(addresses: list[str], *, most: int, nobody: str, code: str) -> list[
         raise _wrong(f"{len(addresses)} people are named; at most {most} can be.", code)
     found: dict[str, str] = {}
     for address in addresses:
-        try:
-            good = validate_email(
-                address.strip(), check_deliverability=False, test_environment=True
-            ).normalized
-        except EmailNotValidError:
-            raise _wrong(f"“{address[:80]}” is not an e-mail address.", code) from None
+        good = _normalized(address)
+        if not good:
+            raise _wrong(f"“{address[:80]}” is not an e-mail address.", code)
         found.setdefault(good.lower(), good)
     return list(found.values())
 
 
+def _normalized(address: str) -> str:
+    try:
+        return validate_email(address.strip(), check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        return ""
+
+
 def _wrong(message: str, code: str) -> StepError:
-    return StepError(Category.INPUT, message, code=code, fix="Write addresses like maria@example.com.")
+    return StepError(Category.INPUT, message, code=code, fix=_FIX)

@@ -31,7 +31,7 @@ class Setting(Field):
     """One setting. *data* is its JSON value or :data:`ABSENT`, when *usual* holds; *notes* say what is wrong."""
 
     look: ClassVar[str] = "text"
-    needs: ClassVar[str] = ""  # what a value must be to stand here: "number" or "yes_no"
+    needs: str = ""  # what a value must be to stand here: "number", "yes_no" or "list"
 
     def __init__(
         self,
@@ -116,11 +116,12 @@ class Text(Setting):
     """
 
     def __init__(
-        self, label: str, *, rows: int = 1, is_list_too: bool = False, **options: Any
+        self, label: str, *, rows: int = 1, is_list_too: bool = False, needs: str = "", **options: Any
     ) -> None:
         super().__init__(label, **options)
         self.rows = rows
         self.is_list_too = is_list_too
+        self.needs = needs
 
     @property
     def is_prose(self) -> bool:

@@ -56,8 +56,8 @@
     list.className = "menu-values";
     list.setAttribute("role", "group");
     list.setAttribute("aria-label", "Values");
-    const isNumber = editor.field.dataset.needs === "number";
-    const fits = (each) => !each.hidden && !(isNumber && each.hasAttribute("data-no-number"));
+    const { needs } = editor.field.dataset;
+    const fits = (each) => !each.hidden && !(needs && each.hasAttribute(`data-no-${needs}`));
     for (const each of known(editor.field).filter(fits)) {
       const line = document.createElement("button");
       line.type = "button";
@@ -76,6 +76,7 @@
       list.remove();
       button.setAttribute("aria-expanded", "false");
     };
+    list.close = close;
     list.addEventListener("keydown", (event) => {
       const lines = [...list.children];
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -118,6 +119,7 @@
     const label = document.getElementById(`${field.name}-label`);
     if (field.getAttribute("aria-label")) editor.setAttribute("aria-label", field.getAttribute("aria-label"));
     else if (label) editor.setAttribute("aria-labelledby", label.id);
+    if (field.getAttribute("aria-invalid")) editor.setAttribute("aria-invalid", "true");
     if (field.getAttribute("aria-describedby")) editor.setAttribute("aria-describedby", field.getAttribute("aria-describedby"));
     editor.tabIndex = 0;
     draw(field, editor);
@@ -156,7 +158,8 @@
     button.setAttribute("aria-expanded", "false");
     button.addEventListener("click", () => {
       const open = bar.querySelector(".menu-values");
-      if (!open) menu(editor, button);
+      if (open) open.close();
+      else menu(editor, button);
     });
     bar.append(button);
     if (isLong && field.rows > 1) editor.after(bar);

@@ -50,6 +50,34 @@ def test_a_result_or_a_fact_that_is_no_number_is_refused_by_its_words(value: str
     assert [problem.path for problem in found({"max_chars": value})] == ["/steps/2/config/max_chars"] * bool(words)
 
 
+@pytest.mark.parametrize(
+    ("items", "wrong"),
+    [
+        ("{{ inputs.asked }}", "Make ads repeats for every item of a list; “Who asks?” is none."),
+        ("{{ run.number }}", "Make ads repeats for every item of a list; “run number” is none."),
+        ("red, {{ inputs.several }}", "Make ads repeats for every item, but names no list."),
+        ("red, blue", "Make ads repeats for every item, but names no list."),
+        ("{{ inputs.several }}", ""),
+        ("{{ inputs.asked | rows }}", ""),
+        ("{{ steps.ads.texts }}", ""),
+        ("{{ inputs.free }}", ""),
+    ],
+)
+def test_what_is_no_list_is_refused_where_a_step_repeats(items: str, wrong: str) -> None:
+    writing = {"type": "generate_copy", "config": {"prompt": "x"}}
+    data = workflow(
+        step("ads", **writing),
+        step("each", "ads", **writing, name="Make ads", for_each={"items": items}),
+        inputs=[
+            {"key": "asked", "type": "csv", "label": "Who asks?"},
+            {"key": "several", "type": "people"},
+            {"key": "free", "type": "json"},
+        ],
+    )
+    found = [(problem.path, problem.message) for problem in check(data, TYPES)]
+    assert found == [("/steps/1/for_each/items", wrong)] * bool(wrong)
+
+
 @pytest.mark.parametrize(("kind", "is_refused"), [("email", True), ("boolean", False), ("number", False)])
 def test_yes_or_no_is_needed_deep_in_a_setting(kind: str, is_refused: bool) -> None:
     policy = {"at_least": 1, "strictly": "{{ inputs.asked }}"}

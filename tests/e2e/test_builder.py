@@ -84,6 +84,7 @@ def test_a_workflow_is_built_tested_published_run_changed_and_taken_back(
 def _begin(page: Page, name: str) -> None:
     way_to(page, "Workflows").click()
     page.get_by_role("link", name="New workflow").click()
+    expect(page.get_by_label("What is it called?")).to_be_focused()
     page.get_by_label("What is it called?").fill(name)
     page.get_by_role("button", name="Start building").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
@@ -157,12 +158,16 @@ def _build(page: Page, boss: str) -> None:
     _add(page, "Tell people")
     expect(page.locator("#builder-state")).to_contain_text("to fix before you can publish")
     expect(page.get_by_role("button", name="Publish version 1")).to_be_disabled()
+    _plus(page, "Add a step between Choose a way: yes and Write texts").click()
     page.get_by_role("link", name="Fix this").click()
     expect(page.get_by_role("textbox", name="Subject")).to_be_focused()
+    page.wait_for_url("**/steps/tell_people")
+    expect(page.get_by_role("textbox", name="Subject")).to_have_attribute("aria-invalid", "true")
     page.get_by_role("textbox", name="Whom 1").fill(boss)
     page.get_by_role("textbox", name="Whom 1").blur()
     page.get_by_role("textbox", name="Subject").fill("Approved")
     page.get_by_role("textbox", name="Subject").blur()
+    expect(page.get_by_role("textbox", name="Subject")).not_to_have_attribute("aria-invalid", "true")
 
 
 def _plus(page: Page, name: str) -> Locator:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from app.core import clock
+from app.definition.parts import TypeFacts
+from app.definition.schema import check_config
 from app.engine.contract import Category, Done, StepError, Wait
 from app.steps import notify, review
 from app.steps.testing import Bench
@@ -79,6 +81,19 @@ def test_what_is_wrong_with_an_approver_is_named(approvers: list[str], says: str
     with pytest.raises(StepError, match=says) as raised:
         ask(approvers=approvers)
     assert (raised.value.category, raised.value.code) == (Category.INPUT, "approvers")
+
+
+@pytest.mark.parametrize(
+    ("approvers", "wrong"),
+    [
+        (["boss"], ["“boss” is not an e-mail address."]),
+        ("a@x.example, boss@", ["“boss@” is not an e-mail address."]),
+        (["a@x.example", "{{ inputs.approver }}", "{{ inputs.other | default('b, c') }}"], []),
+    ],
+)
+def test_an_address_that_is_none_is_found_when_it_is_written(approvers: str | list[str], wrong: list[str]) -> None:
+    found = check_config(TypeFacts("review", review.Config), {"approvers": approvers})
+    assert [(problem.path, problem.message) for problem in found] == [("/approvers", each) for each in wrong]
 
 
 def test_nothing_to_decide_on_is_said() -> None:

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from app.core.cached import cached_property
 from app.definition import edit, graph, lanes, schema
 from app.definition.kinds import Kinds
-from app.definition.parts import Definition, TypeFacts, in_words
-from app.definition.problems import Problem, listed
+from app.definition.parts import Definition, Step, TypeFacts, in_words
+from app.definition.problems import Problem, listed, shorten
 from app.definition.sentences import Names, settings_in_words
 from app.definition.sketch import sketch
 from app.definition.text_width import cut_to_fit, width
@@ -246,6 +246,11 @@ class Desk:
             found[each.source, each.outcome].append(each.target)
         return found
 
+    def plus_words(self, way: lanes.EdgePath) -> str:
+        """Say what the "+" on a way does: "Add a step between Check the price: yes and Write ads"."""
+        where = self.place_words(self.entries(way.source, way.outcomes), [way.target])
+        return f"Add a step {where[:1].lower()}{where[1:]}"
+
     def place_words(self, after: Sequence[str], before: Sequence[str]) -> str:
         """Say where a step is about to be put."""
         above = entries_words(after, self.drawn)
@@ -277,7 +282,7 @@ class Desk:
     ) -> Card:
         step = self.drawn.step(step_id)
         kind = self.kinds.get(step.type)
-        sentence = _sentence(kind, self._said(kind, step.config))
+        sentence = _sentence(kind, self._said(kind, step.config)) + self._repeated(step)
         return Card(
             id=step_id,
             number=number,
@@ -293,6 +298,13 @@ class Desk:
             has_up=bool(after),
             has_down=is_followed,
         )
+
+    def _repeated(self, step: Step) -> str:
+        """Return what the sentence of a step that repeats goes on with."""
+        items = step.for_each.items if step.for_each else None
+        if isinstance(items, str) and items:
+            return f", for every item of **{shorten(settings_in_words(items, self.words), 60)}**"
+        return f", for each of **{len(items)}** items" if items else ""
 
     def _said(self, kind: StepType | None, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings with steps by their names and values in words."""

@@ -1,5 +1,6 @@
 """What can be put into a step's settings: answers, results of steps before it, facts of the run."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,8 @@ _FACTS = (
 )
 _LISTS = ("documents", "images", "texts", "titles", "to")
 _WRITTEN = ("money", "date", "datetime")  # kinds of answer, each with the filter of its name
-_LIST_ANSWERS = ("multi_choice", "documents", "images", "people", "csv")
+_LIST_ANSWERS = ("multi_choice", "documents", "images", "people")
+_ROWS = re.compile(r"\{\{ inputs\.(\w+) \| rows \}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,13 @@ def offers(
     step_id: str,
     types: Mapping[str, TypeFacts],
     *,
-    has_item: bool = False,
+    items: object = None,
 ) -> list[Offer]:
-    """Return what a step may use: every answer, then what the steps before it make, nearest first, then the run."""
-    found = list(_answers(data))
-    if has_item:
-        found.insert(0, Offer("{{ item }}", "the item", "answer"))
+    """Return what a step may use: every answer, then what the steps before it make, nearest first, then the run.
+
+    Of a step that repeats for *items* the item comes first, and of a table's row each column.
+    """
+    found = [*_of_item(data, items), *_answers(data)]
     before = graph.predecessors(drawn).get(step_id, frozenset())
     for step in reversed(drawn.steps):
         if step.id in before:
@@ -72,10 +75,16 @@ def outputs(type_name: str, config: Mapping[str, Any], types: Mapping[str, TypeF
 
 
 def unfit(texts: Iterable[str], kinds: Kinds) -> dict[str, frozenset[str]]:
-    """Return those of *texts* that never fit, by what a setting needs (``number``, ``yes_no``)."""
+    """Return those of *texts* that never fit, by what a setting needs (``number``, ``yes_no``, ``list``)."""
     known = list(texts)
     return {
-        need: frozenset(text for text in known if text in (_RUN_DATE, _RUN_TIME) or kinds.misfit(text, need))
+        need: frozenset(
+            text
+            for text in known
+            if text in (_RUN_DATE, _RUN_TIME)
+            or (need != "list" and _ROWS.fullmatch(text))
+            or kinds.misfit(text, need)
+        )
         for need in FITS_NOT
     }
 
@@ -92,11 +101,29 @@ def makers(
     ]
 
 
-def _answers(data: Mapping[str, Any]) -> Iterator[Offer]:
+def _of_item(data: Mapping[str, Any], items: object) -> Iterator[Offer]:
+    if not items:
+        return
+    yield Offer("{{ item }}", "the item", "answer")
+    table = _ROWS.fullmatch(items) if isinstance(items, str) else None
+    asked = [each.get("columns") for each in _questions(data) if table and each["key"] == table[1]]
+    for column in asked[0] if asked and isinstance(asked[0], list) else []:
+        if isinstance(column, str) and column.isidentifier():
+            yield Offer(f"{{{{ item.{column} }}}}", f"the item: {column}", "answer")
+
+
+def _questions(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     inputs = data.get("inputs")
     for question in inputs if isinstance(inputs, list) else []:
-        if isinstance(question, dict) and isinstance(key := question.get("key"), str):
-            kind = question.get("type")
-            in_text = f"{{{{ inputs.{key} | {kind} }}}}" if kind in _WRITTEN else ""
-            words, is_list = question_words(question), kind in _LIST_ANSWERS
-            yield Offer(f"{{{{ inputs.{key} }}}}", words, "answer", is_list, in_text=in_text)
+        if isinstance(question, dict) and isinstance(question.get("key"), str):
+            yield question
+
+
+def _answers(data: Mapping[str, Any]) -> Iterator[Offer]:
+    for question in _questions(data):
+        key, kind = question["key"], question.get("type")
+        in_text = f"{{{{ inputs.{key} | {kind} }}}}" if kind in _WRITTEN else ""
+        words, is_list = question_words(question), kind in _LIST_ANSWERS
+        yield Offer(f"{{{{ inputs.{key} }}}}", words, "answer", is_list, in_text=in_text)
+        if kind == "csv":
+            yield Offer(f"{{{{ inputs.{key} | rows }}}}", f"rows of: {words}", "answer", is_list=True)

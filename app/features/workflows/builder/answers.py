@@ -321,9 +321,9 @@ def step_context(desk: Desk) -> dict[str, Any]:
     loose = form.show(card.problems, desk.place_of[desk.chosen])
     if form.fields["s-join"].text == "all" and edit.exclude_each_other(desk.data, desk.chosen):
         form.fields["s-join"].notes.append(NEVER)
-    offered = offers.offers(
-        desk.data, desk.drawn, desk.chosen, desk.types, has_item=bool(step.get("for_each"))
-    )
+    repeats = step.get("for_each")
+    items = repeats.get("items") if isinstance(repeats, dict) else None
+    offered = offers.offers(desk.data, desk.drawn, desk.chosen, desk.types, items=items)
     values = value_choices(offered)
     written = "\n".join(text for _, text in texts_in(step))
     known = dict(values) | {each.in_text: each.label for each in offered if each.in_text}

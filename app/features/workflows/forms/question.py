@@ -29,8 +29,8 @@ _QUESTION_PARTS = {
 TYPE_WORDS = {
     "text": "Short text", "long_text": "Long text", "number": "Number", "integer": "Whole number", "money": "Money",
     "percent": "Percent", "boolean": "Yes or no", "date": "Date", "datetime": "Date and time",
-    "choice": "One of several",
-    "multi_choice": "Several of several", "email": "E-mail address", "phone": "Phone number", "url": "Web address",
+    "choice": "One of a list",
+    "multi_choice": "Several of a list", "email": "E-mail address", "phone": "Phone number", "url": "Web address",
     "vin": "VIN", "document": "A document", "documents": "Documents", "image": "A picture", "images": "Pictures",
     "people": "People", "csv": "Table (CSV)", "json": "Data (JSON)",
 }  # fmt: skip

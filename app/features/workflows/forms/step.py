@@ -265,7 +265,7 @@ def _of_every_step(step_id: str, drawn: Definition, types: Mapping[str, TypeFact
             description="Otherwise the step is skipped and says why.",
         ),
         "s-after": Many(
-            "Runs after", usual=[], choices=entries, description="Nothing: it starts at once."
+            "Runs after", usual=[], choices=entries, description="With nothing ticked it starts at once."
         ),
         "s-join": Choice(
             "When it comes after several",
@@ -299,6 +299,7 @@ def _of_every_step(step_id: str, drawn: Definition, types: Mapping[str, TypeFact
             usual=None,
             description="A list, such as an answer with several documents. Empty: once.",
             is_list_too=True,
+            needs="list",
             render_kw={"widget": "value"},
         ),
         "s-parallel": Number("Items at the same time", usual=3),
