@@ -37,6 +37,13 @@ WEB_POOL, WORKER_POOL, HEARTBEAT_POOL, CLOCK_POOL = 3, 4, 1, 1
 PING_AFTER_S = 1.0  # a connection that was idle for longer is asked whether it lives before it is given out
 SWOLLEN = "is_swollen"
 
+# A server that vanished without a word (a failover, a cut network) is given up after half a minute: the system's own
+# patience is a quarter of an hour for what was sent and hours for what is awaited. The address may say otherwise.
+_NOTICES_LOSS: dict[str, Any] = {
+    "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}  # fmt: skip
+
 # What a database that is busy or away makes a statement raise: no fault of whoever asked.
 AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 AT_ONCE = ("40P01", "40001")  # a deadlock, a serialisation failure: the other one has what it wanted
@@ -164,13 +171,18 @@ def make_engine(
         max_overflow=0,
         pool_timeout=wait_s,
         pool_use_lifo=True,
-        connect_args={"options": settings},
+        connect_args={**_not_in(url, _NOTICES_LOSS), "options": settings},
         **options,
     )
     _ping_idle(engine)
     event.listen(engine, "checkin", _close_swollen)
     event.listen(engine, "handle_error", _leave_standby)
     return engine
+
+
+def _not_in(url: str, options: dict[str, Any]) -> dict[str, Any]:
+    said = sa.make_url(url).query
+    return {name: value for name, value in options.items() if name not in said}
 
 
 def close_after_use(session: Session) -> None:

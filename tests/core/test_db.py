@@ -1,11 +1,14 @@
 """Engines: what the pool does with a connection that comes back."""
 
+import os
+import socket
 from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 
 from app.core.db import close_after_use, make_engine, pause_s, statement, transaction
+from tests.faults.proxy import Proxy
 
 PID = sa.text("SELECT pg_backend_pid()")
 
@@ -55,6 +58,20 @@ def test_a_connection_that_breaks_in_a_statement_alone_says_so_and_is_made_anew(
         assert connection.execute(PID).scalar() != first
     with transaction(engine) as session:
         assert session.scalar(sa.text("SELECT 1")) == 1
+
+
+def test_a_server_that_vanished_is_noticed_in_half_a_minute_unless_its_address_says_otherwise(
+    postgres_url: str,
+) -> None:
+    proxy = Proxy(postgres_url)  # by TCP
+    for more, silence_ms, idle_s in (("", 30_000, 10), ("&tcp_user_timeout=5000", 5000, 10)):
+        engine = make_engine(proxy.url.replace("postgresql:", "postgresql+psycopg:") + more, pool=1)
+        with engine.connect() as connection, socket.socket(fileno=os.dup(connection.connection.fileno())) as wire:
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == silence_ms
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == idle_s
+            assert connection.connection.driver_connection.info.get_parameters()["connect_timeout"] == "10"
+        engine.dispose()
+    proxy.stop()
 
 
 def test_a_deadlock_is_repeated_at_once_and_a_full_disk_after_pauses_that_grow() -> None:
