@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.core.cached import cached_property
 from app.definition import edit, graph, lanes, schema
 from app.definition.kinds import Kinds
-from app.definition.parts import Definition, Step, TypeFacts, in_words
+from app.definition.parts import Definition, TypeFacts, in_words
 from app.definition.problems import Problem, listed, shorten
 from app.definition.sentences import Names, settings_in_words
 from app.definition.sketch import sketch
@@ -282,7 +282,7 @@ class Desk:
     ) -> Card:
         step = self.drawn.step(step_id)
         kind = self.kinds.get(step.type)
-        sentence = _sentence(kind, self._said(kind, step.config)) + self._repeated(step)
+        sentence = _sentence(kind, self._said(kind, step.config)) + self._repeated(step_id)
         return Card(
             id=step_id,
             number=number,
@@ -299,12 +299,13 @@ class Desk:
             has_down=is_followed,
         )
 
-    def _repeated(self, step: Step) -> str:
+    def _repeated(self, step_id: str) -> str:
         """Return what the sentence of a step that repeats goes on with."""
-        items = step.for_each.items if step.for_each else None
+        repeats = (self.step(step_id) or {}).get("for_each")
+        items = repeats.get("items") if isinstance(repeats, dict) else None
         if isinstance(items, str) and items:
             return f", for every item of **{shorten(settings_in_words(items, self.words), 60)}**"
-        return f", for each of **{len(items)}** items" if items else ""
+        return f", for each of **{len(items)}** items" if isinstance(items, list) and items else ""
 
     def _said(self, kind: StepType | None, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings with steps by their names and values in words."""

@@ -50,6 +50,15 @@ def test_what_was_saved_and_what_is_wrong_is_told_where_a_screen_reader_listens(
     assert _said(nameless.text).startswith("Not saved. ")
 
 
+def test_a_step_that_repeats_says_for_what(bench: Bench) -> None:
+    form = bench.form("/steps/ads") | {"s-items": '["red", "blue"]'}
+    assert "for each of 2 items" in Page(bench.post("/steps/ads", form, htmx=True).text).text
+    form = bench.form("/steps/ads") | {"s-items": "{{ inputs.offer }}"}
+    said = Page(bench.post("/steps/ads", form, htmx=True).text).text
+    assert "for every item of the answer “What is the offer?”" in said
+    assert "repeats for every item of a list; “What is the offer?” is none." in said
+
+
 def test_a_closed_form_gives_the_focus_back_to_what_opened_it(bench: Bench) -> None:
     for path, opener in (("/steps/ads", "box-ads"), ("/text?beside=1", "as-text")):
         part = Page(bench.browser.get(bench.url + path, headers=HTMX).text)
