@@ -7,6 +7,8 @@ that you run yourself, are taken for models that do not think. Source: OpenAI's 
 import re
 from enum import StrEnum
 
+THINKING_TOKENS = 4000
+
 
 class Thought(StrEnum):
     """How a model thinks; the value is the ``reasoning_effort`` to ask for, empty: none may be named."""
@@ -32,3 +34,8 @@ _FAMILIES = tuple(
 def thought_of(model: str) -> Thought:
     """Return how *model* thinks; the first family that its name begins with decides."""
     return next((thought for family, thought in _FAMILIES if family.match(model)), Thought.NEVER)
+
+
+def thinking_tokens(model: str) -> int:
+    """Return the room that *model* needs beside its answer: thoughts are part of the limit, and are paid for."""
+    return 0 if thought_of(model) in (Thought.NEVER, Thought.AT_WILL) else THINKING_TOKENS

@@ -27,7 +27,7 @@ from app.core.cached import cached_property
 from app.engine.contract import Answer, ImageRequest, StepError, TextRequest
 from app.features.ai import prices
 from app.features.ai.faults import connection_fault, timed_out, translated, unusable
-from app.features.ai.models import Thought, thought_of
+from app.features.ai.models import Thought, thinking_tokens, thought_of
 from app.features.ai.texts import Reply, Spent, Unfit, asked, form_of
 
 OFFICIAL_URL = "https://api.openai.com/v1"
@@ -37,7 +37,6 @@ MANNERS = {
     "balanced": "Be lively, but stay close to what was asked.",
     "adventurous": "Be bold and surprising: vary tone, angle and structure widely.",
 }
-THINKING_TOKENS = 4000  # models that think before they write spend part of the limit on it
 LONGEST_ANSWER = 40 * 1024 * 1024
 BODIES_AT_ONCE = 2  # pictures held at the same time, from the first byte read to the row written: about 8 MB each
 GRACE_S = 5.0
@@ -159,14 +158,12 @@ class Provider:
         return Reply.read(response.content, spent)
 
     def _options(self, request: TextRequest, room: int) -> dict[str, Any]:
-        thought, limit = thought_of(self.text_model), request.max_tokens * room
+        thought, limit = thought_of(self.text_model), request.max_tokens * room + thinking_tokens(self.text_model)
         options: dict[str, Any] = {}
         if thought in (Thought.AT_WILL, Thought.ALWAYS):
             options["reasoning_effort"] = thought.value
         if self._takes_temperature:
             options["temperature"] = TEMPERATURES.get(request.creativity, TEMPERATURES["balanced"])
-        else:
-            limit += THINKING_TOKENS
         # most compatible services know the older name of the limit only
         options["max_completion_tokens" if self._is_official else "max_tokens"] = limit
         return options
@@ -176,7 +173,7 @@ class Provider:
 
     @property
     def _takes_temperature(self) -> bool:
-        return thought_of(self.text_model) in (Thought.NEVER, Thought.AT_WILL)
+        return not thinking_tokens(self.text_model)
 
     @property
     def _is_official(self) -> bool:

@@ -100,13 +100,14 @@ def make_image(request: ImageRequest, *, key: str, timeout_s: float, as_sample: 
 
 
 def estimate_text(request: TextRequest) -> int:
-    """Return what a text may cost at most, in micro-dollars: the whole prompt in, the token limit out."""
+    """Return what a text may cost at most, repair apart, in micro-dollars: the whole prompt in, the token limit out."""
     if is_sample():
         return 0
-    from app.features.ai import prices
+    from app.features.ai import models, prices
 
+    model = model_name("text")
     tokens_in = prices.tokens_of(request.system) + prices.tokens_of(request.prompt) + _FRAME_TOKENS
-    return prices.cost_microusd(model_name("text"), tokens_in, request.max_tokens)
+    return prices.cost_microusd(model, tokens_in, request.max_tokens + models.thinking_tokens(model))
 
 
 def estimate_image(request: ImageRequest) -> int:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from app.core.settings import Settings
 from app.engine.contract import Category, ImageRequest, StepError, TextRequest
-from app.features.ai import service, texts
+from app.features.ai import prices, service, texts
 from app.steps.generate_copy import Texts
 from tests.fakes.openai_server import FakeOpenAI, Reply
 
@@ -141,6 +141,8 @@ def test_a_model_on_no_price_list_costs_nothing(server: FakeOpenAI) -> None:
 def test_an_estimate_is_never_below_the_cost(server: FakeOpenAI) -> None:
     assert service.estimate_text(ask()) >= 4000 * 2
     assert service.estimate_text(ask(max_tokens=100)) < service.estimate_text(ask(max_tokens=200))
+    use(server.url, ai_text_model="gpt-5-mini")  # it thinks, and what it thinks is paid for
+    assert service.estimate_text(ask(max_tokens=100)) > prices.cost_microusd("gpt-5-mini", 0, 4100)
 
 
 def test_many_threads_share_one_connection_pool(server: FakeOpenAI) -> None:
