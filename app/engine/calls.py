@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import clock, crash
-from app.core.db import AWAY, insist, is_disk_full, mark_of, moment, table, was_committed
+from app.core.db import AWAY, changed, insist, is_disk_full, mark_of, moment, table, was_committed
 from app.core.ids import new_id
 from app.engine import claims, money, store
 from app.engine.contract import Answer, StepError
@@ -21,6 +21,10 @@ from app.engine.models import Call
 call = table(Call)
 UNSURE_CODE = "unsure"
 IN_DOUBT = (CallStatus.INTENDED, CallStatus.UNSURE, CallStatus.LATE)  # the far side may have acted
+
+
+class _Changed(Exception):
+    """A call is not any more as it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,7 @@ class Ledger:
         known = self._read().get(name)
         if known is not None and self.is_answered(name):
             return known.answer
-        self._refuse_doubt(known, keyed)
-        row = self._intend(name, known, about, estimate_microusd)
+        row = self._begin(name, about, estimate_microusd, keyed=keyed)
         crash.point("after_intent")
         try:
             answer = do(row.key, timeout_s)
@@ -148,6 +151,16 @@ class Ledger:
                 fix="Look at the other side, then say whether it arrived.",
             )
 
+    def _begin(self, name: str, about: str, estimate: int, *, keyed: bool) -> Recorded:
+        """Commit the intent of a call; what has changed since it was read is read again."""
+        while True:
+            known = self._read().get(name)
+            self._refuse_doubt(known, keyed)
+            try:
+                return self._intend(name, known, about, estimate)
+            except _Changed:
+                self._known = None
+
     def _intend(self, name: str, known: Recorded | None, about: str, estimate: int) -> Recorded:
         step = self._step
         refused = known is not None and known.status is CallStatus.REFUSED
@@ -175,7 +188,7 @@ class Ledger:
             if known is None:
                 session.execute(sa.insert(call), self._intent_values(row, about))
             else:
-                self._take_over(session, row)
+                self._take_over(session, row, known)
             if known is None or refused or estimate > reserved:
                 self._reserve(session, row, estimate - reserved)
 
@@ -211,10 +224,12 @@ class Ledger:
             "started_at": row.started_at,
         }
 
-    def _take_over(self, session: Session, row: Recorded) -> None:
-        session.execute(
+    def _take_over(self, session: Session, row: Recorded, known: Recorded) -> None:
+        """Make a call of an earlier try ours; whoever made that may have ended it since, and given its money back."""
+        as_read = (call.c.status == known.status.value, call.c.estimate_microusd == known.reserved_microusd)
+        taken = session.execute(
             sa.update(call)
-            .where(call.c.id == row.id)
+            .where(call.c.id == row.id, *as_read)
             .values(
                 key=row.key,
                 generation=row.generation,
@@ -227,6 +242,8 @@ class Ledger:
                 finished_at=None,
             )
         )
+        if changed(taken) != 1:
+            raise _Changed(row.name)
 
     def _reserve(self, session: Session, row: Recorded, microusd: int) -> None:
         money.reserve(session, self._payers, self._step.workspace_id, self._day(row), microusd)

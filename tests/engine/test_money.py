@@ -3,7 +3,7 @@
 import functools
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -260,6 +260,38 @@ def test_a_call_that_is_made_again_after_its_run_had_failed_reserves_its_money_a
         answer(session, run_id, step.id, Reply.ADD_MONEY, by="Alice")
     house.work()
     assert (house.run(run_id).status, day(house)) == ("completed", (1000, 0))
+
+
+def test_a_call_that_was_refused_while_another_worker_took_it_over_reserves_its_money_again(
+    house: House, sink: Sink
+) -> None:
+    (step,) = claimed(house, sink, 1)
+    reserved: list[tuple[int, int]] = []
+
+    def make(ledger: Ledger, do: Callable[[str, float], Answer]) -> None:
+        ledger.call("call", do, 5, about="", estimate_microusd=100, keep=None, keyed=False)
+
+    def take_over(key: str, timeout_s: float) -> Answer:
+        with house.session() as session:
+            session.execute(sa.update(store.step_run).values(lease_until=clock.now() - timedelta(seconds=1)))
+        with house.session() as session:
+            claim = claims.claim_step(session, step.id, "test:2:b", 60.0)
+        assert claim is not None
+        other = Ledger(house.engine, claim, Effect.SPENDS)
+        assert not other.is_answered("call")  # it has read what is known
+        others.append(other)
+        raise StepError(Category.BUSY, "Too busy.")
+
+    def answered(key: str, timeout_s: float) -> Answer:
+        reserved.append((house.run(step.run_id).reserved_microusd, day(house)[1]))
+        return Answer("x", cost_microusd=90)
+
+    others: list[Ledger] = []
+    with pytest.raises(StepError, match="busy"):
+        make(Ledger(house.engine, step, Effect.SPENDS), take_over)
+    assert day(house) == (0, 0)
+    make(others[0], answered)
+    assert (reserved, day(house), house.run(step.run_id).reserved_microusd) == ([(100, 100)], (90, 0), 0)
 
 
 @pytest.mark.parametrize("definite", [True, False])
