@@ -250,8 +250,10 @@ def rename_input(data: Data, key: str, to: str) -> Data:
     check_name(to, "question", [other for other in keys if other != key])
     new = _in_values(data, "inputs", key, to)
     for question in new.get("inputs") or ():
-        if isinstance(question, dict) and question.get("key") == key:
-            question["key"] = to
+        if isinstance(question, dict):
+            for part in ("key", "not_before"):
+                if question.get(part) == key:
+                    question[part] = to
     return new
 
 

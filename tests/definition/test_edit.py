@@ -144,6 +144,8 @@ def test_a_new_key_is_used_wherever_the_answer_was() -> None:
     data = workflow(step("a", config={"x": "{{ inputs.offer | upper }} {{ inputs.offers }}"}))
     new = edit.rename_input(data, "offer", "deal")
     assert new["inputs"] == [{"key": "deal"}]
+    days = {"inputs": [{"key": "start"}, {"key": "end", "not_before": "start"}]}
+    assert edit.rename_input(days, "start", "first")["inputs"][1]["not_before"] == "first"
     assert new["steps"][0]["config"] == {"x": "{{ inputs.deal | upper }} {{ inputs.offers }}"}
 
 
