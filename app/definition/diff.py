@@ -12,13 +12,16 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from app.definition.amounts import duration, times
-from app.definition.diff_inputs import limit_changes, question_changes, question_label
+from app.definition.diff_inputs import limit_changes, question_changes, question_label, renamed_question
 from app.definition.diff_settings import SettingsDiff
-from app.definition.parts import Definition, Step, TypeFacts, in_words
+from app.definition.parts import Definition, Input, Step, TypeFacts, in_words
 from app.definition.problems import listed, shorten
 from app.definition.sentences import Names, condition_in_words, value_in_words
+from app.definition.shape import is_same
 
 Kind = Literal["added", "removed", "changed"]
+_Called = tuple[str, tuple[str, str]]  # the short name of a step or a question, with its kind and words
+_NAMED = re.compile(r"\b(steps|inputs)\.(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,13 @@ class _Comparison:
         self._types = types
         self._old = {step.id: step for step in before.steps}
         self._renamed = _renamed_ids(before, after)  # new id → old id
+        self._rekeyed = _renamed_keys(before, after)  # new key → old key
+        self._old_called = {"steps": self._renamed, "inputs": self._rekeyed}
         steps = [self._under_old_ids(step) for step in after.steps]
         self._new = {step.id: step for step in steps}
         self._new_ids = {step.id: original.id for step, original in zip(steps, after.steps, strict=True)}
-        self._before, self._after = before, after.model_copy(update={"steps": steps})
+        asked = [self._under_old_key(question) for question in after.inputs]
+        self._before, self._after = before, after.model_copy(update={"steps": steps, "inputs": asked})
         self._old_names = Names.of(before)
         self._names = Names.of(self._after)
         self._all_names = Names(
@@ -77,11 +83,11 @@ class _Comparison:
 
     def _under_old_ids(self, step: Step) -> Step:
         """Return a step as it would be written with the ids of before, so that a new id alone is no change."""
-        if not self._renamed:
+        if not self._renamed and not self._rekeyed:
             return step
         refs = self._types[step.type].step_refs if step.type in self._types else ()
         config = {
-            key: _swap_ids(value, self._renamed, whole=key in refs) for key, value in step.config.items()
+            key: _swap_ids(value, self._old_called, whole=key in refs) for key, value in step.config.items()
         }
         after = []
         for entry in step.after:
@@ -91,10 +97,10 @@ class _Comparison:
             "id": self._renamed.get(step.id, step.id),
             "config": config,
             "after": after,
-            "when": _swap_ids(step.when, self._renamed),
+            "when": _swap_ids(step.when, self._old_called),
         }
         if step.for_each is not None:
-            items = _swap_ids(step.for_each.items, self._renamed)
+            items = _swap_ids(step.for_each.items, self._old_called)
             swapped["for_each"] = step.for_each.model_copy(update={"items": items})
         return step.model_copy(update=swapped)
 
@@ -221,7 +227,7 @@ class _Comparison:
     def _when(self, name: str, old: Step, new: Step) -> Iterator[str]:
         was = None if old.when is None else condition_in_words(old.when, self._old_names)
         now = None if new.when is None else condition_in_words(new.when, self._names)
-        if old.when == new.when:
+        if is_same(old.when, new.when):
             return
         if now is None:
             yield f"{name} is now always done; before only if {was}."
@@ -243,7 +249,10 @@ class _Comparison:
             return
         if was.items != now.items:
             before = self._items(was.items, self._old_names)
-            yield f"{name} is now done for every item of {items} instead of {before}."
+            if items == before:
+                yield f"The list whose items {name} is done for was changed."
+            else:
+                yield f"{name} is now done for every item of {items} instead of {before}."
         if was.parallel != now.parallel:
             yield f"{name} now does {now.parallel} items at a time instead of {was.parallel}."
 
@@ -258,6 +267,11 @@ class _Comparison:
 
     # --- questions ---
 
+    def _under_old_key(self, question: Input) -> Input:
+        other = question.not_before
+        key = self._rekeyed.get(question.key, question.key)
+        return question.model_copy(update={"key": key, "not_before": other and self._rekeyed.get(other, other)})
+
     def _questions(self) -> Iterator[Change]:
         old = {question.key: question for question in self._before.inputs}
         new = {question.key: question for question in self._after.inputs}
@@ -270,6 +284,8 @@ class _Comparison:
                 yield Change("added", f"A new question is asked: “{question_label(question)}”{must}.")
             else:
                 yield from (Change("changed", said) for said in question_changes(old[key], question))
+                if key in self._rekeyed.values():
+                    yield Change("changed", renamed_question(question))
         if [key for key in old if key in new] != [key for key in new if key in old]:
             yield Change("changed", "The questions are asked in another order.")
 
@@ -290,7 +306,7 @@ def _retry(name: str, old: Step, new: Step) -> Iterator[str]:
         yield f"When {name} fails, it is now tried again by the usual rules."
         return
     if was is None or was.attempts != now.attempts:
-        before = "" if was is None else f" instead of {was.attempts}"
+        before = "" if was is None else f" instead of {times(was.attempts)}"
         yield f"{name} is now tried {times(now.attempts)} at most{before}."
     if was is None or (was.backoff, was.delay_s, was.max_delay_s) != (
         now.backoff,
@@ -311,28 +327,32 @@ def _retry(name: str, old: Step, new: Step) -> Iterator[str]:
 
 def _renamed_ids(before: Definition, after: Definition) -> dict[str, str]:
     """Return the steps that only got another id: the same type and name, and no other like it on either side."""
-    old = {step.id for step in before.steps}
-    new = {step.id for step in after.steps}
-
-    def alike(definition: Definition, others: set[str]) -> dict[tuple[str, str], str]:
-        keys = Counter((step.type, step.name) for step in definition.steps)
-        return {
-            (step.type, step.name): step.id
-            for step in definition.steps
-            if step.id not in others and keys[step.type, step.name] == 1
-        }
-
-    gone, fresh = alike(before, new), alike(after, old)
-    return {fresh[key]: gone[key] for key in gone.keys() & fresh.keys()}
+    old, new = ([(step.id, (step.type, step.name)) for step in each.steps] for each in (before, after))
+    return _renamed(old, new)
 
 
-def _swap_ids(value: Any, renamed: Mapping[str, str], *, whole: bool = False) -> Any:
-    """Return *value* with the ids inside ``{{ steps.… }}`` swapped, and where *whole* with texts that are an id."""
+def _renamed_keys(before: Definition, after: Definition) -> dict[str, str]:
+    """Return the questions that only got another key: the same kind and words, and no other like it on either side."""
+    old, new = ([(each.key, (each.type.value, each.label)) for each in one.inputs] for one in (before, after))
+    return _renamed(old, new)
+
+
+def _renamed(old: Sequence[_Called], new: Sequence[_Called]) -> dict[str, str]:
+    def alike(these: Sequence[_Called], others: Sequence[_Called]) -> dict[tuple[str, str], str]:
+        count, taken = Counter(told for _, told in these), {name for name, _ in others}
+        return {told: name for name, told in these if name not in taken and count[told] == 1}
+
+    gone, fresh = alike(old, new), alike(new, old)
+    return {fresh[told]: gone[told] for told in gone.keys() & fresh.keys()}
+
+
+def _swap_ids(value: Any, renamed: Mapping[str, Mapping[str, str]], *, whole: bool = False) -> Any:
+    """Return *value* with what its ``{{ … }}`` name under its old name; where *whole*, texts that are an id too."""
     match value:
         case str() if "{{" in value:
-            return re.sub(r"\bsteps\.(\w+)", lambda found: f"steps.{renamed.get(found[1], found[1])}", value)
+            return _NAMED.sub(lambda found: f"{found[1]}.{renamed[found[1]].get(found[2], found[2])}", value)
         case str():
-            return renamed.get(value, value) if whole else value
+            return renamed["steps"].get(value, value) if whole else value
         case list():
             return [_swap_ids(one, renamed, whole=whole) for one in value]
         case dict():

@@ -7,6 +7,7 @@ from app.definition.amounts import dollars, duration
 from app.definition.answer import TODAY
 from app.definition.parts import Input, InputType, Limits, in_words
 from app.definition.problems import listed, shorten
+from app.definition.shape import is_same
 
 _TYPES = {
     InputType.TEXT: "a line of text", InputType.LONG_TEXT: "a longer text", InputType.NUMBER: "a number",
@@ -30,7 +31,7 @@ def question_changes(old: Input, new: Input) -> Iterator[str]:
     label = f"“{question_label(new)}”"
     for key in type(new).model_fields:
         was, now = getattr(old, key), getattr(new, key)
-        if was == now or key == "key":
+        if key == "key" or (is_same(was, now) if key == "default" else was == now):
             continue
         say = _SAY.get(key)
         if say is not None:
@@ -39,6 +40,14 @@ def question_changes(old: Input, new: Input) -> Iterator[str]:
             yield f"The question “{question_label(old)}” now reads {label}."
         else:
             yield f"In the question {label}, “{in_words(key)}” was changed."
+
+
+def renamed_question(question: Input) -> str:
+    """Tell that a question has another short name, and for whom that matters."""
+    return (
+        f"“{question_label(question)}” has another short name: what answers it by the old one, such as a schedule, "
+        "must be changed."
+    )
 
 
 def limit_changes(was: Limits, now: Limits) -> Iterator[str]:

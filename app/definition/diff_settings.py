@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -12,6 +12,7 @@ from app.definition.amounts import amount, count
 from app.definition.parts import TypeFacts, in_words
 from app.definition.problems import listed, shorten
 from app.definition.sentences import Names, condition_in_words, value_in_words
+from app.definition.shape import is_same
 
 MAX_WORDS = 1500  # longer texts are not compared word by word
 
@@ -30,7 +31,8 @@ class SettingsDiff:
         for key in list(dict.fromkeys([*fields, *old, *new])):
             field = fields.get(key)
             was, now = (config.get(key, _default(field)) for config in (old, new))
-            if was != now:
+            is_written = key in old and key in new
+            if (not is_same(was, now)) if is_written else was != now:
                 is_step = facts is not None and key in facts.step_refs
                 yield from self._field(name, key, field, was, now, is_step=is_step)
 
@@ -44,11 +46,12 @@ class SettingsDiff:
             yield f"{name} now makes {amount(now, unit)} instead of {amount(was, '')}."
             return
         head = f"In {name}, “{title}”"
-        if extra.get("widget") == "condition" or _is_condition(was) or _is_condition(now):
+        if extra.get("widget") == "condition" or (field is None and (_is_condition(was) or _is_condition(now))):
             said = condition_in_words(now, self._names)
             yield f"In {name}, “{title}” is now: {said}; before: {condition_in_words(was, self._old_names)}."
             return
-        if isinstance(was, dict) and isinstance(now, dict) and not _is_simple_choice(was, now):
+        is_table = field is not None and get_origin(field.annotation) is dict
+        if isinstance(was, dict) and isinstance(now, dict) and (is_table or not _is_simple_choice(was, now)):
             yield from self._keys(head, was, now)
             return
         if is_step or isinstance(was, list) or isinstance(now, list):
@@ -86,7 +89,7 @@ class SettingsDiff:
                 yield f"{head} no longer has {called}."
             elif key not in was:
                 yield f"{head} now has {called}: {self._said(now[key], self._names) or 'nothing'}."
-            elif was[key] != now[key]:
+            elif not is_same(was[key], now[key]):
                 before, after = self._said(was[key], self._old_names), self._said(now[key], self._names)
                 told = (
                     f"is now {after or 'empty'} instead of {before or 'empty'}"
@@ -108,6 +111,9 @@ class SettingsDiff:
 
         gone = [name(value, self._all_names) for value in old if value not in new]
         more = [name(value, self._names) for value in new if value not in old]
+        if not gone and not more and len(old) != len(new):
+            before, after = ([name(value, self._names) for value in each] for each in (old, new))
+            return f"{head} is now {listed(after)} instead of {listed(before)}."
         if not gone and not more:
             return f"{head} is now in another order: {listed([name(value, self._names) for value in new])}."
         if not old:
@@ -141,7 +147,9 @@ class SettingsDiff:
 
     def _said(self, value: Any, names: Names, unit: str = "", zero: str = "") -> str:
         match value:
-            case None | "" | [] | {}:
+            case None | "" | []:
+                return ""
+            case dict() if not value:
                 return ""
             case bool():
                 return "yes" if value else "no"

@@ -6,6 +6,7 @@ from typing import Any
 from app.definition.problems import Problem, pointer, shorten
 
 MAX_WHOLE = 2**53
+_NOTHING = object()  # stands for a key that is not there
 
 _Way = tuple[Any, object]  # the way to a part: that of its owner, or None, and the key
 
@@ -61,12 +62,17 @@ def places(old: object, new: object) -> set[str]:
         at, one, other = waiting.pop()
         if isinstance(one, dict) and isinstance(other, dict):
             keys = one.keys() | other.keys()
-            waiting += [(at + pointer(str(key)), one.get(key), other.get(key)) for key in keys]
+            waiting += [(at + pointer(str(key)), one.get(key, _NOTHING), other.get(key, _NOTHING)) for key in keys]
         elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
             waiting += [(at + pointer(place), *pair) for place, pair in enumerate(zip(one, other, strict=True))]
         elif one != other or type(one) is not type(other):
             found.add(at)
     return found
+
+
+def is_same(one: object, other: object) -> bool:
+    """Tell whether two plain values are the very same: 1 is neither true nor 1.0."""
+    return one == other and not places(one, other)
 
 
 def _pointer(way: _Way | None) -> str:

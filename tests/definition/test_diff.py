@@ -10,7 +10,7 @@ import pytest
 
 from app import steps as step_package
 from app.core import yaml
-from app.definition import schema
+from app.definition import edit, schema
 from app.definition.diff import changes
 from app.definition.parts import Definition, TypeFacts
 from app.engine import catalog
@@ -240,6 +240,41 @@ def test_a_day_held_to_today_is_told(types: dict[str, TypeFacts]) -> None:
     assert _said(types, fixed, later) == ["“Until” must now be today or later."]
     assert _said(types, later, asking()) == ["“Until” may now be in the past."]
     assert _said(types, both, fixed) == ["“Until” may now be still to come."]
+
+
+def test_what_a_change_is_not_is_not_told(types: dict[str, TypeFacts]) -> None:
+    def only(kind: str, config: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {"schema": 1, "steps": [{"id": "a", "type": kind, "name": "A", "config": config, **more}]}
+
+    def told(kind: str, was: dict[str, Any], now: dict[str, Any]) -> list[str]:
+        return _said(types, only(kind, was), only(kind, now))
+
+    mail = {"channel": "email", "subject": "s", "body": "b"}
+    twice = told("notify", {**mail, "to": ["a@b.co", "a@b.co"]}, {**mail, "to": ["a@b.co"]})
+    assert twice == ["In “A”, “Whom” is now “a@b.co” instead of “a@b.co” and “a@b.co”."]
+    assert told("transform", {"set": {"x": 1}}, {"set": {"x": True}}) == [
+        "In “A”, “Values”: “x” is now yes instead of 1."
+    ]
+    assert told("transform", {"set": {"any": 1}}, {"set": {"any": 2}}) == [
+        "In “A”, “Values”: “any” is now 2 instead of 1."
+    ]
+    asked = {"text": "t", "approvers": ["a@b.co", "c@d.co", "e@f.co"]}
+    assert told("review", {**asked, "policy": "all"}, {**asked, "policy": {"at_least": 2}}) == [
+        "In “A”, “How many must agree” is now at least 2 instead of all."
+    ]
+    lists = [only("transform", {"set": {}}, for_each={"items": items}) for items in (["a", "b"], ["a", "c"])]
+    assert _said(types, *lists) == ["The list whose items “A” is done for was changed."]
+    tries = [only("transform", {"set": {}}, retry={"attempts": attempts}) for attempts in (1, 2)]
+    assert _said(types, *tries) == ["“A” is now tried twice at most instead of once."]
+
+
+def test_a_question_under_another_short_name_is_the_same_question(types: dict[str, TypeFacts]) -> None:
+    assert _said(types, BASE, edit.rename_input(BASE, "offer", "deal")) == [
+        (
+            "“What is the offer?” has another short name: what answers it by the old one, such as a schedule, "
+            "must be changed."
+        )
+    ]
 
 
 def test_a_change_names_its_step_and_its_kind(types: dict[str, TypeFacts]) -> None:
