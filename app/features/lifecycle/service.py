@@ -14,7 +14,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.ids import is_id
 from app.definition.alone import alone
 from app.definition.schema import Definition
-from app.definition.shape import text_fault
+from app.definition.shape import is_same, text_fault
 from app.engine import catalog
 from app.engine.enums import RUN_OPEN
 from app.engine.models import Run
@@ -49,7 +49,7 @@ def publish_draft(session: Session, workflow: Workflow, *, revision: int, actor:
         raise DraftConflict(draft)
     if workflow.published_number:
         current = workflows.current_version(session, workflow)
-        if draft.definition == current.definition:
+        if is_same(draft.definition, current.definition):
             who = workflows.publishers(session, [current]).get(current.published_by or "", "Somebody")
             raise Conflict(
                 f"Nothing is new: {who} published version {current.number}, and nothing was changed since.",
@@ -62,12 +62,19 @@ def publish_draft(session: Session, workflow: Workflow, *, revision: int, actor:
 def roll_back(session: Session, workflow: Workflow, *, number: int, actor: Actor) -> Version:
     """Publish what version *number* was as a new version. Runs under way keep theirs; the draft stays one undo away.
 
+    Asked twice, it is gone back to once.
+
     Raises NotFound for an unknown number, Conflict for the current one, Invalid where a step type is gone.
     """
     old = queries.version(session, workflow, number)
     if number == workflow.published_number:
         raise Conflict(f"Version {number} is the current one already.")
     note = f"Back to version {number}"
+    session.refresh(workflow, with_for_update=True)
+    current = workflows.current_version(session, workflow)
+    is_done = current.note == note and is_same(current.definition, old.definition)
+    if is_done and workflow.draft_number == workflow.draft_base:
+        return current
     return service.publish(session, workflow, old.definition, actor_id=actor.user_id, note=note)
 
 
@@ -183,7 +190,7 @@ def take_over(session: Session, workflow: Workflow, *, actor: Actor) -> list[Nee
     found = queries.needs(session, workflow)
     check_off(session, workflow, [need.key for need in found if not need.is_missing], actor=actor)
     left = queries.needs(session, workflow)
-    if not left and not workflow.is_enabled:
+    if not left and not workflow.is_enabled and workflow.published_number:
         switch_on(session, workflow, actor=actor)
     return left
 
@@ -195,6 +202,8 @@ def check_off(session: Session, workflow: Workflow, keys: Sequence[str], *, acto
         checked = len(workflow.unchecked) - len(left)
         accounts.audit_of(session, workflow, actor, "workflow.checked", name=workflow.name, checked=checked)
         workflow.unchecked = left
+    if not workflow.published_number and not queries.needs(session, workflow):
+        workflow.is_enabled = True  # what is published of it may be started at once
 
 
 def copy(session: Session, workflow: Workflow, *, actor: Actor) -> Workflow:

@@ -14,7 +14,7 @@ from app.core.ids import new_id
 from app.definition import schema
 from app.definition.problems import listed
 from app.definition.schema import MAX_DEPTH, MAX_JSON_BYTES, Definition, Problem
-from app.definition.shape import check_shape, places, text_fault
+from app.definition.shape import check_shape, is_same, places, text_fault
 from app.engine import catalog
 from app.features.accounts import service as accounts
 from app.features.accounts.models import User
@@ -132,7 +132,7 @@ def save_draft(
     data = _storable(definition)
     _lock_draft(session, workflow, base_revision)
     now = queries.draft_of(session, workflow)
-    if data != now.definition:
+    if not is_same(data, now.definition):
         begun = _begun_at(session, workflow, data, now, actor_id) if by_itself else None
         _add_revision(session, workflow, data, now, actor_id=actor_id, summary=summary, parent=begun)
         _prune(session, workflow)
@@ -250,7 +250,7 @@ def keep_for_test(session: Session, workflow: Workflow, definition: Definition |
     session.refresh(workflow, with_for_update=True)
     tested = sa.select(Version).where(Version.workflow_id == workflow.id, Version.number < 1)
     newest = session.scalars(tested.order_by(Version.number).limit(1)).first()
-    if newest is not None and newest.definition == data:
+    if newest is not None and is_same(newest.definition, data):
         return newest
     version = Version(
         id=new_id(),
@@ -311,7 +311,7 @@ def _publish(
 
 def _follow(session: Session, workflow: Workflow, version: Version, draft: Draft) -> None:
     """Keep the draft in step with what was published; what it was before stays one undo away."""
-    if draft.revision and draft.definition != version.definition:
+    if draft.revision and not is_same(draft.definition, version.definition):
         summary = f"Version {version.number} was published"
         _add_revision(
             session, workflow, version.definition, draft, actor_id=version.published_by, summary=summary
@@ -335,7 +335,7 @@ def _add_revision(
     """
     if not before.revision:
         before = _begun(session, workflow)
-    is_base = workflow.draft_base == before.revision and data == before.definition
+    is_base = workflow.draft_base == before.revision and is_same(data, before.definition)
     _write_revision(session, workflow, data, actor_id=actor_id, summary=summary, parent=parent)
     if is_base:
         workflow.draft_base = workflow.draft_number
@@ -422,7 +422,7 @@ def _move(session: Session, workflow: Workflow, number: int) -> Draft:
     for column in DETAILS:
         if here.details[column] != there.details[column]:
             setattr(workflow, column, there.details[column])
-    if workflow.draft_base == here.number and here.definition == there.definition:
+    if workflow.draft_base == here.number and is_same(here.definition, there.definition):
         workflow.draft_base = number
     workflow.draft_number = number
     workflow.updated_at = clock.now()

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from app.core import yaml
+from app.core.db import db
+from app.features.workflows import service
+from app.features.workflows.models import Workflow
 from tests.features.workflows.builder.conftest import HTMX, Bench, controls
 from tests.page import Page
 
@@ -65,6 +68,32 @@ WRONG = (  # what each is about, as it stands in its line
     '"type": "txt"', '"key": "offer"', '"prompt": ""', '"count": 500', '"colour": "red"', '"type": "draw"', '"gone"',
     "inputs.boss", '"documents": "later"', '"timeout_s": 0', '"check"', '"tell"', "steps.ads.colour", '"minutes": 0',
 )  # fmt: skip
+
+
+def test_a_number_becomes_yes_and_what_is_tested_and_published_is_that(make: Callable[[dict[str, Any]], Bench]) -> None:
+    def text(value: str) -> str:
+        return f"schema: 1\nsteps: [{{id: a, type: transform, config: {{set: {{x: {value}}}}}}}]"
+
+    step = {"id": "a", "type": "transform", "config": {"set": {"x": 1}}}
+    bench = make({"schema": 1, "inputs": [], "steps": [step]})
+    draft = bench.draft.definition
+    with bench.cast.app.app_context():
+        workflow, session = db.session.get_one(Workflow, bench.workflow_id), db.session()
+        first = service.keep_for_test(session, workflow, draft)
+        service.publish(session, workflow, draft, actor_id=None)
+        session.commit()
+        tested = first.id
+    bench.post("/text", {"text": text("true"), "revision": str(bench.draft.revision)})
+    assert bench.steps["a"]["config"]["set"]["x"] is True
+    draft = bench.draft.definition
+    with bench.cast.app.app_context():
+        workflow, session = db.session.get_one(Workflow, bench.workflow_id), db.session()
+        assert service.keep_for_test(session, workflow, draft).id != tested
+        session.commit()
+    page = bench.browser.get(f"/workflows/{bench.workflow_id}/publish").text
+    assert "is now yes instead of 1" in page
+    bench.post("/text", {"text": text("1"), "revision": str(bench.draft.revision)})
+    assert bench.steps["a"]["config"]["set"]["x"] == 1
 
 
 def test_each_of_many_faults_is_a_problem_at_its_line_and_nothing_is_changed(bench: Bench) -> None:
