@@ -4,9 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from app.core import yaml
 from app.core.errors import FieldError, Invalid
-from app.definition.schema import Definition
+from app.definition.schema import Definition, compact
 from app.definition.shape import text_fault
 from app.features.lifecycle.enums import FileKind
 from app.features.lifecycle.rules import without_secrets
@@ -19,8 +21,11 @@ _ABOUT = ("name", "description", "category", "tags", "icon")
 def written(workflow: Workflow, definition: dict[str, Any], kind: FileKind) -> str:
     """Write a workflow's file, without secrets. YAML is for people: what is usual is left out of it."""
     about = {key: getattr(workflow, key) for key in _ABOUT}
-    read = Definition.model_validate(definition)
-    whole = read.model_dump(mode="json", by_alias=True, exclude_defaults=kind is FileKind.YAML)
+    try:
+        read = Definition.model_validate(definition)
+        whole = read.model_dump(mode="json", by_alias=True, exclude_defaults=kind is FileKind.YAML)
+    except ValidationError:  # a draft with problems is written as it is
+        whole = compact(definition)
     kept = {key: value for key, value in about.items() if value}
     return text_of({**kept, "definition": {"schema": 1, **without_secrets(whole)}}, kind)
 

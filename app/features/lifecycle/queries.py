@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from app.core import clock, outbox
 from app.core.errors import Conflict, NotFound
 from app.core.outbox import OutboxRow
+from app.definition import launch_form
 from app.definition.diff import Change, changes
 from app.definition.schema import Definition
+from app.definition.sketch import sketch
 from app.engine import catalog
 from app.engine.enums import RUN_OPEN, StepStatus
 from app.engine.models import Run, RunLog, StepRun
@@ -128,27 +131,44 @@ def deleted_workflow(session: Session, workspace_id: str, workflow_id: str) -> W
 
 
 def needs(session: Session, workflow: Workflow) -> list[Need]:
-    """Return what of an imported workflow nobody has looked at yet; what its draft no longer has, counts no more."""
+    """Return what of an imported workflow nobody has looked at yet.
+
+    What neither its draft nor what is published of it still has, counts no more.
+    """
     if not workflow.unchecked:
         return []
     return [need for need in all_needs(session, workflow) if need.key in workflow.unchecked]
 
 
 def all_needs(session: Session, workflow: Workflow) -> list[Need]:
-    """Return everything in a workflow's draft that another workspace would have to look at."""
-    definition = Definition.model_validate(workflows.draft_of(session, workflow).definition)
+    """Return everything in a workflow's draft, and in what runs of it, that another workspace would have to look at."""
+    draft = workflows.draft_of(session, workflow)
+    definitions = [_as_read(draft.definition)]
+    if workflow.published_number and draft.has_changes:
+        definitions.append(workflows.load_definition(session, workflows.current_version(session, workflow).id))
     people = session.execute(
         sa.select(User.email)
         .join(Membership, Membership.user_id == User.id)
         .where(Membership.workspace_id == workflow.workspace_id)
     )
-    named, handed = rules.references(definition, catalog.facts())
+    types = catalog.facts()
+    pairs = [rules.references(each, types) for each in definitions]
+    named, handed = (set[str]().union(*found) for found in zip(*pairs, strict=True))
     known = rules.Known(
         people={email.lower() for email in people.scalars()},
         workflows={each for each in named if _is_here(session, workflow.workspace_id, each)},
         files=files.titles(session, workflow.workspace_id, handed) if handed else (),
     )
-    return rules.needs(definition, catalog.facts(), known)
+    found = [need for each in definitions for need in rules.needs(each, types, known)]
+    return list({need.key: need for need in reversed(found)}.values())[::-1]
+
+
+def _as_read(data: dict[str, Any]) -> Definition:
+    """Return a draft, as far as it can be read where it has problems."""
+    try:
+        return Definition.model_validate(data)
+    except ValidationError:
+        return sketch(data).model_copy(update={"inputs": launch_form.sketched(data).inputs})
 
 
 def _is_here(session: Session, workspace_id: str, reference: str) -> bool:

@@ -327,6 +327,7 @@ def checklist(workflow_id: str) -> Response:
         "lifecycle/checklist.html",
         workflow=workflow,
         needs=needs,
+        is_ahead=bool(workflow.published_number) and workflow.draft_number != workflow.draft_base,
         fields={place: _field_url(workflow, place) for need in needs for place in need.places},
         form=forms.ChecklistForm(),
     )
@@ -339,13 +340,14 @@ def checklist_done(workflow_id: str) -> Response:
     workflow, session = _workflow(workflow_id), db.session()
     service.check_off(session, workflow, request.form.getlist("needs"), actor=_actor())
     left = queries.needs(session, workflow)
-    if not left:
+    if not left and workflow.published_number:
         service.switch_on(session, workflow, actor=_actor())
     session.commit()
     if left:
         flash(f"{len(left)} to look at yet.", "care")
         return htmx.redirect(url_for("lifecycle.checklist", workflow_id=workflow.id))
-    flash(f"“{workflow.name}” is switched on.", "go")
+    ready = "is switched on" if workflow.published_number else "can be started once it is published"
+    flash(f"“{workflow.name}” {ready}.", "go")
     return _to(workflow)
 
 

@@ -113,6 +113,7 @@ def test_going_back_is_a_new_version_and_keeps_the_draft_one_undo_away(cast: Cas
     version = service.roll_back(session, workflow, number=1, actor=_actor(cast))
 
     assert (version.number, version.note) == (3, "Back to version 1")
+    assert service.roll_back(session, workflow, number=1, actor=_actor(cast)) is version  # pressed twice
     assert version.definition["steps"][0]["config"]["count"] == 10
     assert workflows.draft_of(session, workflow).definition == version.definition
     drafts.undo(session, workflow, base_revision=workflow.draft_number)

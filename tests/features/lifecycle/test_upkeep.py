@@ -192,8 +192,12 @@ def test_an_import_stays_off_until_everything_was_looked_at(cast: Cast, session:
         service.switch_on(session, made, actor=_actor(cast))
     service.check_off(session, made, ["person:ann@agency.example"], actor=_actor(cast))
     assert [need.kind for need in queries.needs(session, made)] == ["address"]
-    # what the draft no longer has counts no more
+    # what the draft no longer has counts no more once it is published: until then runs would do what the file says
     drafts.save_draft(session, made, ADS, base_revision=made.draft_number, actor_id=None)
+    assert [need.kind for need in queries.needs(session, made)] == ["address"]
+    with pytest.raises(Conflict, match="1 thing"):
+        service.switch_on(session, made, actor=_actor(cast))
+    service.publish_draft(session, made, revision=made.draft_number, actor=_actor(cast))
     assert queries.needs(session, made) == []
     service.switch_on(session, made, actor=_actor(cast))
     assert made.is_enabled
@@ -250,6 +254,7 @@ def test_an_import_names_workflows_and_files_that_are_not_here(cast: Cast, sessi
     near = _handed(session, cast.alice.workspace_id)
     mended = exchange.parts(exchange.read(_borrowing("Newsletter", *near)))[1]
     drafts.save_draft(session, made, mended, base_revision=made.draft_number, actor_id=None)
+    service.publish_draft(session, made, revision=made.draft_number, actor=_actor(cast))
     assert queries.needs(session, made) == []
     again = service.bring_in(session, _borrowing("Newsletter", *near), source="x.yaml", **options)
     assert (again.is_enabled, again.unchecked) == (True, [])
@@ -312,6 +317,34 @@ def test_odd_characters_of_a_file_are_dropped_from_what_it_says_and_refused_in_w
 
 
 # --- pages ---
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_draft_that_cannot_be_read_keeps_its_checklist_and_its_file(cast: Cast) -> None:
+    browser = cast.browser(cast.alice)
+    text = exchange.text_of({"name": "Far", "definition": FAR}, FileKind.YAML)
+    checklist = browser.post("/workflows/import", data={"content": text}).location
+    copied = browser.post(checklist.replace("checklist", "copy")).location
+    with cast.app.app_context():
+        session = db.session()
+        for workflow_id in (checklist.split("/")[2], copied.split("/")[2]):
+            workflow = session.get_one(Workflow, workflow_id)
+            broken = {**FAR, "limits": {"minutes": "an hour"}}
+            drafts.save_draft(session, workflow, broken, base_revision=workflow.draft_number, actor_id=None)
+        session.commit()
+    page = Page(browser.get(checklist).text)
+    assert (page.faults, "2 things to look at" in page.text, "once it is published" in page.text) == ([], True, True)
+    assert browser.post(checklist.replace("checklist", "activation")).status_code == 409
+    file = browser.get(f"{copied}/export").text
+    assert "minutes: an hour" in file
+    assert "ann:pw" not in file
+    # what is ticked of a copy is kept, though there is nothing to switch on before it is published
+    needs = ["person:ann@agency.example", "address:agency.example"]
+    assert browser.post(f"{copied}/checklist", data={"needs": needs}).location == copied
+    assert "can be started once it is published" in Page(browser.get(copied).text).text
+    with cast.app.app_context():
+        made = db.session.get_one(Workflow, copied.split("/")[2])
+        assert (made.is_enabled, made.unchecked) == (True, [])
 
 
 def _made(cast: Cast) -> str:
