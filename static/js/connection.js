@@ -1,5 +1,6 @@
 // Says, in the notices, when the server cannot be reached, and takes it back when it answers again. So goes the notice of
-// what failed that the page asks by itself, once that is answered; what failed that a person asked for stays.
+// what failed that the page asks by itself, or that a form that saves itself asked, once that is answered; what failed that
+// a person asked for stays.
 (() => {
   const notices = () => document.getElementById("notices");
   const note = () => document.getElementById("no-connection");
@@ -24,6 +25,7 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, successful, xhr } = event.detail;
     if (successful) note()?.remove();
+    if (successful && elt.matches?.("[data-saves-itself]")) notices()?.replaceChildren();
     if (!elt.matches?.("[data-poll]")) return;
     if (successful) for (const old of document.querySelectorAll("#notices > [data-of-poll]")) old.remove();
     else if (isOurs(xhr)) for (const each of notices()?.children ?? []) each.dataset.ofPoll = "";

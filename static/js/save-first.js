@@ -1,11 +1,12 @@
 // A form that saves itself a moment after a change: what leads away from it waits until that is saved.
 // Where saving fails nothing is left, so that the answer is seen; pressing again leaves all the same, and the browser
-// asks first where that is another page.
+// asks first where that is another page. What could not reach the server is saved as soon as something does.
 (() => {
   const OWN = "form[data-saves-itself]";
   const changed = new Set();
   const saving = new Set();
   const refused = new Set(); // their last saving failed
+  const unreached = new Set(); // of these, because nobody answered for Greenlight
   let waiting = null; // what is done when all is saved
 
   const any = (forms) => {
@@ -68,11 +69,23 @@
     changed.delete(form);
     saving.add(form);
   });
+  const saveAgain = () => {
+    const forms = any(unreached) ? [...unreached] : [];
+    unreached.clear();
+    for (const form of forms) form.requestSubmit();
+  };
+  window.addEventListener("online", saveAgain);
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (!saving.delete(event.detail.elt)) return; // its own answer may have put another in its place
-    refused.delete(event.detail.elt);
-    if (!event.detail.successful) {
-      refused.add(event.detail.elt);
+    const { elt, successful, xhr } = event.detail;
+    if (!saving.delete(elt)) { // its own answer may have put another in its place
+      if (successful) saveAgain();
+      return;
+    }
+    refused.delete(elt);
+    unreached.delete(elt);
+    if (!successful) {
+      refused.add(elt);
+      if (!xhr.getResponseHeader("HX-Retarget") && (xhr.status === 0 || xhr.status > 500)) unreached.add(elt);
       waiting = null;
     }
     if (!waiting || any(saving)) return;

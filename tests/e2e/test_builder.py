@@ -525,7 +525,8 @@ def test_what_leads_away_from_a_form_waits_until_its_change_is_saved(
         page.get_by_role("textbox", name="Name", exact=True).fill(name)
 
     def is_held() -> None:
-        page.wait_for_function("document.querySelector('.htmx-request') !== null")
+        expect(page.locator(".htmx-request").first).to_be_attached()
+        page.title()  # its being held is told by now
         assert len(held) == 1
 
     rename("one", "First")
@@ -560,8 +561,34 @@ def test_what_leads_away_from_a_form_waits_until_its_change_is_saved(
     held.pop().fulfill(status=500)  # refused: nothing is left, once
     expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_value("Third")
     expect(page.locator(".htmx-request")).to_have_count(0)
+    expect(page.locator("#notices")).to_contain_text("cannot be reached")
     page.locator("#box-two").click()
     expect(_title(page)).to_have_text("Second")
+
+    # what could not reach the server is saved by itself when it is there again
+    rename("three", "Third")
+    page.get_by_role("textbox", name="Name", exact=True).blur()
+    is_held()
+    held.pop().abort()
+    expect(page.locator(".htmx-request")).to_have_count(0)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    is_held()
+    held.pop().continue_()
+    expect(page.locator("#notices")).to_be_empty()
+    _order(page, "Begin", "Second", "Third")
+
+    # what was typed when the session had ended is there after signing in, and saved
+    rename("three", "Last")
+    page.context.clear_cookies()
+    page.get_by_role("textbox", name="Name", exact=True).blur()
+    is_held()
+    held.pop().continue_()
+    page.get_by_label("E-mail").fill(OWNER)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    is_held()
+    held.pop().continue_()
+    _order(page, "Begin", "Second", "Last")
 
 
 def test_what_is_still_being_typed_is_saved_and_the_answer_leaves_who_types_alone(
