@@ -9,7 +9,7 @@ An optional question that was not answered is None, a ``boolean`` false.
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,11 +108,11 @@ def _integer(question: Input, raw: object) -> int:
 def _money(question: Input, raw: object) -> str:
     text = raw.removeprefix("$").strip() if isinstance(raw, str) else raw
     amount = number_or_none(text)
+    if amount is not None and (abs(amount) > 10**13 or (amount < 0 and question.min is None)):
+        raise Refused("out_of_range", f"${text} cannot be a price.", "Write it like 28990 or 28,990.00.")
     if amount is None or amount != amount.quantize(Decimal("0.01")):
         said = f"${text}" if isinstance(text, str) else _said(raw)
         raise Refused("wrong_type", f"{shorten(said)} is not a price.", "Write it like 28990 or 28,990.00.")
-    if abs(amount) > 10**13 or (amount < 0 and question.min is None):
-        raise Refused("out_of_range", f"${text} cannot be a price.", "Write it like 28990 or 28,990.00.")
     return str(amount.quantize(Decimal("0.01")))
 
 
@@ -156,12 +156,9 @@ def _datetime(question: Input, raw: object) -> str:
             f"{_said(raw)} does not say its time zone.",
             "Add it, like 2026-11-30T09:00:00-05:00.",
         )
-    try:
-        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    except OverflowError as error:
-        raise Refused(
-            "out_of_range", f"{_said(raw)} is not a date and time.", "Write a year of this century."
-        ) from error
+    if not MINYEAR < moment.year < MAXYEAR:  # so that it is a moment in every zone
+        raise Refused("out_of_range", f"{_said(raw)} is not a date and time.", "Write a year of this century.")
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _choice(question: Input, raw: object) -> str:

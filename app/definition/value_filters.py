@@ -281,7 +281,10 @@ def _date_part(moment: date, token: str) -> str:
 def _money(value: object, sign: str = "$") -> str | None:
     if value is None or value == "":
         return None
-    amount = as_number(value).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    number = as_number(value)
+    if abs(number) > 10**20:
+        raise UnusableValue("The number is too large")
+    amount = number.quantize(Decimal("0.01"), ROUND_HALF_UP)
     return f"{'-' if amount < 0 else ''}{sign[:5]}{abs(amount):,.2f}"
 
 

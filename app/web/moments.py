@@ -24,9 +24,9 @@ def local(text: str, zone: ZoneInfo) -> str:
     """Return a stored moment as the browser's field wants it; what is no moment stays as it was typed."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone).strftime(_LOCAL)
+    except (ValueError, OverflowError):
         return text
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone).strftime(_LOCAL)
 
 
 def with_zone(text: str, zone: ZoneInfo) -> str:

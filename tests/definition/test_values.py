@@ -183,6 +183,7 @@ def test_a_step_that_did_not_run_is_missing() -> None:
     [
         "{{ inputs.offer | int }}",
         "{{ inputs.offer | money }}",
+        f"{{{{ {'9' * 39} | money }}}}",
         "{{ inputs.offer | date }}",
         "{{ inputs.count | first }}",
         "{{ inputs.ok | int }}",

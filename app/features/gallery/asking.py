@@ -77,7 +77,7 @@ class Asking:
         """Return the page that an address names; the first for anything else."""
         return (
             int(written)
-            if written and written.isdecimal() and 1 <= int(written[:4]) <= len(self.pages)
+            if written and written.isdecimal() and len(written) < 4 and 1 <= int(written) <= len(self.pages)
             else 1
         )
 

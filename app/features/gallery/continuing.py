@@ -128,7 +128,7 @@ def _continuing(run_id: str) -> Continuing:
     step_id = request.values.get("step") or run_queries.first_in_trouble(session, run) or definition.steps[0].id
     if not definition.has_step(step_id):
         raise NotFound("This step does not exist.")
-    choices = launching.choices(me.workspace_id, definition)
+    choices = launching.choices(me.workspace_id, definition, run.inputs)
     return Continuing(run, definition, step_id, choices, ZoneInfo(me.timezone))
 
 

@@ -151,7 +151,7 @@ def _asking(place: Mapping[str, str]) -> Asking:
     subject = _subject(me.workspace_id, Place(**place))
     draft = queries.draft(session, me.workspace_id, me.user_id, subject.place)
     asking = Asking(subject=subject, zone=ZoneInfo(me.timezone), draft=draft)
-    return replace(asking, choices=choices(me.workspace_id, asking.definition))
+    return replace(asking, choices=choices(me.workspace_id, asking.definition, asking.kept))
 
 
 def _subject(workspace_id: str, place: Place) -> Subject:
@@ -170,8 +170,11 @@ def sent_files() -> list[tuple[str, str, BinaryIO]]:
     return [(name, sent.filename or "", cast("BinaryIO", sent.stream)) for name, files in listed for sent in files]
 
 
-def choices(workspace_id: str, definition: Definition) -> forms.Choices:
-    """Return the documents, pictures and people to choose from, read only where a question asks for them."""
+def choices(workspace_id: str, definition: Definition, answers: Mapping[str, Any]) -> forms.Choices:
+    """Return the documents, pictures and people to choose from, read only where a question asks for them.
+
+    The newest, and what is chosen in *answers* already, however old: what a page does not offer it would lose.
+    """
     types = {question.type for question in launch_form.asked(definition)}
     session = db.session()
     found: dict[str, list[tuple[str, str]]] = {}
@@ -181,9 +184,24 @@ def choices(workspace_id: str, definition: Definition) -> forms.Choices:
     if types & {InputType.IMAGE, InputType.IMAGES}:
         pictures = files.images(session, workspace_id, limit=60)
         found["image"] = [(picture.id, picture.alt or picture.prompt or "Picture") for picture in pictures]
+    for kind, offered in found.items():
+        offered += _chosen_before(workspace_id, definition, answers, kind, {value for value, _ in offered})
     if InputType.PEOPLE in types:
         found["people"] = [(person.email, person.name) for person in accounts.members(session, workspace_id)]
     return found
+
+
+def _chosen_before(
+    workspace_id: str, definition: Definition, answers: Mapping[str, Any], kind: str, offered: set[str]
+) -> list[tuple[str, str]]:
+    """Return what is chosen of a kind and not offered: id and title. What is gone is left out; nothing, no read."""
+    chosen = {
+        each
+        for question in launch_form.asked(definition)
+        if question.type.value.removesuffix("s") == kind
+        for each in launch_form.handed_ids(question, answers.get(question.key, question.default))
+    }
+    return sorted(files.titles(db.session(), workspace_id, chosen - offered).items()) if chosen - offered else []
 
 
 def _keep(place: Mapping[str, str], handed: list[Upload]) -> tuple[Asking, int, list[FieldError]]:
@@ -199,7 +217,7 @@ def _keep(place: Mapping[str, str], handed: list[Upload]) -> tuple[Asking, int, 
     session.commit()
     kept = replace(asking, draft=draft)
     if handed:
-        kept = replace(kept, choices=choices(me.workspace_id, kept.definition))
+        kept = replace(kept, choices=choices(me.workspace_id, kept.definition, kept.kept))
     return kept, number, faults
 
 

@@ -36,7 +36,7 @@ class TemplateFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     slug: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=1_000_000)]
     name: Annotated[str, Field(min_length=1, max_length=200)]
     summary: Line
     category: Category

@@ -176,7 +176,7 @@ def _is_always(key: str) -> bool:
 def _given(template: Template, handed: Sequence[Upload]) -> tuple[dict[str, Any], list[FieldError]]:
     """Return the answers that were sent, with the files of those that are always used, and which files do not fit."""
     me, questions = who(), _questions(template)
-    sent = forms.build(questions, launching.choices(me.workspace_id, _definition(template)))()
+    sent = forms.build(questions, launching.choices(me.workspace_id, _definition(template), {}))()
     given = forms.answers(sent, questions, ZoneInfo(me.timezone))
     always = [question for question in questions if _is_always(question.key)]
     faults = handing.take_over(
@@ -189,7 +189,7 @@ def _customise(
     template: Template, about: CustomiseForm, given: Mapping[str, Any], faults: Sequence[FieldError] = ()
 ) -> Response:
     me, questions = who(), _questions(template)
-    choices = launching.choices(me.workspace_id, _definition(template))
+    choices = launching.choices(me.workspace_id, _definition(template), given)
     form = forms.build(questions, choices)(None, data=forms.filled(questions, given, ZoneInfo(me.timezone)))
     forms.show_problems(form, faults)
     return htmx.page(

@@ -244,6 +244,7 @@ def start_at_once(
         definition = workflow_queries.load_definition(session, filled.pinned.version_id)
         given = _asked(definition.inputs, filled.answers, draft_id)
         _check_handed(session, workspace_id, definition.inputs, given)
+        runs.check_days(session, workspace_id, definition, given)
     return runs.start_claimed(
         db.engine,
         _claim(workspace_id, user_id, place, draft_id),

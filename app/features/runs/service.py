@@ -96,8 +96,8 @@ def start(
     """
     pinned = Pinned.to(workflow, version or workflows.current_version(session, workflow))
     definition = workflows.load_definition(session, pinned.version_id)
-    if names_today(definition) and not test and trigger_kind != SEED:
-        _check_days(session, workspace_id, definition, inputs)
+    if not test and trigger_kind != SEED:
+        check_days(session, workspace_id, definition, inputs)
     number = making.take_number(session, workspace_id) if _names_number(label) else None
     new = _new(
         workspace_id=workspace_id,
@@ -329,8 +329,10 @@ def checked_answers(
         raise Invalid(f"{count} another look.", faults, fix=problems[0].fix, code="inputs") from invalid
 
 
-def _check_days(session: Session, workspace_id: str, definition: Definition, raw: Mapping[str, Any]) -> None:
-    """Hold answers to today; the workspace's zone is read only where some place on earth would refuse one of them."""
+def check_days(session: Session, workspace_id: str, definition: Definition, raw: Mapping[str, Any]) -> None:
+    """Hold answers to today. Raises Invalid; one statement where some place on earth would refuse one of them."""
+    if not names_today(definition):
+        return
     now = clock.now()
     try:
         for zone in _ENDS_OF_EARTH:

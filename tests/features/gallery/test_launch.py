@@ -219,6 +219,32 @@ def test_start_of_answers_that_no_longer_fit_shows_them_again(app: Flask, cast: 
     assert _runs(app) == []
 
 
+def test_start_of_answers_that_were_right_some_days_ago_asks_them_again(app: Flask, cast: Cast) -> None:
+    browser = cast.browser(cast.alice)
+    for _ in range(2):  # the second start is the one that takes few statements
+        draft_id = Page(_fill(browser)).fields()["draft"]
+        browser.post(f"{LAUNCH}/run", data={"draft": draft_id})
+    draft_id = Page(_fill(browser)).fields()["draft"]
+    with app.app_context():
+        draft = db.session.scalars(sa.select(LaunchDraft)).one()
+        draft.answers = {**draft.answers, "ends": "2026-01-31"}
+        db.session.commit()
+
+    response = browser.post(f"{LAUNCH}/run", data={"draft": draft_id})
+
+    assert response.status_code == 422
+    assert "31 January 2026" in Page(response.text).text
+    assert len(_runs(app)) == 2
+
+
+@pytest.mark.parametrize("page", ["0003", "00011", "0001" + "9" * 5000, "٣٣", "-1"])
+def test_a_page_that_is_none_is_the_first(cast: Cast, page: str) -> None:
+    browser = cast.browser(cast.alice)
+    assert "<h1>The offer</h1>" in browser.get(LAUNCH, query_string={"page": page}).text
+    shown = browser.get("/gallery/facebook-ads-campaign", query_string={"document": page})
+    assert shown.status_code == 200
+
+
 def test_start_of_a_workflow_that_is_switched_off_says_so(app: Flask, cast: Cast) -> None:
     browser = cast.browser(cast.alice)
     browser.post(f"{LAUNCH}/run", data={"draft": Page(_fill(browser)).fields()["draft"]})

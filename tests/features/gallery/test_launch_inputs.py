@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from app.core.db import db
 from app.definition.schema import InputType
 from app.engine.models import Run
+from app.features.files import service as files
 from app.features.files.models import Document, Image
 from app.features.gallery.models import LaunchDraft
 from app.features.workflows import service as workflows
@@ -215,6 +216,36 @@ def test_a_file_that_does_not_fit_its_question_says_which_would(app: Flask, cast
     assert response.status_code == 422
     said = "“words.txt” does not fit this question. Use .png, .jpg, .jpeg, .webp, .heic, .heif."
     assert said in Page(response.text).text
+
+
+def test_what_was_chosen_stays_on_the_page_however_much_is_newer(app: Flask, cast: Cast) -> None:
+    kinds = [InputType.DOCUMENT, InputType.DOCUMENTS, InputType.IMAGE]
+    address = f"/workflows/{_workflow(app, cast, _questions(kinds))}/launch"
+    browser = cast.browser(cast.alice)
+    handed = {f"f_{kind}": (BytesIO(b"words"), "old.txt") for kind in ("document", "documents")}
+    _send(browser, address, **handed, f_image=(BytesIO(_png()), "old.png"))
+    kept = _draft(app)
+    with app.app_context():
+        for _ in range(101):
+            files.create_document(
+                db.session(), workspace_id=cast.alice.workspace_id, run_id=None, step_run_id=None, title="New",
+                body="New", fields={}, status="draft", position=1, written_by="Bob", test=False,
+            )  # fmt: skip
+        db.session.commit()
+
+    shown = browser.get(address).text
+
+    assert f'<option selected value="{kept["document"]}">old</option>' in shown
+    assert f'value="{kept["documents"][0]}" checked' in shown or f'checked value="{kept["documents"][0]}"' in shown
+
+
+def test_a_moment_at_the_end_of_time_is_refused_and_the_form_stays(app: Flask, cast: Cast) -> None:
+    address = f"/workflows/{_workflow(app, cast, _questions([InputType.DATETIME, InputType.TEXT]))}/launch"
+    browser = cast.browser(cast.alice)
+    response = _send(browser, address, q_datetime="9999-12-31T23:59", q_text="Stays")
+    assert response.status_code == 422
+    assert "Write a year of this century." in Page(response.text).text
+    assert Page(browser.get(address).text).fields()["q_text"] == "Stays"
 
 
 def test_a_strangers_picture_cannot_be_chosen(app: Flask, cast: Cast) -> None:

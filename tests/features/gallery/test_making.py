@@ -317,6 +317,7 @@ def test_a_template_goes_out_and_comes_back_the_same(app: Flask, cast: Cast) -> 
         ("slug: [", 422, "is not YAML"),
         ("just words", 422, "is not a template"),
         ("", 422, "is not a template"),
+        (yaml.dump(_file(version=10**30)), 422, "1000000"),
         (yaml.dump(_file(slug="compare")), 422, "No template can be called “compare”"),
         (yaml.dump(_file(slug=SLUG)), 409, "Greenlight has a template"),
         (yaml.dump(_file(label="{{ inputs.colour }}", sample_inputs={"copies": 99})), 422, "has 2 problems"),
