@@ -186,7 +186,7 @@ class Number(Setting):
         text = (posted.get(f"{self.name}~value") or posted.get(self.name, "")).strip()
         if not text:
             return None if self.usual is not ABSENT and self.is_nullable else ABSENT
-        found = written.read_amount(text)
+        found = (written.read_seconds if self.unit == "seconds" else written.read_amount)(text)
         return text if isinstance(found, bool | list | dict) or found is None else found
 
     def __init__(self, label: str, *, is_nullable: bool = False, **options: Any) -> None:

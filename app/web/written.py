@@ -12,6 +12,11 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _GROUPED = re.compile(r"-?\$?\d{1,3}(,\d{3})+(\.\d+)?|-?\$\d+(\.\d+)?")
 _PART = re.compile(r"""\s*(\{\{.*?\}\}[^,]*|"(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)""", re.DOTALL)
 _MOST_DIGITS = 300
+_SPAN = re.compile(
+    r"(\d+(?:\.\d+)?)\s*(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?|w(?:eeks?)?)\b",
+    re.IGNORECASE,
+)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def write(value: Any) -> str:
@@ -56,6 +61,15 @@ def read_amount(text: str) -> Any:
     """Read like :func:`read`, and amounts as people write them too: ``$30,000`` is 30000."""
     bare = text.strip()
     return read(bare.replace(",", "").replace("$", "") if _GROUPED.fullmatch(bare) else bare)
+
+
+def read_seconds(text: str) -> Any:
+    """Read like :func:`read_amount`, and lengths of time in seconds: ``3 days``, ``1 h 30 min``."""
+    found = _SPAN.findall(text)
+    if not found or len(text) > _MOST_DIGITS or _SPAN.sub("", text).replace("and", "").strip(" ,"):
+        return read_amount(text)
+    total = sum((float(number) * _SECONDS[unit[0].lower()] for number, unit in found), 0.0)
+    return int(total) if total.is_integer() else total
 
 
 def write_amount(value: Any) -> str:

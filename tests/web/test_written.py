@@ -41,4 +41,14 @@ def test_lists_and_amounts_are_read_as_people_write_them() -> None:
     assert written.write_list(["Honda", "Toyota"]) == "Honda, Toyota"
     assert written.read_amount("$30,000") == 30000
     assert written.read_amount("28,990.50") == 28990.5
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("90", 90), ("1,800", 1800), ("3 days", 259_200), ("1 h 30 min", 5400), ("2 hours and 1 s", 7201), ("1.5m", 90),
+     ("1W", 604_800), ("0.5 s", 0.5), ("3 daisies", "3 daisies"), ("-3 days", "-3 days"), ("days", "days"),
+     ("{{ inputs.days2 }}", "{{ inputs.days2 }}")],
+)  # fmt: skip
+def test_a_length_of_time_is_read_as_people_write_it(text: str, value: Any) -> None:
+    assert written.same(written.read_seconds(text), value)
     assert written.write_amount(30000) == "30000"
