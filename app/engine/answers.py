@@ -101,7 +101,7 @@ def _values(row: Any, reply: Reply, by: str) -> dict[str, Any]:
         reason = f"{by} said not to do it"
         return {"status": StepStatus.SKIPPED.value, "reason": reason, "error": None, "finished_at": moment()}
     again = {
-        "status": StepStatus.PENDING.value, "hinted_at": None, "error": None, "crashes": 0,
+        "status": StepStatus.PENDING.value, "hinted_at": None, "error": None, "crashes": 0, "attempts": 0,
         "started_at": None,  # nobody worked at it while it asked
         "is_suspect": (row.error or {}).get("code") in (OUT_OF_MEMORY, CRASHED),
     }  # fmt: skip

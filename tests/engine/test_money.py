@@ -139,6 +139,7 @@ def test_a_run_that_is_out_of_money_asks_and_goes_on_with_more(house: House, sin
     run = house.run(run_id)
     assert (run.status, run.budget_microusd, run.cost_microusd) == ("completed", 5_002_500, 5000)
     assert len(sink.log) == 5  # what was paid for is not paid for again
+    assert house.steps(run_id)["one"].attempts == 1  # it has all its tries from here on
 
 
 def test_a_day_that_is_out_of_money_asks_and_goes_on_when_there_is_more(house: House, sink: Sink) -> None:
