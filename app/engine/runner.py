@@ -138,6 +138,9 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
         _log.warning("database_away", run_id=claim.run_id, step_id=claim.step_id, error=type(error).__name__)
         insist(seat.engine, lambda session: claims.leave_step(session, claim))
         return None
+    except Exception:  # nor is this: a definition that only a newer worker can read
+        insist(seat.engine, lambda session: claims.leave_step(session, claim))
+        raise
     finally:
         seat.held.drop_step(claim.id, claim.fence)
     crash.point("after_commit")

@@ -139,6 +139,22 @@ def test_step_of_an_unknown_type_is_left_to_a_newer_worker(house: House) -> None
     assert house.run(run_id).due_at is not None
 
 
+def test_a_step_of_a_definition_that_only_a_newer_worker_can_read_is_left_to_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = house.start([{"id": name, "type": "echo", "config": {"say": 1}} for name in ("one", "two")])
+    waiting = str(runner.turn.advance(house.seat(), run_id))
+    monkeypatch.setattr(runner.definitions, "definition_of", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        runner.do_step(house.seat(), waiting)
+    left = {row.id: row for row in house.steps(run_id).values()}[waiting]
+    assert (left.status, left.lease_owner, left.attempts, left.is_suspect) == ("pending", None, 0, False)
+    monkeypatch.undo()
+    house.line.append(("step", waiting))
+    house.work()
+    assert house.run(run_id).status == "completed"
+
+
 def test_a_fault_of_ours_while_items_are_found_or_brought_together_fails_the_step(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
