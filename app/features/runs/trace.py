@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -391,8 +392,11 @@ class _Reading:
         origin = "answer" if path[0] == "inputs" else "earlier"
         try:
             value = resolve(expression, scope)
-        except (MissingValue, UnusableValue) as missing:
-            return Piece(f"missing: {title[0].lower() + title[1:]}", "wrong", str(missing))
+        except (MissingValue, UnusableValue) as wrong:
+            with suppress(MissingValue):  # it may be there, and a filter can make nothing of it
+                there = output_words.shown(resolve(Named(path), scope), path)
+                return Piece(there or "nothing", "wrong", str(wrong))
+            return Piece(f"missing: {title[0].lower() + title[1:]}", "wrong", str(wrong))
         if value is None or value == "":
             return Piece("nothing", origin, f"{title} was left empty")
         return Piece(output_words.shown(value, path), origin, title)

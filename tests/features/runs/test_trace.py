@@ -1,5 +1,6 @@
 """Every step in words: pure, no database."""
 
+import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -93,6 +94,24 @@ def test_went_in_tells_answers_from_earlier_results_and_marks_what_is_missing() 
     lines = _entry("tell_rejected", _row("tell_rejected", "failed")).went_in
     wrong = [piece for line in lines for piece in line.pieces if piece.origin == "wrong"]
     assert [piece.text for piece in wrong] == ["missing: from “The sales manager decides”"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shown"),
+    [
+        ("{{ inputs.offer | int }}", "a car"),
+        ("{{ inputs.approver | int }}", "nothing"),
+        ("{{ steps.check.reason | default(inputs.offer | int) }}", "missing: from “The sales manager decides”"),
+    ],
+)
+def test_went_in_shows_what_a_filter_can_make_nothing_of(prompt: str, shown: str) -> None:
+    definition = copy.deepcopy(factories.ADS)
+    definition["steps"][0]["config"] = {"prompt": prompt}
+    recorded = Recorded(
+        Definition.model_validate(definition), {"offer": "a car", "approver": None}, {}, [_row("ads", "failed")]
+    )
+    (line,) = trace(recorded, NOW)[0].went_in
+    assert [(piece.text, piece.origin) for piece in line.pieces] == [(shown, "wrong")]
 
 
 def test_went_in_never_shows_more_than_a_page_of_a_long_answer() -> None:
