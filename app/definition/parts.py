@@ -103,9 +103,13 @@ class Limits(_Part):
     *at_once* is how many of the workflow's steps that spend or send may be under way, in all its runs together.
     """
 
-    cost_usd: Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=6)] | None = None
-    minutes: Annotated[int, Field(strict=True, ge=1, le=43_200)] | None = None
-    at_once: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
+    cost_usd: Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=6)] | None = Field(
+        default=None, title="Most it may cost"
+    )
+    minutes: Annotated[int, Field(strict=True, ge=1, le=43_200)] | None = Field(
+        default=None, title="Longest working time"
+    )
+    at_once: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = Field(default=None, title="Most at once")
 
 
 class Step(_Part):

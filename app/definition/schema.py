@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from app.definition import graph, inputs
@@ -285,7 +286,7 @@ def _problems(error: ErrorDetails, place: tuple[str | int, ...], model: type[Bas
     code, say = _WORDS.get(error["type"]) or _by_ending(error["type"])
     message, fix = say(_label(place, model), error, context)
     if error["type"] == "extra_forbidden":
-        fix = suggest(str(place[-1]), _keys(model, place), "Remove it.")
+        fix = suggest(str(place[-1]), [f.alias or key for key, f in _fields(model, place).items()], "Remove it.")
     yield Problem(pointer(*place), code, message, fix)
 
 
@@ -325,16 +326,15 @@ def _label(place: tuple[str | int, ...], model: type[BaseModel]) -> str:
     names = [part for part in place if isinstance(part, str)]
     if not names:
         return "This"
-    if len(place) == 1:
-        for key, field in model.model_fields.items():
-            if place[0] in (key, field.alias) and field.title:
-                return f"“{field.title}”"
+    for key, field in _fields(model, place).items():
+        if place[-1] in (key, field.alias) and field.title:
+            return f"“{field.title}”"
     label = f"“{in_words(names[-1])}”"
     return f"{label} number {place[-1] + 1}" if isinstance(place[-1], int) else label
 
 
-def _keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
-    """Return the keys known where the unknown one at *place* stands; empty when that is not easily told."""
+def _fields(model: type[BaseModel], place: tuple[str | int, ...]) -> Mapping[str, FieldInfo]:
+    """Return the fields of what holds *place*; empty when that is not easily told."""
     parts = [part for part in place[:-1] if isinstance(part, str)]
     known: Mapping[tuple[str, ...], type[BaseModel]] = {(): model}
     if model is Definition:
@@ -343,7 +343,7 @@ def _keys(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
             ("steps", "retry"): Retry, ("steps", "for_each"): ForEach,
         }  # fmt: skip
     found = known.get(tuple(parts))
-    return [field.alias or key for key, field in found.model_fields.items()] if found else []
+    return found.model_fields if found else {}
 
 
 def _bound(word: str, key: str, fix: str) -> Words:

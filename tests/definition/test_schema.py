@@ -70,6 +70,15 @@ def only(data: object) -> Problem:
     return found[0]
 
 
+def test_a_limit_is_called_as_its_form_calls_it() -> None:
+    found = check(workflow(step("a"), limits={"cost_usd": "-5", "minutes": 0, "at_once": 0}), TYPES)
+    assert [problem.message for problem in found] == [
+        "“Most at once” must be at least 1.",
+        "“Most it may cost” must be at least 0.",
+        "“Longest working time” must be at least 1.",
+    ]
+
+
 def test_a_right_definition_has_no_problems() -> None:
     assert check(ADS, TYPES) == []
     definition = parse(ADS, TYPES)
