@@ -43,6 +43,13 @@ def free_id(data: Data, wanted: str) -> str:
     return _free_name(wanted, "step", {step.id for step in outline(data)})
 
 
+def free_key(data: Data, wanted: str) -> str:
+    """Return a key that no question has, made from *wanted*, the words of the question."""
+    listed = data.get("inputs")
+    found = listed if isinstance(listed, list) else []
+    return _free_name(wanted, "question", {each.get("key") for each in found if isinstance(each, dict)})
+
+
 def check_name(wanted: str, thing: str, taken: Collection[str | None]) -> None:
     """Raise NameImpossible when *wanted* is no short name of a *thing* (step, question), or another one has it."""
     if not re.fullmatch(NAME_PATTERN, wanted):

@@ -154,6 +154,7 @@ def test_ids_are_made_of_words_and_free() -> None:
     assert edit.free_id(LINE, "B") == "b_2"
     assert edit.free_id(LINE, "10 ads") == "step_10_ads"
     assert edit.free_id(LINE, "…") == "step"
+    assert edit.free_key({"inputs": [{"key": "question"}]}, "何?") == "question_2"
 
 
 # --- properties ---

@@ -9,7 +9,7 @@ import wtforms
 from werkzeug.datastructures import MultiDict
 
 from app.definition.answer import TODAY
-from app.definition.edit import EditImpossible, free_id
+from app.definition.edit import EditImpossible, free_key
 from app.definition.parts import Input, in_words
 from app.definition.problems import Problem
 from app.features.workflows.forms.step import with_other_rows
@@ -167,9 +167,7 @@ def with_questions_changed(
     listed: list[Any] = new["inputs"]
     if action == "add":
         words = " ".join(label.split())[:300] or "New question"
-        made = free_id(
-            {"steps": [{"id": each.get("key")} for each in listed if isinstance(each, dict)]}, words
-        )
+        made = free_key(new, words)
         listed.append({"key": made, "label": words, "type": "text"})
         return new, made
     place, _ = find_question(new, key)
