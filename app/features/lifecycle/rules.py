@@ -105,6 +105,8 @@ def _found(definition: Definition, types: Mapping[str, TypeFacts], known: Known)
         yield from _of_step(step, types.get(step.type), known)
     for question in definition.inputs:
         place = Place(question.label, question.key, "default", is_question=True)
+        if question.default == LEFT_OUT:
+            yield "secret", question.label, place
         for each in launch_form.handed_ids(question, question.default):
             if each not in known.files:
                 yield "file", question.label, place
@@ -161,9 +163,11 @@ def _field(facts: TypeFacts | None, name: str) -> FieldInfo | None:
 def without_secrets(value: Any, key: str = "") -> Any:
     """Return JSON data with everything left out that a name says is secret, and with sign-ins cut from addresses.
 
-    What is worked out in a run (``{{ … }}``) stays: it holds no secret itself.
+    What is worked out in a run (``{{ … }}``) stays: it holds no secret itself. A question is named by its key.
     """
     match value:
+        case {"key": str(asked), "default": str(), **_rest} if value.get("type", "text") in ("text", "long_text"):
+            return {name: without_secrets(one, asked if name == "default" else "") for name, one in value.items()}
         case dict():
             return {name: without_secrets(one, str(name)) for name, one in value.items()}
         case list():

@@ -178,6 +178,18 @@ def test_secrets_are_left_out_by_their_names_and_values_worked_out_stay() -> Non
     }
 
 
+def test_a_secret_that_a_question_always_answers_is_left_out_and_asked_for(cast: Cast, session: Session) -> None:
+    asked = {"key": "agency_token", "label": "Token", "type": "text", "default": "tok-123", "fixed": True}
+    data = {**ADS, "inputs": [*ADS["inputs"], asked]}
+    for kind in FileKind:
+        text = exchange.written(factories.workflow(session, cast.alice.workspace_id, definition=data), data, kind)
+        assert "tok-123" not in text
+        made = service.bring_in(
+            session, text, workspace_id=cast.alice.workspace_id, name="", actor=_actor(cast), source="x.yaml"
+        )
+        assert ("secret:Token", False) in [(need.key, made.is_enabled) for need in queries.needs(session, made)]
+
+
 def test_an_import_stays_off_until_everything_was_looked_at(cast: Cast, session: Session) -> None:
     text = exchange.text_of({"name": "Far", "definition": FAR}, FileKind.YAML)
     made = service.bring_in(
