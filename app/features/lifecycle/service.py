@@ -28,6 +28,7 @@ from app.features.runs import service as runs
 from app.features.workflows import queries as workflows
 from app.features.workflows import service
 from app.features.workflows.models import DraftRevision, Version, Workflow
+from app.features.workflows.queries import Draft
 from app.features.workflows.service import DraftConflict
 
 NOTE_CHARS = 500
@@ -76,6 +77,16 @@ def roll_back(session: Session, workflow: Workflow, *, number: int, actor: Actor
     if is_done and workflow.draft_number == workflow.draft_base:
         return current
     return service.publish(session, workflow, old.definition, actor_id=actor.user_id, note=note)
+
+
+def take_up(session: Session, workflow: Workflow, *, number: int, actor: Actor) -> None:
+    """Make the draft what version *number* was, to be mended there; what it was before stays one undo away."""
+    old = queries.version(session, workflow, number)
+
+    def change(_: Draft) -> tuple[dict[str, Any], str]:
+        return old.definition, f"Took up version {number}"
+
+    service.edit_draft(session, workflow, change, actor_id=actor.user_id)
 
 
 def _check_note(note: str) -> None:

@@ -95,17 +95,35 @@ def compare(workflow_id: str) -> Response:
 @blueprint.post("/workflows/<workflow_id>/rollback")
 @requires(Permission.BUILD)
 def rollback(workflow_id: str) -> Response:
-    """Go back to an older version, by publishing it anew."""
+    """Go back to an older version, by publishing it anew; one that cannot be published any more is mended first."""
     workflow, form = _workflow(workflow_id), forms.VersionForm()
     if not form.validate_on_submit():
         raise Invalid("Say which version to go back to.")
     is_ahead = workflow.draft_number != workflow.draft_base
-    version = service.roll_back(db.session(), workflow, number=form.version.data or 0, actor=_actor())
+    number = form.version.data or 0
+    try:
+        version = service.roll_back(db.session(), workflow, number=number, actor=_actor())
+    except Invalid as invalid:
+        db.session.rollback()
+        return _taken_up(_workflow(workflow_id), number, invalid)
     db.session.commit()
     _say_published(workflow, version.number)
     if is_ahead:
         flash("What was changed and not published is put aside. Undo in the builder brings it back.", "care")
     return htmx.redirect(url_for("lifecycle.versions", workflow_id=workflow.id))
+
+
+def _taken_up(workflow: Workflow, number: int, invalid: Invalid) -> Response:
+    """Open a version that cannot be published as it is in the builder, with why."""
+    service.take_up(db.session(), workflow, number=number, actor=_actor())
+    db.session.commit()
+    why = invalid.problems[0].message if invalid.problems else invalid.message
+    flash(
+        f"Version {number} cannot be published as it is: {why} It is the draft now: mend it here and publish it. "
+        "Undo brings back what was here.",
+        "care",
+    )
+    return htmx.redirect(url_for("workflows.builder.show", workflow_id=workflow.id))
 
 
 # --- tests ---

@@ -217,6 +217,30 @@ def test_the_pages_of_publishing(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_version_that_cannot_be_published_any_more_is_mended_in_the_builder(cast: Cast) -> None:
+    workflow_id, browser = _made(cast), cast.browser(cast.alice)
+    with cast.app.app_context():
+        session = db.session()
+        workflow = session.get_one(Workflow, workflow_id)
+        drafts.publish(session, workflow, _five(), actor_id=None)
+        first = queries.version(session, workflow, 1)
+        gone = copy.deepcopy(ADS)
+        gone["steps"][0]["type"] = "write_poems"
+        first.definition = gone
+        session.commit()
+    answer = browser.post(f"/workflows/{workflow_id}/rollback", data={"version": "1"})
+    assert (answer.status_code, answer.location) == (303, f"/workflows/{workflow_id}/edit")
+    page = Page(browser.get(answer.location).text)
+    assert "Version 1 cannot be published as it is: “write_poems” is not a type of step." in page.text
+    with cast.app.app_context():
+        workflow = db.session.get_one(Workflow, workflow_id)
+        assert workflow.published_number == 2
+        assert workflows.draft_of(db.session(), workflow).definition["steps"][0]["type"] == "write_poems"
+        before = drafts.undo(db.session(), workflow, base_revision=workflow.draft_number)
+        assert before.definition["steps"][0]["config"]["count"] == 5
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_publishing_is_off_until_nothing_is_wrong(cast: Cast) -> None:
     broken = copy.deepcopy(ADS)
     broken["steps"][0]["config"]["count"] = 99
