@@ -316,7 +316,7 @@ def _release(
             due_at=held.now if is_changed else _due_at(held, todo, left_s),
             doing=_doing(definition, recorded, todo),
             steps_done=todo.settled,
-            error=_run_error(session, held) if todo.status is RunStatus.FAILED else None,
+            error=_run_error(session, held, definition) if todo.status is RunStatus.FAILED else None,
         )
         if not released:
             raise Fenced(held.id)
@@ -340,15 +340,16 @@ def _due_at(held: HeldRun, todo: Plan, left_s: float | None) -> datetime | None:
     return min(todo.sleep_until, held.now + timedelta(seconds=max(left_s, 0.1)))
 
 
-def _run_error(session: Session, held: HeldRun) -> dict[str, Any] | None:
-    """Return the error that the run failed by: the first failed step's, with its id."""
+def _run_error(session: Session, held: HeldRun, definition: Definition) -> dict[str, Any] | None:
+    """Return the error that the run failed by, with its step's id: the first whose failure nothing provides for."""
     table = store.step_run
-    row = session.execute(
-        sa.select(table.c.step_id, table.c.error)
+    rows = session.execute(
+        sa.select(table.c.step_id, table.c.item, table.c.error)
         .where(table.c.run_id == held.id, table.c.status == StepStatus.FAILED)
         .order_by(table.c.finished_at)
-        .limit(1)
-    ).first()
+    ).all()
+    ended = {row.step_id for row in rows if row.item == NO_ITEM and definition.step(row.step_id).on_failure == "stop"}
+    row = next((row for row in rows if row.step_id in ended), rows[0] if rows else None)
     return {**(row.error or {}), "step": row.step_id} if row else None
 
 

@@ -163,6 +163,14 @@ def test_failure_that_may_continue_takes_its_failed_edge(house: House) -> None:
     assert house.steps(run_id)["never"].reason == "“bad” failed"
 
 
+def test_a_run_says_that_it_failed_by_the_step_nothing_provides_for(house: House) -> None:
+    bad = echo("bad", config={"fail": "input"}, on_failure="continue")
+    run_id = house.start([bad, echo("rescue", "bad:failed"), echo("worse", "rescue", config={"fail": "permission"})])
+    house.work(run_id)
+    run = house.run(run_id)
+    assert (run.status, run.error["step"], run.error["category"]) == ("failed", "worse", "permission")
+
+
 ASK = {"id": "ask", "type": "ask", "config": {}}
 
 

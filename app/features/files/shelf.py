@@ -100,10 +100,13 @@ def not_asked(session: Session, workspace_id: str, documents: Sequence[Document]
 
 
 def status_counts(session: Session, workspace_id: str, *, run_id: str | None = None) -> dict[str, int]:
-    """Count documents by status, each up to :data:`MOST_COUNTED`; "" counts all. One statement."""
-    those = Document.workspace_id == workspace_id if run_id is None else sa.and_(
-        Document.workspace_id == workspace_id, Document.run_id == run_id
-    )  # fmt: skip
+    """Count documents by status, each up to :data:`MOST_COUNTED`; "" counts all. One statement, of a run two.
+
+    Those that a run took over from another count as its own, as they do in its list.
+    """
+    those = Document.workspace_id == workspace_id
+    if run_id is not None:
+        those = sa.and_(those, queries.made_in(Document, run_id, queries.taken_over(session, run_id)))
     counted = (
         sa.select(sa.literal(status.value), sa.func.count()).select_from(
             sa.select(Document.id).where(those, Document.status == status.value).limit(MOST_COUNTED).subquery()

@@ -218,20 +218,30 @@ def made(definition: Definition, inputs: Mapping[str, Any]) -> list[Made]:
 def estimate(definition: Definition, inputs: Mapping[str, Any]) -> tuple[float, int]:
     """Return minutes of work and micro-dollars of a run that nobody has measured yet: rough, by the types' own figures.
 
-    Steps that stand beside each other count once, by the longest way through.
+    Steps that stand beside each other count once, by the longest way through; what is done for each of several things
+    counts as often as the answers tell.
     """
     scope = {"inputs": dict(inputs), "run": {}, "steps": {}}
     ends: dict[str, float] = {}
     cost = 0
-    for step in definition.steps:
+    for step in _in_order(definition):
         step_type = catalog.step_type(step.type)
         begin = max((ends.get(entry.partition(":")[0], 0.0) for entry in step.after), default=0.0)
-        ends[step.id] = begin + (step_type.typical_s if step_type else 0.0)
+        times = _times(step, scope)
+        rounds = -(-times // step.for_each.parallel) if step.for_each else 1
+        ends[step.id] = begin + (step_type.typical_s * rounds if step_type else 0.0)
         if step.type in _WORKING:
             count = _filled(step.config.get("count", 1), scope)
             number = count if isinstance(count, int) else 1
-            cost += _A_PICTURE * number if step.type == "generate_image" else _A_TEXT + _A_TEXT // 10 * number
+            one = _A_PICTURE * number if step.type == "generate_image" else _A_TEXT + _A_TEXT // 10 * number
+            cost += one * times
     return max(ends.values(), default=0.0) / 60, cost
+
+
+def _times(step: Step, scope: Mapping[str, Any]) -> int:
+    """Return how often a step is done; once where only the run can tell."""
+    items = _filled(step.for_each.items, scope) if step.for_each else None
+    return len(items) if isinstance(items, list) else 1
 
 
 def at_hand(definition: Definition) -> list[Input]:

@@ -164,8 +164,12 @@ def keep_answers(
 ) -> LaunchDraft:
     """Keep half-filled answers as they were typed, added to those of *over* where there is one; the caller commits.
 
-    They belong to a template (*slug*) or to a workflow (*workflow_id*).
+    They belong to a template (*slug*) or to a workflow (*workflow_id*). What another tab kept or started meanwhile is
+    neither lost nor in the way.
     """
+    if over is not None:
+        again = sa.select(LaunchDraft).where(LaunchDraft.id == over.id).with_for_update()
+        over = session.scalars(again.execution_options(populate_existing=True)).one_or_none()
     if over is None:
         over = LaunchDraft(
             id=new_id(),

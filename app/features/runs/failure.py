@@ -67,15 +67,15 @@ class Failure:
         return self.kind in (ANSWERS, AI_ANSWER, MONEY)
 
 
-def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str) -> Failure | None:
-    """Return what to say of the first step that failed for good; None when no step did.
+def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str, ended_by: str | None = None) -> Failure | None:
+    """Return what to say of the step *ended_by* that the run failed by, else of the first that failed; None for none.
 
     *kept* names what is there ("10 texts"), *sent* says in a sentence what has left the house.
     """
     failed = [entry for entry in entries if entry.status is StepStatus.FAILED]
     if not failed:
         return None
-    first = min(failed, key=lambda entry: (entry.finished_at is None, entry.finished_at))
+    first = min(failed, key=lambda entry: (entry.id != ended_by, entry.finished_at is None, entry.finished_at))
     error = first.error or {}
     known = error.get("category") in {category.value for category in Category}
     kind = _kind(Category(error["category"]), first.type) if known else OURS

@@ -49,7 +49,7 @@ def show(wanted: Wanted, *, wrong: Invalid | None = None) -> Response:
         has_samples=has_samples,
         views=saved_views.views(session, me.workspace_id, me.user_id),
         wrong=wrong,
-        **_choices(me),
+        **_choices(me, wanted),
     )
 
 
@@ -100,17 +100,25 @@ def export(form: str) -> Response:
     return response
 
 
-def _choices(me: Who) -> dict[str, Any]:
+def _choices(me: Who, wanted: Wanted) -> dict[str, Any]:
     session = db.session()
+    known = [(each.id, each.name) for each in workflows.workflows(session, me.workspace_id)]
+    people = [
+        *((each.user_id, each.name) for each in accounts.members(session, me.workspace_id)),
+        (history.BY_ITSELF, "Nobody: it started by itself"),
+    ]
     return {
-        "workflow_choices": [(each.id, each.name) for each in workflows.workflows(session, me.workspace_id)],
-        "person_choices": [
-            *((each.user_id, each.name) for each in accounts.members(session, me.workspace_id)),
-            (history.BY_ITSELF, "Nobody: it started by itself"),
-        ],
+        "workflow_choices": _with_chosen(known, wanted.workflow, "A workflow that is deleted"),
+        "person_choices": _with_chosen(people, wanted.person, "Somebody who left"),
         "kind_choices": [(kind.value, name) for kind, name in kinds.NAMES.items()],
         "orders": ORDERS,
         "sort_choices": [(sort.value, order.name) for sort, order in ORDERS.items()],
         "size_choices": [(size, str(size)) for size in history.SIZES],
         "ranges": history.ranges(clock.now(), me.timezone),
     }
+
+
+def _with_chosen(choices: list[tuple[str, str]], chosen: str, gone: str) -> list[tuple[str, str]]:
+    """Return the choices with the one that the list is narrowed by, though it is gone: a view may be older."""
+    is_known = not chosen or any(value == chosen for value, _ in choices)
+    return choices if is_known else [*choices, (chosen, gone)]

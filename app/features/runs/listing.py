@@ -75,7 +75,7 @@ def rows(
     names = queries.workflow_names(session, workspace_id, runs)
     waits = queries.open_waits(session, [run.id for run in runs if run.status == RunStatus.WAITING])
     people = trace.called(queries.names_by_email(session, workspace_id, trace.people_of(waits.values())), me)
-    errors = queries.first_errors(session, [run.id for run in runs if run.status == RunStatus.FAILED])
+    errors = queries.first_errors(session, runs)
     unanswered = queries.unanswered(session, runs)
     begun = _begun(session, [run for run in runs if run.is_open and run.status != RunStatus.QUEUED], now)
     places = line.places(session, workspace_id, [run.id for run in runs if run.status == RunStatus.RUNNING])

@@ -315,16 +315,18 @@ def open_waits(session: Session, run_ids: Sequence[str]) -> dict[str, WaitRow]:
     return {wait.run_id: wait for wait in session.execute(wanted).scalars()}
 
 
-def first_errors(session: Session, run_ids: Sequence[str]) -> dict[str, str]:
-    """Return in a sentence why each of these runs failed first, by run id. No runs, no read."""
+def first_errors(session: Session, runs: Iterable[Run]) -> dict[str, str]:
+    """Return in a sentence why each of these runs failed, by run id. Reads nothing where the runs say it themselves."""
+    failed = {run.id: str((run.error or {}).get("message") or "") for run in runs if run.status == RunStatus.FAILED}
+    run_ids = [run_id for run_id, said in failed.items() if not said]
     if not run_ids:
-        return {}
+        return failed
     wanted = (
         sa.select(StepRun.run_id, StepRun.error)
         .where(StepRun.run_id.in_(run_ids), StepRun.status == StepStatus.FAILED.value)
         .order_by(StepRun.finished_at.desc())
     )
-    return {run_id: str((error or {}).get("message") or "") for run_id, error in session.execute(wanted)}
+    return failed | {run_id: str((error or {}).get("message") or "") for run_id, error in session.execute(wanted)}
 
 
 def unanswered(session: Session, runs: Iterable[Run]) -> set[str]:
@@ -383,7 +385,9 @@ def step_costs(session: Session, run_id: str) -> dict[str, int]:
 
 
 def first_in_trouble(session: Session, run: Run) -> str | None:
-    """Return the step that failed first, or that asks; None when none does."""
+    """Return the step that the run failed by, else the first that failed or asks; None when none does."""
+    if run.status == RunStatus.FAILED and (run.error or {}).get("step"):
+        return str((run.error or {})["step"])
     trouble = (StepStatus.FAILED.value, StepStatus.NEEDS_ATTENTION.value)
     wanted = sa.select(StepRun.step_id).where(StepRun.run_id == run.id, StepRun.status.in_(trouble))
     return session.scalar(wanted.order_by(StepRun.finished_at, StepRun.id).limit(1))

@@ -29,6 +29,7 @@ from app.web.filters import duration, money, ordinal, plural
 __all__ = ["Layout", "Now", "Story", "chip_of", "etag", "tell"]
 
 TRY_SAID_AGAIN_S = 5
+WAIT_SAID_AGAIN_S = 60
 _PAUSES = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION})
 _RESUMES = frozenset({RunStatus.PAUSING, RunStatus.PAUSED})
 _STOPS = _PAUSES | _RESUMES
@@ -121,7 +122,11 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     sent = _sent(rows, calls, [] if is_untouched else queries.outbox_counts(session, run.id))
     left = _left(session, run, definition, entries, now)
     continues, continued_by = queries.continued(session, run)
-    failed = failure.failure(entries, arrived.things, sent.sentence) if run.status == RunStatus.FAILED else None
+    failed = (
+        failure.failure(entries, arrived.things, sent.sentence, (run.error or {}).get("step"))
+        if run.status == RunStatus.FAILED
+        else None
+    )
     return Story(
         run=run,
         etag=etag(run.changed_at, run.status),
@@ -138,17 +143,22 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         started=_started(session, entries),
         continues=continues,
         continued_by=continued_by,
-        say_again_at=_say_again_at(run, entries, left, now),
+        say_again_at=_say_again_at(run, entries, left, place, now),
     )
 
 
 def _say_again_at(
-    run: Run, entries: Sequence[Entry], left: Estimate | None, now: datetime
+    run: Run, entries: Sequence[Entry], left: Estimate | None, place: Place | None, now: datetime
 ) -> datetime | None:
-    """Return when what is said of the time is old: of what is left, and sooner of the time until the next try."""
-    if run.status != RunStatus.RUNNING:
+    """Return when what is said of the time is old: of what is left, and sooner of the next try and the place in line.
+
+    Other runs leave the line, and minutes pass since somebody was asked, without a change of this run.
+    """
+    if run.status == RunStatus.WAITING:
+        return now + timedelta(seconds=WAIT_SAID_AGAIN_S)
+    if run.status not in (RunStatus.QUEUED, RunStatus.RUNNING):
         return None
-    soon = now + timedelta(seconds=TRY_SAID_AGAIN_S) if any(_trying(entries)) else None
+    soon = now + timedelta(seconds=TRY_SAID_AGAIN_S) if place or any(_trying(entries)) else None
     return min((at for at in (soon, left.say_again_at if left else None) if at), default=None)
 
 

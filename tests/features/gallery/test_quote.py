@@ -2,8 +2,11 @@
 
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from app.definition.inputs import clean_inputs
 from app.definition.schema import Definition, Input
+from app.engine import catalog
 from app.features.gallery import library, quote
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -89,3 +92,20 @@ def test_what_a_transform_will_give_is_told_too() -> None:
     assert "Vehicle: 2021 Highlander" in text
     assert "Stock number: not given" in text
     assert "Vehicle: …" in "".join(piece.text for piece in quote.told(definition, {}, RUN))
+
+
+def test_what_is_done_for_each_of_several_is_estimated_as_often() -> None:
+    def asking(**more: object) -> Definition:
+        write = {"id": "write", "type": "generate_copy", "after": ["list"], "config": {"prompt": "{{ item }}"}, **more}
+        first = {"id": "list", "type": "generate_image", "config": {"prompt": "A car", "count": 1}}
+        return Definition.model_validate({"inputs": [{"key": "cars", "type": "csv"}], "steps": [write, first]})
+
+    answers = {"cars": "vin,stock\n" + "\n".join(f"v{n},{n}" for n in range(10))}
+    once_minutes, once = quote.estimate(asking(), answers)
+    minutes, cost = quote.estimate(asking(for_each={"items": "{{ inputs.cars | rows }}", "parallel": 5}), answers)
+
+    picture = 40_000
+    assert cost - picture == 10 * (once - picture)
+    typical = {name: kind.typical_s / 60 for name, kind in catalog.step_types().items()}
+    assert once_minutes == typical["generate_image"] + typical["generate_copy"]
+    assert minutes == pytest.approx(typical["generate_image"] + 2 * typical["generate_copy"])

@@ -264,3 +264,21 @@ def test_the_seeds_own_runs_are_not_the_last_time(cast: Cast, session: Session) 
     assert last is not None
     assert last["offer"] == "A red car"
     assert queries.last_inputs(session, me.workspace_id, cast.bob.user_id, queries.Place(FACEBOOK)) is None
+
+
+def test_answers_of_two_tabs_are_both_kept_also_after_a_start(cast: Cast, session: Session) -> None:
+    whose = {"workspace_id": cast.alice.workspace_id, "user_id": cast.alice.user_id, "slug": FACEBOOK}
+    seen = service.keep_answers(session, answers={"offer": "A red car"}, over=None, **whose)
+    session.commit()
+    session.refresh(seen)
+    session.expunge(seen)  # as another request has read it
+    there = session.get_one(LaunchDraft, seen.id)
+    other = service.keep_answers(session, answers={"tone": "Friendly"}, over=there, **whose)
+    session.commit()
+
+    kept = service.keep_answers(session, answers={"copies": "10"}, over=seen, **whose)
+    assert (kept.id, kept.answers) == (other.id, {"offer": "A red car", "tone": "Friendly", "copies": "10"})
+
+    service.forget_answers(session, kept)  # as Start does
+    session.commit()
+    assert service.keep_answers(session, answers={"copies": "11"}, over=seen, **whose).answers == {"copies": "11"}

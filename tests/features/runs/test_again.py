@@ -14,6 +14,7 @@ from app.definition.schema import Definition
 from app.engine import catalog
 from app.engine.enums import RunStatus
 from app.engine.models import Run, StepRun
+from app.features.files import shelf
 from app.features.runs import reuse, service
 from tests import factories
 from tests.cast import enter
@@ -114,6 +115,7 @@ def test_continued_run_takes_over_what_was_finished_for_nothing(session: Session
     assert (taken["ads"].reused_from, taken["ads"].cost_microusd) == (before["ads"].id, 0)
     assert taken["ads"].output == before["ads"].output
     assert (following.continues_run_id, following.version_id) == (failed.id, failed.version_id)
+    assert shelf.status_counts(session, failed.workspace_id, run_id=following.id)[""] == 10
     assert (following.status, following.steps_done, following.label) == ("queued", 1, failed.label)
 
 

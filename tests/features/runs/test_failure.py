@@ -3,8 +3,11 @@
 import re
 
 import pytest
+import sqlalchemy as sa
 
+from app.core.db import db
 from app.engine.enums import Category, StepStatus
+from app.engine.models import Run, StepRun
 from app.features.runs import failure
 from app.features.runs.trace import Chip, Entry
 from tests.features.runs.conftest import Yard
@@ -66,3 +69,22 @@ def test_the_most_useful_button_is_first_and_the_only_green_one(yard: Yard, cate
     assert "Going on from here makes and pays for none of it again. Nothing was sent." in Page(html).text
     bob = yard.cast.browser(yard.cast.bob).get(f"/runs/{run_id}").text
     assert "Try this step again" not in bob
+
+
+def test_a_run_is_told_by_the_step_that_it_failed_by_not_by_one_that_failed_before(yard: Yard) -> None:
+    run_id, = yard.make("failed")
+
+    def fail_before(run: Run) -> None:
+        session = db.session()
+        ads = session.scalars(sa.select(StepRun).where(StepRun.run_id == run_id, StepRun.step_id == "ads")).one()
+        ads.status, ads.outcome = "failed", "failed"
+        ads.error = {"category": "busy", "message": "The ads were not written at first."}
+        run.error = {"category": "permission", "message": "The picture service let nobody in.", "step": "pictures"}
+
+    yard.change(run_id, fail_before)
+    alice = yard.cast.browser(yard.cast.alice)
+
+    card = Page(alice.get(f"/runs/{run_id}").text).text
+    assert "It happened in Make 5 pictures (and 1 other step failed too)" in card
+    assert "The picture service let nobody in." in Page(alice.get("/runs").text).text
+    assert '<option value="pictures" selected>' in alice.get(f"/runs/{run_id}/continue").text

@@ -195,3 +195,13 @@ def test_index_stays_quick_with_100_000_runs(yard: Yard) -> None:
         older("/runs"), older(f"/runs?{middle}"), "/runs/panel", f"/runs/{run_id}",
     ):  # fmt: skip
         assert fastest(path) < 0.05, path
+
+
+def test_a_list_narrowed_by_what_is_gone_says_so_and_stays_narrowed(yard: Yard) -> None:
+    yard.make("finished")
+    gone = "01a1f900-0000-7000-8000-000000000000"
+
+    html = yard.cast.browser(yard.cast.alice).get(f"/runs?workflow={gone}&person={gone}").text
+
+    for said in ("A workflow that is deleted", "Somebody who left"):
+        assert f'<option value="{gone}" selected>{said}</option>' in html

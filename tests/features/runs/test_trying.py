@@ -1,5 +1,6 @@
 """A step between two tries: its page says when the next is, and lets a person try now or stop; a place in line."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -125,7 +126,21 @@ def test_a_run_that_nobody_has_begun_says_its_place_too(yard: Yard) -> None:
     first, second = yard.make("queued", "queued")
     alice = yard.cast.browser(yard.cast.alice)
     assert "It starts as soon as a worker is free." in alice.get(f"/runs/{first}").text
-    assert "2nd in line." in Page(alice.get(f"/runs/{second}").text).text
+    html = alice.get(f"/runs/{second}").text
+    assert "2nd in line." in Page(html).text
+    poll = next(attrs["hx-get"] for _, attrs in Page(html).tags if attrs.get("id") == "run-live")
+
+    yard.change(first, lambda run: setattr(run, "due_at", None))  # it has left the line; nothing changed in ours
+
+    later = re.sub(r"again=[0-9]+", "again=1", poll)
+    assert later != poll
+    assert "It starts as soon as a worker is free." in alice.get(later, headers={"HX-Request": "true"}).text
+    assert alice.get(poll, headers={"HX-Request": "true"}).status_code == 204
+
+
+def test_how_long_ago_somebody_was_asked_is_said_again(yard: Yard) -> None:
+    run_id, = yard.make("waiting")
+    assert "again=" in yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text
 
 
 def test_a_run_that_is_out_of_money_offers_five_dollars_more(yard: Yard) -> None:
