@@ -71,6 +71,19 @@ def test_a_machine_without_venv_is_told_what_to_install(clone: Path, tmp_path: P
     assert done.stderr.endswith("install its venv module (Debian, Ubuntu: apt-get install python3-venv).\n")
 
 
+def test_a_python_compiled_with_a_profile_goes_before_an_earlier_one_without(clone: Path, tmp_path: Path) -> None:
+    plain = (
+        'case $1-$2 in --version-) echo Python 3.14.1 ;; -c-*ensurepip*) exit 1 ;; -c-*) exit 0 ;; *) exit 1 ;; esac'
+    )
+    quick = "case $1 in --version) echo Python 3.12.1 ;; -c) exit 0 ;; *) exit 1 ;; esac"
+    first, second = machine(tmp_path / "some bin", plain), machine(tmp_path / "bin", quick)
+    both = first | {"PATH": f"{first['PATH']}:{second['PATH']}"}
+
+    assert "with Python 3.12.1" in set_up(clone, both).stderr
+    assert "with Python 3.14.1" in set_up(clone, first).stderr
+    assert "with Python 3.14.1" in set_up(clone, both | {"PYTHON": str(tmp_path / "some bin" / "python3")}).stderr
+
+
 def test_a_folder_that_cannot_be_written_is_named(clone: Path) -> None:
     somebody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
     with tempfile.TemporaryDirectory() as folder:
