@@ -20,7 +20,7 @@ from bench.seed import Team
 from bench.w1_steps import RUNS, STEPS, steps_per_s
 
 SMALL, LARGE = 1_000, 100_000
-ROUNDS, COUNTED, ASKED = 3, 3, 15
+ROUNDS, COUNTED, ASKED = 5, 3, 15
 _SEEN = re.compile(r"[?;]seen=([^\"&]+)")
 
 

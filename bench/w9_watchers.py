@@ -22,20 +22,21 @@ from bench.ground import Ground, House
 from bench.seed import Team
 from bench.w1_steps import rate_of, steps_per_s
 
-RUNS, ROUNDS, EVERY_S = 1_200, 3, 2.0
+RUNS = {"postgresql": 1_200, "sqlite": 2_400}  # some 6 s of work: three polls of each browser
+ROUNDS, EVERY_S = 3, 2.0
 FEW, MANY = 5, 50
 
 
 def measure(ground: Ground, kind: str) -> Iterator[Figure]:
     with ground.house(kind, web=True, workers=2, clock=True) as house:
         team = seed.team(house, seed.chain(10), people=MANY)
-        steps_per_s(team, RUNS // 4)
+        steps_per_s(team, RUNS[kind] // 4)
         rates: dict[int, list[float]] = {0: [], FEW: [], MANY: []}
         held: dict[int, int] = {}
         polls: list[float] = []
         for _ in range(ROUNDS):  # in turn, so that all see the same machine
             for count, seen in rates.items():
-                made = team.start(RUNS, hint=False, due_s=60)  # open, and begun when all watch
+                made = team.start(RUNS[kind], hint=False, due_s=60)  # open, and begun when all watch
                 with _Watchers(team, count) as watchers:
                     time.sleep(EVERY_S)
                     house.until(lambda watchers=watchers: watchers.all_watch, "the watchers' pages")
