@@ -175,14 +175,14 @@ def describe(
 
     It is a revision of the draft of its own, so that undo takes it back. Who changed which of it is written down.
     """
-    words = {"name": (name.strip(), 200), "description": (description.strip(), 2000)}
-    words["category"] = (category.strip(), 40)
+    words = {"name": (" ".join(name.split()), 200), "description": (description.strip(), 2000)}
+    words |= {"category": (category.strip(), 40), "icon": (icon.strip(), 40), "tags": (",".join(tags), 2000)}
     for field, (text, most) in words.items():
         if len(text) > most or text_fault(text.replace("\n", " ")) or (field == "name" and not text):
             fix = f"Write 1 to {most} characters." if field == "name" else f"Write at most {most} characters."
-            raise Invalid(fix, [FieldError(f"/{field}", "bad_value", f"The {field} does not fit.", fix)])
+            raise Invalid(fix, [FieldError(f"/{field}", "bad_value", f"The {field} cannot be kept like this.", fix)])
     kept = list(dict.fromkeys(tag.strip()[:40] for tag in tags if tag.strip()))[:20]
-    told = {name: text for name, (text, _) in words.items()} | {"tags": kept, "icon": icon[:40]}
+    told = {name: text for name, (text, _) in words.items()} | {"tags": kept}
     different = [column for column, value in told.items() if getattr(workflow, column) != value]
     if not different:
         return
@@ -442,7 +442,7 @@ def _storable(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _new(session: Session, *, name: str, actor_id: str | None, **columns: Any) -> Workflow:
-    name = name.strip()
+    name = " ".join(name.split())
     if not 1 <= len(name) <= 200 or text_fault(name):
         fix = "Give the workflow a name of 1 to 200 characters."
         fault = FieldError("/name", "required", "The name is missing or too long.", fix)

@@ -274,3 +274,16 @@ def test_old_revisions_are_dropped(cast: Cast, session: Session, monkeypatch: py
         draft = service.undo(session, workflow, base_revision=draft.revision)
         assert draft.definition == _with(wanted)
     assert not draft.can_undo
+
+
+def test_words_that_cannot_be_kept_are_refused_and_a_name_is_one_line(cast: Cast, session: Session) -> None:
+    workflow = _empty(session, cast)
+    options: dict[str, Any] = {"description": "", "category": "", "actor_id": None}
+    for bad in ({"tags": ["a\x00b"], "icon": ""}, {"tags": [], "icon": "\x00"}, {"tags": [], "icon": "x" * 41}):
+        with pytest.raises(Invalid):
+            service.describe(session, workflow, name="Ads", **options, **bad)
+        session.flush()
+    _called(session, workflow, " Spring\n ads ", "cars")
+    assert (workflow.name, workflow.tags) == ("Spring ads", ["cars"])
+    made = service.create_draft(session, workspace_id=workflow.workspace_id, name="Two\r\nlines", actor_id=None)
+    assert made.name == "Two lines"

@@ -41,7 +41,7 @@ class DetailsForm(Form):
     description = wtforms.TextAreaField("What it is for", validators=[Length(max=2000)])
     category = wtforms.SelectField("Category", choices=[], validators=[Length(max=40)])
     tags = wtforms.StringField(
-        "Tags", validators=[Length(max=400)], description="Words to find it by, with commas."
+        "Tags", validators=[Length(max=1000)], description="Words to find it by, with commas."
     )
     icon = wtforms.StringField("Icon", validators=[Length(max=40)])
     cost_usd = wtforms.StringField("Most it may cost", validators=[Length(max=20)])
