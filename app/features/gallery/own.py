@@ -27,6 +27,7 @@ from app.features.workflows.enums import Category
 from app.features.workflows.models import Workflow
 
 _SHOWN = 200
+_FLOW = ("condition", "delay", "merge", "parallel", "transform")  # of these nobody gets anything
 _ORDERED = ("gt", "gte", "lt", "lte", "eq", "neq", "before", "after")
 Path = tuple[str | int, ...]
 
@@ -123,7 +124,8 @@ def save(
     template.name, template.category = name, category.value
     template.summary = " ".join(summary.split())[:300] or name
     template.tags = list(workflow.tags)
-    template.gets = [step["name"] for step in checked["steps"]][:5]
+    making = [step["name"] for step in checked["steps"] if step["type"] not in _FLOW]
+    template.gets = (making or [step["name"] for step in checked["steps"]])[:5]
     template.label = name.replace("{", "(").replace("}", ")")
     template.sample_inputs = {
         question["key"]: question["default"] for question in checked["inputs"] if question["default"] is not None

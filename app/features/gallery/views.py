@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Response, request, url_for
 
@@ -12,6 +13,7 @@ from app.definition.schema import Definition, Input
 from app.engine import catalog
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
+from app.features.files import queries as files
 from app.features.gallery import (
     continuing,  # noqa: F401 (its rules are added to the blueprint)
     figures,
@@ -90,6 +92,7 @@ def show(slug: str) -> Response:
     definition = Definition.model_validate(template.definition)
     sample = samples.sample(session, me.workspace_id, slug)
     shown = _place(request.args.get("document"), len(sample.documents) if sample else 0)
+    titles = files.titles(session, me.workspace_id, quote.handed_ids(definition, template.sample_inputs))
     return htmx.page(
         "gallery/show.html",
         fragment="gallery/_sample.html",
@@ -102,6 +105,7 @@ def show(slug: str) -> Response:
         sample=sample,
         shown=shown,
         versions=queries.versions(session, template) if template.whose is Whose.OWN else (),
+        answers=quote.rows(definition, template.sample_inputs, ZoneInfo(me.timezone), titles),
         made=quote.made(definition, template.sample_inputs),
         at_hand=quote.at_hand(definition),
         reviews=quote.asked(definition, {}),

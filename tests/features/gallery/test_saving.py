@@ -77,10 +77,12 @@ def test_chosen_values_are_asked_and_everything_else_stays(app: Flask) -> None:
 
 def test_it_stands_in_the_gallery_of_its_workspace_and_can_be_launched(cast: Cast, session: Session) -> None:
     workflow = factories.workflow(session, cast.alice.workspace_id, name="Our ads", definition=FLOW)
-    made = own.with_questions(Definition.model_validate(FLOW), {"ads_count": "How many?"}, catalog.facts())
+    chosen = {"ads_count": "How many?", "tell_to": "Whom?"}
+    made = own.with_questions(Definition.model_validate(FLOW), chosen, catalog.facts())
     options: dict[str, Any] = {"name": " Our  ads ", "summary": "Ads", "category": Category.ADS, "actor": ALICE}
     template = own.save(session, workflow, made, **options)
-    assert (template.slug, template.version, template.sample_inputs) == ("our-ads", 1, {"ads_count": 10})
+    assert (template.slug, template.version, template.gets) == ("our-ads", 1, ["Write ads", "Tell"])
+    assert template.sample_inputs == {"ads_count": 10, "tell_to": ["ann@north.example"]}
     assert queries.template(session, cast.alice.workspace_id, "our-ads").id == template.id
     assert "our-ads" not in [one.slug for one in queries.listed(session, cast.charlie.workspace_id)]
 
@@ -146,11 +148,16 @@ def test_the_page(cast: Cast) -> None:
     assert (page.faults, "How many, in “Write ads”" in page.text) == ([], True)
     assert browser.post(address, data={"name": "", "category": "paid-ads"}).status_code == 422
     saved = browser.post(
-        address, data={"name": "Ours", "category": "paid-ads", "ask": ["ads_count"], "words_ads_count": "How many?"}
-    )
+        address,
+        data={
+            "name": "Ours", "category": "paid-ads", "ask": ["ads_count", "tell_to"],
+            "words_ads_count": "How many?", "words_tell_to": "Whom?",
+        },
+    )  # fmt: skip
     assert (saved.status_code, saved.location) == (303, "/gallery/ours")
     shown = Page(browser.get(saved.location).text)
     assert (shown.faults, "“Ours” is a template now, version 1." in shown.text) == ([], True)
+    assert "How many? 10 Whom? ann@north.example What you get" in " ".join(shown.text.split())
     assert "How many?" in Page(browser.get("/gallery/ours/launch").text).text
     assert browser.get(f"/workflows/{empty_id}/template").status_code == 404
 
