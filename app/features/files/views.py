@@ -24,7 +24,8 @@ from app.web import htmx, paging
 
 blueprint = Blueprint("files", __name__)
 
-MOST_IN_ZIP = 200
+MOST_LISTED = 200
+MOST_IN_ZIP = 1000
 MOST_CHARS = 200
 PICTURES = 48
 FOREVER = "private, max-age=31536000, immutable"
@@ -54,7 +55,7 @@ def documents() -> Response:
         run_id=run.id if run else None,
         status=status or None,
         text=text,
-        limit=MOST_IN_ZIP if run else paging.SIZE + 1,
+        limit=MOST_LISTED if run else paging.SIZE + 1,
         before=paging.before(),
     )
     page = paging.Page(found, None) if run else paging.cut(found)

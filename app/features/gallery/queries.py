@@ -11,7 +11,6 @@ from sqlalchemy.sql.base import ExecutableOption
 
 from app.core.errors import NotFound
 from app.core.ids import is_id
-from app.engine.enums import SEED
 from app.engine.models import Run
 from app.features.gallery import search
 from app.features.gallery.enums import Sort
@@ -136,14 +135,17 @@ _filled_workflow = (
 
 
 def last_inputs(session: Session, workspace_id: str, user_id: str, place: Place) -> Mapping[str, Any] | None:
-    """Return the answers that this person gave the last time; None when there was none."""
+    """Return the answers that this person gave the last time; None when there was none.
+
+    Runs that a schedule or another run started for them have answers that they did not give.
+    """
     wanted = (
         sa.select(Run.inputs)
         .join(Workflow, Workflow.id == Run.workflow_id)
         .where(
             Run.workspace_id == workspace_id,
             Run.started_by == user_id,
-            Run.trigger_kind != SEED,
+            Run.trigger_kind == "person",
             Workflow.template_slug == place.slug if place.slug else Workflow.id == place.workflow_id,
         )
         .order_by(Run.created_at.desc(), Run.id.desc())

@@ -11,10 +11,13 @@ from flask.testing import FlaskClient
 from app.core.db import db
 from app.definition.schema import InputType
 from app.engine.models import Run
+from app.features.accounts.service import Actor
 from app.features.files import service as files
 from app.features.files.models import Document, Image
 from app.features.gallery.models import LaunchDraft
+from app.features.runs import service as runs
 from app.features.workflows import service as workflows
+from app.features.workflows.models import Workflow
 from tests.cast import Cast
 from tests.factories import picture
 from tests.features.files.test_images import heic
@@ -312,6 +315,13 @@ def test_the_last_answers_of_a_workflow_come_back(app: Flask, cast: Cast) -> Non
     _send(browser, address, q_text="A red car")
     draft = Page(browser.get(f"{address}?page=check").text).fields()["draft"]
     browser.post(f"{address}/run", data={"draft": draft})
+    with app.app_context():  # one that a schedule of hers starts is none of her answers
+        workflow = db.session.get_one(Workflow, address.split("/")[2])
+        runs.start(
+            db.session(), workspace_id=cast.alice.workspace_id, workflow=workflow, inputs={"text": "By schedule"},
+            actor=Actor(cast.alice.user_id, cast.alice.name, cast.alice.email), trigger_kind="schedule",
+        )  # fmt: skip
+        db.session.commit()
     assert "Same as last time" in browser.get(address).text
     browser.post(f"{address}/last?page=1")
     assert _draft(app)["text"] == "A red car"

@@ -311,6 +311,16 @@ def test_download_of_a_run_under_way_has_what_is_there(yard: Yard) -> None:
     assert f"/documents.zip?run={running}" in alice.get(f"/runs/{running}").text
     assert f"/documents.zip?run={queued}" not in alice.get(f"/runs/{queued}").text
     assert alice.get(f"/documents.zip?run={queued}").status_code == 404
+    with yard.app.app_context():
+        for number in range(200):
+            service.create_document(
+                db.session(), workspace_id=yard.cast.alice.workspace_id, run_id=running, step_run_id=None,
+                title="One of many", body="…", fields={}, status="draft", position=number, written_by="", test=False,
+            )  # fmt: skip
+        db.session.commit()
+    everything = alice.get(f"/documents.zip?run={running}")
+    with zipfile.ZipFile(io.BytesIO(everything.data)) as archive:
+        assert len([name for name in archive.namelist() if name.endswith(".txt")]) == 210
 
 
 def test_panel_shows_what_is_ready_and_whose_approval_it_has(yard: Yard) -> None:
