@@ -8,6 +8,7 @@ from flask import Blueprint, Response, flash, make_response, request, url_for
 from app.core.db import db
 from app.core.errors import Conflict, FieldError, Invalid
 from app.definition.parts import InputType, in_words
+from app.definition.problems import listed
 from app.definition.schema import Definition
 from app.definition.values import UnusableValue, as_text
 from app.engine import jobs
@@ -442,7 +443,7 @@ def _test_page(workflow: Workflow, form: object | None = None, *, status: int = 
         return htmx.page("lifecycle/test.html", workflow=workflow, form=None, problems=invalid.problems, status=status)
     if form is None:
         there, last = _there(definition), queries.last_answers(db.session(), workflow)
-        ids = {name: [key for key, _ in listed] for name, listed in there.items()}
+        ids = {name: [key for key, _ in choices] for name, choices in there.items()}
         answers = samples.answers(definition, last, tester=who().email, **ids)
         form = forms.answers_form(definition, answers, moments.zone_named(), **there)(formdata=None)
     return htmx.page("lifecycle/test.html", workflow=workflow, form=form, problems=(), status=status)
@@ -454,8 +455,8 @@ def _there(definition: Definition) -> dict[str, list[tuple[str, str]]]:
     session, workspace_id = db.session(), who().workspace_id
     found: dict[str, list[tuple[str, str]]] = {}
     if asked & {InputType.DOCUMENT, InputType.DOCUMENTS}:
-        listed = files.documents(session, workspace_id, limit=TO_CHOOSE)
-        found["documents"] = [(one.id, one.title) for one in listed]
+        documents = files.documents(session, workspace_id, limit=TO_CHOOSE)
+        found["documents"] = [(one.id, one.title) for one in documents]
     if asked & {InputType.IMAGE, InputType.IMAGES}:
         pictures = files.images(session, workspace_id, limit=TO_CHOOSE)
         found["images"] = [(one.id, one.alt or one.prompt[:80] or "A picture") for one in pictures]
@@ -466,9 +467,10 @@ def _end_page(
     workflow: Workflow, what: str, form: forms.EndForm | None = None, *, status: int = 200
 ) -> Response:
     going = queries.going(db.session(), workflow)
+    run_by = [f"“{name}”" for name in workflows.run_by(db.session(), workflow, workflow.id, workflow.name)]
     return htmx.page(
         "lifecycle/end.html", workflow=workflow, what=what, going=going, form=form or forms.EndForm(), days=KEPT_DAYS,
-        status=status,
+        run_by=listed(run_by) if run_by else "", status=status,
     )  # fmt: skip
 
 

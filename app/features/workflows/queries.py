@@ -73,6 +73,23 @@ def named(session: Session, workspace_id: str, reference: str) -> Workflow:
     return lookup.by_name(session, _alive(workspace_id), Workflow, reference, "workflow")
 
 
+def run_by(session: Session, workflow: Workflow, *references: str) -> list[str]:
+    """Return what the other workflows are called whose current version runs this one by one of *references*."""
+    current = (Version.workflow_id == Workflow.id) & (Version.number == Workflow.published_number)
+    runs_another = sa.cast(Version.definition, sa.Text).contains("run_workflow")
+    others = sa.select(Workflow.name, Version.definition).join(Version, current).where(
+        Workflow.workspace_id == workflow.workspace_id, Workflow.deleted_at.is_(None), Workflow.id != workflow.id,
+        runs_another,
+    )  # fmt: skip
+    wanted = {each.strip().lower() for each in references}
+    return [
+        row.name
+        for row in session.execute(others.order_by(Workflow.name).limit(500))
+        if any(str((step.get("config") or {}).get("workflow", "")).strip().lower() in wanted
+               for step in row.definition["steps"] if step["type"] == "run_workflow")
+    ]  # fmt: skip
+
+
 def workflows(session: Session, workspace_id: str) -> Sequence[Workflow]:
     """Return the workspace's workflows, the last changed first, at most 500."""
     newest = _alive(workspace_id).order_by(Workflow.updated_at.desc(), Workflow.id.desc()).limit(500)

@@ -372,12 +372,26 @@ def test_the_pages_of_the_end(cast: Cast) -> None:
     with cast.app.app_context():
         factories.queued_run(db.session(), db.session.get_one(Workflow, workflow_id))
         db.session.commit()
+    step = {"id": "ads", "type": "run_workflow", "name": "Ads", "config": {"workflow": "ads & MORE"}}
+    with cast.app.app_context():
+        data = {"schema": 1, "steps": [step]}
+        factories.workflow(db.session(), cast.alice.workspace_id, name="Campaign", definition=data)
+        db.session.commit()
     for part in ("deactivation", "deletion"):
+        assert "It is run by “Campaign”: the step that does so will fail." in Page(
+            browser.get(f"/workflows/{workflow_id}/{part}").text
+        ).text
         page = Page(browser.get(f"/workflows/{workflow_id}/{part}").text)
         assert page.faults == []
         assert "1 run is going." in page.text
         assert "Let them finish" in page.text
         assert browser.post(f"/workflows/{workflow_id}/{part}", data={"open_runs": "burn"}).status_code == 422
+
+    details = {"name": "Ads", "description": "", "category": "", "tags": "", "icon": ""}
+    renamed = browser.post(f"/workflows/{workflow_id}/edit/details", data=details)
+    assert "“Campaign” ran it by its old name: choose it there again." in Page(browser.get(renamed.location).text).text
+    assert "It is run by" not in browser.get(f"/workflows/{workflow_id}/deletion").text
+    browser.post(f"/workflows/{workflow_id}/edit/details", data={**details, "name": "Ads & more"})
 
     answer = browser.post(f"/workflows/{workflow_id}/deactivation", data={"open_runs": "pause"})
     assert (answer.status_code, answer.location) == (303, f"/workflows/{workflow_id}")

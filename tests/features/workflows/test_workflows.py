@@ -15,6 +15,7 @@ from app.definition import schema
 from app.features.accounts.models import AuditEntry
 from app.features.workflows import queries, service
 from app.features.workflows.models import Version, Workflow
+from tests import factories
 from tests.cast import Cast, enter
 from tests.factories import ADS
 from tests.page import Page
@@ -199,3 +200,15 @@ def _types() -> dict[str, schema.TypeFacts]:
     from app.engine import catalog
 
     return catalog.facts()
+
+
+def test_who_runs_a_workflow_is_known_by_what_is_published(cast: Cast, session: Session) -> None:
+    place = cast.alice.workspace_id
+    mine = factories.workflow(session, place, name="Ads")
+    step = {"id": "ads", "type": "run_workflow", "name": "Ads", "config": {"workflow": "ads"}}
+    factories.workflow(session, place, name="Campaign", definition={"schema": 1, "steps": [step]})
+    by_id = {**step, "config": {"workflow": mine.id}}
+    factories.workflow(session, place, name="By id", definition={"schema": 1, "steps": [by_id]})
+    assert queries.run_by(session, mine, mine.id, mine.name) == ["By id", "Campaign"]
+    assert queries.run_by(session, mine, "Ads") == ["Campaign"]
+    assert queries.run_by(session, mine, "Others") == []

@@ -100,9 +100,11 @@ def done(workflow_id: str, workflow: Workflow, chosen: str, *, told: str = "", f
     return panel(lay(db.session(), workflow), part, wants_panel=True, told=told, after=[], before=[])
 
 
-def answer(workflow_id: str, part: str, **args: str) -> Response:
-    """Answer a saved form with the part of the builder that follows."""
+def answer(workflow_id: str, part: str, *, told: str = "", **args: str) -> Response:
+    """Answer a saved form with the part of the builder that follows, and with what is *told* of it."""
     if not htmx.is_htmx():
+        if told:
+            flash(told, "care")
         arguments: dict[str, Any] = {"as": args["kind"]} if "kind" in args else dict(args)
         return htmx.redirect(url_for(f".{part}", workflow_id=workflow_id, **arguments))
     desk = lay(db.session(), workflow_of(workflow_id))
@@ -113,7 +115,7 @@ def answer(workflow_id: str, part: str, **args: str) -> Response:
         context["form"] = details_form(desk.workflow, desk.data)
     if part == "text":
         context |= {"text": as_text(desk.data, args["kind"]), "kind": args["kind"], "faults": []}
-    return panel(desk, part, wants_panel=True, told="Saved.", **context)
+    return panel(desk, part, wants_panel=True, told=f"Saved. {told}".strip(), **context)
 
 
 def refused(

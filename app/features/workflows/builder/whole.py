@@ -6,6 +6,7 @@ from flask import Response, make_response, render_template, request, url_for
 
 from app.core.db import db
 from app.core.errors import Invalid
+from app.definition.problems import listed
 from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
@@ -26,6 +27,7 @@ from app.features.workflows.desk import Desk, lay
 from app.features.workflows.forms.clash import Clash
 from app.features.workflows.forms.details import DetailsForm, details_form, limits_of
 from app.features.workflows.forms.text import Fault, as_text, read_text
+from app.features.workflows.models import Workflow
 from app.features.workflows.queries import Draft
 from app.web import htmx
 
@@ -46,6 +48,7 @@ def save_details(workflow_id: str) -> Response:
     form = DetailsForm()
     form.opened(request.form)
     clash: list[Clash] = []
+    former = workflow.name
 
     def change(draft: Draft) -> tuple[Data, str]:
         now = details_form(workflow, draft.definition)
@@ -63,7 +66,7 @@ def save_details(workflow_id: str) -> Response:
     if form.validate_on_submit():
         try:
             save(workflow, change)
-            return answer(workflow_id, "details")
+            return answer(workflow_id, "details", told=_renamed(workflow, former))
         except Clashed:
             db.session.rollback()
             return _clash_panel(workflow_id, clash)
@@ -74,6 +77,14 @@ def save_details(workflow_id: str) -> Response:
         lay(db.session(), workflow_of(workflow_id)), "details", form=form, base=base_revision(), status=422,
         wants_panel=True,
     )  # fmt: skip
+
+
+def _renamed(workflow: Workflow, former: str) -> str:
+    """Say which workflows run this one by the name that it had; "" where none does."""
+    if workflow.name.lower() == former.lower():
+        return ""
+    named = [f"“{name}”" for name in queries.run_by(db.session(), workflow, former)]
+    return f"{listed(named)} ran it by its old name: choose it there again." if named else ""
 
 
 def _clash_panel(workflow_id: str, clash: list[Clash]) -> Response:
