@@ -181,13 +181,28 @@ def connect(data: Data, step_id: str, source: str) -> Data:
 
 
 def lead(data: Data, sources: Sequence[str], step_id: str) -> Data:
-    """Let a step come after the entries *sources* too. Raises EditImpossible where it would wait for itself."""
+    """Let a step come after the entries *sources* too, in the list as well where nothing stands against it.
+
+    Raises EditImpossible where it would wait for itself.
+    """
     new = data
     for source in sources:
         new = connect(new, step_id, source)
     if loop := find_loop(new):
         raise EditImpossible(f"{_name(_step(data, step_id))} cannot follow: {listed(loop)} would wait for each other.")
+    for source in sources:
+        _put_before(new, split(source)[0], step_id)
     return with_fitting_join(new, step_id)
+
+
+def _put_before(data: Data, step_id: str, target_id: str) -> None:
+    """Put a step of the list before one that comes after it now, unless it would then stand before its own sources."""
+    steps, step, target = _steps(data), _step(data, step_id), _step(data, target_id)
+    place = steps.index(target)
+    above = [_step(data, split(each)[0]) for each in _entries(step) if _find(data, split(each)[0])]
+    if steps.index(step) > place and all(steps.index(each) < place for each in above):
+        steps.remove(step)
+        steps.insert(place, step)
 
 
 def with_fitting_join(data: Data, step_id: str) -> Data:

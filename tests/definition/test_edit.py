@@ -250,7 +250,7 @@ def test_a_step_goes_on_after_the_first_of_ways_that_exclude_each_other() -> Non
     assert edit.exclude_each_other(data, "end")
     assert edit.with_fitting_join(data, "end")["steps"][3]["join"] == "any"
     assert data["steps"][3]["join"] == "all"
-    assert edit.lead({"steps": data["steps"][:3]} | {}, ["no"], "yes")["steps"][1]["join"] == "any"
+    assert edit.lead({"steps": data["steps"][:3]} | {}, ["no"], "yes")["steps"][2]["join"] == "any"
     beyond = _ways("any")
     beyond["steps"] += [
         {"id": "more", "type": "transform", "after": ["end"]},
@@ -261,4 +261,8 @@ def test_a_step_goes_on_after_the_first_of_ways_that_exclude_each_other() -> Non
                       {"id": "c", "type": "transform", "after": ["a"]}]}  # fmt: skip
     assert edit.lead(side, ["b"], "c")["steps"][2].get("join", "all") == "all"
     ring = {"steps": [{"id": one, "type": "transform", "after": [other]} for one, other in ("ab", "ba")]}
+    lanes = {"steps": [{"id": "a", "type": "transform"}, {"id": "b", "type": "transform", "after": ["a"]},
+                       {"id": "end", "type": "merge", "after": ["b"]}, {"id": "c", "type": "transform", "after": ["a"]},
+                       {"id": "d", "type": "transform", "after": ["end"]}]}  # fmt: skip
+    assert [step["id"] for step in edit.lead(lanes, ["c"], "end")["steps"]] == ["a", "b", "c", "end", "d"]
     assert not edit.exclude_each_other(ring, "a")
