@@ -156,9 +156,11 @@ def add(session: Session, run_id: str) -> None:
     """Raise the limit of a run, and of those that it is a part of, by what a person adds at one press."""
     run = store.run
     facts = session.scalar(sa.select(run.c.facts).where(run.c.id == run_id))
+    run_ids = payers(run_id, facts or {})
+    lock(session, run_ids)
     session.execute(
         sa.update(run)
-        .where(run.c.id.in_(payers(run_id, facts or {})), run.c.budget_microusd.is_not(None))
+        .where(run.c.id.in_(run_ids), run.c.budget_microusd.is_not(None))
         .values(budget_microusd=run.c.budget_microusd + MORE_USD * 1_000_000)
     )
 

@@ -62,21 +62,7 @@ def take_over(session: Session, of: Run, into: Run, kept: Iterable[str]) -> None
     count = 0
     for row in session.scalars(wanted.order_by(StepRun.created_at, StepRun.item)):
         count += row.item < 0
-        copied: dict[str, Any] = {
-            name: getattr(row, name)
-            for name in (
-                "step_id",
-                "item",
-                "type",
-                "effect",
-                "status",
-                "outcome",
-                "reason",
-                "went_in",
-                "output",
-                "error",
-            )
-        }
+        copied = {name: getattr(row, name) for name in _COPIED}
         session.add(
             StepRun(
                 id=new_id(),
