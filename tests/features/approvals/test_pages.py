@@ -35,7 +35,7 @@ def section(html: str, title: str) -> str:
 def test_a_list_without_requests_says_what_will_be_here(alice: FlaskClient) -> None:
     assert "Nothing waits for anybody" in alice.get("/approvals").text
     assert "Nothing is decided yet" in alice.get("/approvals?show=decided").text
-    assert "Nothing waits for you." in alice.get("/approvals/panel").text
+    assert "No approval waits for you." in alice.get("/approvals/panel").text
 
 
 def test_mine_comes_first_then_what_waits_for_others(desk: Desk, sam: FlaskClient) -> None:

@@ -65,10 +65,13 @@ def test_the_greeting_follows_the_workspaces_clock(hour: int, said: str) -> None
             (1, 1, 1, 1),
             "One thing waits for you. One run is working, one run waits for somebody or a time, one run failed today.",
         ),
-        ((0, 0, 0, 0), "Nothing waits for you. No runs are working, nothing failed today."),
+        ((0, 0, 0, 0), "No approval waits for you. No runs are working, nothing failed today."),
         (
             (0, 12, 1, 2),
-            "Nothing waits for you. 12 runs are working, one run waits for somebody or a time, two runs failed today.",
+            (
+                "No approval waits for you. 12 runs are working, one run waits for somebody or a time, "
+                "two runs failed today."
+            ),
         ),
     ],
 )
