@@ -175,7 +175,7 @@ def _address(wanted: shelf.Wanted) -> Callable[..., str]:
 def _place(written: str | None, count: int) -> int:
     """Return which document of *count* an address names, from 1; the first for anything else."""
     number = int(written) if written and written.isdecimal() and len(written) < 4 else 1
-    return number if number <= count else 1
+    return number if 1 <= number <= count else 1
 
 
 def _one_of(kind: Any, written: str | None) -> Any:
