@@ -264,8 +264,8 @@ def test_pause_begins_nothing_and_resume_goes_on(house: House) -> None:
         control.pause(session, run_id)
 
 
-def test_decision_while_paused_is_kept_and_acted_on_at_resume(house: House) -> None:
-    run_id = house.start([ASK, echo("yes", "ask:approved")])
+def _decide_while_paused(house: House, steps: list[Any]) -> str:
+    run_id = house.start(steps)
     house.work(run_id)
     with house.session() as session:
         control.pause(session, run_id)
@@ -274,26 +274,25 @@ def test_decision_while_paused_is_kept_and_acted_on_at_resume(house: House) -> N
         assert control.decide(session, house.wait(run_id).id, outcome="approved", output={})
     house.work()
     assert house.run(run_id).status == "paused"
-    assert "yes" not in house.steps(run_id)
+    return run_id
+
+
+def _resume(house: House, run_id: str) -> None:
     with house.session() as session:
         control.resume(session, run_id)
     house.work()
+
+
+def test_decision_while_paused_is_kept_and_acted_on_at_resume(house: House) -> None:
+    run_id = _decide_while_paused(house, [ASK, echo("yes", "ask:approved")])
+    assert "yes" not in house.steps(run_id)
+    _resume(house, run_id)
     assert house.run(run_id).status == "completed"
 
 
 def test_a_paused_run_ends_when_it_is_resumed_and_not_before(house: House) -> None:
-    run_id = house.start([ASK])
-    house.work(run_id)
-    with house.session() as session:
-        control.pause(session, run_id)
-    house.work()
-    with house.session() as session:
-        assert control.decide(session, house.wait(run_id).id, outcome="approved", output={})
-    house.work()
-    assert house.run(run_id).status == "paused"
-    with house.session() as session:
-        control.resume(session, run_id)
-    house.work()
+    run_id = _decide_while_paused(house, [ASK])
+    _resume(house, run_id)
     assert house.run(run_id).status == "completed"
 
 

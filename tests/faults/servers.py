@@ -75,7 +75,8 @@ class DurablePostgres(PostgresServer):
 def not_run(why: str) -> NoReturn:
     """End a test whose fault cannot be injected on this machine, neither passed nor failed, with the reason.
 
-    The table says NOT RUN and why, and ``bin/test faults`` fails: see ``conftest``.
+    Who may neither mount a disk nor install a package can still run the other tests; the table says NOT RUN and why, is
+    not called green, and ``bin/test faults`` fails: see ``conftest``.
     """
     pytest.skip(why)
 
