@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(description="Fill static/vendor from node_modules.")
     parser.add_argument("--all", action="store_true", help="copy everything, not only icons that are new")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the project's folder")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the project’s folder")
     options = parser.parse_args(arguments)
     modules, vendor = options.root / "node_modules", options.root / "static" / "vendor"
     try:

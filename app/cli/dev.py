@@ -58,7 +58,7 @@ def _welcome(app: "Flask", settings: "Settings", *, demo: bool) -> int:
         lines += [f"Make the first owner: {link}"] if link else []
     _say("\n".join([*lines, ""]))
     if demo and seed.sample_runs(settings):
-        _say("· the gallery's sample runs are there")
+        _say("· the gallery’s sample runs are there")
     return 0
 
 

@@ -180,7 +180,7 @@ def _common() -> Iterator[str]:
             yield f"| `{key}` | {'needed' if field.is_required() else _shown(field.default)} | {sentences[key]} |"
     yield ""
     yield "Any text in a `config` may hold values: `{{ inputs.offer }}`, `{{ steps.ads.texts }}`, `{{ run.number }}`."
-    yield "A text that is one value and nothing else keeps the value's type."
+    yield "A text that is one value and nothing else keeps the value’s type."
     yield ""
 
 

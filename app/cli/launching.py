@@ -37,7 +37,7 @@ def answer_options(function: Any) -> Any:
             "--inputs", "answers_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.json",
             help="All answers as one JSON object; --input wins.",
         ),
-        click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's."),
+        click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)

@@ -15,7 +15,7 @@ def workspace_option(function: Any) -> Any:
 
 def json_option(function: Any) -> Any:
     """Add ``--json`` to a command."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the API's JSON and nothing else.")(
+    return click.option("--json", "as_json", is_flag=True, help="Print the API’s JSON and nothing else.")(
         function
     )
 

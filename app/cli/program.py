@@ -15,7 +15,7 @@ USAGE_CODES = (403, 404, 422)  # wrong input; the rest (409, 410, 503) is a fail
 COMMANDS = {
     "approval": "Requests for approval: list, decide.",
     "dev": "Run the whole app on this machine, with demo people and sample runs.",
-    "docs": "Print the documentation's generated pages: settings, steps.",
+    "docs": "Print the documentation’s generated pages: settings, steps.",
     "doctor": "Check database, migrations, Redis, workers and stuck runs.",
     "run": "Runs: list, show, watch, pause, resume, stop, logs.",
     "schedule": "Schedules: list, show, create, enable, disable, delete, preview.",

@@ -170,7 +170,7 @@ def _follow(desk: "Desk", run: "Run", wanted: "Asked", last: str) -> None:
 def _control(name: str, verb: str, sentence: str) -> Callable[..., None]:
     @command.command(name, help=sentence)
     @click.argument("run")
-    @click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+    @click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s.")
     @workspace_option
     @json_option
     def _steer(run: str, email: str | None, workspace: str | None, as_json: bool) -> None:
@@ -243,7 +243,7 @@ def retry(
 @click.argument("step")
 @click.argument("reply", type=click.Choice(["sent", "send_again", "yes", "no", "again", "fail"]))
 @click.option("--item", type=int, help="Which item, from 0, of a step that is done for every item.")
-@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s.")
 @workspace_option
 @json_option
 def answer(

@@ -78,8 +78,8 @@ def show(schedule: str, workspace: str | None, as_json: bool) -> None:
 @command.command("create")
 @click.argument("workflow")
 @click.argument("when")
-@click.option("--name", default="", help="Its name; otherwise the workflow's.")
-@click.option("--timezone", default="", metavar="ZONE", help="Such as America/New_York; otherwise the workspace's.")
+@click.option("--name", default="", help="Its name; otherwise the workflow’s.")
+@click.option("--timezone", default="", metavar="ZONE", help="Such as America/New_York; otherwise the workspace’s.")
 @click.option(
     "--overlap", type=click.Choice(["skip", "queue", "allow"]), default="skip", show_default=True,
     help="While the run before is still under way: leave this one out, let it wait, or start it beside.",
@@ -128,7 +128,7 @@ def create(
 
 @command.command("enable")
 @click.argument("schedule")
-@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s.")
 @workspace_option
 @json_option
 def enable(schedule: str, email: str | None, workspace: str | None, as_json: bool) -> None:
@@ -179,7 +179,7 @@ def delete(schedule: str, yes: bool, workspace: str | None, as_json: bool) -> No
 
 @command.command("preview")
 @click.argument("when")
-@click.option("--timezone", default="", metavar="ZONE", help="Such as America/New_York; otherwise the workspace's.")
+@click.option("--timezone", default="", metavar="ZONE", help="Such as America/New_York; otherwise the workspace’s.")
 @click.option("--count", type=click.IntRange(1, 100), default=5, show_default=True, help="How many.")
 @workspace_option
 @json_option

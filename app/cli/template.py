@@ -104,7 +104,7 @@ command.add_command(alias(launch), "instantiate")
 @command.command("import")
 @click.argument("file", type=FILE)
 @click.option("--replace", is_flag=True, help="Replace the template of the same slug, newer than the file or not.")
-@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s.")
 @workspace_option
 @json_option
 def import_(file: Path, replace: bool, email: str | None, workspace: str | None, as_json: bool) -> None:
@@ -141,15 +141,15 @@ def export(slug: str, target: Path | None, workspace: str | None, as_json: bool)
 
 @command.command("create")
 @click.argument("workflow")
-@click.option("--name", help="The template's name; otherwise the workflow's.")
+@click.option("--name", help="The template’s name; otherwise the workflow’s.")
 @click.option("--summary", default="", help="What one gets, in a sentence.")
 @click.option("--category", default="", help="The job it does, such as paid-ads.")
 @click.option(
     "--ask", "asked", multiple=True, metavar="VALUE[=WORDS]",
     help="Ask for this value at every start; repeat it for more. Without it the values are listed.",
 )
-@click.option("--replace", is_flag=True, help="Replace another workflow's template of the same name.")
-@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@click.option("--replace", is_flag=True, help="Replace another workflow’s template of the same name.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s.")
 @workspace_option
 @json_option
 def create(
@@ -201,7 +201,7 @@ def create(
 @command.command("delete")
 @click.argument("slug")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s.")
 @workspace_option
 @json_option
 def delete(slug: str, yes: bool, email: str | None, workspace: str | None, as_json: bool) -> None:

@@ -84,7 +84,7 @@ def show(workflow: str, workspace: str | None, as_json: bool) -> None:
 @click.option(
     "--file", type=FILE, help="Begin with the definition of this YAML or JSON file; it may have problems."
 )
-@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s.")
 @workspace_option
 @json_option
 def create(name: str, file: Path | None, email: str | None, workspace: str | None, as_json: bool) -> None:
@@ -112,7 +112,7 @@ def create(name: str, file: Path | None, email: str | None, workspace: str | Non
 @click.argument("workflow")
 @click.option("--file", type=FILE, help="Publish this YAML or JSON file instead of the draft.")
 @click.option("--note", default="", help="What is new, in your words; it stands in the history.")
-@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s.")
 @workspace_option
 @json_option
 def publish(
@@ -204,12 +204,12 @@ def delete(workflow: str, open_runs: str, yes: bool, workspace: str | None, as_j
 
 @command.command("import")
 @click.argument("file", type=FILE)
-@click.option("--name", help="The workflow's name; otherwise the file's.")
+@click.option("--name", help="The workflow’s name; otherwise the file’s.")
 @click.option(
     "--into", metavar="WORKFLOW", help="Publish it as the next version of this workflow (its id or name)."
 )
 @click.option("--off", is_flag=True, help="Leave it off until everything of the checklist was looked at.")
-@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner's.")
+@click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s.")
 @workspace_option
 @json_option
 def import_(

@@ -89,7 +89,7 @@ class Settings:
     trusted_proxies: int = _setting(0, "How many proxies stand in front and set X-Forwarded-For.")
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
     dyno: str = _setting(
-        "", "The dyno's name, set by a Heroku-style host, whose disk is lost at every restart."
+        "", "The dyno’s name, set by a Heroku-style host, whose disk is lost at every restart."
     )
     crash_at: str = _setting(
         "", "Only with `GREENLIGHT_ENV=test`: a point of the engine at which this process kills itself."

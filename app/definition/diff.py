@@ -112,7 +112,7 @@ class _Comparison:
             return f"“{name}”"
         if decides := _DECIDES.match(name):
             who = decides["who"]
-            return f"The {who if who[:2].isupper() else who[:1].lower() + who[1:]}'s approval"
+            return f"The {who if who[:2].isupper() else who[:1].lower() + who[1:]}’s approval"
         if name.lower().endswith("approval"):
             return name if name.startswith("The ") else f"The {name[:1].lower()}{name[1:]}"
         return f"The approval “{name}”"

@@ -276,9 +276,9 @@ def _cycle(by_id: Mapping[str, Outline], ring: list[str], closing: Outline, numb
         return Problem(at, "cycle", f"{names[0]} waits for itself.", "Remove its own id from “after”.")
     ending = "each other" if len(ring) == 2 else "each other in a ring"
     fix = (
-        "Take one of them out of the other's “after”."
+        "Take one of them out of the other’s “after”."
         if len(ring) == 2
-        else "Take one of them out of the next one's “after”."
+        else "Take one of them out of the next one’s “after”."
     )
     return Problem(at, "cycle", f"{listed(names)} wait for {ending}.", fix)
 

@@ -29,9 +29,9 @@ OPERATORS = {
 }
 _RUN = {
     "started_by": "whoever started the run",
-    "number": "the run's number",
-    "label": "the run's name",
-    "url": "the run's address",
+    "number": "the run’s number",
+    "label": "the run’s name",
+    "url": "the run’s address",
     "created_at": "the time of the start",
     "workspace": "the workspace",
     "workflow": "the workflow",
@@ -221,11 +221,11 @@ def _path(path: list[str], names: Names) -> str:
             return f"the {what} of “{names.step(step_id)}”"
         case ["run", fact, *rest]:
             tail = "" if fact == "started_by" or not rest else f", {_part(rest[-1])}"
-            return _RUN.get(fact, f"the run's {_part(fact)}") + tail
+            return _RUN.get(fact, f"the run’s {_part(fact)}") + tail
         case ["item", *rest]:
             return "the item" + "".join(f", {_part(part)}" for part in rest)
         case [root, *rest]:
-            return f"the {_part(root)}'s {' '.join(_part(part) for part in rest)}".removesuffix("'s ")
+            return f"the {_part(root)}’s {' '.join(_part(part) for part in rest)}".removesuffix("’s ")
     return "a value"
 
 

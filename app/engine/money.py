@@ -90,7 +90,7 @@ def reserve(session: Session, run_ids: Sequence[str], workspace_id: str, day: da
     if changed(result) != len(run_ids):
         raise StepError(
             Category.BUDGET,
-            "The run's money limit is reached.",
+            "The run’s money limit is reached.",
             code=RUN_CODE,
             fix=f"Add ${MORE_USD} and continue, or let it fail. What is finished is kept.",
         )

@@ -29,7 +29,7 @@ class Config(Settings):
     until: str | None = Field(
         default=None,
         title="Until",
-        description="A date (its first minute) or a date and time, in the workspace's zone unless it says otherwise.",
+        description="A date (its first minute) or a date and time, in the workspace’s zone unless it says otherwise.",
         json_schema_extra={"widget": "datetime"},
     )
 

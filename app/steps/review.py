@@ -20,7 +20,7 @@ class Config(Settings):
     """What is shown to whom, and what happens when nobody answers."""
 
     title: str = Field(
-        default="", max_length=200, title="What is asked", description="Empty: the step's name."
+        default="", max_length=200, title="What is asked", description="Empty: the step’s name."
     )
     documents: str | list[str] = Field(
         default=[],

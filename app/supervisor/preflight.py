@@ -46,7 +46,7 @@ def check_disk(settings: Settings) -> None:
     """Refuse a data folder that cannot be written, and SQLite on a disk that is lost at the next restart."""
     if settings.is_sqlite and settings.dyno and not settings.allow_ephemeral:
         raise NotReady(
-            "The database would be a file on this dyno's disk, which is lost at every restart: set DATABASE_URL to a "
+            "The database would be a file on this dyno’s disk, which is lost at every restart: set DATABASE_URL to a "
             "PostgreSQL database, or set ALLOW_EPHEMERAL=1 to lose the data knowingly."
         )
     if settings.is_sqlite or not settings.redis_url:
@@ -212,12 +212,12 @@ def _check_revision(connection: "Connection", settings: Settings) -> None:
         return
     if revision is not None and settings.is_production and not settings.is_sqlite:
         raise NotReady(
-            f"The database's tables are not up to date ({revision}, not {head}): run {UPGRADE}"
+            f"The database’s tables are not up to date ({revision}, not {head}): run {UPGRADE}"
         )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     connection.commit()
-    _log.info("the database's tables are up to date", revision=head, before=revision or "empty")
+    _log.info("the database’s tables are up to date", revision=head, before=revision or "empty")
 
 
 def _engine(settings: Settings) -> "Engine":

@@ -112,7 +112,7 @@ def _moved(data: dict[str, Any]) -> None:
 
 
 PAIRS: list[tuple[Edit, list[str]]] = [
-    (_without_review, ["The manager's approval was removed."]),
+    (_without_review, ["The manager’s approval was removed."]),
     (_config("ads", count=5), ["“Write 10 ads” now makes 5 texts instead of 10."]),
     (_config("pictures", count=1), ["“Make pictures” now makes 1 picture instead of 5."]),
     (_config("ads", max_chars=200), ["In “Write 10 ads”, “Longest text” is now 200 characters instead of 125."]),
@@ -228,7 +228,7 @@ def test_a_way_back_is_told_as_well(types: dict[str, TypeFacts]) -> None:
     after = copy.deepcopy(BASE)
     _without_review(after)
     assert _said(types, after, BASE) == [
-        "The manager's approval was added between “Give each ad a picture” and “Is it expensive?”."
+        "The manager’s approval was added between “Give each ad a picture” and “Is it expensive?”."
     ]
 
 

@@ -155,7 +155,7 @@ def set_role(
 def set_theme(session: Session, *, user_id: str, theme: str) -> None:
     """Keep how a person likes pages: ``light``, ``dark`` or empty for what their system says."""
     if theme not in rules.THEMES:
-        raise Invalid("The theme is light, dark or the system's.")
+        raise Invalid("The theme is light, dark or the system’s.")
     session.execute(sa.update(User).where(User.id == user_id).values(theme=theme))
 
 

@@ -127,7 +127,7 @@ def theme() -> Response:
     """Keep how pages look to this person."""
     form = ThemeForm()
     if not form.validate():
-        raise Invalid("The theme is light, dark or the system's.")
+        raise Invalid("The theme is light, dark or the system’s.")
     service.set_theme(db.session(), user_id=who().user_id, theme=form.theme.data or "")
     db.session.commit()
     return htmx.redirect(url_for("accounts.settings"))

@@ -128,7 +128,7 @@ def _rejected(error: openai.APIStatusError, status: int, code: str, model: str) 
         Category.INPUT,
         f"The AI service did not accept the request (HTTP {status}): {said}",
         code="rejected",
-        fix="Change the answers or the step's settings, then start over.",
+        fix="Change the answers or the step’s settings, then start over.",
     )
 
 

@@ -76,7 +76,7 @@ class Reply:
                 raise _cut_off() from error
             raise Unfit(
                 "unusable",
-                "The AI's answer cannot be used: it is not in the form asked for.",
+                "The AI’s answer cannot be used: it is not in the form asked for.",
                 _said("assistant", self.content),
                 _said("user", f"Your answer is not in the form asked for:\n{_faults(error)}\nWrite it again."),
             ) from error
@@ -96,7 +96,7 @@ def form_of(answer: type[BaseModel]) -> Any:
 
 
 def _cut_off() -> Unfit:
-    return Unfit("truncated", "The AI's answer was cut off before its end.")
+    return Unfit("truncated", "The AI’s answer was cut off before its end.")
 
 
 def _said(role: str, content: str) -> dict[str, str]:

@@ -195,7 +195,7 @@ def prepare_image(picture: AnyPicture) -> PreparedImage:
     try:
         return images.prepare(picture.png)
     except Invalid as invalid:
-        message = f"The AI's picture cannot be used. {invalid.message}"
+        message = f"The AI’s picture cannot be used. {invalid.message}"
         raise StepError(Category.AI_ANSWER, message, code=invalid.code, fix="Start over.") from invalid
 
 

@@ -21,7 +21,7 @@ class AiForm(Form):
 
     daily = StringField(
         "Most that AI may cost a day", [Optional(), Length(max=20)],
-        description="A step that would go over it asks what to do. The day is the workspace's own.",
+        description="A step that would go over it asks what to do. The day is the workspace’s own.",
     )  # fmt: skip
     ai_at_once = IntegerField(
         "Most steps that ask AI at once", [Optional(), _STEPS],
@@ -66,7 +66,7 @@ class RetentionForm(Form):
             InputRequired("Say for how many months."),
             NumberRange(1, MOST_MONTHS, f"Write 1 to {MOST_MONTHS} months."),
         ],
-        description="Counted from a run's end. Runs that have not ended are never removed.",
+        description="Counted from a run’s end. Runs that have not ended are never removed.",
     )
     documents = BooleanField("Keep their documents and pictures when the runs go")
 

@@ -49,7 +49,7 @@ def create(session: Session, workflow: Workflow, wish: Wish, *, actor: Actor) ->
     Raises Invalid with everything that is wrong, answers included; NotFound while nothing is published.
     """
     if actor.user_id is None:
-        raise Invalid("A schedule starts runs in somebody's name.", fix="Say in whose.")
+        raise Invalid("A schedule starts runs in somebody’s name.", fix="Say in whose.")
     now = clock.now()
     schedule = Schedule(
         workspace_id=workflow.workspace_id, workflow_id=workflow.id, made_by=actor.user_id, is_enabled=True,

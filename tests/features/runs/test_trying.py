@@ -145,7 +145,7 @@ def test_how_long_ago_somebody_was_asked_is_said_again(yard: Yard) -> None:
 
 def test_a_run_that_is_out_of_money_offers_five_dollars_more(yard: Yard) -> None:
     run_id, = yard.make("queued")
-    out_of_money = {"category": "budget", "code": "budget", "message": "The run's money limit is reached.", "fix": ""}
+    out_of_money = {"category": "budget", "code": "budget", "message": "The run’s money limit is reached.", "fix": ""}
     with yard.app.app_context():
         told = factories.story(db.session(), db.session.get_one(Run, run_id))
         step = told.step("ads", StepStatus.NEEDS_ATTENTION, error=out_of_money, effect="spends")

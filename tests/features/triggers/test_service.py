@@ -55,7 +55,7 @@ def test_a_schedule_needs_a_name_to_start_in_and_something_published(
 ) -> None:
     draft = workflows.create_draft(session, workspace_id=workflow.workspace_id, name="New", actor_id=alice.user_id)
 
-    with pytest.raises(Invalid, match="in somebody's name"):
+    with pytest.raises(Invalid, match="in somebody’s name"):
         service.create(session, workflow, WISH, actor=Actor(None, "Command line"))
     with pytest.raises(NotFound, match="has not been published"):
         service.create(session, draft, WISH, actor=alice)
