@@ -1,6 +1,8 @@
 """A run's log: what was noted while it ran, and what its records say, as lines in the order of time."""
 
+import hashlib
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,10 +25,12 @@ LEAST = {"": "Everything", "warning": "Warnings and errors", "error": "Errors"}
 SPANS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 PAGE = 200
 MOST_NOTED = 5000
+LATE_S = 60  # how long after the time that it says a line may be committed, clocks that differ included
 _SEVERITY = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 _SAID_ELSEWHERE = frozenset({"trace", "pause_s"})
 _SECOND = timedelta(seconds=1)
 _KEY = re.compile(r"\d{10,11}\.\d{6}-[0-9a-z.-]{1,60}")
+_MARK_CHARS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,17 @@ class Line:
     @property
     def key(self) -> str:
         """Where the line stands: later lines have greater keys."""
-        return f"{self.at.timestamp():017.6f}-{self.id}"
+        return f"{_second(self.at)}-{self.id}"
+
+    @property
+    def anchor(self) -> str:
+        """The line's id in the page; a line that says another time later is another one."""
+        return f"line-{self.key.replace('.', '-')}"
+
+    @property
+    def mark(self) -> str:
+        """A few letters of its own, for a poll's address: of 200 lines, two share them once in three million times."""
+        return urlsafe_b64encode(hashlib.blake2s(self.key.encode(), digest_size=5).digest())[:_MARK_CHARS].decode()
 
     @property
     def trace(self) -> str:
@@ -110,6 +124,54 @@ class Span:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Which lines a page shows already: of those that stand at *since* or later, the ones with these *marks*.
+
+    A line is committed after the time that it says, so the page knows all lines only up to some time ago.
+    """
+
+    since: str = ""
+    marks: frozenset[str] = frozenset()
+
+    @property
+    def begun(self) -> datetime | None:
+        """When the lines begin that may be new to the page."""
+        return datetime.fromtimestamp(float(self.since.partition("-")[0]), UTC) if self.since else None
+
+    @property
+    def query(self) -> dict[str, str]:
+        """As it stands in a poll's address."""
+        return {"since": self.since, "known": "".join(sorted(self.marks))}
+
+    def new(self, found: Iterable[Line]) -> list[tuple[str, list[Line]]]:
+        """Return the lines that the page lacks, each group with the anchor of the line to stand before, or ""."""
+        groups: list[tuple[str, list[Line]]] = []
+        group: list[Line] = []
+        for line in found:
+            if line.key < self.since:
+                continue
+            if line.mark not in self.marks:
+                group.append(line)
+            elif group:
+                groups.append((line.anchor, group))
+                group = []
+        return [*groups, ("", group)] if group else groups
+
+
+def known(shown: Sequence[Line], now: datetime) -> Known:
+    """Return what a page that shows these lines, read *now*, knows; not more lines than a page begins with."""
+    since = max(f"{_second(now - timedelta(seconds=LATE_S))}-0", shown[-PAGE].key if len(shown) > PAGE else "")
+    return Known(since, frozenset(line.mark for line in shown if line.key >= since))
+
+
+def known_of(args: Mapping[str, str]) -> Known:
+    """Read from a poll's address what its page knows; of what cannot be read, nothing."""
+    said = args.get("known", "")[: (PAGE + 1) * _MARK_CHARS]
+    marks = (said[at : at + _MARK_CHARS] for at in range(0, len(said), _MARK_CHARS))
+    return Known(key(args, "since"), frozenset(marks))
+
+
 def asked(args: Mapping[str, str], zone: str) -> Asked:
     """Read which lines are wanted from the address; what is unknown there is left out, a wrong time is said."""
     level, problems = args.get("level", ""), dict[str, str]()
@@ -154,15 +216,21 @@ def key(args: Mapping[str, str], name: str) -> str:
     return said if _KEY.fullmatch(said) else ""
 
 
-def read(session: Session, run: Run) -> list[Line]:
-    """Return all lines of a run, the oldest first: five statements, and none of what steps took in or gave out."""
+def read(session: Session, run: Run, since: datetime | None = None) -> list[Line]:
+    """Return the lines of a run, the oldest first; of *since*, those at least that say that time or a later one.
+
+    Five statements, and none of what steps took in or gave out.
+    """
+    waits = queries.waits(session, run.id)
+    calls = queries.call_facts(session, run.id, since=since)
+    of_others = {wait.step_run_id for wait in waits} | {call.step_run_id for call in calls}
     return lines(
         run,
         workflows.load_definition(session, run.version_id),
-        queries.log_lines(session, run.id, limit=MOST_NOTED),
-        queries.step_facts(session, run.id),
-        queries.waits(session, run.id),
-        queries.call_facts(session, run.id),
+        queries.log_lines(session, run.id, limit=MOST_NOTED, since=since),
+        queries.step_facts(session, run.id, since=since, always=of_others),
+        waits,
+        calls,
     )
 
 
@@ -181,6 +249,10 @@ def lines(
     for call in calls:
         found += _of_call(call, of_row.get(call.step_run_id))
     return sorted(found, key=lambda line: line.key)
+
+
+def _second(at: datetime) -> str:
+    return f"{at.timestamp():017.6f}"
 
 
 def _time(args: Mapping[str, str], name: str, zone: str, problems: dict[str, str], *, fold: int) -> datetime | None:

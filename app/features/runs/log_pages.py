@@ -25,7 +25,7 @@ def show(run_id: str) -> Response:
     me = who()
     run = queries.run(db.session(), me.workspace_id, run_id)
     wanted, before = log.asked(request.args, me.timezone), log.key(request.args, "before")
-    names, every = _names(run), log.read(db.session(), run)
+    now, names, every = clock.now(), _names(run), log.read(db.session(), run)
     found = [line for line in _kept(every, wanted, names) if not before or line.key < before]
     return htmx.page(
         "runs/log.html",
@@ -34,10 +34,10 @@ def show(run_id: str) -> Response:
         lines=found[-log.PAGE :],
         earlier=found[-log.PAGE].key if len(found) > log.PAGE else "",
         is_last=not before,
-        is_live=wanted.until is None or wanted.until > clock.now(),
+        is_live=wanted.until is None or wanted.until > now,
         ends=log.ends(every),
         spans=[] if run.is_open else log.spans(every),
-        last=found[-1].key if found else "",
+        asks=log.known(found, now).query | wanted.query,
         etag=story.etag(run.changed_at, run.status),
         steps=queries.step_facts(db.session(), run.id),
         names=names,
@@ -50,22 +50,29 @@ def show(run_id: str) -> Response:
 @blueprint.get("/runs/<run_id>/log/tail")
 @requires(Permission.SEE)
 def tail(run_id: str) -> Response:
-    """Give the lines after ``?after=``; nothing new: 204 after one read by key. The last answer ends the poll."""
+    """Give the lines that the page lacks, wherever they stand; nothing new: 204 after one read by key.
+
+    The last answer ends the poll.
+    """
     me = who()
     seen = queries.seen(db.session(), me.workspace_id, run_id)
     same = htmx.unchanged(story.etag(seen.changed_at, seen.status))
     if same is not None:
         return same
     run = queries.run(db.session(), me.workspace_id, run_id)
-    wanted, after = log.asked(request.args, me.timezone), log.key(request.args, "after")
-    names = _names(run)
-    found = [line for line in _kept(log.read(db.session(), run), wanted, names) if line.key > after]
+    wanted, known = log.asked(request.args, me.timezone), log.known_of(request.args)
+    now, names = clock.now(), _names(run)
+    found = [
+        line
+        for line in _kept(log.read(db.session(), run, known.begun), wanted, names)
+        if line.key >= known.since
+    ]
     body = render_template(
         "runs/log_tail.oob.html",
         run=run,
         wanted=wanted,
-        lines=found,
-        last=found[-1].key if found else after,
+        groups=known.new(found),
+        asks=log.known(found, now).query | wanted.query,
         etag=story.etag(run.changed_at, run.status),
         names=names,
         words=log.LEVELS,

@@ -179,6 +179,84 @@ def test_tail_brings_new_lines_only_and_costs_one_read_while_there_are_none(yard
     assert "hx-get" not in ended.text.partition('id="log-tail"')[2]
 
 
+def _asks(page: Page) -> str:
+    address, = (a["hx-get"] for a in page.attributes("div") if a.get("id") == "log-tail")
+    return address
+
+
+def _line_ids(page: Page) -> list[str]:
+    return [a["id"] for a in page.attributes("details") if a.get("id", "").startswith("line-")]
+
+
+def test_tail_brings_a_line_that_was_committed_after_a_later_one_in_its_place_and_once(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    now = clock.now()
+    _note(yard, run_id, "The later one", at=now)
+    alice = yard.cast.browser(yard.cast.alice)
+    page = Page(alice.get(f"/runs/{run_id}/log?q=one").text)
+    later, = _line_ids(page)
+    _note(yard, run_id, "The late one", at=now - timedelta(seconds=20))
+    _note(yard, run_id, "The last one", at=now + timedelta(seconds=20))  # by a clock that is ahead
+
+    answer = Page(alice.get(_asks(page)).text)
+
+    late, last = _line_ids(answer)
+    assert answer.faults == []
+    assert "The late one" in answer.text
+    assert "The later one" not in answer.text
+    swaps = [a["hx-swap-oob"] for a in answer.attributes("div") if "hx-swap-oob" in a]
+    assert swaps[:2] == [f"beforebegin:#{later}", "beforeend:#log-rows"]
+    _note(yard, run_id, "No news for whom this does not interest.")
+    assert _line_ids(Page(alice.get(_asks(answer)).text)) == []
+    assert _line_ids(Page(alice.get(f"/runs/{run_id}/log?q=one").text)) == [late, later, last]
+
+
+def test_tail_takes_the_empty_words_away_with_the_first_line(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    alice = yard.cast.browser(yard.cast.alice)
+    page = Page(alice.get(f"/runs/{run_id}/log?level=error").text)
+    assert "No lines fit" in page.text
+    _note(yard, run_id, "The first error")
+
+    answer = Page(alice.get(_asks(page)).text)
+
+    none, = (a for a in answer.attributes("div") if a.get("id") == "log-none")
+    assert none["hx-swap-oob"] == "true"
+    assert "hidden" in none
+
+
+def test_tail_reads_what_is_new_and_not_the_whole_run(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    _note(yard, run_id, "Long ago", at=clock.now() - timedelta(minutes=5))
+    _note(yard, run_id, "Just now")
+
+    with yard.app.app_context():
+        run = db.session.get_one(Run, run_id)
+        found = log.read(db.session(), run, since=clock.now() - timedelta(minutes=1))
+
+    assert [line.message for line in found if line.event == "failed"] == ["Just now"]
+
+
+def test_what_a_polls_address_says_of_its_page_may_be_anything(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    for query in ("since=soon&known=x", "since=99999999999.000000-0", f"known={'é' * 3000}", "since=0&known=0"):
+        assert alice.get(f"/runs/{run_id}/log/tail?{query}").status_code == 200
+
+
+def test_a_page_full_of_new_lines_knows_those_alone_that_it_shows() -> None:
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    every = [log.Line(now + timedelta(milliseconds=n), f"{n:04}", "info", "e", "m") for n in range(log.PAGE + 50)]
+
+    known = log.known(every, now)
+
+    assert known.since == every[50].key
+    assert log.known_of(known.query) == known
+    assert known.new(every) == []
+    assert log.known([], now).begun == now - timedelta(seconds=log.LATE_S)
+
+
 def test_a_trace_is_for_owners_alone(yard: Yard) -> None:
     run_id, = yard.make("failed")
     _note(yard, run_id, "Something went wrong on our side.", detail={"code": "GL-7F3K9Q", "trace": TRACE})
