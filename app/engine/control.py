@@ -13,33 +13,37 @@ from app.core import outbox
 from app.core.db import changed, moment
 from app.core.errors import Conflict, NotFound
 from app.definition.graph import following
-from app.engine import store, worktime
+from app.engine import parts, store, worktime
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.planner import NO_ITEM
 from app.engine.ports import bound
 
-SUB_RUN = "sub_run"  # the kind of a wait for a run of another workflow
 _GOING = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION)
 
 
 def pause(session: Session, run_id: str) -> None:
-    """Begin nothing new in this run; what is under way goes on to its end. Twice is once."""
+    """Begin nothing new in this run, nor in those that it waits for; what is under way ends. Twice is once.
+
+    A run that is paused with the one above stays paused when that one goes on.
+    """
     if not store.set_control(session, run_id, to=RunStatus.PAUSING, only_from=_GOING):
-        _refuse_unless(session, run_id, (RunStatus.PAUSING, RunStatus.PAUSED), "paused")
+        _refuse_unless(session, run_id, parts.PAUSES, "paused")
+        store.touch_run(session, run_id, is_paused_above=False)
 
 
 def resume(session: Session, run_id: str) -> None:
-    """Let a paused run go on. Twice is once."""
+    """Let a paused run go on, and what was paused with it. Twice is once. Raises Conflict below a paused run."""
+    parts.lock_paused(session, run_id)
     store.go_on_working(session, run_id)
-    if not store.set_control(
-        session, run_id, to=RunStatus.RUNNING, only_from=(RunStatus.PAUSING, RunStatus.PAUSED)
-    ):
+    if not store.set_control(session, run_id, to=RunStatus.RUNNING, only_from=parts.PAUSES):
         _refuse_unless(session, run_id, _GOING, "resumed")
+    parts.refuse_alone(session, run_id)
+    parts.resume(session, run_id)
 
 
 def stop(session: Session, run_id: str) -> None:
     """End the run: fence what runs, cancel the rest, withdraw its requests. Twice is once."""
-    allowed = (*_GOING, RunStatus.PAUSING, RunStatus.PAUSED)
+    allowed = (*_GOING, *parts.PAUSES)
     if not store.set_control(session, run_id, to=RunStatus.STOPPING, only_from=allowed):
         _refuse_unless(session, run_id, (RunStatus.STOPPING, RunStatus.STOPPED), "stopped")
 
@@ -88,7 +92,7 @@ def try_again(session: Session, run_id: str) -> None:
     unopened = {row.id for row in again if row.id in frames and not row.total}
     later = following(definition, ended)
     skipped = {row.id for row in rows if row.status == StepStatus.SKIPPED and row.step_id in later}
-    waits = sa.select(store.wait.c.step_run_id).where(store.wait.c.run_id == run_id, store.wait.c.kind != SUB_RUN)
+    waits = sa.select(store.wait.c.step_run_id).where(store.wait.c.run_id == run_id, store.wait.c.kind != parts.SUB_RUN)
     asked = set(session.scalars(waits))
     anew = {row.id for row in again if row.id in asked}  # it asks anew: its request was withdrawn
     store.begin_again(session, [row.id for row in again if row.id not in frames | anew])

@@ -64,6 +64,7 @@ class Run(Model):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     is_suspect: Mapped[bool] = mapped_column(server_default=sa.false())  # who had it died
+    is_paused_above: Mapped[bool] = mapped_column(server_default=sa.false())  # it goes on with the run above
     changed_at: Mapped[datetime]  # moves with everything a page shows: the ETag of the polled fragments
 
     __table_args__ = (

@@ -370,6 +370,7 @@ def set_control(bind: Bind, run_id: str, *, to: RunStatus, only_from: Iterable[R
             changed_at=moment(),
             finished_at=None,
             error=None,
+            is_paused_above=False,
         )
     )
     return changed(bind.execute(statement)) == 1

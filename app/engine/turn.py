@@ -15,7 +15,7 @@ from app.core import crash, events
 from app.core.db import changed, insist, moment, statement, transaction, write_alone, write_small
 from app.core.ids import new_id
 from app.definition.schema import Definition, Step
-from app.engine import catalog, definitions, each, leases, money, progress, results, store, worktime
+from app.engine import catalog, definitions, each, leases, money, parts, progress, results, store, worktime
 from app.engine.attempt import Tried, try_step
 from app.engine.contract import Effect
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
@@ -293,6 +293,7 @@ def _release(
     """Write what the plan says and give the lease back: (True, a step for this thread) or (False, None) to go round."""
     fresh = [_pending_row(definition, held, do) for do in todo.do if do.is_new]
     again = [recorded.ids[do.step, do.item] for do in todo.do if not do.is_new]
+    woken = [held.id] if todo.end_waits else []
 
     def write(session: Session) -> None:
         store.insert_steps(session, fresh)
@@ -306,6 +307,8 @@ def _release(
             _end_wait(session, held, recorded, ended.step, ended.item)
         if todo.cancel:
             _cancel(session, held, recorded, todo)
+        if todo.status in parts.PAUSES and recorded.waits:
+            woken[:] = parts.pause(session, held.id)
         if todo.is_end and (todo.status is not RunStatus.COMPLETED or _has_failed(recorded.results)):
             money.free(session, held)
         is_changed = bool(todo.end_waits)
@@ -328,8 +331,8 @@ def _release(
     except Fenced:
         return False, None
     seat.held.drop_run(held.id, held.epoch)
-    if todo.end_waits:
-        seat.hint_run(held.id)
+    for run_id in woken:
+        seat.hint_run(run_id)
     return True, _hint(seat, definition, fresh, again, recorded)
 
 

@@ -309,7 +309,7 @@ def _now(
         ways=ways.said if ways else "",
         late=_late(left, entries) if status is RunStatus.RUNNING else "",
         can_pause=status in _PAUSES,
-        can_resume=status in _RESUMES,
+        can_resume=status in _RESUMES and not run.is_paused_above,
         can_stop=status in _STOPS,
         sent=sent.sentence,
         asks=tuple(wait for wait in asks if not _is_undoable(wait, now)),
@@ -391,12 +391,13 @@ def _said(
             error = first.error or {}
             said = f"“{first.name}” needs an answer."
             return chip, str(error.get("message") or said), str(error.get("fix") or "")
-        case RunStatus.PAUSING:
-            if not any(entry.is_under_way for entry in entries):
-                return chip, "Pausing. Nothing new begins until you resume it.", made
+        case RunStatus.PAUSING if any(entry.is_under_way for entry in entries):
             return chip, "Pausing: what is under way is finished first.", _working(entries)
-        case RunStatus.PAUSED:
-            return chip, "Paused. Nothing new begins until you resume it.", made
+        case RunStatus.PAUSING | RunStatus.PAUSED:
+            word = "Pausing" if status is RunStatus.PAUSING else "Paused"
+            if run.is_paused_above:
+                return chip, f"{word} with the run that it belongs to, and goes on with it.", made
+            return chip, f"{word}. Nothing new begins until you resume it.", made
         case RunStatus.STOPPING:
             return chip, "Stopping what is under way.", ""
         case RunStatus.COMPLETED:

@@ -53,6 +53,17 @@ def test_resume_lets_a_paused_run_go_on(yard: Yard) -> None:
     assert _status(yard, run_id) == "running"
 
 
+def test_a_run_that_is_paused_with_the_one_above_says_so_and_is_not_resumed_here(yard: Yard) -> None:
+    run_id, = yard.make("waiting")
+    paused = {"status": "paused", "is_paused_above": True}
+    yard.change(run_id, lambda run: [setattr(run, name, value) for name, value in paused.items()])
+
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+
+    assert "Paused with the run that it belongs to, and goes on with it." in page.text
+    assert f"/runs/{run_id}/resume" not in [attrs.get("action") for attrs in page.attributes("form")]
+
+
 def test_control_of_an_ended_run_is_a_conflict_that_says_so(yard: Yard) -> None:
     run_id, = yard.make("finished")
 

@@ -10,7 +10,9 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.core.db import db, transaction
-from app.engine import control, money, runner, timers
+from app.core.errors import Conflict
+from app.engine import claims, control, definitions, money, results, runner, store, timers, turn
+from app.engine.attempt import try_step
 from app.engine.calls import Ledger
 from app.engine.claims import held_row
 from app.engine.contract import Answer, StepError
@@ -56,12 +58,15 @@ class Yard:
                 session, workspace_id=self.workspace_id, workflow=workflow, inputs=inputs, actor=factories.ALICE
             ).id
 
-    def work(self) -> None:
-        seat = Seat(
+    def seat(self) -> Seat:
+        return Seat(
             engine=self.engine, reader=self.engine, owner="test:1:a", lease_s=60.0, hint_steps=lambda rows: None,
             hint_run=lambda run_id: None, hint_outbox=lambda: None, is_ending=threading.Event(),
             is_over=threading.Event(),
         )  # fmt: skip
+
+    def work(self) -> None:
+        seat = self.seat()
         for _ in range(50):
             due: list[str] = []
             timers.tick(self.engine, hint_runs=due.extend, hint_outbox=lambda ids: None, count=1)
@@ -210,6 +215,76 @@ def test_stopping_stops_what_runs_below(yard: Yard) -> None:
         control.stop(session, run_id)
     yard.work()
     assert [yard.run(one).status for one in (run_id, child.id)] == ["stopped", "stopped"]
+
+
+def family(yard: Yard) -> list[str]:
+    """Start a run that waits for one that waits for one that waits for its time; return all three, the first on top."""
+    yard.workflow("Slow", {"id": "wait", "type": "delay", "config": {"seconds": 3600}})
+    yard.workflow("Middle", {**CALLS, "config": {"workflow": "Slow"}})
+    yard.workflow("Campaign", {**CALLS, "config": {"workflow": "Middle"}})
+    top = yard.start("Campaign")
+    yard.work()
+    middle = yard.child(top).id
+    return [top, middle, yard.child(middle).id]
+
+
+def press(yard: Yard, what: Callable[[Session, str], None], run_id: str) -> None:
+    with transaction(yard.engine) as session:
+        what(session, run_id)
+    yard.work()
+
+
+def statuses(yard: Yard, run_ids: list[str]) -> list[str]:
+    return [yard.run(run_id).status for run_id in run_ids]
+
+
+def test_pausing_pauses_what_runs_below_and_resuming_lets_it_go_on(yard: Yard) -> None:
+    runs = family(yard)
+    press(yard, control.pause, runs[0])
+    assert statuses(yard, runs) == ["paused"] * 3
+    press(yard, control.resume, runs[0])
+    assert statuses(yard, runs) == ["waiting"] * 3
+    assert not any(yard.run(run_id).is_paused_above for run_id in runs)
+
+
+def test_a_run_that_somebody_paused_by_itself_stays_paused_when_the_one_above_goes_on(yard: Yard) -> None:
+    runs = top, middle, low = family(yard)
+    press(yard, control.pause, middle)
+    press(yard, control.pause, top)
+    press(yard, control.resume, top)
+    assert statuses(yard, runs) == ["waiting", "paused", "paused"]
+    press(yard, control.pause, top)
+    press(yard, control.pause, low)  # paused with the others: now also by itself
+    press(yard, control.resume, top)
+    press(yard, control.resume, middle)
+    assert statuses(yard, runs) == ["waiting", "waiting", "paused"]
+
+
+def test_a_run_below_a_paused_one_is_not_resumed_alone(yard: Yard) -> None:
+    top, middle, low = family(yard)
+    press(yard, control.pause, top)
+    with pytest.raises(Conflict, match=f"belongs to run {yard.run(middle).number}, which is paused"):
+        press(yard, control.resume, low)
+    assert statuses(yard, [top, middle, low]) == ["paused"] * 3
+
+
+def test_a_run_that_starts_while_the_one_above_is_being_paused_is_paused(yard: Yard) -> None:
+    yard.workflow("Slow", {"id": "wait", "type": "delay", "config": {"seconds": 3600}})
+    side = {"id": "side", "type": "transform", "config": {"set": {"a": 1}}}
+    yard.workflow("Campaign", {**CALLS, "config": {"workflow": "Slow"}}, side)
+    run_id, seat = yard.start("Campaign"), yard.seat()
+    turn.advance(seat, run_id)
+    with transaction(yard.engine) as session:
+        claim = claims.claim_step(session, yard.step(run_id, "sub").id, seat.owner, 60.0)
+        held = store.read_run(session, run_id)
+    assert claim is not None
+    step = definitions.definition_of(yard.engine, held.version_id).step("sub")
+    tried = try_step(seat, claim, step, held, {})
+    with transaction(yard.engine) as session:
+        control.pause(session, run_id)
+    results.record(seat, step, claim, tried)
+    yard.work()
+    assert statuses(yard, [run_id, yard.child(run_id).id]) == ["paused", "paused"]
 
 
 def test_money_spent_below_counts_in_both_and_keeps_to_the_limit_above(yard: Yard) -> None:
