@@ -41,6 +41,7 @@ def connect(settings: Settings) -> None:
     runs.configure(base_url=settings.public_url)
     outbox.channel("email", notifications.deliver)
     outbox.hold_tests(control.is_test)
+    outbox.call_off(control.is_stopped)
     events.listen(outbox.Marked, control.note_message)
     events.listen(RunsRemoved, kept.note_removed)
     ports.bind(

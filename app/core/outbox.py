@@ -1,6 +1,6 @@
 """The outbox: what leaves the house is first a row, written with what it tells about, then sent by ``relay``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,7 +32,8 @@ class OutboxRow(Model):
     recipient: Mapped[str] = mapped_column(sa.String(254))
     subject: Mapped[str] = mapped_column(sa.String(300), default="")
     content: Mapped[dict[str, Any]] = mapped_column(EncryptedJson)
-    status: Mapped[str] = mapped_column(sa.String(12), default="pending")  # pending kept sent parked unsure test
+    # pending kept sent parked unsure test withdrawn
+    status: Mapped[str] = mapped_column(sa.String(12), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(default="")
     due_at: Mapped[datetime | None]
@@ -79,6 +80,11 @@ def _may_leave() -> sa.ColumnElement[bool]:
     return sa.or_(row.c.is_account, sa.not_(is_held(row.c.workspace_id)))
 
 
+def _is_off() -> sa.ColumnElement[bool]:
+    row = table(OutboxRow)
+    return sa.and_(sa.not_(row.c.is_account), sa.or_(sa.false(), *(rule(row.c.run_id) for rule in _stop_rules)))
+
+
 def post(
     session: Session,
     *,
@@ -118,14 +124,52 @@ def post(
     return row.id
 
 
-TEST = "test"
+TEST, WITHDRAWN = "test", "withdrawn"
 _test_rules: list[Callable[[Session, str], bool]] = []
+_stop_rules: list[Callable[[Any], sa.ColumnElement[bool]]] = []
 
 
 def hold_tests(is_test: Callable[[Session, str], bool]) -> None:
     """Register what tells whether a run is a test; twice is once."""
     if is_test not in _test_rules:
         _test_rules.append(is_test)
+
+
+def call_off(is_stopped: Callable[[Any], sa.ColumnElement[bool]]) -> None:
+    """Register the condition that a run (an id or a column with one) sends nothing any more; twice is once."""
+    if is_stopped not in _stop_rules:
+        _stop_rules.append(is_stopped)
+
+
+def withdraw(session: Session, run_id: str) -> Sequence[str]:
+    """Let no message of a run leave that is not being handed over at the moment; return whom they were for.
+
+    Of one that is, :func:`relay` records what became of it, and does not try it again.
+    """
+    row = table(OutboxRow)
+    statement = (
+        sa.update(row)
+        .where(row.c.run_id == run_id, row.c.due_at.is_not(None), row.c.lease_owner.is_(None))
+        .where(sa.not_(row.c.is_account))
+        .values(status=WITHDRAWN, due_at=None)
+        .returning(row.c.recipient)
+    )
+    return sorted(session.scalars(statement))
+
+
+def hand_over(session: Session, run_id: str, to: str, steps: sa.Select[Any]) -> None:
+    """Let another run send what these steps (their ids) of a run have written and what has not left."""
+    row = table(OutboxRow)
+    waits = (row.c.run_id == run_id, row.c.due_at.is_not(None))
+    session.execute(sa.update(row).where(*waits, row.c.step_run_id.in_(steps)).values(run_id=to))
+
+
+def withdrawn(run_id: str) -> sa.Select[Any]:
+    """Select the steps (the ids of their step runs) of which a message was withdrawn from a run."""
+    row = table(OutboxRow)
+    return sa.select(row.c.step_run_id).where(
+        row.c.run_id == run_id, row.c.status == WITHDRAWN, row.c.step_run_id.is_not(None)
+    )
 
 
 # --- channels: how a kind of message leaves the house ---
@@ -173,11 +217,14 @@ def deliver(name: str, content: dict[str, Any], recipient: str, message_id: str)
 class Marked:
     """What became of a message of a run was recorded; published in the transaction that records it."""
 
+    workspace_id: str | None
     run_id: str
     status: str
+    recipient: str
 
 
 BROKEN = "Something went wrong on our side."
+CUT_OFF = "Its run was stopped, and it was being handed over when that was cut off: it may have arrived."
 LEASE_S = 120.0
 ATTEMPTS = 8
 FIRST_DELAY_S, LONGEST_DELAY_S = 15.0, 3600.0
@@ -207,8 +254,13 @@ def due(session: Session, *, limit: int = 200) -> list[str]:
 
 def relay(engine: Engine, row_id: str, *, owner: str) -> None:
     """Send one row if it is not sent and nobody else is sending it; record what became of it. May run twice."""
-    row = _claim(engine, row_id, owner)
-    if row is None:
+    claimed = _claim(engine, row_id, owner)
+    if claimed is None:
+        return
+    row, is_off = claimed
+    if is_off:
+        was_cut_off = row.attempts > 1 and not row.error  # whoever tried it last died of it
+        _mark(engine, row, status="unsure" if was_cut_off else WITHDRAWN, error=CUT_OFF if was_cut_off else row.error)
         return
     if row.attempts > ATTEMPTS:  # whoever tried it last died of it
         _mark(engine, row, status="parked", error=row.error or BROKEN)
@@ -231,7 +283,8 @@ def relay(engine: Engine, row_id: str, *, owner: str) -> None:
         _mark(engine, row, status="sent", error="", sent_at=moment(), message_id=message_id)
 
 
-def _claim(engine: Engine, row_id: str, owner: str) -> OutboxRow | None:
+def _claim(engine: Engine, row_id: str, owner: str) -> tuple[OutboxRow, bool] | None:
+    """Take a row to send it; return it with whether its run sends nothing any more."""
     free = sa.or_(OutboxRow.lease_until.is_(None), OutboxRow.lease_until < moment())
     statement = (
         sa.update(OutboxRow)
@@ -244,11 +297,14 @@ def _claim(engine: Engine, row_id: str, owner: str) -> OutboxRow | None:
             due_at=moment(LEASE_S),
             fence=OutboxRow.fence + 1,
             attempts=OutboxRow.attempts + 1,
+            # what an earlier try met is not what became of one whose sender died
+            error=sa.case((OutboxRow.lease_owner.is_not(None), ""), else_=OutboxRow.error),
         )
-        .returning(OutboxRow)
+        .returning(OutboxRow, _is_off().label("is_off"))
     )
     with transaction(engine) as session:
-        return session.scalars(statement).first()
+        found = session.execute(statement).first()
+    return None if found is None else (found[0], bool(found.is_off))
 
 
 def _again(engine: Engine, row: OutboxRow, error: str, retry_after_s: float | None) -> None:
@@ -256,7 +312,9 @@ def _again(engine: Engine, row: OutboxRow, error: str, retry_after_s: float | No
         _mark(engine, row, status="parked", error=error)
         return
     delay = min(FIRST_DELAY_S * 2 ** (row.attempts - 1), LONGEST_DELAY_S)
-    _mark(engine, row, status="pending", error=error, due_at=moment(max(delay, retry_after_s or 0.0)))
+    again_at = moment(max(delay, retry_after_s or 0.0))
+    status, due_at = sa.case((_is_off(), WITHDRAWN), else_="pending"), sa.case((_is_off(), None), else_=again_at)
+    _mark(engine, row, status=status, error=error, due_at=due_at)
 
 
 def _mark(engine: Engine, row: OutboxRow, **values: Any) -> None:
@@ -265,11 +323,12 @@ def _mark(engine: Engine, row: OutboxRow, **values: Any) -> None:
         sa.update(OutboxRow)
         .where(OutboxRow.id == row.id, OutboxRow.fence == row.fence)
         .values(**{"lease_owner": None, "lease_until": None, "due_at": None, **values})
+        .returning(OutboxRow.status)
     )
 
     def write(session: Session) -> None:
-        session.execute(statement)
-        if row.run_id:
-            events.publish(session, Marked(row.run_id, str(values["status"])))
+        status = session.scalar(statement)
+        if row.run_id and status is not None:
+            events.publish(session, Marked(row.workspace_id, row.run_id, status, row.recipient))
 
     insist(engine, write)  # unmarked, what has left would leave again

@@ -4,15 +4,18 @@ All functions run in the caller's transaction and commit nothing. After the comm
 without the hint the clock finds it within a second.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core import outbox
+from app.core import clock, outbox
 from app.core.db import changed, moment
 from app.core.errors import Conflict, NotFound
+from app.core.ids import new_id
 from app.definition.graph import following
+from app.definition.problems import listed
 from app.engine import parts, store, worktime
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.planner import NO_ITEM
@@ -42,7 +45,7 @@ def resume(session: Session, run_id: str) -> None:
 
 
 def stop(session: Session, run_id: str) -> None:
-    """End the run: fence what runs, cancel the rest, withdraw its requests. Twice is once."""
+    """End the run: fence what runs, cancel the rest, withdraw its requests and messages. Twice is once."""
     allowed = (*_GOING, *parts.PAUSES)
     if not store.set_control(session, run_id, to=RunStatus.STOPPING, only_from=allowed):
         _refuse_unless(session, run_id, (RunStatus.STOPPING, RunStatus.STOPPED), "stopped")
@@ -226,9 +229,34 @@ def _not_in_effect(wait_id: str) -> tuple[sa.ColumnElement[bool], ...]:
     return wait.id == wait_id, wait.status == WaitStatus.DECIDED, wait.effective_at > moment()
 
 
+def withdraw_messages(session: Session, workspace_id: str, run_id: str) -> None:
+    """Let no message of a stopped run leave any more, and say whom they were for. No step adds one after this."""
+    people = outbox.withdraw(session, run_id)
+    if people:
+        _log_withdrawn(session, workspace_id, run_id, people)
+
+
 def note_message(session: Session, marked: outbox.Marked) -> None:
-    """Listen to the outbox: a page of the run shows what has left the house."""
+    """Listen to the outbox: a page of the run shows what has left the house, its log what was withdrawn."""
+    if marked.status == outbox.WITHDRAWN:
+        _log_withdrawn(session, marked.workspace_id, marked.run_id, [marked.recipient])
     store.touch_run(session, marked.run_id)
+
+
+def _log_withdrawn(session: Session, workspace_id: str | None, run_id: str, people: Sequence[str]) -> None:
+    whom = listed(list(dict.fromkeys(people)), most=3)
+    count, verb = ("A message", "was") if len(people) == 1 else (f"{len(people)} messages", "were")
+    said = f"{count} that had not left {verb} withdrawn: to {whom}."
+    line = {"id": new_id(), "workspace_id": workspace_id, "run_id": run_id, "level": "warning", "at": clock.now()}
+    session.execute(sa.insert(store.run_log).values(**line, event="messages.withdrawn", message=said))
+
+
+def is_stopped(run_id: Any) -> sa.ColumnElement[bool]:
+    """Return the condition that a run (an id or a column with one) was stopped, or will be as soon as it is planned."""
+    run = store.run.alias("stopped")
+    return sa.exists().where(
+        run.c.id == run_id, run.c.status.in_([RunStatus.STOPPING.value, RunStatus.STOPPED.value])
+    )
 
 
 def is_test(session: Session, run_id: str) -> bool:

@@ -15,7 +15,19 @@ from app.core import crash, events
 from app.core.db import changed, insist, moment, statement, transaction, write_alone, write_small
 from app.core.ids import new_id
 from app.definition.schema import Definition, Step
-from app.engine import catalog, definitions, each, leases, money, parts, progress, results, store, worktime
+from app.engine import (
+    catalog,
+    control,
+    definitions,
+    each,
+    leases,
+    money,
+    parts,
+    progress,
+    results,
+    store,
+    worktime,
+)
 from app.engine.attempt import Tried, try_step
 from app.engine.contract import Effect
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
@@ -309,8 +321,8 @@ def _release(
             _cancel(session, held, recorded, todo)
         if todo.status in parts.PAUSES and recorded.waits:
             woken[:] = parts.pause(session, held.id)
-        if todo.is_end and (todo.status is not RunStatus.COMPLETED or _has_failed(recorded.results)):
-            money.free(session, held)
+        if todo.is_end:
+            _leave_nothing(session, held, recorded, todo)
         is_changed = bool(todo.end_waits)
         released = store.release_run(
             session,
@@ -439,6 +451,14 @@ def _cancel(session: Session, held: HeldRun, recorded: Recorded, todo: Plan) -> 
     """Withdraw waits, then cancel steps: in the order in which a decision locks them."""
     _withdraw(session, held, recorded, ((cancelled.step, cancelled.item) for cancelled in todo.cancel))
     store.cancel_steps(session, held.id, "the run was stopped")
+
+
+def _leave_nothing(session: Session, held: HeldRun, recorded: Recorded, todo: Plan) -> None:
+    """Take back what an ending run may leave behind: messages that had not left at a stop, and reserved money."""
+    if todo.status is RunStatus.STOPPED:
+        control.withdraw_messages(session, held.workspace_id, held.id)
+    if todo.status is not RunStatus.COMPLETED or _has_failed(recorded.results):
+        money.free(session, held)
 
 
 def _withdraw(session: Session, held: HeldRun, recorded: Recorded, keys: Iterable[Key]) -> None:

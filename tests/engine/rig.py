@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
-from app.core import clock, crypto, outbox
+from app.core import clock, crypto, events, outbox
 from app.core.db import make_engine, transaction
 from app.core.ids import new_id
-from app.engine import catalog, ports, runner, timers
+from app.engine import catalog, control, ports, runner, timers
 from app.engine.models import Call, Run, StepRun, WaitRow
 from app.engine.seat import Seat
 from app.features.accounts.models import Workspace
@@ -40,6 +40,8 @@ def bind() -> None:
         due_schedules=triggers.due_schedules,
         start_scheduled=triggers.start_scheduled,
     )
+    outbox.call_off(control.is_stopped)
+    events.listen(outbox.Marked, control.note_message)
 
 
 @dataclass
@@ -148,12 +150,12 @@ class House:
         with transaction(self.engine) as session:
             return session.scalars(sa.select(WaitRow).where(WaitRow.run_id == run_id)).one()
 
-    def post(self, channel: str) -> str:
+    def post(self, channel: str, run_id: str | None = None, *, to: str = "sam") -> str:
         """Put a message for *channel* into the outbox and return its id."""
         with self.session() as session:
             return outbox.post(
-                session, channel=channel, recipient="sam@northfield.example", subject="", content={}, dedupe_key="one",
-                workspace_id=self.workspace_id,
+                session, channel=channel, recipient=f"{to}@northfield.example", subject="", content={}, dedupe_key=to,
+                workspace_id=self.workspace_id, run_id=run_id,
             )  # fmt: skip
 
     def make_due(self, run_id: str, *, step: str, **columns: Any) -> None:

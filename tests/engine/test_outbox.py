@@ -1,4 +1,4 @@
-"""What becomes of a message that cannot leave: it is tried a few times, then parked, and stops nobody."""
+"""What becomes of a message that cannot leave, or must not: it is tried a few times, parked or withdrawn."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,7 +8,11 @@ import sqlalchemy as sa
 
 from app.core import clock, outbox
 from app.core.outbox import OutboxRow
+from app.engine import control
+from app.engine.models import RunLog
 from tests.engine.rig import House
+
+WAITS = [{"id": "ask", "type": "ask", "config": {}}]
 
 
 def row(house: House, row_id: str) -> OutboxRow:
@@ -48,3 +52,84 @@ def test_a_message_under_which_workers_die_is_parked_untried(house: House, asked
     outbox.relay(house.engine, row_id, owner="test:1:a")
     kept = row(house, row_id)
     assert (kept.status, kept.due_at, asked) == ("parked", None, [])
+
+
+def _stop(house: House, run_id: str) -> None:
+    with house.session() as session:
+        control.stop(session, run_id)
+
+
+def _logged(house: House, run_id: str) -> list[str]:
+    with house.session() as session:
+        rows = session.scalars(sa.select(RunLog).where(RunLog.run_id == run_id))
+        return [row.message for row in rows if row.event == "messages.withdrawn"]
+
+
+@pytest.fixture
+def delivered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whom the channel ``good`` was given messages for."""
+    delivered: list[str] = []
+    monkeypatch.setitem(outbox._channels, "good", lambda content, recipient, message_id: delivered.append(recipient))
+    return delivered
+
+
+def test_what_has_not_left_of_a_stopped_run_is_withdrawn_and_its_log_says_so(
+    house: House, delivered: list[str]
+) -> None:
+    run_id, other = house.start(WAITS), house.start(WAITS)
+    house.work(run_id)
+    gone, first, second, third = (house.post("good", run_id, to=name) for name in ("gone", "first", "second", "third"))
+    others = house.post("good", other, to="others")
+    outbox.relay(house.engine, gone, owner="test:1:a")
+    _stop(house, run_id)
+    outbox.relay(house.engine, first, owner="test:1:a")  # before anybody has planned the run
+    house.work()
+    for row_id in (gone, first, second, third, others):
+        outbox.relay(house.engine, row_id, owner="test:1:a")
+    assert delivered == ["gone@northfield.example", "others@northfield.example"]
+    assert [row(house, row_id).status for row_id in (gone, first, second, third, others)] == [
+        "sent", "withdrawn", "withdrawn", "withdrawn", "sent",
+    ]  # fmt: skip
+    assert row(house, second).due_at is None
+    assert _logged(house, run_id) == [
+        "A message that had not left was withdrawn: to first@northfield.example.",
+        "2 messages that had not left were withdrawn: to second@northfield.example and third@northfield.example.",
+    ]
+
+
+def test_of_a_message_of_a_stopped_run_whose_sender_died_nobody_can_tell(house: House, delivered: list[str]) -> None:
+    run_id = house.start(WAITS)
+    house.work(run_id)
+    row_id = house.post("good", run_id)
+    past = clock.now() - timedelta(seconds=1)
+    with house.session() as session:
+        dead = {"attempts": 2, "error": "busy", "lease_owner": "dead:1:a", "lease_until": past, "due_at": past}
+        session.execute(sa.update(OutboxRow).values(**dead))
+    _stop(house, run_id)
+    house.work()
+    outbox.relay(house.engine, row_id, owner="test:1:a")
+    kept = row(house, row_id)
+    assert (kept.status, kept.due_at, delivered) == ("unsure", None, [])
+    assert "may have arrived" in kept.error
+
+
+@pytest.mark.parametrize(("becomes", "status"), [(None, "sent"), (outbox.Retry("busy"), "withdrawn")])
+def test_a_message_under_way_at_the_stop_is_sent_or_withdrawn_as_it_turns_out(
+    house: House, monkeypatch: pytest.MonkeyPatch, becomes: Exception | None, status: str
+) -> None:
+    run_id = house.start(WAITS)
+    house.work(run_id)
+
+    def deliver(content: dict[str, Any], recipient: str, message_id: str) -> None:
+        _stop(house, run_id)
+        house.work()
+        if becomes is not None:
+            raise becomes
+
+    monkeypatch.setitem(outbox._channels, "slow", deliver)
+    row_id = house.post("slow", run_id)
+    outbox.relay(house.engine, row_id, owner="test:1:a")
+    kept = row(house, row_id)
+    assert (kept.status, kept.due_at, kept.lease_owner) == (status, None, None)
+    assert house.run(run_id).status == "stopped"
+    assert len(_logged(house, run_id)) == (status == "withdrawn")

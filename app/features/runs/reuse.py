@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from app.core import clock
+from app.core import clock, outbox
 from app.core.ids import new_id
 from app.definition.graph import edges, following, topological_order
 from app.definition.schema import Definition, Step
 from app.definition.values import names_in
 from app.engine import catalog, store
-from app.engine.enums import StepStatus
+from app.engine.enums import Effect, StepStatus
 from app.engine.models import Run, StepRun
 
 _COPIED = "step_id item type effect status outcome reason went_in output error done total".split()
@@ -56,8 +56,12 @@ def plan(definition: Definition, finished: Iterable[str], step_id: str, changed:
 
 
 def take_over(session: Session, of: Run, into: Run, kept: Iterable[str]) -> None:
-    """Write the kept steps of one run, and their items, into the run that continues it: done, and for nothing."""
+    """Write the kept steps of one run, and their items, into the run that continues it: done, and for nothing.
+
+    What they have written and not sent yet is sent by it.
+    """
     wanted = sa.select(StepRun).where(StepRun.run_id == of.id, StepRun.step_id.in_(list(kept)))
+    outbox.hand_over(session, of.id, into.id, wanted.with_only_columns(StepRun.id))
     now = clock.now()
     count = 0
     for row in session.scalars(wanted.order_by(StepRun.created_at, StepRun.item)):
@@ -82,9 +86,18 @@ def take_over(session: Session, of: Run, into: Run, kept: Iterable[str]) -> None
 
 
 def finished(session: Session, run: Run) -> list[str]:
-    """Return the steps of a run that came to a result."""
+    """Return the steps of a run that came to a result; not one that sends whose messages were withdrawn."""
+    sender = aliased(StepRun)
+    unsent = sa.select(sender.step_id).where(
+        sender.run_id == run.id,
+        sender.effect == Effect.SENDS.value,
+        sa.func.coalesce(sender.reused_from, sender.id).in_(outbox.withdrawn(run.id)),
+    )
     wanted = sa.select(StepRun.step_id).where(
-        StepRun.run_id == run.id, StepRun.item < 0, StepRun.status == StepStatus.COMPLETED
+        StepRun.run_id == run.id,
+        StepRun.item < 0,
+        StepRun.status == StepStatus.COMPLETED,
+        StepRun.step_id.not_in(unsent),
     )
     return list(session.scalars(wanted))
 

@@ -230,11 +230,16 @@ class _Sent:
     number: int
     requests: int
     kept: int
+    withdrawn: int
 
     @property
     def fact(self) -> tuple[str, str]:
         if self.number:
-            return plural(self.number, "message"), "left the house"
+            rest = f", {self.withdrawn} withdrawn" if self.withdrawn else ""
+            return plural(self.number, "message"), f"left the house{rest}"
+        if self.withdrawn:
+            also = "but the request for approval, " if self.requests else ""
+            return "Nothing", f"left: {also}{plural(self.withdrawn, 'mail')} withdrawn"
         if self.requests:
             return plural(self.requests, "request"), "mailed, nothing else left"
         if self.kept:
@@ -260,7 +265,8 @@ def _sent(
     number += sum(call.step_run_id in sends and call.finished_at is not None and call.error is None for call in calls)
     requests = sum(n for step_run_id, status, n in outbox if status == "sent" and step_run_id in reviews)
     kept = sum(n for _, status, n in outbox if status == "kept")
-    return _Sent(number, requests, kept)
+    withdrawn = sum(n for _, status, n in outbox if status == "withdrawn")
+    return _Sent(number, requests, kept, withdrawn)
 
 
 def _now(

@@ -242,6 +242,6 @@ def test_a_refused_request_is_shown_on_the_run_and_told_to_its_starter(
     with transaction(factory.engine) as session:
         from app.core import events
 
-        events.publish(session, outbox.Marked(run_id, "parked"))
+        events.publish(session, outbox.Marked(None, run_id, "parked", SAM))
     factory.work(run_id)
     assert len(smtp_server.messages) == 1

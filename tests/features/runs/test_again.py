@@ -1,5 +1,6 @@
 """Taking a run up again: what is kept, what is done anew, and the answers of people."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app import steps
+from app.core import clock
 from app.core.db import db
 from app.core.errors import Conflict, NotFound
+from app.core.outbox import OutboxRow
 from app.definition.schema import Definition
 from app.engine import catalog
 from app.engine.enums import RunStatus
@@ -150,6 +153,36 @@ def test_run_that_asks_is_stopped_when_another_one_continues_it(session: Session
     following = service.continue_from(session, failed, "pictures", failed.inputs, actor=factories.ALICE)
     session.refresh(failed)
     assert (failed.status, following.status, list(rows(session, following))) == ("stopping", "queued", ["ads"])
+
+
+def _told(session: Session, run: Run, status: str, due_at: datetime | None) -> OutboxRow:
+    """Make the step that is finished one that has told somebody, and return its message."""
+    step = rows(session, run)["ads"]
+    step.effect = "sends"
+    message = OutboxRow(
+        workspace_id=run.workspace_id, run_id=run.id, step_run_id=step.id, channel="email", dedupe_key="one",
+        recipient="sam@example.com", content={}, status=status, due_at=due_at, created_at=clock.now(),
+    )  # fmt: skip
+    session.add(message)
+    session.flush()
+    return message
+
+
+def test_what_a_step_taken_over_has_not_sent_yet_is_sent_by_the_run_that_takes_it_over(
+    session: Session, failed: Run
+) -> None:
+    failed.status = RunStatus.NEEDS_ATTENTION.value
+    message = _told(session, failed, "pending", clock.now())
+    following = service.continue_from(session, failed, "pictures", failed.inputs, actor=factories.ALICE)
+    session.refresh(message)
+    assert (message.run_id, message.status, list(rows(session, following))) == (following.id, "pending", ["ads"])
+
+
+def test_a_step_whose_message_was_withdrawn_is_done_again(session: Session, failed: Run) -> None:
+    failed.status = RunStatus.STOPPED.value
+    _told(session, failed, "withdrawn", None)
+    following = service.continue_from(session, failed, "pictures", failed.inputs, actor=factories.ALICE)
+    assert rows(session, following) == {}
 
 
 def test_starting_over_takes_nothing_over_and_twice_is_once(session: Session, failed: Run) -> None:
