@@ -1,22 +1,22 @@
 """What a workspace's own runs say of its templates: how often used, how long, how dear, how often finished."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from statistics import median
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from app.engine.enums import RUN_ENDS, RUN_OPEN, RunStatus
-from app.engine.models import RUN_REAL, Run, WaitRow
+from app.core.db import elapsed
+from app.engine.enums import RUN_ENDS, RUN_OPEN, SEED, RunStatus
+from app.engine.models import RUN_REAL, RUN_TOOK_S, Run, WaitRow
 from app.features.gallery import queries, rules
 from app.features.gallery.models import Template
 from app.features.workflows.models import Workflow
 
-RECENT = 200
+RECENT = 10  # of each workflow: what a template takes now, whatever else is busy
 _READY, _NO = RunStatus.COMPLETED.value, "no"
 _OPEN = [status.value for status in sorted(RUN_OPEN)]
 _ENDED: dict[str, tuple[Any, ...]] = {
@@ -70,18 +70,25 @@ NONE = Figures()
 
 def facts(session: Session, workspace_id: str, slugs: Sequence[str]) -> dict[str, CardFacts]:
     """Return what the cards of these templates say. Three statements, however many templates."""
-    known = read(session, workspace_id)
+    known = measured(session, workspace_id, counted(session, workspace_id, slugs), slugs)
     chosen = queries.chosen(session, workspace_id, slugs)
     return {template.slug: facts_of(template, known.get(template.slug, NONE)) for template in chosen}
 
 
-def read(session: Session, workspace_id: str) -> Mapping[str, Figures]:
-    """Return the figures of every template that was ever used here, by slug. Two statements."""
-    key, used = Workflow.template_slug, Workflow.template_slug.is_not(None)
-    working = _working(session, workspace_id, key, used)
+def counted(session: Session, workspace_id: str, slugs: Sequence[str] | None = None) -> Mapping[str, Figures]:
+    """Return how often templates were used here, by slug: of all, or of *slugs*. No medians. One statement."""
+    found = _counted(session, workspace_id, Workflow.template_slug, _of_templates(slugs))
+    return {slug: Figures(count.used, count.ended, count.ready) for slug, count in found.items()}
+
+
+def measured(
+    session: Session, workspace_id: str, known: Mapping[str, Figures], slugs: Sequence[str] | None = None
+) -> Mapping[str, Figures]:
+    """Return *known* with the medians of all templates, or of *slugs*. One statement; the more templates the dearer."""
+    working = _working(session, workspace_id, Workflow.template_slug, _of_templates(slugs))
     return {
-        slug: Figures(count.used, count.ended, count.ready, *_medians(working[slug]))
-        for slug, count in _counted(session, workspace_id, key, used).items()
+        slug: Figures(count.used, count.ended, count.ready, *_medians(working[slug])) if slug in working else count
+        for slug, count in known.items()
     }
 
 
@@ -142,6 +149,10 @@ def _medians(runs: Sequence[_Work]) -> tuple[float | None, float | None, int | N
 Key = sa.orm.InstrumentedAttribute[Any]
 
 
+def _of_templates(slugs: Sequence[str] | None) -> sa.ColumnElement[bool]:
+    return Workflow.template_slug.is_not(None) if slugs is None else Workflow.template_slug.in_(list(slugs))
+
+
 def _real(workspace_id: str, those: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Keep to runs that somebody wanted: neither tests nor the seeded samples."""
     return sa.and_(Run.workspace_id == workspace_id, RUN_REAL, those)
@@ -181,40 +192,50 @@ def _ended(status: str, *how: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
 def _working(
     session: Session, workspace_id: str, key: Key, those: sa.ColumnElement[bool]
 ) -> dict[str, list[_Work]]:
-    """Return the work of the last runs that are ready, by *key*."""
+    """Return the work of the last runs of each workflow that are ready, by *key*."""
     waited = (
         sa.select(WaitRow.run_id, WaitRow.created_at, WaitRow.decided_at)
         .where(WaitRow.workspace_id == workspace_id, WaitRow.decided_at.is_not(None))
         .subquery()
     )
-    recent = (
-        sa.select(Run.id, key, Run.started_at, Run.finished_at, Run.cost_microusd)
-        .join(Workflow, Workflow.id == Run.workflow_id)
-        .where(
-            _real(workspace_id, those),
-            Run.status == RunStatus.COMPLETED,
-            Run.last_no.is_(None),
-            Run.started_at.is_not(None),
-        )
-        .order_by(Run.created_at.desc())
-        .limit(RECENT)
-        .subquery()
-    )
+    since, until = (elapsed(Run.started_at, at) for at in (waited.c.created_at, waited.c.decided_at))
+    columns: tuple[Any, ...] = (Run.id, key, RUN_TOOK_S, Run.cost_microusd, since, until)
     rows = session.execute(
-        sa.select(recent, waited.c.created_at, waited.c.decided_at).outerjoin(waited, waited.c.run_id == recent.c.id)
-    ).all()
-    runs: dict[str, tuple[str, datetime, datetime, int]] = {}
-    waits: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
-    for run_id, slug, started_at, finished_at, cost, from_, until in rows:
-        runs[run_id] = (slug, started_at, finished_at, cost)
-        if from_ is not None:
-            waits[run_id].append((from_, until))
+        _with_recent(session, sa.select(*columns).select_from(Workflow))
+        .outerjoin(waited, waited.c.run_id == Run.id)
+        .where(Workflow.workspace_id == workspace_id, those)
+    )
+    runs: dict[str, tuple[str, float, int]] = {}
+    waits: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for run_id, slug, took_s, cost, from_s, until_s in rows:
+        runs[run_id] = (slug, took_s, cost)
+        if from_s is not None:
+            waits[run_id].append((from_s, until_s))
     found: dict[str, list[_Work]] = defaultdict(list)
-    for run_id, (slug, started_at, finished_at, cost) in runs.items():
-        found[slug].append(_work(started_at, finished_at, waits[run_id], cost))
+    for run_id, (slug, took_s, cost) in runs.items():
+        waited_s = rules.seconds_covered(waits[run_id]) if run_id in waits else 0.0
+        found[slug].append(_Work(max(took_s - waited_s, 0.0) / 60, waited_s / 60, cost))
     return found
 
 
-def _work(start: datetime, end: datetime, waits: Iterable[tuple[datetime, datetime]], cost: int) -> _Work:
-    waited_s = rules.seconds_covered(waits)
-    return _Work(max((end - start).total_seconds() - waited_s, 0.0) / 60, waited_s / 60, cost)
+def _with_recent(session: Session, wanted: sa.Select[Any]) -> sa.Select[Any]:
+    """Join each workflow's last runs that are ready, by its index alone: each database has a way of its own to it."""
+    run = aliased(Run)
+    recent = (
+        sa.select(run.id)
+        .where(
+            run.workflow_id == Workflow.id,
+            run.status == RunStatus.COMPLETED,
+            run.last_no.is_(None),
+            run.started_at.is_not(None),
+            run.test.is_(False),
+            run.trigger_kind != SEED,
+        )
+        .order_by(run.created_at.desc())
+        .limit(RECENT)
+        .correlate(Workflow)
+    )
+    if session.get_bind().dialect.name == "postgresql":
+        each = recent.lateral()
+        return wanted.join(each, sa.true()).join(Run, Run.id == each.c.id)
+    return wanted.join(Run, Run.id.in_(recent))

@@ -1,7 +1,7 @@
 """Rules of the gallery: when figures are real, what names a run, how questions stand on a page."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from app.definition import launch_form
@@ -25,13 +25,12 @@ _NAMING = (InputType.TEXT, InputType.LONG_TEXT, InputType.VIN, InputType.CHOICE)
 _SHORT = (InputType.DATE, InputType.DATETIME, InputType.INTEGER, InputType.NUMBER, InputType.MONEY)
 
 
-def seconds_covered(spans: Iterable[tuple[datetime, datetime]]) -> float:
-    """Return how many seconds the spans cover together, each moment once: two waits at one time are one."""
-    total, covered = 0.0, None
+def seconds_covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Return how many seconds the spans, of seconds, cover together, each once: two waits at one time are one."""
+    total, covered = 0.0, -math.inf
     for start, end in sorted(spans):
-        begin = start if covered is None or start > covered else covered
-        total += max((end - begin).total_seconds(), 0.0)
-        covered = end if covered is None or end > covered else covered
+        total += max(end - max(start, covered), 0.0)
+        covered = max(end, covered)
     return total
 
 

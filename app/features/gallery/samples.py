@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from app.engine.enums import SEED, RunStatus
-from app.engine.models import Run
+from app.engine.enums import RunStatus
+from app.engine.models import RUN_OTHER, RUN_SAMPLE, Run
 from app.features.files.models import Attachment, Document, Image
 from app.features.workflows.models import Workflow
 
@@ -70,28 +70,33 @@ def covers(session: Session, workspace_id: str, slugs: Sequence[str]) -> Mapping
 
 
 def _runs(session: Session, workspace_id: str, slugs: Sequence[str]) -> dict[str, Any]:
-    """Return one completed run of each template, by slug."""
-    place = (
-        sa.func.row_number()
-        .over(
-            partition_by=Workflow.template_slug,
-            order_by=(sa.case((Run.trigger_kind == SEED, 0), else_=1), Run.created_at.desc(), Run.id.desc()),
-        )
-        .label("place")
+    """Return one completed run of each template, by slug: a seeded one before the newest of the others.
+
+    However many runs there are: seeded ones have an index, and the newest of a workflow is the end of its index.
+    """
+    each = aliased(Run)
+    newest = (
+        sa.select(each.id)
+        .where(each.workflow_id == Workflow.id, each.status == RunStatus.COMPLETED, each.test.is_(False))
+        .order_by(each.created_at.desc(), each.id.desc())
+        .limit(1)
+        .correlate(Workflow)
     )
-    ranked = (
-        sa.select(Workflow.template_slug, Run.id, Run.number, Run.finished_at, place)
-        .join(Workflow, Workflow.id == Run.workflow_id)
-        .where(
-            Run.workspace_id == workspace_id,
-            Run.status == RunStatus.COMPLETED,
-            Run.test.is_(False),
-            Workflow.template_slug.in_(list(slugs)),
-        )
-        .subquery()
-    )
-    rows = session.execute(sa.select(ranked).where(ranked.c.place == 1)).all()
-    return {row.template_slug: row for row in rows}
+    columns = (Run.id, Run.number, Run.finished_at, Run.status)
+    rows: sa.CompoundSelect[Any] = sa.union_all(
+        sa.select(Workflow.id.label("workflow_id"), Workflow.template_slug, sa.literal(0).label("is_seeded"), *columns)
+        .outerjoin(Run, Run.id == newest.scalar_subquery())
+        .where(Workflow.workspace_id == workspace_id, Workflow.template_slug.in_(list(slugs))),
+        sa.select(Run.workflow_id, sa.literal(""), sa.literal(1), *columns)
+        .where(Run.workspace_id == workspace_id, RUN_OTHER, RUN_SAMPLE),
+    )  # fmt: skip
+    ranked = sorted(session.execute(rows), key=lambda row: (row.is_seeded, row.number or 0))
+    slug_of = {row.workflow_id: row.template_slug for row in ranked if not row.is_seeded}
+    return {
+        slug_of[row.workflow_id]: row
+        for row in ranked
+        if row.status == RunStatus.COMPLETED and row.workflow_id in slug_of
+    }
 
 
 def _documents(session: Session, workspace_id: str, run_id: str) -> Iterable[SampleDocument]:

@@ -41,10 +41,15 @@ def index() -> Response:
     """Show the templates that fit the search and the filters of the address, as cards or as a list."""
     workspace_id, session = who().workspace_id, db.session()
     wanted = _wanted()
-    listed, known = queries.listed(session, workspace_id), figures.read(session, workspace_id)
+    listed, known = queries.listed(session, workspace_id), figures.counted(session, workspace_id)
+    is_by_time = wanted.sort is Sort.FASTEST and not wanted.text
+    if is_by_time:
+        known = figures.measured(session, workspace_id, known)
     arranged = shelf.arrange(listed, known, wanted)
     slugs = [template.slug for template in shelf.page(arranged, wanted.page)]
     templates = queries.chosen(session, workspace_id, slugs)
+    if not is_by_time:
+        known = figures.measured(session, workspace_id, known, slugs)
     return htmx.page(
         "gallery/index.html",
         fragment="gallery/cards.oob.html",

@@ -16,6 +16,7 @@ from app.features.files import service as files
 from app.features.gallery import figures, library, queries, samples, service, shelf
 from app.features.gallery.enums import Sort
 from app.features.workflows.enums import Category
+from app.features.workflows.models import Workflow
 from tests.cast import Cast
 from tests.factories import Story, story
 
@@ -107,6 +108,26 @@ def test_who_got_no_yes_has_ended_and_is_not_finished(cast: Cast, session: Sessi
 
     assert facts.finished_share == pytest.approx(0.8)
     assert (facts.used, facts.minutes, facts.cost_microusd) == (5, 3, 200_000)
+
+
+def test_a_busy_template_does_not_hide_what_another_takes(
+    cast: Cast, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "RECENT", 5)
+    other = next(slug for slug in SLUGS if slug != FACEBOOK)
+    made = _ended(session, cast, minutes=7).run
+    workflow = session.get_one(Workflow, made.workflow_id)
+    for minutes in (8, 8, 9, 9):
+        _ended(session, cast, minutes=minutes)
+    workflow.template_slug = other
+    for minutes in (90, 1, 2, 3, 4, 5):
+        _ended(session, cast, minutes=minutes)
+
+    facts = figures.facts(session, cast.alice.workspace_id, [FACEBOOK, other])
+
+    assert (facts[other].used, facts[other].minutes) == (5, pytest.approx(8))
+    assert (facts[FACEBOOK].used, facts[FACEBOOK].minutes) == (6, pytest.approx(3))  # of the last five
+    assert figures.of_workflow(session, cast.alice.workspace_id, workflow.id).minutes == pytest.approx(8)
 
 
 def test_another_workspaces_runs_do_not_count(cast: Cast, session: Session) -> None:
@@ -203,7 +224,7 @@ def test_runs_that_ended_are_counted_without_reading_one(cast: Cast, session: Se
 
     sa.event.listen(connection, "before_cursor_execute", note)
 
-    found = figures.read(session, cast.alice.workspace_id)[FACEBOOK]
+    found = figures.counted(session, cast.alice.workspace_id)[FACEBOOK]
     counting, given = next(each for each in asked if "UNION ALL" in each[0])
     plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {counting}", given)]
 
