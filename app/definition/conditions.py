@@ -131,11 +131,7 @@ def _check_comparison(tree: dict[Any, Any]) -> Iterator[Problem]:
     yield from _check_keys(tree, ("value", "op", "than"))
     op = tree.get("op")
     if "value" not in tree:
-        yield _wrong(
-            "/value",
-            "The comparison does not say which value to look at.",
-            "Choose the value to look at.",
-        )
+        yield _wrong("/value", "Nothing to compare yet.", "Choose what to look at.")
     if not isinstance(op, str) or op not in OPERATORS:
         fix = suggest(
             str(op)[:60] if isinstance(op, str) else "",
@@ -145,7 +141,7 @@ def _check_comparison(tree: dict[Any, Any]) -> Iterator[Problem]:
         yield _wrong("/op", "The comparison does not say how to compare.", fix)
     elif op in EMPTY and tree.get("than") is not None:
         yield _wrong("/than", f"“{op}” compares with nothing.", "Leave what it is compared with empty.")
-    elif op not in EMPTY:
+    elif op not in EMPTY and ("value" in tree or "than" in tree):
         yield from _check_than(op, tree.get("than"))
 
 
@@ -153,7 +149,7 @@ def _check_than(op: str, than: object) -> Iterator[Problem]:
     if than is None:
         yield _wrong(
             "/than",
-            "The comparison does not say what to compare with.",
+            "Nothing to compare it with.",
             "Write what to compare it with, or choose “is empty”.",
         )
     elif has_value(than):

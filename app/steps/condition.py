@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from app.definition.conditions import Condition, ConditionUnclear, evaluate_condition
+from app.definition.conditions import EMPTY, Condition, ConditionUnclear, evaluate_condition
 from app.definition.sentences import OPERATORS
 from app.engine.contract import Category, Context, Done, Effect, StepError, StepType
 from app.steps.words import Settings, listed, said, shorten
@@ -39,22 +39,30 @@ def run(config: Config, ctx: Context) -> Done:
 
 
 def _summary(config: Mapping[str, Any]) -> str:
-    return f"Is it so that {shorten(_sentence(config.get('if')), 120)}?"
+    tree = config.get("if")
+    return f"Yes if {shorten(_sentence(tree), 120)}" if _looks_at_something(tree) else "Choose what to look at"
+
+
+def _looks_at_something(tree: object) -> bool:
+    if not isinstance(tree, dict):
+        return False
+    parts = [part for word in ("all", "any") if isinstance(tree.get(word), list) for part in tree[word]]
+    return "value" in tree or any(map(_looks_at_something, [*parts, tree.get("not")]))
 
 
 def _sentence(tree: object) -> str:
     if not isinstance(tree, dict):
-        return "nothing chosen yet"
+        return "…"
     for word, between in (("all", " and "), ("any", " or ")):
         parts = tree.get(word)
         if isinstance(parts, list):
             return between.join(_sentence(part) for part in parts)
     if "not" in tree:
         return f"not: {_sentence(tree['not'])}"
-    than = tree.get("than")
+    than, op = tree.get("than"), str(tree.get("op"))
     is_number = isinstance(than, int | float) and not isinstance(than, bool)
     other = f"{than:,}" if is_number else listed(than) if isinstance(than, list) else said(than)
-    return f"{said(tree.get('value'), 'nothing')} {OPERATORS.get(str(tree.get('op')), 'is')} {other}".strip()
+    return f"{said(tree.get('value'), '…')} {OPERATORS.get(op, 'is')} {other or ('' if op in EMPTY else '…')}".strip()
 
 
 STEP = StepType(

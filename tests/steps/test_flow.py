@@ -40,7 +40,7 @@ def test_the_card_of_a_condition() -> None:
     tree = {"all": [DEAR["if"], {"value": "{{ inputs.make }}", "op": "in", "than": ["Honda", "Toyota"]}]}
     assert (
         condition.STEP.summary({"if": tree})
-        == "Is it so that the answer “price” is more than 30,000 and the answer “make” is one of Honda and Toyota?"
+        == "Yes if the answer “price” is more than 30,000 and the answer “make” is one of Honda and Toyota"
     )
 
 

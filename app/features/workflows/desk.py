@@ -24,6 +24,7 @@ from app.features.workflows.forms.question import TYPE_WORDS
 from app.features.workflows.forms.step import entries_words, entry_words, field_name
 from app.features.workflows.models import Workflow
 from app.features.workflows.queries import Draft
+from app.web.condition_field import BLANK
 
 _SUMMARY_PX = 178
 
@@ -333,7 +334,7 @@ def new_step(desk: Desk, type_name: str, after: list[str]) -> dict[str, Any]:
     kind = desk.kinds[type_name]
     step: dict[str, Any] = {
         "id": edit.free_id(desk.data, kind.label), "type": type_name, "name": _free_name(desk, kind.label),
-        "after": after, "config": {},
+        "after": after, "config": _begun(kind),
     }  # fmt: skip
     parts = [graph.split(each) for each in after]
     reach = graph.predecessors(desk.drawn)
@@ -347,6 +348,15 @@ def new_step(desk: Desk, type_name: str, after: list[str]) -> dict[str, Any]:
         if last:
             step["config"][field] = last[0] if len(last) == 1 else last
     return step
+
+
+def _begun(kind: StepType) -> dict[str, Any]:
+    """Return the settings to begin with: a first comparison to fill in where there must be a condition."""
+    return {
+        info.alias or name: dict(BLANK)
+        for name, info in kind.config.model_fields.items()
+        if info.is_required() and (info.json_schema_extra or {}).get("widget") == "condition"  # type: ignore[union-attr]  # ours are mappings
+    }
 
 
 def _unmarked(names: Mapping[str, str]) -> dict[str, str]:
