@@ -6,12 +6,13 @@ afterwards. An entry is one of ``after``: a step's id, or ``id:outcome``.
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from app.definition.graph import SIDE_OUTCOMES, Outline, outline, split
-from app.definition.parts import NAME_PATTERN, TypeFacts, in_words
+from app.definition.graph import SIDE_OUTCOMES, Outline, edges, outline, split
+from app.definition.parts import NAME_PATTERN, Definition, TypeFacts, in_words
 from app.definition.problems import listed, shorten
 
 Data = dict[str, Any]
@@ -78,7 +79,7 @@ def insert_step(
     """Put a new *step* between the entries *sources* and the steps *targets*; either may be empty.
 
     Ways from *sources* to *targets* then lead through it; other ways stay. Several outcomes of one step make it go on
-    after any of them.
+    after any of them. In the list it stands behind what is beside it, so that the main line stays the main line.
     """
     new = deepcopy(data)
     steps = _steps(new)
@@ -90,8 +91,20 @@ def insert_step(
         _lead_through(_step(new, target), placed["after"], after_it)
     before = [steps.index(_step(new, target)) for target in targets]
     behind = [steps.index(_step(new, split(source)[0])) + 1 for source in placed["after"]]
-    steps.insert(max(behind, default=min(before, default=len(steps))), placed)
+    if not targets:
+        behind += [steps.index(_step(new, each)) + 1 for each in _beside(new, placed["after"])]
+    steps.insert(max([*behind, min(before)] if before else behind, default=len(steps)), placed)
     return with_fitting_join(new, placed["id"])
+
+
+def _beside(data: Data, sources: Iterable[str]) -> list[str]:
+    """Return the steps that come directly after what *sources* come from; those of side outcomes not."""
+    above = {split(source)[0] for source in sources}
+    return [
+        step.id
+        for step in outline(data)
+        if step.id and any(source in above and outcome not in SIDE_OUTCOMES for _, source, outcome in step.after)
+    ]
 
 
 def remove_step(data: Data, step_id: str) -> Data:
@@ -149,6 +162,22 @@ def move_step(
     return new
 
 
+def carried(drawn: Definition, step_id: str, types: Types) -> set[str]:
+    """Return the steps that come after a step's side outcomes, near or far: they go with it wherever it goes."""
+    ways = defaultdict(list)
+    for edge in edges(drawn):
+        ways[edge.source].append(edge)
+    usual = main_outcome(types.get(drawn.step(step_id).type)) or "done"
+    waiting = [edge.target for edge in ways[step_id] if edge.outcome != usual]
+    found: set[str] = set()
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            waiting += [edge.target for edge in ways[current]]
+    return found
+
+
 def move_up(data: Data, step_id: str, types: Types) -> Data:
     """Let a step change places with the first step it comes after. Raises EditImpossible for a first step."""
     above = [split(each)[0] for each in _entries(_step(data, step_id))]
@@ -170,6 +199,39 @@ def move_down(data: Data, step_id: str, types: Types) -> Data:
     return move_step(
         data, step_id, types, sources=[entry(below[0], leaving)], targets=followers(data, below[0], leaving)
     )
+
+
+def come_after(data: Data, step_id: str, step: Data, types: Types) -> tuple[Data, list[str]]:
+    """Put *step*, which comes after other ones than before, in the place of the one with *step_id*.
+
+    Where it is to follow a step that follows it now, it goes on behind that one; returned are the names of such steps.
+    Raises EditImpossible where that one would have to wait for it nevertheless.
+    """
+    wanted = [each for each in _entries(step) if _find(data, split(each)[0])]
+    below = _below(data, step_id)
+    turned = [each for each in wanted if split(each)[0] in below]
+    if not turned:
+        new = replace_step(data, step_id, step)
+        for each in wanted:
+            _put_before(new, split(each)[0], step_id)
+        return new, []
+    kept = replace_step(data, step_id, {**step, "after": _entries(_step(data, step_id))})
+    source, outcome = split(turned[0])
+    targets = [] if turned[1:] else followers(data, source, outcome)
+    new = move_step(kept, step_id, types, sources=turned, targets=[each for each in targets if each != step_id])
+    return new, [_name(_step(data, split(each)[0])) for each in turned]
+
+
+def _below(data: Data, step_id: str) -> set[str]:
+    """Return the steps that come after a step, near or far."""
+    found: set[str] = set()
+    waiting = [step_id]
+    while waiting:
+        near = {step.id for step in outline(data) if step.id and any(each == waiting[-1] for _, each, _ in step.after)}
+        waiting.pop()
+        waiting += near - found
+        found |= near
+    return found
 
 
 def connect(data: Data, step_id: str, source: str) -> Data:

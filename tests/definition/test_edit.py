@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from app.definition import edit
 from app.definition.edit import EditImpossible
+from app.definition.lanes import layout
 from app.definition.schema import check
+from app.definition.sketch import sketch
 from tests.definition.facts import TYPES, step, workflow
 
 REVIEW = {"approvers": ["a@b.example"]}
@@ -32,7 +34,8 @@ def test_a_step_goes_on_by_its_usual_outcome() -> None:
     new = edit.insert_step(LINE, step("x", type="review", config=REVIEW), TYPES, sources=["a"], targets=["b"])
     assert after(new)["b"] == ["x:approved"]
     both = edit.insert_step(LINE, step("x"), TYPES, sources=["check:rejected", "check:expired"])
-    assert (after(both)["x"], both["steps"][3]["join"]) == (["check:rejected", "check:expired"], "any")
+    placed = next(each for each in both["steps"] if each["id"] == "x")
+    assert (placed["after"], placed["join"]) == (["check:rejected", "check:expired"], "any")
 
 
 def test_a_step_goes_first_or_stands_alone() -> None:
@@ -110,6 +113,24 @@ def test_up_and_down_are_each_others_opposite_on_a_line() -> None:
     for change, last in ((edit.move_up, "a"), (edit.move_down, "d")):
         with pytest.raises(EditImpossible, match="of its line"):
             change(data, last, TYPES)
+
+
+def test_a_step_beside_others_leaves_them_the_main_line() -> None:
+    line = workflow(step("a"), step("b", "a"), step("c", "b"))
+    new = edit.insert_step(line, step("x"), TYPES, sources=["a"])
+    assert (list(after(new)), after(new)["x"]) == (["a", "b", "x", "c"], ["a"])
+    new = edit.insert_step(new, step("y"), TYPES, sources=["a"], targets=["x"])
+    assert {node.id: node.lane for node in layout(sketch(new)).nodes} == {"a": 0, "b": 0, "c": 0, "y": 1, "x": 1}
+
+
+def test_a_step_that_is_to_come_after_one_below_it_goes_behind_that_one() -> None:
+    line = workflow(step("a"), step("b", "a"), step("c", "b"), step("d", "c"), step("e", "b"))
+    new, behind = edit.come_after(line, "b", step("b", "a", "c"), TYPES)
+    assert (after(new), behind) == ({"a": [], "c": ["a"], "b": ["c"], "d": ["b"], "e": ["a"]}, ["C"])
+    new, behind = edit.come_after(line, "d", step("d", "c", "e"), TYPES)
+    assert (list(after(new)), after(new)["d"], behind) == (["a", "b", "c", "e", "d"], ["c", "e"], [])
+    with pytest.raises(EditImpossible, match="would wait for each other"):
+        edit.come_after(LINE, "check", step("check", "b", "no", type="review"), TYPES)
 
 
 def test_connecting_and_disconnecting() -> None:

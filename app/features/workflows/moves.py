@@ -6,8 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from werkzeug.datastructures import MultiDict
 
-from app.definition import graph
-from app.definition.edit import main_outcome
+from app.definition import edit, graph
 from app.features.workflows.desk import Desk
 
 Place = tuple[list[str], list[str]]
@@ -18,7 +17,7 @@ def destinations(desk: Desk, step_id: str) -> list[tuple[str, str]]:
 
     Left out are those where it is, and those below its side outcomes, which go with it: it would wait for itself.
     """
-    closed = {step_id} | _carried(desk, step_id)
+    closed = {step_id} | edit.carried(desk.drawn, step_id, desk.types)
     return [
         (written(after, before), desk.place_words(after, before) if after else "At the beginning")
         for after, before in _places(desk)
@@ -52,19 +51,3 @@ def _places(desk: Desk) -> Iterator[Place]:
         yield from lines[step_id]
         yield from (place for place, _ in desk.ways_on(step_id) if len(place[1]) > 1)
         yield from ends[step_id]
-
-
-def _carried(desk: Desk, step_id: str) -> set[str]:
-    """Return the steps that come after a step's side outcomes, near or far."""
-    ways = defaultdict(list)
-    for edge in graph.edges(desk.drawn):
-        ways[edge.source].append(edge)
-    usual = main_outcome(desk.types.get(desk.drawn.step(step_id).type)) or "done"
-    waiting = [edge.target for edge in ways[step_id] if edge.outcome != usual]
-    found: set[str] = set()
-    while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            waiting += [edge.target for edge in ways[current]]
-    return found

@@ -1,6 +1,6 @@
 """Pages of steps: seeing, adding, changing, moving, copying and deleting them; undo and redo."""
 
-from flask import Response, request, url_for
+from flask import Response, flash, request, url_for
 
 from app.core.db import db
 from app.core.errors import Invalid
@@ -90,10 +90,10 @@ def save_step(workflow_id: str, step_id: str) -> Response:
     workflow = workflow_of(workflow_id)
     base = base_of(workflow, lambda data: find_step(data, step_id))
     clash: list[Clash] = []
-    renamed, has_other_fields, is_moved, unseen = step_id, False, False, list[str]()
+    renamed, has_other_fields, is_moved, unseen, told = step_id, False, False, list[str](), ""
 
     def change(draft: Draft) -> tuple[Data, str]:
-        nonlocal renamed, has_other_fields, is_moved, unseen
+        nonlocal renamed, has_other_fields, is_moved, unseen, told
         desk = Desk(workflow, draft, step_id)
         now = desk.step(step_id)
         if now is None:
@@ -103,8 +103,12 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         unseen = changed_by_others(opened.fields, current.fields)
         form = form_of(desk, now, posted)
         has_other_fields = form.has_other_fields or form.fields.keys() != opened.fields.keys()
-        data = edit.replace_step(desk.data, step_id, form.step())
         is_moved = form.fields["s-after"].is_changed
+        if is_moved:
+            data, behind = edit.come_after(desk.data, step_id, form.step(), desk.types)
+            told = f"{said(now)} now stands behind {listed([f'“{each}”' for each in behind])}." if behind else ""
+        else:
+            data = edit.replace_step(desk.data, step_id, form.step())
         if is_moved and not form.fields["s-join"].is_changed:
             data = edit.with_fitting_join(data, step_id)
         if form.new_id != step_id:
@@ -121,10 +125,13 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         db.session.rollback()
         return refused(workflow_id, fault, chosen=step_id, name_field="s-id")
     desk = lay(db.session(), workflow, chosen=renamed)
+    told = f"{told} Undo takes it back." if told else ""
     if not htmx.is_htmx():
+        if told:
+            flash(told, "go")
         return htmx.redirect(url_for(".step", workflow_id=workflow_id, step_id=renamed))
-    if request.form.get("act") or renamed != step_id or is_whole_anew(has_other_fields):
-        return step_panel(desk, wants_panel=True, focus=STAYS)
+    if request.form.get("act") or renamed != step_id or told or is_whole_anew(has_other_fields):
+        return step_panel(desk, wants_panel=True, told=told, focus=STAYS)
     context = step_context(desk) | {"is_moved": is_moved}
     fields = context["form"].fields
     redrawn = context["form"].redrawn(form_of(desk, base)) if base else []

@@ -139,6 +139,31 @@ def test_a_step_is_added_between_beside_and_after(bench: Bench) -> None:
     bench.post("/steps", {"type": "glue"}, htmx=True, status=422)
 
 
+def test_a_new_condition_invites_and_one_that_is_not_finished_says_what_is_missing(bench: Bench) -> None:
+    first = bench.post("/steps", {"type": "condition"}, htmx=True).text
+    assert bench.steps["choose_a_way"]["config"] == {"if": {"op": "eq"}}
+    assert re.search(r'id="about-step">\s*Choose what to look at\.\s*</p>', first)
+    assert first.count("Nothing to compare yet. Choose what to look at.") == 1  # at the field
+    form = bench.form("/steps/choose_a_way") | {"c-if~value": "{{ inputs.offer }}"}
+    text = Page(bench.post("/steps/choose_a_way", form, htmx=True).text).text
+    assert re.search(r"Yes if the answer “[^”]+” is … ", text)
+    assert "Nothing to compare it with. Write what to compare it with, or choose “is empty”." in text
+
+
+def test_a_step_ticked_to_run_after_one_below_it_moves_behind_that_one(bench: Bench) -> None:
+    bench.post("/steps", {"after": "tell", "type": "delay"})
+    shown = bench.browser.get(f"{bench.url}/steps/check").text
+    offered = shown.partition('id="f-s-after"')[2].partition("</fieldset>")[0]
+    assert 'value="tell"' in offered
+    assert 'value="tell_rejected"' not in offered  # it follows what is rejected, and goes along
+    form = bench.form("/steps/check") | {"s-after": ["attach", "tell"]}
+    answer = bench.post("/steps/check", form, htmx=True)
+    assert {key: bench.steps[key]["after"] for key in ("tell", "check", "wait")} == {
+        "tell": ["attach"], "check": ["tell"], "wait": ["check:approved"],
+    }  # fmt: skip
+    assert "“The sales manager decides” now stands behind “Mail the finished ads”. Undo takes it back." in Page(answer.text).text
+
+
 def test_a_step_is_moved_copied_and_deleted_and_undo_brings_it_back(bench: Bench) -> None:
     before = bench.draft.definition
     bench.post("/steps/check/move", {"way": "up"})
