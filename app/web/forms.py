@@ -26,10 +26,12 @@ from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer t
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from app.core.errors import FieldError, Invalid
+from app.web import list_fields
 from app.web import setting_fields as settings
 from app.web.condition_field import Condition
 from app.web.csrf import FIELD, token
 from app.web.record_fields import Records
+from app.web.span_field import Span
 
 LONG = 200  # characters from which a text gets several lines
 
@@ -138,11 +140,11 @@ def _setting(key: str, info: FieldInfo, offered: Offered) -> Any:
     if widget == "condition":
         return Condition(**common)
     if widget == "answers":
-        return settings.Answers(choices=choices or (), **common)
+        return list_fields.Answers(choices=choices or (), **common)
     if choices is not None and widget == "documents_or_text":
-        return settings.Documents(choices=choices, rows=5, is_list_too=True, **common)
+        return list_fields.Documents(choices=choices, rows=5, is_list_too=True, **common)
     if choices is not None and widget in ("step", "images"):
-        return settings.Many(choices=choices, is_one_text=texts and not is_list, **common)
+        return list_fields.Many(choices=choices, is_one_text=texts and not is_list, **common)
     if (literal := _choices(kind)) is not None:
         named = [(str(each.value), str(each.label)) for each in literal]
         return settings.Choice(choices=named, is_row=widget == "segments", **common)
@@ -151,11 +153,12 @@ def _setting(key: str, info: FieldInfo, offered: Offered) -> Any:
     if kind is bool:
         return settings.YesNo(**common)
     if kind in (int, float) or (isinstance(kind, type) and issubclass(kind, Decimal)):
-        return settings.Number(is_nullable=is_nullable, **common)
+        number = Span if common["unit"] == "seconds" else settings.Number
+        return number(is_nullable=is_nullable, **common)
     if is_list and (rows := _rows(get_args(kind)[0], choices, offered, common)) is not None:
         return rows
     if get_origin(kind) is dict:
-        return settings.PairRows(is_text=_inner(get_args(kind)[1]) is str, **common)
+        return list_fields.PairRows(is_text=_inner(get_args(kind)[1]) is str, **common)
     if texts:
         rows = 5 if widget in ("long_text", "prompt", "documents_or_text") else 2 if longest > 300 else 1
         return settings.Text(rows=rows, is_list_too=kind is None, **common)
@@ -168,7 +171,7 @@ def _rows(
     """Return the field of a list of texts, numbers or records; None for any other."""
     inner = _inner(item)
     if inner in (str, int, float):
-        return settings.Rows(is_number=inner is not str, choices=choices or (), **common)
+        return list_fields.Rows(is_number=inner is not str, choices=choices or (), **common)
     if isinstance(inner, type) and issubclass(inner, BaseModel):
         return Records(fields_of=lambda prefix: settings_of(inner, prefix=prefix, offered=offered), **common)
     return None

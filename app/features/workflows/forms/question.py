@@ -14,7 +14,8 @@ from app.definition.parts import Input, in_words
 from app.definition.problems import Problem
 from app.features.workflows.forms.step import with_other_rows
 from app.web.forms import settings_of
-from app.web.setting_fields import Choice, Day, Json, Many, Moment, Number, Rows, Setting, Text, YesNo, put
+from app.web.list_fields import Many, Rows
+from app.web.setting_fields import Choice, Day, Json, Moment, Number, Setting, Text, YesNo, put
 
 Posted = MultiDict[str, str]
 

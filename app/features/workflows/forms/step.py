@@ -6,7 +6,7 @@ from typing import Any
 import wtforms
 from werkzeug.datastructures import MultiDict
 
-from app.definition.edit import entry
+from app.definition.edit import carried, entry
 from app.definition.parts import Definition, TypeFacts
 from app.definition.problems import Problem, listed
 from app.definition.sentences import OPERATORS as OPERATOR_WORDS
@@ -14,8 +14,10 @@ from app.engine.contract import StepType
 from app.features.workflows.offers import Offer, makers
 from app.web.condition_field import Condition
 from app.web.forms import settings_of
+from app.web.list_fields import Many
 from app.web.record_fields import Records
-from app.web.setting_fields import ABSENT, Choice, Json, Many, Number, Setting, Text, put
+from app.web.setting_fields import ABSENT, Choice, Json, Number, Setting, Text, put
+from app.web.span_field import Span
 
 Posted = MultiDict[str, str]
 
@@ -181,7 +183,7 @@ def with_other_rows(now: Mapping[str, Setting], before: Mapping[str, Setting]) -
     return [
         field
         for name, field in now.items()
-        if field.look in ("rows", "pairs", "documents", "many", "number")
+        if field.look in ("rows", "pairs", "documents", "many", "number", "span")
         and (name not in before or _size(field) != _size(before[name]))
     ]
 
@@ -253,9 +255,10 @@ def _chooser(
 
 def _of_every_step(step_id: str, drawn: Definition, types: Mapping[str, TypeFacts]) -> dict[str, Any]:
     entries = []
+    closed = {step_id} | (carried(drawn, step_id, types) if drawn.has_step(step_id) else set())
     for other in drawn.steps:
         facts = types.get(other.type)
-        if other.id != step_id:
+        if other.id not in closed:
             found = [entry(other.id, each) for each in (*(facts.outcomes if facts else ("done",)), "failed")]
             entries += [(each, entry_words(each, drawn)) for each in found]
     return {
@@ -279,7 +282,7 @@ def _of_every_step(step_id: str, drawn: Definition, types: Mapping[str, TypeFact
             choices=[("stop", "Stop the run"), ("continue", "Go on without it")],
             is_row=True,
         ),
-        "s-timeout_s": Number("Longest time for one try", usual=120, unit="seconds"),
+        "s-timeout_s": Span("Longest time for one try", usual=120),
         "s-attempts": Number(
             "Tries in all",
             usual=None,
@@ -292,8 +295,8 @@ def _of_every_step(step_id: str, drawn: Definition, types: Mapping[str, TypeFact
             choices=[("fixed", "Always the same"), ("linear", "A little longer each time"),
                      ("exponential", "Twice as long each time")],
         ),
-        "s-delay_s": Number("First pause", usual=1.0, unit="seconds"),
-        "s-max_delay_s": Number("Longest pause", usual=1800.0, unit="seconds"),
+        "s-delay_s": Span("First pause", usual=1.0),
+        "s-max_delay_s": Span("Longest pause", usual=1800.0),
         "s-items": Text(
             "Do it for every item of",
             usual=None,

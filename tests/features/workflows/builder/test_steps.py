@@ -161,7 +161,8 @@ def test_a_step_ticked_to_run_after_one_below_it_moves_behind_that_one(bench: Be
     assert {key: bench.steps[key]["after"] for key in ("tell", "check", "wait")} == {
         "tell": ["attach"], "check": ["tell"], "wait": ["check:approved"],
     }  # fmt: skip
-    assert "“The sales manager decides” now stands behind “Mail the finished ads”. Undo takes it back." in Page(answer.text).text
+    told = "“The sales manager decides” now stands behind “Mail the finished ads”. Undo takes it back."
+    assert told in Page(answer.text).text
 
 
 def test_a_step_is_moved_copied_and_deleted_and_undo_brings_it_back(bench: Bench) -> None:
