@@ -21,6 +21,8 @@ from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.planner import NO_ITEM
 from app.engine.ports import bound
 
+TIME = "time"  # the kind of a wait for a moment
+_TIME_IS_OVER = "This step does not wait for a time any more."
 _GOING = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION)
 
 
@@ -127,6 +129,41 @@ def _end_pause(session: Session, run_id: str, step_run_id: str, **values: Any) -
     )
     if changed(session.execute(statement)) != 1 or not store.wake_run(session, run_id):
         raise Conflict("This step does not wait for its next try any more.")
+
+
+def go_now(session: Session, run_id: str, step_run_id: str, *, by: str) -> None:
+    """End a wait for a time now, as if its time had come. Raises Conflict when it does not wait for one any more."""
+    ended = {"status": WaitStatus.DECIDED.value, "outcome": store.wait.c.on_until, "effective_at": moment()}
+    row = _end_time(session, run_id, step_run_id, by, **ended)
+    output = {"until": clock.iso(row.decided_at)}
+    is_ended = store.end_wait(session, step_run_id, outcome=row.outcome, output=output)
+    if not is_ended or not store.wake_run(session, run_id):
+        raise Conflict(_TIME_IS_OVER)
+
+
+def call_off(session: Session, run_id: str, step_run_id: str, *, by: str) -> None:
+    """Skip a step that waits for a time, and so what comes after it alone. Raises Conflict as :func:`go_now`."""
+    _end_time(session, run_id, step_run_id, by, status=WaitStatus.WITHDRAWN.value)
+    step = store.step_run
+    skipped = {"status": StepStatus.SKIPPED.value, "reason": f"{by} cancelled the wait", "finished_at": moment()}
+    statement = sa.update(step).where(step.c.id == step_run_id, step.c.status == StepStatus.WAITING)
+    if changed(session.execute(statement.values(doing="", **skipped))) != 1 or not store.wake_run(session, run_id):
+        raise Conflict(_TIME_IS_OVER)
+
+
+def _end_time(session: Session, run_id: str, step_run_id: str, by: str, **values: Any) -> Any:
+    wait = store.wait
+    waits = (wait.c.step_run_id == step_run_id, wait.c.run_id == run_id, wait.c.kind == TIME)
+    statement = (
+        sa.update(wait)
+        .where(*waits, wait.c.status == WaitStatus.WAITING)
+        .values(decided_at=moment(), output={"by": by}, **values)
+        .returning(wait.c.outcome, wait.c.decided_at)
+    )
+    row = session.execute(statement).first()
+    if row is None:
+        raise Conflict(_TIME_IS_OVER)
+    return row
 
 
 def decide(session: Session, wait_id: str, *, outcome: str, output: dict[str, Any], undo_s: int = 0) -> bool:

@@ -110,7 +110,7 @@ STEP_TRANSITIONS: dict[StepStatus, frozenset[StepStatus]] = {
         {_S.PENDING, _S.RETRYING, _S.WAITING, _S.NEEDS_ATTENTION, _S.COMPLETED, _S.FAILED, _S.CANCELLED}
     ),
     _S.RETRYING: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED}),
-    _S.WAITING: frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED}),
+    _S.WAITING: frozenset({_S.COMPLETED, _S.FAILED, _S.SKIPPED, _S.CANCELLED}),
     _S.NEEDS_ATTENTION: frozenset({_S.PENDING, _S.COMPLETED, _S.FAILED, _S.SKIPPED, _S.CANCELLED}),
     _S.COMPLETED: frozenset(),
     _S.FAILED: frozenset({_S.PENDING}),

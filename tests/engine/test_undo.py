@@ -9,6 +9,7 @@ from sqlalchemy import event
 
 from app.core import clock
 from app.core.db import transaction
+from app.core.errors import Conflict
 from app.engine import control
 from app.engine.models import WaitRow
 from tests.engine.rig import House
@@ -136,3 +137,54 @@ def test_undo_in_the_moment_in_which_it_takes_effect_is_one_or_the_other(house: 
     assert undone == [True]
     assert (house.wait(run_id).status, house.steps(run_id)["ask"].status) == ("waiting", "waiting")
     assert set(house.steps(run_id)) == {"ask"}, "nothing has begun"
+
+
+TIMED = [
+    {"id": "rest", "type": "ask", "config": {"kind": "time", "seconds": 3600, "on_until": "done"}},
+    {"id": "after", "type": "echo", "after": ["rest"], "config": {"say": 1}},
+    {"id": "aside", "type": "echo", "after": [], "config": {"say": 2}},
+]
+
+
+def test_a_wait_for_a_time_ends_now_once(house: House) -> None:
+    run_id = house.start(TIMED)
+    house.work(run_id)
+    rest = house.steps(run_id)["rest"].id
+    with house.session() as session:
+        control.go_now(session, run_id, rest, by="Sam")
+    house.work()
+    assert house.run(run_id).status == "completed"
+    assert {row.step_id: row.status for row in house.steps(run_id).values()} == dict.fromkeys(
+        ("rest", "after", "aside"), "completed"
+    )
+    assert house.steps(run_id)["rest"].output["until"] == clock.iso(house.wait(run_id).decided_at)
+    for late in (control.go_now, control.call_off):
+        with pytest.raises(Conflict), house.session() as session:
+            late(session, run_id, rest, by="Sam")
+
+
+def test_a_wait_that_is_cancelled_skips_what_comes_after_it_alone(house: House) -> None:
+    run_id = house.start(TIMED)
+    house.work(run_id)
+    with house.session() as session:
+        control.call_off(session, run_id, house.steps(run_id)["rest"].id, by="Sam")
+    house.work()
+    steps = house.steps(run_id)
+    assert {name: (row.status, row.reason) for name, row in steps.items() if row.status == "skipped"} == {
+        "rest": ("skipped", "Sam cancelled the wait"),
+        "after": ("skipped", steps["after"].reason),
+    }
+    assert (house.run(run_id).status, steps["aside"].status, house.wait(run_id).status) == (
+        "completed", "completed", "withdrawn",
+    )  # fmt: skip
+
+
+def test_only_a_wait_for_a_time_of_this_run_ends_before_its_time(house: House) -> None:
+    asks, timed = house.start(STEPS), house.start(TIMED)
+    for run_id in (asks, timed):
+        house.work(run_id)
+    for run_id, step in ((asks, house.steps(asks)["ask"].id), (asks, house.steps(timed)["rest"].id)):
+        for change_it in (control.go_now, control.call_off):
+            with pytest.raises(Conflict), house.session() as session:
+                change_it(session, run_id, step, by="Sam")
+    assert house.steps(timed)["rest"].status == "waiting"

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from app.definition.schema import Definition
-from app.engine.enums import RunStatus, StepStatus
+from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.runs import queries
 from app.features.runs.failure import code_of
@@ -28,6 +28,7 @@ MOST_NOTED = 5000
 LATE_S = 60  # how long after the time that it says a line may be committed, clocks that differ included
 _SEVERITY = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 _SAID_ELSEWHERE = frozenset({"trace", "pause_s"})
+_ENDED = {"time": "Went on", "sub_run": "Ended"}  # how a wait of a kind ended; else it was answered
 _SECOND = timedelta(seconds=1)
 _KEY = re.compile(r"\d{10,11}\.\d{6}-[0-9a-z.-]{1,60}")
 _MARK_CHARS = 6
@@ -327,13 +328,15 @@ def _of_wait(wait: WaitRow, row: StepRun | None) -> Iterator[Line]:
     step_id = row.step_id if row else ""
     people = listed(dict.fromkeys(str(email) for email in wait.detail.get("approvers") or ()))
     asked_of = f"Asked {people}." if wait.kind == "approval" and people else "Waits."
+    ended = "Was withdrawn" if wait.status == WaitStatus.WITHDRAWN else _ENDED.get(wait.kind, "Answered")
     detail = {"wait": wait.id, "until": wait.until or ""}
     yield Line(wait.created_at, f"{wait.id}.2", "info", "wait.begun", asked_of, step_id, detail=detail)
     if wait.decided_at:
         output = wait.output if isinstance(wait.output, dict) else {}
         by = f" by {output['by']}" if output.get("by") else ""
         reason = f" “{output['reason']}”" if output.get("reason") else ""
-        said = f"Answered{by}: {wait.outcome or 'done'}.{reason}"
+        left_by = f": {wait.outcome}" if wait.outcome not in (None, "done") else ""
+        said = f"{ended}{by}{left_by}.{reason}"
         yield Line(wait.decided_at, f"{wait.id}.3", "info", "wait.decided", said, step_id, detail=detail)
 
 

@@ -24,7 +24,7 @@ from app.definition.values import MissingValue, UnusableValue, as_text, evaluate
 from app.engine import answers, control, jobs
 from app.engine.answers import Reply
 from app.engine.enums import SEED, RunStatus
-from app.engine.models import Run
+from app.engine.models import Run, RunLog
 from app.features.accounts import service as accounts
 from app.features.accounts.models import Workspace
 from app.features.accounts.service import Actor
@@ -209,19 +209,19 @@ def _new(
 def pause(session: Session, run: Run, *, actor: Actor) -> None:
     """Ask the run to pause after what is under way. Raises Conflict where it cannot."""
     control.pause(session, run.id)
-    accounts.audit_of(session, run, actor, "run.paused", number=run.number)
+    _note(session, run, actor, "run.paused", "paused the run")
 
 
 def resume(session: Session, run: Run, *, actor: Actor) -> None:
     """Let a pausing or paused run go on. Raises Conflict where it cannot."""
     control.resume(session, run.id)
-    accounts.audit_of(session, run, actor, "run.resumed", number=run.number)
+    _note(session, run, actor, "run.resumed", "let the run go on")
 
 
 def stop(session: Session, run: Run, *, actor: Actor) -> None:
     """Stop the run for good: what has not started is cancelled, results that come late are refused. Raises Conflict."""
     control.stop(session, run.id)
-    accounts.audit_of(session, run, actor, "run.stopped", number=run.number)
+    _note(session, run, actor, "run.stopped", "stopped the run")
 
 
 def answer(session: Session, run: Run, step_run_id: str, reply: Reply, *, actor: Actor) -> None:
@@ -233,19 +233,31 @@ def answer(session: Session, run: Run, step_run_id: str, reply: Reply, *, actor:
 def try_now(session: Session, run: Run, step_run_id: str, *, actor: Actor) -> None:
     """Try a step again now instead of when its time has come. Raises Conflict."""
     control.try_now(session, run.id, step_run_id)
-    accounts.audit_of(session, run, actor, "run.tried_now", number=run.number)
+    _note(session, run, actor, "run.tried_now", "let it be tried now")
 
 
 def stop_trying(session: Session, run: Run, step_run_id: str, *, actor: Actor) -> None:
     """Let a step that would be tried again fail. Raises Conflict."""
     control.stop_trying(session, run.id, step_run_id)
-    accounts.audit_of(session, run, actor, "run.stopped_trying", number=run.number)
+    _note(session, run, actor, "run.stopped_trying", "stopped the tries")
+
+
+def go_now(session: Session, run: Run, step_run_id: str, *, actor: Actor) -> None:
+    """End a step's wait for a time now. Raises Conflict when it does not wait for one any more."""
+    control.go_now(session, run.id, step_run_id, by=actor.name)
+    accounts.audit_of(session, run, actor, "run.went_on", number=run.number)
+
+
+def call_off(session: Session, run: Run, step_run_id: str, *, actor: Actor) -> None:
+    """Skip a step that waits for a time, and so what comes after it alone. Raises Conflict."""
+    control.call_off(session, run.id, step_run_id, by=actor.name)
+    accounts.audit_of(session, run, actor, "run.wait_cancelled", number=run.number)
 
 
 def try_again(session: Session, run: Run, *, actor: Actor) -> None:
     """Take up a failed run where it failed; what was finished and paid for stays. Raises Conflict."""
     control.try_again(session, run.id)
-    accounts.audit_of(session, run, actor, "run.tried_again", number=run.number)
+    _note(session, run, actor, "run.tried_again", "took the run up again")
 
 
 def continue_from(
@@ -265,13 +277,21 @@ def continue_from(
     if following.continues_run_id is None:
         if run.is_open:
             control.stop_asking(session, run.id)
-            accounts.audit_of(session, run, actor, "run.stopped", number=run.number)
+            _note(session, run, actor, "run.stopped", "stopped the run")
         planned = reuse.plan(
             definition, reuse.finished(session, run), step_id, reuse.changed(run.inputs, following.inputs)
         )
         following.continues_run_id = run.id
         reuse.take_over(session, run, following, planned.kept)
     return following
+
+
+def _note(session: Session, run: Run, actor: Actor, action: str, said: str) -> None:
+    """Write down who steered the run, also in its log."""
+    accounts.audit_of(session, run, actor, action, number=run.number)
+    line = RunLog(workspace_id=run.workspace_id, run_id=run.id, event=action, message=f"{actor.name} {said}.")
+    line.at = clock.now()
+    session.add(line)
 
 
 def can_continue(run: Run) -> bool:

@@ -186,6 +186,24 @@ def stop_trying(run_id: str, step_run_id: str) -> Response:
     return _done(run_id, f"Run {run.number} does not try that again. What is finished is kept.")
 
 
+@blueprint.post("/runs/<run_id>/steps/<step_run_id>/go-now")
+@requires(Permission.LAUNCH)
+def go_now(run_id: str, step_run_id: str) -> Response:
+    """End a step's wait for a time now."""
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    service.go_now(db.session(), run, step_run_id, actor=_me())
+    return _done(run_id, f"Run {run.number} goes on now.")
+
+
+@blueprint.post("/runs/<run_id>/steps/<step_run_id>/call-off")
+@requires(Permission.LAUNCH)
+def call_off(run_id: str, step_run_id: str) -> Response:
+    """Skip a step that waits for a time, and so what comes after it alone."""
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    service.call_off(db.session(), run, step_run_id, actor=_me())
+    return _done(run_id, f"The wait of run {run.number} is cancelled. What is finished is kept.")
+
+
 @blueprint.post("/runs/<run_id>/retry")
 @requires(Permission.LAUNCH)
 def retry(run_id: str) -> Response:

@@ -159,3 +159,63 @@ def test_a_run_that_is_out_of_money_offers_five_dollars_more(yard: Yard) -> None
     with yard.app.app_context():
         assert db.session.get_one(Run, run_id).budget_microusd == 10_000_000
         assert db.session.get_one(StepRun, step.id).status == "pending"
+
+
+@pytest.fixture
+def timed(yard: Yard) -> tuple[str, str]:
+    """A run of which a step waits for a time; its id and the step run's."""
+    run_id, = yard.make("queued")
+    with yard.app.app_context():
+        told = factories.story(db.session(), db.session.get_one(Run, run_id))
+        step = told.step("ads", StepStatus.WAITING)
+        told.wait(step, kind="time", until=clock.now() + timedelta(hours=3))
+        told.now(RunStatus.WAITING)
+        db.session.commit()
+        return run_id, step.id
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "audited", "logged"),
+    [
+        ("go-now", "completed", "run.went_on", "Went on by Alice Ames."),
+        ("call-off", "skipped", "run.wait_cancelled", "Was withdrawn by Alice Ames."),
+    ],
+)
+def test_a_wait_for_a_time_is_ended_or_cancelled_by_a_button(
+    yard: Yard, timed: tuple[str, str], verb: str, status: str, audited: str, logged: str
+) -> None:
+    run_id, step_id = timed
+    alice = yard.cast.browser(yard.cast.alice)
+    page = alice.get(f"/runs/{run_id}").text
+    assert Page(page).faults == []
+    form, = (a for a in Page(page).attributes("form") if a.get("action", "").endswith(verb))
+    answer = alice.post(form["action"], data={"csrf_token": token(page)})
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/runs/{run_id}")
+    assert _step(yard, step_id).status == status
+    assert logged in Page(alice.get(f"/runs/{run_id}/log").text).text
+    with yard.app.app_context():
+        assert db.session.query(AuditEntry).filter_by(action=audited).one().subject_id == run_id
+    again = alice.post(form["action"], data={"csrf_token": token(page)})
+    assert (again.status_code, "does not wait for a time any more" in again.text) == (409, True)
+
+
+def test_only_who_may_launch_in_this_workspace_ends_a_wait(yard: Yard, timed: tuple[str, str]) -> None:
+    run_id, step_id = timed
+    cast = yard.cast
+    for verb in ("go-now", "call-off"):
+        path = f"/runs/{run_id}/steps/{step_id}/{verb}"
+        assert cast.browser(cast.bob).post(path).status_code == 403
+        assert cast.browser(cast.charlie).post(path).status_code == 404
+    assert "Go now" not in cast.browser(cast.bob).get(f"/runs/{run_id}").text
+    assert _step(yard, step_id).status == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [("pause", "Alice Ames paused the run."), ("stop", "Alice Ames stopped the run.")],
+)
+def test_the_log_says_who_steered_the_run(yard: Yard, verb: str, said: str) -> None:
+    run_id, = yard.make("running")
+    alice = yard.cast.browser(yard.cast.alice)
+    alice.post(f"/runs/{run_id}/{verb}", data={"csrf_token": token(alice.get(f"/runs/{run_id}").text)})
+    assert said in Page(alice.get(f"/runs/{run_id}/log").text).text
