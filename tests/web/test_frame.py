@@ -43,7 +43,7 @@ def test_the_place_one_is_at_is_marked(cast: Cast) -> None:
 
 def test_counts_stand_beside_their_places(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
-        nav._counters, "approvals", lambda who: sa.literal(3 if who.name == "Bob Brown" else 1)
+        nav._counters, "waiting", lambda who: sa.literal(3 if who.name == "Bob Brown" else 1)
     )
     bob, alice = (Page(cast.browser(who).get("/more").text).text for who in (cast.bob, cast.alice))
     assert "3 wait for you" in bob

@@ -17,6 +17,7 @@ from app.features.approvals.models import Approval, Approver
 from app.features.files.models import Attachment, Document, DocumentRevision, Image, ImageBlob
 
 OPEN = ApprovalStatus.OPEN.value
+MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +125,15 @@ def people(session: Session, approval_id: str) -> tuple[Approver, ...]:
     return tuple(session.execute(asked).scalars())
 
 
-def open_approvals(session: Session, workspace_id: str, *, email: str | None = None) -> Sequence[Approval]:
+def open_approvals(
+    session: Session, workspace_id: str, *, email: str | None = None, limit: int = MOST
+) -> Sequence[Approval]:
     """Return what is open, the most urgent first; with *email* only what waits for that person's answer."""
     wanted = (
         sa.select(Approval)
         .where(Approval.workspace_id == workspace_id, Approval.status == OPEN)
         .order_by(Approval.expires_at.is_(None), Approval.expires_at, Approval.requested_at)
-        .limit(200)
+        .limit(limit)
     )
     if email is not None:
         wanted = wanted.where(Approval.id.in_(_unanswered(workspace_id, email)))

@@ -18,7 +18,7 @@ from app.features.accounts.enums import Permission
 from app.features.accounts.guards import public as for_strangers
 from app.features.accounts.guards import requires, who
 from app.features.accounts.queries import Who
-from app.features.approvals import pictures, queries, service, words
+from app.features.approvals import pictures, queries, rows, service, words
 from app.features.approvals.enums import ApprovalStatus, Decision
 from app.features.approvals.forms import DecisionForm
 from app.features.approvals.models import Approval, Approver
@@ -55,18 +55,8 @@ def index() -> Response:
     """List what waits for me, what waits for others, and what was decided."""
     me, shows = who(), "decided" if request.args.get("show") == "decided" else "open"
     return htmx.page(
-        "approvals/index.html", fragment="approvals/_list.html", shows=shows, **_in_rows(me), **_lists(me, shows)
+        "approvals/index.html", fragment="approvals/_list.html", shows=shows, **rows.callables(me), **_lists(me, shows)
     )
-
-
-@blueprint.get("/approvals/panel")
-@requires(Permission.SEE)
-def panel() -> Response:
-    """Show what waits for me, for the home page."""
-    me = who()
-    mine = queries.open_approvals(db.session(), me.workspace_id, email=me.email)
-    rows = queries.rows(db.session(), mine[:5], email=me.email)
-    return htmx.page("approvals/panel.html", rows=rows, count=len(mine), **_in_rows(me))
 
 
 @blueprint.get("/approvals/of/<wait_id>")
@@ -293,10 +283,6 @@ def _undoing_inside(approval: Approval, person: Approver | None) -> dict[str, st
     )
 
 
-def _small(image_id: str, size: str = "") -> str:
-    return url_for("files.image", image_id=image_id, variant="small")
-
-
 def _mine(approval_id: str) -> tuple[Approval, Approver | None]:
     if not is_id(approval_id):
         raise NotFound("This request does not exist.")
@@ -320,7 +306,7 @@ def _show(
         may_decide=may_decide,
         post_to=url_for("approvals.decide", approval_id=approval.id),
         form_token=csrf.token(),
-        picture_url=_small,
+        picture_url=rows.small,
         undo=_undoing_inside(approval, person),
         **_facts(approval, person, form, problems),
     )
@@ -419,33 +405,17 @@ def _is_open(approval: Approval) -> bool:
     return approval.status == ApprovalStatus.OPEN and not service.has_run_out(approval, clock.now())
 
 
-def _in_rows(me: Who) -> dict[str, Any]:
-    """Return what the template of a row calls."""
-    return {
-        "when": lambda moment: words.when(moment, me.timezone, clock.now()),
-        "small": _small,
-        "shown": queries.shown,
-        "listed": words.listed,
-        "result": lambda row: words.outcome(
-            row.approval.status,
-            by="You" if any(p.email == me.email and p.decided_at == row.approval.decided_at for p in row.people)
-            else row.approval.decided_by or "Somebody",
-            moment=words.when(row.approval.decided_at, me.timezone, clock.now()),
-        ),
-    }
-
-
 def _lists(me: Who, shows: str) -> dict[str, Any]:
     open_count, over_count = queries.counts(db.session(), me.workspace_id)
     if shows == "decided":
         found = queries.decided(db.session(), me.workspace_id, limit=PAGE)
     else:
         found = queries.open_approvals(db.session(), me.workspace_id)
-    rows = queries.rows(db.session(), found, email=me.email)
+    every = queries.rows(db.session(), found, email=me.email)
     return {
-        "mine": [row for row in rows if row.mine],
-        "others": [row for row in rows if not row.mine],
-        "history": rows,
+        "mine": [row for row in every if row.mine],
+        "others": [row for row in every if not row.mine],
+        "history": every,
         "open_count": open_count,
         "over_count": over_count,
     }

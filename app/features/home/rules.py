@@ -16,7 +16,7 @@ def greeting(moment: datetime, timezone: str, name: str) -> str:
 
 def summary(*, waiting: int, runs_working: int, runs_waiting: int, failed_today: int) -> str:
     """Say in two sentences how things stand: what waits for the reader, what the runs do."""
-    mine = "No approval waits for you."
+    mine = "Nothing waits for you."
     if waiting:
         mine = f"{spelled(waiting, 'thing')} {'waits' if waiting == 1 else 'wait'} for you.".capitalize()
     facts = [f"{spelled(runs_working, 'run')} {'is' if runs_working == 1 else 'are'} working"]

@@ -13,7 +13,9 @@ from app.core.db import db
 from app.engine.models import Run
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.approvals.queries import open_approvals
+from app.features.approvals import queries as approvals
+from app.features.approvals import rows as approval_rows
+from app.features.home import waiting as waits
 from app.features.home.rules import greeting, summary
 from app.features.runs import listing, story
 from app.features.runs import queries as runs
@@ -33,6 +35,7 @@ SAID_AGAIN_S = 30  # how long what is said of the time that is left stays as it 
 @blueprint.record_once
 def _count(_state: BlueprintSetupState) -> None:
     nav.counter("running", _running)
+    nav.counter("waiting", waits.count)
     nav.counter("runs", lambda person: _running(person) + open_count(person.workspace_id, is_held=True))
 
 
@@ -45,7 +48,7 @@ def _running(person: Visitor) -> sa.ScalarSelect[int]:
 def index() -> Response:
     """Show what waits for the visitor, what runs, what is ready; the panels come from the features that own them."""
     person = who()
-    waiting = nav.Navigation(person).count("approvals")
+    waiting = nav.Navigation(person).count("waiting")
     found = counts(db.session(), person.workspace_id)
     return page(
         "home/index.html",
@@ -61,6 +64,25 @@ def index() -> Response:
     )
 
 
+@blueprint.get("/waiting")
+@requires(Permission.SEE)
+def waiting_panel() -> Response:
+    """Show what waits for the visitor, for the home page; asked again, it answers 204 while nothing has changed."""
+    me, session = who(), db.session()
+    found = waits.waiting(session, me, now(), limit=SHOWN)
+    etag = f"{found.mark}-{int(now().timestamp() / SAID_AGAIN_S)}"
+    same = unchanged(etag)
+    if same is not None:
+        return same
+    return page(
+        "home/_waiting.html",
+        approvals=approvals.rows(session, found.approvals, email=me.email),
+        asking=_rows(found.runs),
+        etag=etag,
+        **approval_rows.callables(me),
+    )
+
+
 @blueprint.get("/active")
 @requires(Permission.SEE)
 def active() -> Response:
@@ -72,6 +94,7 @@ def active() -> Response:
     session = db.session()
     working = runs.working(session, me.workspace_id, limit=SHOWN)
     failed = runs.failed_today(session, me.workspace_id, limit=SHOWN)
+    mine = waits.waiting(session, me, now(), limit=SHOWN)
     return page(
         "home/active.html",
         fragment="home/_active.html",
@@ -79,7 +102,8 @@ def active() -> Response:
         counts=counts(session, me.workspace_id),
         working=_rows(working),
         failed=_rows(failed),
-        waiting=open_approvals(session, me.workspace_id, email=me.email)[:SHOWN],
+        waiting=mine.approvals,
+        asking=_rows(mine.runs),
     )
 
 

@@ -75,7 +75,7 @@ def rows(
     names = queries.workflow_names(session, workspace_id, runs)
     waits = queries.open_waits(session, [run.id for run in runs if run.status == RunStatus.WAITING])
     people = trace.called(queries.names_by_email(session, workspace_id, trace.people_of(waits.values())), me)
-    errors = queries.first_errors(session, runs)
+    errors = queries.why(session, runs)
     unanswered = queries.unanswered(session, runs)
     begun = _begun(session, [run for run in runs if run.is_open and run.status != RunStatus.QUEUED], now)
     places = line.places(session, workspace_id, [run.id for run in runs if run.status == RunStatus.RUNNING])
@@ -162,7 +162,7 @@ def _sentence(run: Run, error: str, is_unanswered: bool) -> str:
                 return f"Stopped after {took}."
             return f"Nobody answered in time. Finished after {took}." if is_unanswered else f"Finished after {took}."
         case RunStatus.NEEDS_ATTENTION:
-            return "A step cannot go on without an answer."
+            return clipped(error, 160) or "A step cannot go on without an answer."
         case RunStatus.PAUSED:
             return "Nothing new begins until it is resumed."
         case _:

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session, aliased, defer
 
 from app.core import clock
 from app.core.errors import NotFound
@@ -173,6 +173,28 @@ def failed_today(session: Session, workspace_id: str, *, limit: int) -> Sequence
     return session.execute(wanted).scalars().all()
 
 
+def asking(session: Session, workspace_id: str, user_id: str, *, limit: int) -> Sequence[Run]:
+    """Return the runs that cannot go on without this person's answer, the one that waits longest first."""
+    wanted = sa.select(Run).where(*_asking(workspace_id, user_id)).order_by(Run.changed_at, Run.id).limit(limit)
+    return session.execute(wanted).scalars().all()
+
+
+def given_up(
+    session: Session, workspace_id: str, user_id: str, since: datetime, *, limit: int
+) -> Sequence[Run]:
+    """Return this person's runs that failed since then and that nobody took up or started over, the last one first."""
+    wanted = sa.select(Run).where(*_given_up(workspace_id, user_id, since))
+    return session.execute(wanted.order_by(Run.finished_at.desc()).limit(limit)).scalars().all()
+
+
+def for_person_count(workspace_id: str, user_id: str, since: datetime) -> sa.ColumnElement[int]:
+    """Count what :func:`asking` and :func:`given_up` return, each up to :data:`MOST`, as part of a statement."""
+    either = (_asking(workspace_id, user_id), _given_up(workspace_id, user_id, since))
+    some = (sa.select(Run.id).where(*conditions).limit(MOST).subquery() for conditions in either)
+    asks, failed = (sa.select(sa.func.count()).select_from(ids).scalar_subquery() for ids in some)
+    return asks + failed
+
+
 def ended_since(
     session: Session, workspace_id: str, user_id: str, since: datetime, *, limit: int
 ) -> Sequence[Run]:
@@ -325,18 +347,27 @@ def open_waits(session: Session, run_ids: Sequence[str]) -> dict[str, WaitRow]:
     return {wait.run_id: wait for wait in session.execute(wanted).scalars()}
 
 
-def first_errors(session: Session, runs: Iterable[Run]) -> dict[str, str]:
-    """Return in a sentence why each of these runs failed, by run id. Reads nothing where the runs say it themselves."""
-    failed = {run.id: str((run.error or {}).get("message") or "") for run in runs if run.status == RunStatus.FAILED}
-    run_ids = [run_id for run_id, said in failed.items() if not said]
-    if not run_ids:
-        return failed
+def why(session: Session, runs: Iterable[Run]) -> dict[str, str]:
+    """Return in a sentence why each of these runs failed, or asks, by run id.
+
+    Reads nothing where the runs say it themselves.
+    """
+    said = {run.id: str((run.error or {}).get("message") or "") for run in runs if run.status == RunStatus.FAILED}
+    failed = [run_id for run_id, message in said.items() if not message]
+    asking = [run.id for run in runs if run.status == RunStatus.NEEDS_ATTENTION]
+    if not failed and not asking:
+        return said
     wanted = (
         sa.select(StepRun.run_id, StepRun.error)
-        .where(StepRun.run_id.in_(run_ids), StepRun.status == StepStatus.FAILED.value)
-        .order_by(StepRun.finished_at.desc())
+        .where(
+            sa.or_(
+                sa.and_(StepRun.run_id.in_(failed), StepRun.status == StepStatus.FAILED.value),
+                sa.and_(StepRun.run_id.in_(asking), StepRun.status == StepStatus.NEEDS_ATTENTION.value),
+            )
+        )
+        .order_by(StepRun.finished_at.desc(), StepRun.id.desc())
     )
-    return failed | {run_id: str((error or {}).get("message") or "") for run_id, error in session.execute(wanted)}
+    return said | {run_id: str((error or {}).get("message") or "") for run_id, error in session.execute(wanted)}
 
 
 def unanswered(session: Session, runs: Iterable[Run]) -> set[str]:
@@ -463,6 +494,30 @@ def outbox_counts(session: Session, run_id: str) -> list[tuple[str | None, str, 
         .group_by(OutboxRow.step_run_id, OutboxRow.status)
     )
     return [(step_run_id, status, number) for step_run_id, status, number in rows]
+
+
+def _asking(workspace_id: str, user_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Keep the runs that need an answer and that the person started, or nobody who is in the workspace still."""
+    starter = sa.exists().where(Membership.workspace_id == workspace_id, Membership.user_id == Run.started_by)
+    return (
+        Run.workspace_id == workspace_id,
+        Run.status == RunStatus.NEEDS_ATTENTION.value,
+        sa.or_(Run.started_by == user_id, sa.not_(starter)),
+    )
+
+
+def _given_up(workspace_id: str, user_id: str, since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    following = aliased(Run)
+    return (
+        Run.workspace_id == workspace_id,
+        Run.status == sa.literal_column("'failed'"),  # as the partial index has it
+        Run.finished_at >= since,
+        Run.started_by == user_id,
+        Run.test.is_(False),
+        Run.parent_run_id.is_(None),  # else the run above it says so
+        _IS_OURS,
+        sa.not_(sa.exists().where(following.continues_run_id == Run.id)),
+    )
 
 
 def _failed_today(session: Session, workspace_id: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -35,7 +35,7 @@ def section(html: str, title: str) -> str:
 def test_a_list_without_requests_says_what_will_be_here(alice: FlaskClient) -> None:
     assert "Nothing waits for anybody" in alice.get("/approvals").text
     assert "Nothing is decided yet" in alice.get("/approvals?show=decided").text
-    assert "No approval waits for you." in alice.get("/approvals/panel").text
+    assert "Nothing waits for you." in alice.get("/waiting").text
 
 
 def test_mine_comes_first_then_what_waits_for_others(desk: Desk, sam: FlaskClient) -> None:
@@ -47,7 +47,7 @@ def test_mine_comes_first_then_what_waits_for_others(desk: Desk, sam: FlaskClien
     assert mine.count("btn-primary") == 1
     assert f"Waiting for {EVA}" in others
     assert "asked by Alice Reed" in mine
-    panel = sam.get("/approvals/panel").text
+    panel = sam.get("/waiting").text
     assert re.findall(r'id="approval-([\w-]+)"', panel) == [sooner.approval_id, later.approval_id]
 
 
@@ -154,7 +154,7 @@ def test_a_stranger_gets_404_and_sees_nothing(desk: Desk) -> None:
     token = {"csrf_token": charlie.csrf, "decision": "approved"}  # type: ignore[attr-defined]
     assert charlie.get(f"/approvals/{asked.approval_id}").status_code == 404
     assert charlie.post(f"/approvals/{asked.approval_id}/decision", data=token).status_code == 404
-    for path in ("/approvals", "/approvals?show=decided", "/approvals/panel"):
+    for path in ("/approvals", "/approvals?show=decided", "/waiting"):
         assert "CR-V" not in charlie.get(path).text
     assert desk.approval(asked).status == "open"
 
@@ -162,7 +162,7 @@ def test_a_stranger_gets_404_and_sees_nothing(desk: Desk) -> None:
 def test_the_page_needs_a_token_and_a_sign_in(desk: Desk, sam: FlaskClient) -> None:
     asked = desk.ask(SAM)
     nobody = desk.app.test_client()
-    for path in ("/approvals", "/approvals/panel", f"/approvals/{asked.approval_id}"):
+    for path in ("/approvals", "/waiting", f"/approvals/{asked.approval_id}"):
         assert nobody.get(path).status_code == 303
         assert nobody.get(path).location.startswith("/sign-in")
     assert (

@@ -42,8 +42,9 @@ def test_panel_says_what_runs_what_waits_and_what_failed_today(yard: Yard) -> No
     text = Page(fragment).text
     assert "Running 1 All running" in text
     assert "Honda ads" in text
-    assert "No approval waits for you." in text
+    assert "Waiting for you 2 All on the home page" in text.replace("\u00a0", " ")
     assert "Failed today 1 All failed" in text
+    assert "Nothing waits for you." in Page(yard.cast.browser(yard.cast.bob).get("/active").text).text
     assert "Honda" not in yard.cast.browser(yard.cast.charlie).get("/active").text
     polls = [alice.get(_poll(html, "active")).status_code for html in (page, alice.get("/active").text)]
     assert 204 in polls  # "3 min ago" is said anew twice a minute

@@ -29,7 +29,7 @@ def test_the_panels_are_asked_for_and_each_has_a_way_without_script(cast: Cast) 
     page = Page(cast.browser(cast.alice).get("/").text)
     asked = {attrs["id"]: attrs for _, attrs in page.tags if "hx-get" in attrs and attrs["id"] != "active-mark"}
     assert [asked[name]["hx-get"] for name in asked] == [
-        "/approvals/panel",
+        "/waiting",
         "/runs/panel",
         "/documents/panel",
     ]
@@ -65,11 +65,11 @@ def test_the_greeting_follows_the_workspaces_clock(hour: int, said: str) -> None
             (1, 1, 1, 1),
             "One thing waits for you. One run is working, one run waits for somebody or a time, one run failed today.",
         ),
-        ((0, 0, 0, 0), "No approval waits for you. No runs are working, nothing failed today."),
+        ((0, 0, 0, 0), "Nothing waits for you. No runs are working, nothing failed today."),
         (
             (0, 12, 1, 2),
             (
-                "No approval waits for you. 12 runs are working, one run waits for somebody or a time, "
+                "Nothing waits for you. 12 runs are working, one run waits for somebody or a time, "
                 "two runs failed today."
             ),
         ),
