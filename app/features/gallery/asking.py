@@ -14,7 +14,7 @@ from app.definition import launch_form
 from app.definition.inputs import clean_inputs
 from app.definition.problems import InputsInvalid
 from app.definition.schema import Definition, Input, InputType
-from app.features.gallery import columns, forms, handing, vins
+from app.features.gallery import columns, forms, handing, rules, vins
 from app.features.gallery.models import LaunchDraft
 from app.features.gallery.queries import Place
 from app.web.forms import Form
@@ -27,6 +27,7 @@ class Subject:
     place: Place
     name: str
     definition: Definition
+    made_of: str  # names the version that a start would use
 
     @property
     def is_template(self) -> bool:
@@ -72,6 +73,11 @@ class Asking:
         asked = {question.key for question in launch_form.asked(self.definition)}
         answers = self.draft.answers if self.draft else {}
         return {key: value for key, value in answers.items() if key in asked}
+
+    @property
+    def mark(self) -> str:
+        """Name the answers and what they start, so that nothing else is started than what was checked."""
+        return rules.mark(self.subject.made_of, self.kept)
 
     def number(self, written: str | None) -> int:
         """Return the page that an address names; the first for anything else."""

@@ -26,6 +26,7 @@ from app.features.gallery.asking import Asking, Subject
 from app.features.gallery.blueprint import blueprint
 from app.features.gallery.figures import CardFacts
 from app.features.gallery.queries import Place
+from app.features.gallery.service import Changed
 from app.features.gallery.uploads import Upload
 from app.features.runs import queries as run_queries
 from app.features.runs import service as runs
@@ -127,15 +128,22 @@ def clear(**place: str) -> Response:
 @_rule("POST", "/run")
 @requires(Permission.LAUNCH)
 def start(**place: str) -> Response:
-    """Start the run of the checked answers, or a test of it; Start pressed twice is one run."""
+    """Start the run of the checked answers, or a test of it; Start pressed twice is one run.
+
+    What was changed since it was checked, as in another tab, is shown to be checked again.
+    """
     me, session, draft_id = who(), db.session(), request.form.get("draft", "")
     actor, is_test = Actor(me.user_id, me.name, me.email), request.form.get("test") == "1"
     wanted: dict[str, Any] = {"workspace_id": me.workspace_id, "draft_id": draft_id, "actor": actor, **place}
+    wanted["seen"] = request.form.get("seen", "")
     try:
         run_id = None if is_test else service.start_at_once(**wanted)
         if run_id is None:
             run_id = service.start_draft(session, test=is_test, **wanted).id
             session.commit()
+    except Changed:
+        session.rollback()
+        return htmx.redirect(_subject(me.workspace_id, Place(**place)).launch_url(page=CHECK, changed=1))
     except Invalid as invalid:
         session.rollback()
         return _first_problem(_asking(place), list(invalid.problems))
@@ -158,10 +166,10 @@ def _subject(workspace_id: str, place: Place) -> Subject:
     session = db.session()
     if place.slug:
         template = queries.template(session, workspace_id, place.slug)
-        return Subject(place, template.name, Definition.model_validate(template.definition))
+        return Subject(place, template.name, Definition.model_validate(template.definition), str(template.version))
     workflow = workflows.workflow(session, workspace_id, place.workflow_id)
     version = workflows.current_version(session, workflow)
-    return Subject(place, workflow.name, workflows.load_definition(session, version.id))
+    return Subject(place, workflow.name, workflows.load_definition(session, version.id), version.id)
 
 
 def sent_files() -> list[tuple[str, str, BinaryIO]]:
@@ -281,6 +289,7 @@ def _check(asking: Asking, *, status: int = 200) -> Response:
         status=status,
         asking=asking,
         draft_id=asking.draft.id if asking.draft else new_id(),
+        has_changed="changed" in request.args,
         problems=[replace(problem, path="", message=f"{problem.message} {problem.fix}") for problem in problems],
         rows=quote.rows(asking.definition, inputs, asking.zone, titles),
         fixed=quote.fixed_rows(asking.definition, asking.zone, titles),

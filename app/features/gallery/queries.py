@@ -71,11 +71,15 @@ def versions(session: Session, template: Template) -> Sequence[TemplateVersion]:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A filled launch form, and what it starts; *label* is "" where the workflow is of no template."""
+    """A filled launch form, and what it starts; *label* is "" where the workflow is of no template.
+
+    *made_of* names the version as the launch form does.
+    """
 
     answers: dict[str, Any]
     pinned: Pinned
     label: str
+    made_of: str
 
 
 def filled(bind: Connection, workspace_id: str, user_id: str, place: Place, draft_id: str) -> Filled | None:
@@ -94,7 +98,7 @@ def filled(bind: Connection, workspace_id: str, user_id: str, place: Place, draf
     if found is None or found.user_id != user_id or (found.followed or 0) < found.newest:
         return None
     pinned = Pinned(found.workflow_id, found.workflow_name, found.is_enabled, found.version_id, found.version_number)
-    return Filled(found.answers, pinned, found.label)
+    return Filled(found.answers, pinned, found.label, str(found.newest) if place.slug else found.version_id)
 
 
 _COLUMNS = (

@@ -1,5 +1,7 @@
 """Rules of the gallery: when figures are real, what names a run, how questions stand on a page."""
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -23,6 +25,11 @@ CAUTIONS = {
 
 _NAMING = (InputType.TEXT, InputType.LONG_TEXT, InputType.VIN, InputType.CHOICE)
 _SHORT = (InputType.DATE, InputType.DATETIME, InputType.INTEGER, InputType.NUMBER, InputType.MONEY)
+
+
+def mark(made_of: str, answers: Mapping[str, Any]) -> str:
+    """Name what a person checked before Start: these answers for this version, which *made_of* names."""
+    return hashlib.sha256(json.dumps([made_of, answers], sort_keys=True).encode()).hexdigest()[:32]
 
 
 def seconds_covered(spans: Iterable[tuple[float, float]]) -> float:

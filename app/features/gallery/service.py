@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.core import clock
 from app.core.db import db, glance, reading, table
-from app.core.errors import FieldError, Invalid, NotFound
+from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import is_id, new_id
 from app.definition import launch_form
 from app.definition.inputs import clean_inputs
@@ -28,6 +28,15 @@ from app.features.runs.making import Claim
 from app.features.workflows import queries as workflow_queries
 from app.features.workflows import service as workflows
 from app.features.workflows.models import Workflow
+
+
+class Changed(Conflict):
+    """The answers, or what they start, are not what was checked any more."""
+
+    code = "changed"
+
+    def __init__(self) -> None:
+        super().__init__("This changed since you checked it.", fix="Look at it again, then press Start.")
 
 
 def seed_templates(session: Session, files: Sequence[library.TemplateFile] | None = None) -> int:
@@ -232,12 +241,12 @@ def launch_workflow(
 
 
 def start_at_once(
-    *, workspace_id: str, draft_id: str, actor: Actor, slug: str = "", workflow_id: str = ""
+    *, workspace_id: str, draft_id: str, actor: Actor, slug: str = "", workflow_id: str = "", seen: str = ""
 ) -> str | None:
     """Start the run of a filled form in two statements, committed, and return its id; the caller hints.
 
     None, and nothing is done, where it is not as simple: use :func:`start_draft`. Pressed twice it is one run: the one
-    that takes the form away. Needs an application context; raises Invalid with every wrong answer.
+    that takes the form away. Needs an application context; raises as :func:`start_draft`.
     """
     place, user_id = queries.Place(slug, workflow_id), str(actor.user_id)
     with glance() as connection:
@@ -247,6 +256,7 @@ def start_at_once(
     with reading() as session:
         definition = workflow_queries.load_definition(session, filled.pinned.version_id)
         given = _asked(definition.inputs, filled.answers, draft_id)
+        _check_seen(seen, filled.made_of, given)
         _check_handed(session, workspace_id, definition.inputs, given)
         runs.check_days(session, workspace_id, definition, given)
     return runs.start_claimed(
@@ -270,12 +280,13 @@ def start_draft(
     actor: Actor,
     slug: str = "",
     workflow_id: str = "",
+    seen: str = "",
     test: bool = False,
 ) -> Run:
     """Start the run of a filled form, once: pressed twice, also at the same moment, it is the same run.
 
     A test leaves the answers where they are: the run itself follows. The caller commits and hints. Raises NotFound for
-    a stranger's draft and Invalid with every wrong answer.
+    a stranger's draft, Changed where it is not what the mark *seen* names, and Invalid with every wrong answer.
     """
     user_id, place = str(actor.user_id), queries.Place(slug, workflow_id)
     if test:
@@ -291,10 +302,12 @@ def start_draft(
     if slug:
         template = queries.template(session, workspace_id, slug)
         given = _asked([Input.model_validate(each) for each in template.definition["inputs"]], answers, draft_id)
+        _check_seen(seen, str(template.version), given)
         return _start(session, workspace_id, template, given, actor, dedupe_key=key, test=test)
     workflow = workflow_queries.workflow(session, workspace_id, workflow_id)
     version = workflow_queries.current_version(session, workflow)
     given = _asked(workflow_queries.load_definition(session, version.id).inputs, answers, draft_id)
+    _check_seen(seen, version.id, given)
     return launch_workflow(
         session,
         workspace_id=workspace_id,
@@ -437,6 +450,11 @@ def _check_handed(
     """Raise Invalid where an answer names a document or a picture that the workspace does not have."""
     if problems := handed_problems(session, workspace_id, questions, answers):
         raise Invalid("One answer needs another look.", problems, fix=problems[0].fix, code="inputs")
+
+
+def _check_seen(seen: str, made_of: str, given: Mapping[str, Any]) -> None:
+    if seen and seen != rules.mark(made_of, given):
+        raise Changed
 
 
 def _asked(questions: Sequence[Input], answers: Mapping[str, Any] | None, draft_id: str) -> dict[str, Any]:

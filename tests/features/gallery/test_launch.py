@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.db import db
 from app.engine.models import Run
 from app.features.gallery import library, service
-from app.features.gallery.models import LaunchDraft
+from app.features.gallery.models import LaunchDraft, Template
 from app.features.workflows.models import Workflow
 from tests.cast import Cast, Person
 from tests.page import Page
@@ -199,6 +199,38 @@ def test_start_pressed_twice_is_one_run(app: Flask, cast: Cast) -> None:
     first = browser.post(f"{LAUNCH}/run", data={"draft": draft_id})
     second = browser.post(f"{LAUNCH}/run", data={"draft": draft_id})
     assert first.location == second.location
+    assert len(_runs(app)) == 1
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["the long way", "the short way"])
+def test_only_what_was_checked_is_started(app: Flask, cast: Cast, is_first: bool) -> None:
+    browser = cast.browser(cast.alice)
+    if not is_first:
+        browser.post(f"{LAUNCH}/run", data=Page(_fill(browser)).fields())
+    before = len(_runs(app))
+    checked = Page(_fill(browser)).fields()
+    browser.post(f"{LAUNCH}/draft?page=1", data={"q_offer": "Another offer"}, headers=HTMX)  # in another tab
+
+    refused = browser.post(f"{LAUNCH}/run", data=checked)
+
+    assert (refused.status_code, refused.location) == (303, f"{LAUNCH}?page=check&changed=1")
+    assert len(_runs(app)) == before
+    again = Page(browser.get(refused.location).text)
+    assert "Something was changed since you checked" in again.text
+    assert "Another offer" in again.text
+    assert browser.post(f"{LAUNCH}/run", data=again.fields()).location.startswith("/runs/")
+    assert [run.inputs["offer"] for run in _runs(app)][before:] == ["Another offer"]
+
+
+def test_a_new_version_since_the_check_is_checked_again(app: Flask, cast: Cast) -> None:
+    browser = cast.browser(cast.alice)
+    browser.post(f"{LAUNCH}/run", data=Page(_fill(browser)).fields())
+    checked = Page(_fill(browser)).fields()
+    with app.app_context():
+        db.session.execute(sa.update(Template).values(version=Template.version + 1))
+        db.session.commit()
+
+    assert browser.post(f"{LAUNCH}/run", data=checked).location == f"{LAUNCH}?page=check&changed=1"
     assert len(_runs(app)) == 1
 
 
