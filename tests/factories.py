@@ -1,12 +1,14 @@
 """Rows for tests of pages: workflows, and runs in every state, written as the engine writes them."""
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
 
+import sqlalchemy as sa
 from PIL import Image as Picture
 from sqlalchemy.orm import Session
 
@@ -300,3 +302,16 @@ def picture(number: int = 1) -> PreparedImage:
     out = BytesIO()
     Picture.new("RGB", (640, 640), colour).save(out, "PNG")
     return prepare(out.getvalue())
+
+
+def until_locked(engine: sa.Engine, *, limit_s: float = 20) -> None:
+    """Wait until a connection of this PostgreSQL database waits for what another holds."""
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    end = time.monotonic() + limit_s
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.scalar(waiting):
+            if time.monotonic() > end:
+                raise TimeoutError("nobody waits")
+            time.sleep(0.01)

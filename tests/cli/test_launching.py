@@ -145,10 +145,15 @@ def test_a_template_goes_to_a_file_comes_in_and_goes_away(greenlight: Greenlight
     assert taken.code != 0
     assert "Greenlight has a template “facebook-ads-campaign” already." in taken.err
     file.write_text(file.read_text("utf-8").replace("slug: facebook-ads-campaign", "slug: our-ads"), "utf-8")
-    first, second = (greenlight("template", "import", str(file), "--json") for _ in range(2))
-    assert [kept.code for kept in (first, second)] == [0, 0]
+    first, same = (greenlight("template", "import", str(file), "--json") for _ in range(2))
+    ours = file.read_text("utf-8")
+    file.write_text(ours.replace("summary: ", "summary: Better "), "utf-8")
+    second = greenlight("template", "import", str(file), "--json")
+    assert [kept.code for kept in (first, same, second)] == [0, 0, 0]
+    assert same.json["version"] == first.json["version"]  # nothing is new
     assert second.json["version"] == first.json["version"] + 1
     assert greenlight("template", "export", "our-ads", "--json").json["version"] == second.json["version"]
+    file.write_text(ours, "utf-8")
     older = greenlight("template", "import", str(file), "--json")
     assert (older.code, older.json["fix"]) == (
         1, f"--replace makes this its version {second.json['version'] + 1}; or give yours another slug.",

@@ -82,6 +82,14 @@ def _is_timezone(name: str) -> bool:
     return True
 
 
+def take_turn(session: Session, workspace_id: str) -> None:
+    """Wait for whoever else took a workspace's turn, until the caller commits: for what one alone may make of a name.
+
+    Runs start and people work meanwhile: what points to the workspace is not held up.
+    """
+    session.execute(sa.select(Workspace.id).where(Workspace.id == workspace_id).with_for_update(key_share=True))
+
+
 def create_user(
     session: Session, *, email: str, name: str, password: str, workspace_id: str, role: Role | str,
     check_password: bool = True, password_hash: str | None = None,

@@ -36,8 +36,8 @@ def write(template: Template) -> dict[str, Any]:
 def take_in(session: Session, workspace_id: str, data: object, *, actor: Actor, replaces: str = "") -> Template:
     """Keep a file as the workspace's own template, or as the next version of it; the caller commits.
 
-    Raises Invalid with every problem, Conflict for the slug of one of ours, Taken where what is there is newer than the
-    file, unless *replaces* is its mark.
+    A file of what is there already makes no version. Raises Invalid with every problem, Conflict for the slug of one of
+    ours, Taken where what is there is newer than the file, unless *replaces* is its mark.
     """
     file = library.parse(data)
     if file.slug in RESERVED:
@@ -45,15 +45,16 @@ def take_in(session: Session, workspace_id: str, data: object, *, actor: Actor, 
         raise Invalid("The template cannot be taken in.", [fault])
     if session.scalar(sa.select(Template.id).where(Template.workspace_id.is_(None), Template.slug == file.slug)):
         raise Conflict(f"Greenlight has a template “{file.slug}” already.", fix="Give yours another slug.")
-    template = versions.standing(session, workspace_id, file.slug)
+    template, contents = versions.standing(session, workspace_id, file.slug), versions.contents_of(file)
+    if template is not None and template.version >= file.version and versions.is_current(template, contents):
+        return template
     if template is None:
         template = Template(id=new_id(), workspace_id=workspace_id, slug=file.slug, version=file.version - 1)
         session.add(template)
     else:
         versions.check_newer(session, template, version=file.version, replaces=replaces)
     template.version = max(file.version, template.version + 1)
-    for name, value in file.model_dump(mode="json", exclude={"slug", "version"}).items():
-        setattr(template, name, value)
+    versions.change(template, contents)
     versions.keep(session, template, actor=actor)
     accounts.audit_of(session, template, actor, "template.imported", name=template.name, version=template.version)
     return template

@@ -101,9 +101,9 @@ def save(
 ) -> Template:
     """Keep *definition* as the workspace's own template; the caller commits.
 
-    The same name again is the template's next version; workflows made of an older one stay as they are until their next
-    start. Raises Invalid for a missing name or a definition with problems, Conflict for the name of one of ours, Taken
-    for that of another workflow's template, unless *replaces* is its mark.
+    The same name again is the template's next version, unless nothing is new; workflows made of an older one stay as
+    they are until their next start. Raises Invalid for a missing name or a definition with problems, Conflict for the
+    name of one of ours, Taken for that of another workflow's template, unless *replaces* is its mark.
     """
     name = " ".join(name.split())
     if not 1 <= len(name) <= 200 or text_fault(name + summary):
@@ -120,23 +120,34 @@ def save(
         session.add(template)
     else:
         versions.check_free(session, template, workflow_id=workflow.id, replaces=replaces)
+    contents = _contents(workflow, checked, name=name, summary=summary, category=category)
+    if not replaces and versions.is_current(template, contents):
+        return template
+    versions.change(template, contents)
     template.version += 1
-    template.name, template.category = name, category.value
-    template.summary = " ".join(summary.split())[:300] or name
-    template.tags = list(workflow.tags)
-    making = [step["name"] for step in checked["steps"] if step["type"] not in _FLOW]
-    template.gets = (making or [step["name"] for step in checked["steps"]])[:5]
-    template.label = name.replace("{", "(").replace("}", ")")
-    template.sample_inputs = {
-        question["key"]: question["default"] for question in checked["inputs"] if question["default"] is not None
-    }
-    minutes, cost = quote.estimate(Definition.model_validate(checked), template.sample_inputs)
-    template.estimate = {"minutes": max(minutes, 0.1), "cost_microusd": cost}
-    template.definition = checked
     versions.keep(session, template, actor=actor, workflow_id=workflow.id)
     detail = {"name": name, "version": template.version, "workflow": workflow.id}
     accounts.audit_of(session, template, actor, "template.saved", **detail)
     return template
+
+
+def _contents(
+    workflow: Workflow, checked: dict[str, Any], *, name: str, summary: str, category: Category
+) -> dict[str, Any]:
+    making = [step["name"] for step in checked["steps"] if step["type"] not in _FLOW]
+    samples = {one["key"]: one["default"] for one in checked["inputs"] if one["default"] is not None}
+    minutes, cost = quote.estimate(Definition.model_validate(checked), samples)
+    return {
+        "name": name,
+        "summary": " ".join(summary.split())[:300] or name,
+        "category": category.value,
+        "tags": list(workflow.tags),
+        "gets": (making or [step["name"] for step in checked["steps"]])[:5],
+        "label": name.replace("{", "(").replace("}", ")"),
+        "sample_inputs": samples,
+        "estimate": {"minutes": max(minutes, 0.1), "cost_microusd": cost},
+        "definition": checked,
+    }
 
 
 def mark_of(session: Session, workspace_id: str, name: str) -> str:

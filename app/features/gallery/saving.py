@@ -88,15 +88,19 @@ def go_back(slug: str) -> Response:
     me, session = who(), db.session()
     template = queries.template(session, me.workspace_id, slug)
     number = request.form.get("version", "")
-    versions.go_back(
-        session,
-        template,
-        number=int(number) if number.isdecimal() and len(number) < 9 else 0,
-        actor=Actor(me.user_id, me.name, me.email),
-    )
-    version = template.version
-    session.commit()
-    flash(f"Version {version} is what version {number} was.", "go")
+    try:
+        versions.go_back(
+            session,
+            template,
+            number=int(number) if number.isdecimal() and len(number) < 9 else 0,
+            actor=Actor(me.user_id, me.name, me.email),
+        )
+        version = template.version
+        session.commit()
+        flash(f"Version {version} is what version {number} was.", "go")
+    except Conflict as same:
+        session.rollback()
+        flash(same.message, "care")
     return htmx.redirect(url_for("gallery.show", slug=slug))
 
 

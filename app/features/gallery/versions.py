@@ -1,5 +1,6 @@
 """The versions of a workspace's own templates: each is kept with who saved it, and can be gone back to."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.ids import new_id
 from app.features.accounts import service as accounts
 from app.features.accounts.service import Actor
+from app.features.gallery.library import TemplateFile
 from app.features.gallery.models import Template, TemplateVersion
 from app.features.workflows import service as workflows
 
@@ -31,7 +33,11 @@ class Taken(Conflict):
 
 
 def standing(session: Session, workspace_id: str, slug: str) -> Template | None:
-    """Return and lock the workspace's own template of this slug."""
+    """Return and lock the workspace's own template of this slug.
+
+    Who asks at the same moment waits, also where there is none: of two that save one the second finds the first's.
+    """
+    accounts.take_turn(session, workspace_id)
     mine = sa.select(Template).where(Template.workspace_id == workspace_id, Template.slug == slug)
     return session.scalars(mine.with_for_update()).one_or_none()
 
@@ -67,6 +73,22 @@ def newest(session: Session, template: Template) -> TemplateVersion | None:
     return found
 
 
+def contents_of(file: TemplateFile) -> dict[str, Any]:
+    """Return what a file makes of a template."""
+    return file.model_dump(mode="json", exclude={"slug", "version"})
+
+
+def is_current(template: Template, contents: Mapping[str, Any]) -> bool:
+    """Whether a template holds these contents already."""
+    return all(getattr(template, name) == contents[name] for name in _CONTENTS)
+
+
+def change(template: Template, contents: Mapping[str, Any]) -> None:
+    """Give a template other contents."""
+    for name in _CONTENTS:
+        setattr(template, name, contents[name])
+
+
 def keep(session: Session, template: Template, *, actor: Actor, workflow_id: str | None = None) -> None:
     """Keep what a template is now as its version; the caller commits."""
     template.updated_at = clock.now()
@@ -88,7 +110,7 @@ def keep(session: Session, template: Template, *, actor: Actor, workflow_id: str
 def go_back(session: Session, template: Template, *, number: int, actor: Actor) -> None:
     """Make what version *number* was the next version; the caller commits. Workflows made of it stay as they are.
 
-    Raises NotFound for an unknown number, Conflict for the current one, Invalid where a step type is gone.
+    Raises NotFound for an unknown number, Conflict where nothing would change, Invalid where a step type is gone.
     """
     session.refresh(template, with_for_update=True)
     old: TemplateVersion | None = session.scalar(_of(template, number))
@@ -96,9 +118,10 @@ def go_back(session: Session, template: Template, *, number: int, actor: Actor) 
         raise NotFound(f"“{template.name}” has no version {number} to go back to.")
     if number == template.version:
         raise Conflict(f"Version {number} is the current one already.")
+    if is_current(template, old.contents):
+        raise Conflict(f"Version {template.version}, the current one, is what version {number} was already.")
     workflows.validated(old.contents["definition"])
-    for name in _CONTENTS:
-        setattr(template, name, old.contents[name])
+    change(template, old.contents)
     template.version += 1
     keep(session, template, actor=actor, workflow_id=old.workflow_id)
     detail = {"name": template.name, "version": template.version, "back_to": number}

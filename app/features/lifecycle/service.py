@@ -65,7 +65,8 @@ def roll_back(session: Session, workflow: Workflow, *, number: int, actor: Actor
 
     Asked twice, it is gone back to once.
 
-    Raises NotFound for an unknown number, Conflict for the current one, Invalid where a step type is gone.
+    Raises NotFound for an unknown number, Conflict where the current one does the same, Invalid for a step type that
+    is gone.
     """
     old = queries.version(session, workflow, number)
     if number == workflow.published_number:
@@ -73,9 +74,13 @@ def roll_back(session: Session, workflow: Workflow, *, number: int, actor: Actor
     note = f"Back to version {number}"
     session.refresh(workflow, with_for_update=True)
     current = workflows.current_version(session, workflow)
-    is_done = current.note == note and is_same(current.definition, old.definition)
-    if is_done and workflow.draft_number == workflow.draft_base:
-        return current
+    if is_same(current.definition, old.definition):
+        if current.note == note and workflow.draft_number == workflow.draft_base:
+            return current
+        raise Conflict(
+            f"Version {current.number}, the current one, does the same as version {number} already.",
+            code="nothing_new",
+        )
     return service.publish(session, workflow, old.definition, actor_id=actor.user_id, note=note)
 
 

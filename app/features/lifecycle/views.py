@@ -104,6 +104,10 @@ def rollback(workflow_id: str) -> Response:
     number = form.version.data or 0
     try:
         version = service.roll_back(db.session(), workflow, number=number, actor=_actor())
+    except Conflict as same:
+        db.session.rollback()
+        flash(same.message, "care")
+        return htmx.redirect(url_for("lifecycle.versions", workflow_id=workflow_id))
     except Invalid as invalid:
         db.session.rollback()
         return _taken_up(_workflow(workflow_id), number, invalid)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.errors import FieldError, Invalid, NotFound
 from app.core.ids import is_id
+from app.features.accounts import service as accounts
 from app.features.runs.models import RunView
 
 MOST = 20
@@ -27,6 +28,7 @@ def save(session: Session, workspace_id: str, user_id: str, *, name: str, filter
         raise _wrong("required", "A view needs a name.", "Call it what you look for: “Failed this week”.")
     if len(name) > NAME_CHARS:
         raise _wrong("too_long", f"This name has {len(name)} characters.", f"Use at most {NAME_CHARS}.")
+    accounts.take_turn(session, workspace_id)  # one person in two tabs keeps one view of a name
     mine = views(session, workspace_id, user_id)
     found = next((view for view in mine if view.name.casefold() == name.casefold()), None)
     if found is None:

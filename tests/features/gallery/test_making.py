@@ -278,6 +278,11 @@ def test_a_copy_is_a_draft_that_no_upgrade_touches(app: Flask, cast: Cast) -> No
 # --- files ---
 
 
+def _kept(app: Flask, cast: Cast) -> Template:
+    with app.app_context():
+        return queries.template(db.session(), cast.alice.workspace_id, "our-ads")
+
+
 def test_a_template_goes_out_and_comes_back_the_same(app: Flask, cast: Cast) -> None:
     browser = cast.browser(cast.alice)
     with app.app_context():
@@ -291,9 +296,10 @@ def test_a_template_goes_out_and_comes_back_the_same(app: Flask, cast: Cast) -> 
         "/gallery/import", data={"file": (BytesIO(sent.data), "our-ads.yaml")}, content_type="multipart/form-data"
     )
     assert back.location == "/gallery/our-ads"
+    assert exchange.write(_kept(app, cast)) == before  # nothing is new
+    browser.post("/gallery/import", data={"source": yaml.dump({**before, "summary": "Better."})})
+    assert exchange.write(_kept(app, cast)) == {**before, "summary": "Better.", "version": before["version"] + 1}
     with app.app_context():
-        again = queries.template(db.session(), cast.alice.workspace_id, "our-ads")
-        assert exchange.write(again) == {**before, "version": before["version"] + 1}
         actions = db.session.scalars(sa.select(AuditEntry.action).where(AuditEntry.subject_kind == "template")).all()
         assert actions.count("template.imported") == 2
     shown = browser.get("/gallery/our-ads").text

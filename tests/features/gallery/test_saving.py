@@ -1,5 +1,7 @@
 """A workflow becomes a template of its workspace: chosen values become questions."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,9 +17,11 @@ from app.engine import catalog
 from app.features.accounts.service import Actor
 from app.features.gallery import exchange, own, queries, service, versions
 from app.features.gallery.models import Template, TemplateVersion
+from app.features.runs import saved_views
 from app.features.workflows import queries as workflows
 from app.features.workflows import service as drafts
 from app.features.workflows.enums import Category
+from app.features.workflows.models import Workflow
 from tests import factories
 from tests.cast import Cast, enter
 from tests.page import Page
@@ -90,8 +94,9 @@ def test_it_stands_in_the_gallery_of_its_workspace_and_can_be_launched(cast: Cas
         session, workspace_id=cast.alice.workspace_id, slug="our-ads", raw_inputs={"ads_count": "3"}, actor=ALICE
     )
     assert run.inputs["ads_count"] == 3
-    # saved again: the next version; the workflow it came from is not touched
-    assert own.save(session, workflow, made, **options).version == 2
+    # saved again as it is, or pressed twice: nothing is new; else the next version. Its workflow is not touched
+    assert own.save(session, workflow, made, **options).version == 1
+    assert own.save(session, workflow, made, **{**options, "summary": "Better ads"}).version == 2
     assert session.scalar(sa.select(sa.func.count()).select_from(Template).where(Template.slug == "our-ads")) == 1
     assert [version.number for version in workflows.versions(session, workflow)] == [1]
 
@@ -116,6 +121,8 @@ def test_another_workflows_template_is_replaced_only_by_who_says_so(cast: Cast, 
 
     versions.go_back(session, made, number=2, actor=ALICE)
     assert (made.version, made.summary, made.definition) == (4, "Newer", schema.dump(Definition.model_validate(FLOW)))
+    with pytest.raises(Conflict, match="Version 4, the current one, is what version 2 was already"):
+        versions.go_back(session, made, number=2, actor=ALICE)
     assert own.save(session, first, FLOW, summary="Newest", actor=ALICE, **options).version == 5
     with pytest.raises(Conflict, match="current one"):
         versions.go_back(session, made, number=5, actor=ALICE)
@@ -123,6 +130,34 @@ def test_another_workflows_template_is_replaced_only_by_who_says_so(cast: Cast, 
         versions.go_back(session, made, number=9, actor=ALICE)
     exchange.remove(session, made, actor=ALICE)
     assert session.scalar(sa.select(sa.func.count()).select_from(TemplateVersion)) == 0
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # on SQLite one alone writes
+def test_two_tabs_that_save_a_new_template_and_a_view_of_one_name_find_each_other(app: Flask, cast: Cast) -> None:
+    team, me = cast.alice.workspace_id, cast.alice.user_id
+
+    def save(workflow_id: str, saved: threading.Event | None = None) -> None:
+        with app.app_context():
+            session = db.session()
+            saved_views.save(session, team, me, name="Mine", filters={})
+            workflow = session.get_one(Workflow, workflow_id)
+            if saved:
+                own.save(session, workflow, FLOW, name="Ours", summary="Ads", category=Category.ADS, actor=ALICE)
+                saved.set()
+                factories.until_locked(db.engine)
+            session.commit()
+            own.save(session, workflow, FLOW, name="Ours", summary="Ads", category=Category.ADS, actor=ALICE)
+
+    with app.app_context():
+        ids = [factories.workflow(db.session(), team, definition=FLOW).id for _ in range(2)]
+        db.session.commit()
+    saved = threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(save, ids[0], saved)
+        saved.wait(20)
+        second = pool.submit(save, ids[1])
+    assert first.exception() is None
+    assert isinstance(second.exception(), versions.Taken)
 
 
 def test_what_cannot_be_saved_says_why(cast: Cast, session: Session) -> None:
@@ -184,8 +219,9 @@ def test_the_page(cast: Cast) -> None:
     assert browser.post("/gallery/ours/rollback", data={"version": "1"}).location == "/gallery/ours"
     assert "Version 3 is what version 1 was." in Page(browser.get("/gallery/ours").text).text
     assert [browser.post("/gallery/ours/rollback", data={"version": n}).status_code for n in ("x", "9", "3")] == [
-        404, 404, 409,
+        404, 404, 303,
     ]  # fmt: skip
+    assert "Version 3 is the current one already." in Page(browser.get("/gallery/ours").text).text
     for person, code in ((cast.charlie, 404), (cast.bob, 403)):
         assert cast.browser(person).get(address).status_code == code
         assert cast.browser(person).post(address, data={"name": "x"}).status_code == code

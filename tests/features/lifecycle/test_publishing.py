@@ -202,17 +202,22 @@ def test_the_pages_of_publishing(cast: Cast) -> None:
     assert "put aside" not in page.text
     with cast.app.app_context():
         workflow = db.session.get_one(Workflow, workflow_id)
-        data = queries.version(db.session(), workflow, 2).definition
+        data = copy.deepcopy(queries.version(db.session(), workflow, 2).definition)
+        data["steps"][0]["config"]["count"] = 7
         drafts.save_draft(db.session(), workflow, data, base_revision=workflow.draft_number, actor_id=None)
         db.session.commit()
     assert "Going back to a version puts them aside" in Page(browser.get(back.location).text).text
     browser.post(f"/workflows/{workflow_id}/rollback", data={"version": "1"})
+    seen = Page(browser.get(back.location).text).text
+    assert "Version 3, the current one, does the same as version 1 already." in seen  # nothing is made, or put aside
+    browser.post(f"/workflows/{workflow_id}/rollback", data={"version": "2"})
     assert "Undo in the builder brings it back." in Page(browser.get(back.location).text).text
     with cast.app.app_context():
         workflow = db.session.get_one(Workflow, workflow_id)
         draft = drafts.undo(db.session(), workflow, base_revision=workflow.draft_number)
         assert (workflow.published_number, draft.definition) == (4, data)
-    assert browser.post(f"/workflows/{workflow_id}/rollback", data={"version": "4"}).status_code == 409
+    browser.post(f"/workflows/{workflow_id}/rollback", data={"version": "4"})
+    assert "Version 4 is the current one already." in Page(browser.get(back.location).text).text
     assert browser.post(f"/workflows/{workflow_id}/rollback", data={}).status_code == 422
 
 
