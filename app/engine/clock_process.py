@@ -20,6 +20,7 @@ from app.core import clock, crash, outbox, queue
 from app.core.db import CLOCK_POOL, make_engine
 from app.core.settings import Settings
 from app.engine import heartbeat, jobs, recovery, retention, runner, timers
+from app.engine.alive import Alive
 from app.engine.crew import Crew
 from app.engine.seat import Seat, end_on_sigterm
 
@@ -30,9 +31,14 @@ FINISH_S = 20.0
 _log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None) -> int:
-    """Tick every second until SIGTERM; returns the exit code."""
-    ticker = Ticker(settings, owner, quarantine)
+def run(
+    settings: Settings,
+    owner: str,
+    quarantine: Callable[[str], None] | None = None,
+    tell: Callable[[], None] | None = None,
+) -> int:
+    """Tick every second until SIGTERM; returns the exit code. *tell* gives whoever watches it a sign of life."""
+    ticker = Ticker(settings, owner, quarantine, tell)
     end_on_sigterm(ticker.seat.is_ending)
     return ticker.run()
 
@@ -76,7 +82,11 @@ class Ticker:
     """One clock process."""
 
     def __init__(
-        self, settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None
+        self,
+        settings: Settings,
+        owner: str,
+        quarantine: Callable[[str], None] | None = None,
+        tell: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
         url = settings.sqlalchemy_url
@@ -96,16 +106,19 @@ class Ticker:
             is_ending=threading.Event(),
             is_over=threading.Event(),
             quarantine=quarantine,
+            alive=Alive(tell),
         )
         crash.arm(settings.environment, settings.crash_at)
 
     def run(self) -> int:
         """Tick until told to end."""
         heartbeat.start(self.seat, self._engine, lambda: None)
+        threading.Thread(target=self.seat.alive.watch, args=(self.seat.is_over,), name="alive", daemon=True).start()
         _log.info("clock_started", owner=self.seat.owner)
         scheduler: Heartbeat | None = None
         while not self.seat.is_ending.is_set():
             began = time.monotonic()
+            self.seat.alive.say("clock")
             try:
                 scheduler = scheduler or Heartbeat(
                     self, queue.worker_client(self.settings, connections=2, timeout_s=1)

@@ -20,7 +20,9 @@ _log = structlog.get_logger(__name__)
 
 def beat(seat: Seat, engine: Engine, on_overdue: Callable[[], None]) -> None:
     """Extend leases every quarter of their length until the seat ends; call *on_overdue* when a thread hangs."""
+    seat.alive.say("heartbeat")
     while not seat.is_over.wait(seat.lease_s / 4):
+        seat.alive.say("heartbeat")
         try:
             extend(seat, engine)
         except Exception:  # noqa: BLE001 (a database that is away: the next beat tries again)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Engine
 
+from app.engine.alive import Alive
+
 
 @dataclass(slots=True)
 class Held:
@@ -54,6 +56,7 @@ class Seat:
     others_wait: Callable[[], bool] = lambda: False
     quarantine: Callable[[str], None] | None = None  # has a suspect step run done alone; None: it is done here
     held: Held = field(default_factory=Held)
+    alive: Alive = field(default_factory=lambda: Alive(None))
 
     @property
     def hint_again_s(self) -> float:

@@ -27,6 +27,7 @@ from app.core.db import HEARTBEAT_POOL, WORKER_POOL, make_engine, transaction
 from app.core.ids import new_id
 from app.core.settings import Settings
 from app.engine import heartbeat, jobs, recovery, rehearsal, runner
+from app.engine.alive import Alive
 from app.engine.crew import Crew
 from app.engine.seat import Seat, end_on_sigterm
 
@@ -51,13 +52,18 @@ def seat() -> Seat:
     return _seat
 
 
-def run(settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None) -> int:
+def run(
+    settings: Settings,
+    owner: str,
+    quarantine: Callable[[str], None] | None = None,
+    tell: Callable[[], None] | None = None,
+) -> int:
     """Work until SIGTERM; then take nothing new, finish within 20 s, give the rest back. Returns the exit code.
 
-    This process gives way to the web server's from here on.
+    This process gives way to the web server's from here on. *tell* gives whoever watches it a sign of life.
     """
     os.nice(NICE)
-    worker = Worker(settings, owner, quarantine)
+    worker = Worker(settings, owner, quarantine, tell)
     end_on_sigterm(worker.seat.is_ending)
     return worker.run()
 
@@ -66,7 +72,11 @@ class Worker:
     """One worker process."""
 
     def __init__(
-        self, settings: Settings, owner: str, quarantine: Callable[[str], None] | None = None
+        self,
+        settings: Settings,
+        owner: str,
+        quarantine: Callable[[str], None] | None = None,
+        tell: Callable[[], None] | None = None,
     ) -> None:
         global _seat
         self.settings = settings
@@ -92,6 +102,7 @@ class Worker:
             is_over=threading.Event(),
             others_wait=lambda: self.planning.has_line,
             quarantine=quarantine,
+            alive=Alive(tell),
         )
         crash.arm(settings.environment, settings.crash_at)
 
@@ -101,8 +112,7 @@ class Worker:
         self.planning.submit(lambda: rehearsal.rehearse(self.seat))
         threading.Thread(target=self._listen, name="dispatcher", daemon=True).start()
         _log.info("worker_started", owner=self.seat.owner)
-        while not self.seat.is_ending.wait(3600):
-            pass
+        self.seat.alive.watch(self.seat.is_ending)
         self._finish()
         return self.exit_code
 
@@ -135,6 +145,7 @@ class Worker:
         failures = 0
         while not self.seat.is_ending.is_set():
             began = time.monotonic()
+            self.seat.alive.say("dispatcher")
             try:
                 Dispatcher(self).listen()
             except Exception as error:  # noqa: BLE001 (whatever the queue does, the worker goes on under a new name)
@@ -236,6 +247,7 @@ class Dispatcher(SimpleWorker):
         self._register()
         try:
             while not ending.is_set():
+                self._worker.seat.alive.say("dispatcher")
                 self._beat()
                 if not self._worker.planning.wait_free(POP_S[0]):
                     continue

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ALL = ("web", "worker", "clock")
 BAD_START = 2
+HANG_S = 60.0  # a worker or a clock gives a sign of life every few seconds, however long its steps take
 
 # Loaded before the fork, so that no child pays for its own copy. The AI libraries are not: one child alone uses them,
 # and pages that it shared with others would be copied as soon as it counts references (measured: 15 MB more in all).
@@ -136,8 +137,8 @@ def _children(
     tidy = partial(roles.tidy, app, settings)
     known = {
         "web": [_server(app, settings, ready, number) for number in range(1, settings.web_processes + 1)],
-        "worker": [Child("worker", partial(roles.work, app, settings, line), tidy=tidy)],
-        "clock": [Child("clock", partial(roles.tick, app, settings, line), tidy=tidy)],
+        "worker": [_laborer("worker", partial(roles.work, app, settings, line), tidy)],
+        "clock": [_laborer("clock", partial(roles.tick, app, settings, line), tidy)],
     }
     children = [child for name in wanted for child in known[name]]
     if "web" in wanted and settings.is_production:
@@ -151,6 +152,11 @@ def _server(app: Flask, settings: Settings, ready: int, number: int) -> Child:
     pulse = Pulse(web.HANG_S)
     name = "web" if number == 1 else f"web {number}"
     return Child(name, lambda _owner: roles.serve_web(app, settings, ready, pulse), is_vital=True, pulse=pulse)
+
+
+def _laborer(name: str, start: Callable[[Pulse, str], int], tidy: Callable[[str], int]) -> Child:
+    pulse = Pulse(HANG_S)
+    return Child(name, partial(start, pulse), tidy=tidy, pulse=pulse)
 
 
 def _receive(guest: Guest, app: Flask, settings: Settings, ready: int) -> int | None:

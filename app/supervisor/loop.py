@@ -23,6 +23,7 @@ GRACE_S = 25.0  # of the 30 s that a host gives between SIGTERM and SIGKILL
 LAST_S = 2.0  # for those that end last, and for a janitor at the end
 JANITOR_S = 20.0
 NO_ROOM_S = 2.0
+DOUBTS, DOUBT_S = 10, 1.0  # looks at a pulse that has stopped, and the time between two: all may just have been asleep
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +52,8 @@ class Child:
     in_a_row: int = field(default=0, init=False)
     total_deaths: int = field(default=0, init=False)
     was_killed: bool = field(default=False, init=False)
+    doubts: int = field(default=0, init=False)
+    doubted_at: float = field(default=0.0, init=False)
 
     def launch(self) -> None:
         """Fork it now, or in a while where the system has no room for it."""
@@ -128,7 +131,7 @@ class Supervisor:
     def _wait(self) -> None:
         now = time.monotonic()
         moments = [child.start_at for child in self._children if child.start_at is not None]
-        moments += [pulse.stops_at for _, pulse in self._pulses()]
+        moments += [max(pulse.stops_at, child.doubted_at + DOUBT_S) for child, pulse in self._pulses()]
         moments += list(self._janitors.values())
         if self._ends_at is not None:
             moments.append(self._ends_at)
@@ -178,10 +181,21 @@ class Supervisor:
         self._ends_at = now + LAST_S
 
     def _kill_the_hung(self) -> None:
+        """Kill who gives no sign of life.
+
+        Looks are counted, not seconds: when a machine has slept, all pulses have stopped, and the first look may come
+        before anybody had time to give a sign.
+        """
         for child, pulse in self._pulses():
-            if pulse.stops_at <= time.monotonic():
+            now = time.monotonic()
+            if pulse.stops_at > now:
+                child.doubts = 0
+            elif now >= child.doubted_at + DOUBT_S:
+                child.doubts, child.doubted_at = child.doubts + 1, now
+            if child.doubts > DOUBTS:
                 _log.error("killed: it gave no sign of life", child=child.name, after_s=pulse.limit_s)
                 child.signal(signal.SIGKILL)
+                child.doubts = 0
                 pulse.beat()  # once is enough: its death comes by itself
 
     def _pulses(self) -> list[tuple[Child, Pulse]]:

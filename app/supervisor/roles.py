@@ -25,22 +25,22 @@ def serve_web(app: Flask, settings: Settings, ready: int, pulse: Pulse) -> int:
     return web.run(app, settings, ready, pulse)
 
 
-def work(app: Flask, settings: Settings, line: "Line", owner: str) -> int:
+def work(app: Flask, settings: Settings, line: "Line", pulse: Pulse, owner: str) -> int:
     """Do steps."""
     from app.engine import worker_process
     from app.features.ai import service as ai
 
     _begin("worker", app)
     ai.warm()
-    return worker_process.run(settings, owner, line.ask)
+    return worker_process.run(settings, owner, line.ask, pulse.beat)
 
 
-def tick(app: Flask, settings: Settings, line: "Line", owner: str) -> int:
+def tick(app: Flask, settings: Settings, line: "Line", pulse: Pulse, owner: str) -> int:
     """Ask every second what is due."""
     from app.engine import clock_process
 
     _begin("clock", app)
-    return clock_process.run(settings, owner, line.ask)
+    return clock_process.run(settings, owner, line.ask, pulse.beat)
 
 
 def quarantine(app: Flask, settings: Settings, owner: str, step_run_id: str) -> int:

@@ -69,7 +69,7 @@ def main() -> int:
     if "pipes" in kinds:
         forks.HAS_DEATH_SIGNAL = False
     if "quick" in kinds:
-        loop.BACK_OFF_S = (0.0, 0.05)
+        loop.BACK_OFF_S, loop.DOUBT_S = (0.0, 0.05), 0.05
     if "short" in kinds:
         loop.GRACE_S = 1.0
     pulse = Pulse(0.3)

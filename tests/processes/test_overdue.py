@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.settings import Settings
-from app.engine import heartbeat, runner, worker_process
+from app.engine import alive, heartbeat, runner, worker_process
 from tests.engine.rig import House, make_house
 from tests.engine.sink import Sink
 
@@ -19,7 +19,11 @@ def house(sqlite_url: str) -> House:
     return make_house(sqlite_url)
 
 
-def test_a_thread_that_hangs_ends_its_worker_with_75(house: House, sqlite_url: str, tmp_path: Path) -> None:
+def test_a_thread_that_hangs_ends_its_worker_with_75(
+    house: House, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alive, "TELL_EVERY_S", 0.05)
+    told = threading.Event()
     sink = Sink(hold=True)
     settings = Settings(
         environment="test", database_url=sqlite_url, data_dir=str(tmp_path), secret_key="-", lease_s=0.4,
@@ -29,7 +33,7 @@ def test_a_thread_that_hangs_ends_its_worker_with_75(house: House, sqlite_url: s
     steps = [{"id": one, "type": "send", "config": {"url": far.url}, "timeout_s": 30}
              for one, far in (("one", sink), ("two", quick))]  # fmt: skip
     run_id = house.start(steps)
-    worker = worker_process.Worker(settings, OWNER)
+    worker = worker_process.Worker(settings, OWNER, tell=told.set)
     codes: list[int] = []
     working = threading.Thread(target=lambda: codes.append(worker.run()), daemon=True)
     working.start()
@@ -42,6 +46,7 @@ def test_a_thread_that_hangs_ends_its_worker_with_75(house: House, sqlite_url: s
         threading.Event().wait(0.02)
     fence, _ = worker.seat.held.steps[ids[0]]
     assert codes == []  # a step that is within its time ends nothing
+    assert told.wait(10)  # nor does it take the sign of life
     worker.seat.held.steps[ids[0]] = (fence, time.monotonic() - heartbeat.OVERDUE_S - 1)
     assert worker.seat.is_ending.wait(20)
     quick.latency.set()

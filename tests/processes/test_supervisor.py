@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.supervisor import forks, loop
+from app.supervisor.pulse import Pulse
 from app.supervisor.ward import Ward
 from tests.processes.waiting import lives, until
 
@@ -115,6 +116,25 @@ def test_a_child_without_a_sign_of_life_is_killed_and_started_again(start: Start
     supervisor.terminate()
     _, log = supervisor.communicate(timeout=10)
     assert log.count("it gave no sign of life") >= 1
+
+
+def test_a_child_that_slept_with_the_whole_house_is_left_time_to_give_a_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "DOUBT_S", 0.0)
+    child = loop.Child("worker", lambda owner: 0, pulse=Pulse(0.0))
+    with subprocess.Popen(["sleep", "60"]) as process:
+        child.pid = process.pid
+        supervisor = loop.Supervisor([child])
+        supervisor._kill_the_hung()  # the first look after a sleep
+        assert process.poll() is None
+        child.pulse = Pulse(60.0)
+        child.pulse.beat()
+        supervisor._kill_the_hung()
+        child.pulse = Pulse(0.0)
+        for _ in range(loop.DOUBTS):
+            supervisor._kill_the_hung()
+        assert process.poll() is None
+        supervisor._kill_the_hung()
+        assert process.wait(5) == -signal.SIGKILL
 
 
 def test_sigterm_goes_to_each_child_once_and_the_last_ends_last(start: Start, tmp_path: Path) -> None:
