@@ -97,7 +97,7 @@ def try_again(session: Session, run_id: str) -> None:
     unopened = {row.id for row in again if row.id in frames and not row.total}
     later = following(definition, ended)
     skipped = {row.id for row in rows if row.status == StepStatus.SKIPPED and row.step_id in later}
-    waits = sa.select(store.wait.c.step_run_id).where(store.wait.c.run_id == run_id, store.wait.c.kind != parts.SUB_RUN)
+    waits = sa.select(store.wait.c.step_run_id).where(store.wait.c.run_id == run_id, store.wait.c.kind != store.SUB_RUN)
     asked = set(session.scalars(waits))
     anew = {row.id for row in again if row.id in asked}  # it asks anew: its request was withdrawn
     store.begin_again(session, [row.id for row in again if row.id not in frames | anew])

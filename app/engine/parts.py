@@ -5,6 +5,7 @@ Of two runs the one below is written first: a run that ends writes the one above
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,9 +14,11 @@ from app.core.db import moment
 from app.core.errors import Conflict
 from app.engine import store
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
+from app.engine.held import HeldRun
+from app.engine.store import SUB_RUN, Recorded
 
-SUB_RUN = "sub_run"  # the kind of a wait for a run of another workflow
 PAUSES = (RunStatus.PAUSING, RunStatus.PAUSED)
+RESTS = (RunStatus.WAITING, RunStatus.NEEDS_ATTENTION, RunStatus.PAUSED)
 
 _run, _step, _wait = store.run, store.step_run, store.wait
 _paused = [status.value for status in PAUSES]
@@ -51,6 +54,37 @@ _above = sa.select(_run.c.id, _run.c.number, _run.c.status).where(
     _step.c.status == StepStatus.WAITING.value,
     _run.c.id == _step.c.run_id,
 )
+
+
+_own = _wait.alias("own")
+_working = sa.select(_run.c.parent_step_run_id).where(
+    _run.c.parent_step_run_id.in_(_awaited),
+    _run.c.status.in_(store.OPEN),
+    sa.or_(
+        _run.c.status.not_in([status.value for status in RESTS]),
+        sa.exists().where(  # it waits for one that may work
+            _own.c.run_id == _run.c.id, _own.c.kind == SUB_RUN, _own.c.status == WaitStatus.WAITING.value
+        ),
+    ),
+)
+
+
+def note_working(bind: store.Bind, run_id: str, recorded: Recorded) -> None:
+    """Note in what is recorded of a run which of its items wait for a run that works, not only for people."""
+    if not recorded.parts:
+        return
+    working = set(bind.execute(_working, {"b_run_id": run_id}).scalars())
+    for key in recorded.parts:
+        if recorded.ids[key] in working:
+            recorded.results[key] = replace(recorded.results[key], holds=True)
+
+
+def tell_rest(session: Session, held: HeldRun, status: RunStatus) -> str | None:
+    """Wake the run above one that has come to rest: another item may begin. Returns its id, None where it is awake."""
+    above = held.facts.get("part_of")
+    if not above or status not in RESTS or held.status in RESTS:
+        return None
+    return above[0] if store.wake_run(session, above[0]) else None
 
 
 def pause(session: Session, run_id: str) -> list[str]:

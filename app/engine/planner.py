@@ -29,6 +29,7 @@ class Result:
     outcome: str | None = None
     due: datetime | None = None
     total: int = 0  # of a step that is done for every item: how many items it has
+    holds: bool = False  # waits for a run of ours that works: as good as under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,10 @@ def plan(
 
 
 def _plan_items(view: _View, step: str, fresh: list[Do], opens: list[Open], settles: list[Settle]) -> None:
-    """Plan the next items of an open frame, *parallel* at a time; waits for people and the clock do not count."""
+    """Plan the next items of an open frame, *parallel* at a time; waits for people and the clock do not count.
+
+    Nor does the wait for another run that itself only waits for those.
+    """
     frame = view.results.get((step, NO_ITEM))
     if frame is not None and frame.status is StepStatus.PENDING:  # a person said that it shall be done
         opens.append(Open(step))
@@ -182,7 +186,7 @@ def _plan_items(view: _View, step: str, fresh: list[Do], opens: list[Open], sett
         return
     items = view.items(step)
     unhinted = sorted(item for item, of in items.items() if of.status is StepStatus.PENDING and of.due is None)
-    busy = sum(result.status in UNDER_WAY for result in items.values()) - len(unhinted)
+    busy = sum(result.status in UNDER_WAY or result.holds for result in items.values()) - len(unhinted)
     free = max(0, view.each[step].parallel - busy)
     view.kept_back.update((step, item) for item in unhinted[free:])
     unbegun = [item for item in range(frame.total) if item not in items]

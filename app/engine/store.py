@@ -32,6 +32,7 @@ wait = table(WaitRow)
 run_log = table(RunLog)
 
 Bind = Session | Connection
+SUB_RUN = "sub_run"  # the kind of a wait for a run of another workflow
 OPEN = sorted(RUN_OPEN)
 WORKING = [RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION]
 
@@ -193,6 +194,7 @@ class Recorded:
     outputs: dict[str, Any] = field(default_factory=dict)
     ids: dict[Key, str] = field(default_factory=dict)
     waits: dict[Key, str] = field(default_factory=dict)
+    parts: set[Key] = field(default_factory=set)  # items that wait for a run of another workflow
 
 
 _results = (
@@ -210,6 +212,7 @@ _results = (
         wait.c.id.label("wait_id"),
         wait.c.until,
         wait.c.status.label("wait_status"),
+        wait.c.kind.label("wait_kind"),
         wait.c.effective_at,
     )
     .select_from(step_run.outerjoin(wait, wait.c.step_run_id == step_run.c.id))
@@ -226,6 +229,8 @@ def read_results(bind: Bind, run_id: str, hint_again_s: float = HINT_AGAIN_S) ->
         recorded.results[key] = Result(StepStatus(row.status), row.outcome, _due(row, hint_again_s), row.total)
         if row.wait_id is not None:
             recorded.waits[key] = row.wait_id
+            if row.wait_kind == SUB_RUN and row.wait_status == WaitStatus.WAITING and row.item != NO_ITEM:
+                recorded.parts.add(key)
         if row.status == StepStatus.COMPLETED and row.item == NO_ITEM:
             recorded.outputs[row.step_id] = row.output or {}
     return recorded

@@ -112,7 +112,9 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
 
 def _read(seat: Seat, held: HeldRun) -> Recorded:
     with statement(seat.reader) as connection:
-        return store.read_results(connection, held.id, seat.hint_again_s)
+        recorded = store.read_results(connection, held.id, seat.hint_again_s)
+        parts.note_working(connection, held.id, recorded)
+    return recorded
 
 
 def _left_s(seat: Seat, definition: Definition, held: HeldRun) -> float | None:
@@ -286,6 +288,14 @@ def _tell_end(session: Session, held: HeldRun, status: RunStatus) -> None:
         events.publish(session, PartEnded(held.id, held.workspace_id, status.value))
 
 
+def _tell_above(session: Session, held: HeldRun, todo: Plan, woken: list[str]) -> None:
+    """Tell the run above this one of its end, or that it has come to rest; add whom that wakes."""
+    if todo.is_end:
+        _tell_end(session, held, todo.status)
+    elif not todo.end_waits and (above := parts.tell_rest(session, held, todo.status)):
+        woken.append(above)
+
+
 def _has_failed(results: Mapping[Key, Result]) -> bool:
     """Tell whether a step has failed, perhaps with a call that nobody answered."""
     return any(result.status is StepStatus.FAILED for result in results.values())
@@ -335,8 +345,7 @@ def _release(
         )
         if not released:
             raise Fenced(held.id)
-        if todo.is_end:
-            _tell_end(session, held, todo.status)
+        _tell_above(session, held, todo, woken)
 
     try:
         insist(seat.engine, write)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.core import events
 from app.core.errors import Conflict, Invalid
 from app.core.words import words
-from app.engine import control, jobs, parts
+from app.engine import control, jobs, store
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.events import PartEnded, WaitEnded, WaitStarted
 from app.engine.models import Run, StepRun, WaitRow
@@ -37,7 +37,7 @@ def wait_started(session: Session, event: WaitStarted) -> None:
     Whom a step asks, the run is found by. Raises Conflict when a workflow would run itself, or runs go too deep;
     NotFound; Invalid for wrong answers.
     """
-    if event.kind != parts.SUB_RUN:
+    if event.kind != store.SUB_RUN:
         _keep_people(session, event)
         return
     parent = session.get_one(Run, event.run_id)
@@ -66,7 +66,7 @@ def _wait_again(session: Session, event: WaitStarted, child: Run) -> None:
 
 def wait_ended(session: Session, event: WaitEnded) -> None:
     """Stop the run of a step that is cancelled."""
-    if event.kind != parts.SUB_RUN or event.why != "withdrawn":
+    if event.kind != store.SUB_RUN or event.why != "withdrawn":
         return
     wait = session.get_one(WaitRow, event.wait_id)
     child = _child(session, wait.step_run_id)

@@ -287,6 +287,40 @@ def test_a_run_that_starts_while_the_one_above_is_being_paused_is_paused(yard: Y
     assert statuses(yard, [run_id, yard.child(run_id).id]) == ["paused", "paused"]
 
 
+EACH: Step = {
+    **CALLS, "for_each": {"items": ["CR-V", "Civic", "Pilot", "Fit"], "parallel": 2},
+    "config": {"workflow": "Slow", "inputs": {"car": "{{ item }}"}},
+}  # fmt: skip
+
+
+def below(yard: Yard, run_id: str) -> list[str]:
+    wanted = sa.select(Run.status).where(Run.parent_run_id == run_id).order_by(Run.created_at)
+    return yard.read(lambda session: list(session.scalars(wanted)))
+
+
+def test_of_many_runs_below_only_so_many_work_at_a_time(yard: Yard) -> None:
+    yard.workflow("Slow", CHILD, inputs=ASKED)
+    yard.workflow("Campaign", EACH)
+    run_id = yard.start("Campaign")
+    for _ in range(4):
+        runner.advance(yard.seat(), run_id)
+    assert below(yard, run_id) == ["queued", "queued"]
+    first = yard.read(lambda session: session.scalars(sa.select(Run.id).where(Run.parent_run_id == run_id)).first())
+    runner.advance(yard.seat(), first)
+    runner.advance(yard.seat(), run_id)
+    assert below(yard, run_id) == ["completed", "queued", "queued"]
+    yard.work()
+    assert (yard.run(run_id).status, below(yard, run_id)) == ("completed", ["completed"] * 4)
+
+
+def test_a_run_below_that_waits_for_the_clock_or_people_holds_up_no_other(yard: Yard) -> None:
+    yard.workflow("Slow", {"id": "wait", "type": "delay", "config": {"seconds": 3600}}, inputs=ASKED)
+    yard.workflow("Campaign", EACH)
+    run_id = yard.start("Campaign")
+    yard.work()
+    assert (yard.run(run_id).status, below(yard, run_id)) == ("waiting", ["waiting"] * 4)
+
+
 def test_money_spent_below_counts_in_both_and_keeps_to_the_limit_above(yard: Yard) -> None:
     yard.workflow("Slow", {"id": "wait", "type": "delay", "config": {"seconds": 3600}})
     yard.workflow("Campaign", {**CALLS, "config": {"workflow": "Slow"}}, cost_usd="1.00")
