@@ -93,6 +93,16 @@ class Timeline:
     sentence: str
 
     @property
+    def left(self) -> float:
+        """Where the time begins, right of the labels."""
+        return LABEL_W + PAD
+
+    @property
+    def room(self) -> float:
+        """How wide the time is, from its beginning to its end."""
+        return self.width - self.left - PAD
+
+    @property
     def has_pauses(self) -> bool:
         """Whether a step waited between two of its tries."""
         return any(bar.kind == "pause" for row in self.rows for bar in row.bars)

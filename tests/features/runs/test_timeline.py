@@ -1,5 +1,6 @@
 """A run as bars over time."""
 
+import re
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -132,6 +133,20 @@ def test_everything_lies_within_the_picture_whatever_the_times() -> None:
             assert bar.x + bar.w <= timeline.WIDTH + timeline.LEAST_W
     xs = [mark.x for mark in drawn.marks if not mark.is_cut]
     assert all(b - a >= 55 for a, b in pairwise(xs))
+
+
+def test_a_phone_has_each_step_with_its_words_and_its_bars_alone(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+
+    html = yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}/timeline").text
+    narrow = html[html.index('class="timeline-narrow') :].partition("</ol>")[0]
+
+    assert len(re.findall("<li>", narrow)) == len(re.findall('class="hit"', html))
+    assert "of work" in narrow
+    assert '#step-ads"' in narrow
+    shown = [float(x) for x in re.findall(r'viewBox="([\d.]+) ', narrow)]
+    assert set(shown) == {timeline.LABEL_W + timeline.PAD}  # the labels are left out
+    assert len(re.findall("<rect", narrow)) == len(re.findall('class="bar b-', html)) / 2
 
 
 def test_page_and_fragment_agree_and_the_poll_is_one_read(yard: Yard) -> None:
