@@ -101,6 +101,43 @@ def test_f26_a_delay_until_a_time_of_the_night_when_the_clocks_change(
     assert wait.until == moment
 
 
+@pytest.mark.parametrize(
+    ("config", "moment"),
+    [
+        ({"next": "monday"}, datetime(2026, 11, 23, 14, tzinfo=UTC)),
+        ({"next": "friday", "at": "17:30"}, datetime(2026, 11, 20, 22, 30, tzinfo=UTC)),  # later today
+        ({"next": "friday", "at": "{{ inputs.at }}"}, datetime(2026, 11, 27, 12, 15, tzinfo=UTC)),  # passed today
+        ({"next": "any_day", "at": "7:15"}, datetime(2026, 11, 21, 12, 15, tzinfo=UTC)),
+        ({"next": "working_day", "at": "7:15"}, datetime(2026, 11, 23, 12, 15, tzinfo=UTC)),
+        ({"seconds": 0, "open_days": "five_days"}, None),  # it is Friday, 16:00
+        ({"seconds": 3 * 3600, "open_days": "five_days"}, datetime(2026, 11, 23, 14, tzinfo=UTC)),
+        ({"seconds": 3 * 3600, "open_days": "six_days"}, datetime(2026, 11, 21, 14, tzinfo=UTC)),
+        ({"seconds": 0, "open_days": "six_days", "closes": "15:00"}, datetime(2026, 11, 21, 14, tzinfo=UTC)),
+        ({"until": "2026-11-22T05:00", "open_days": "seven_days"}, datetime(2026, 11, 22, 14, tzinfo=UTC)),
+        ({"until": "2020-01-01", "open_days": "seven_days", "opens": "17:00"}, datetime(2026, 11, 20, 22, tzinfo=UTC)),
+    ],
+)
+def test_a_delay_waits_until_a_day_of_the_week_and_while_the_house_is_open(
+    config: dict[str, Any], moment: datetime | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bench, "now", lambda _: datetime(2026, 11, 20, 21, tzinfo=UTC))  # Friday, 16:00 there
+    done = Bench(facts={"workspace": {"timezone": "America/New_York"}}, inputs={"at": "7:15"}).do(delay.STEP, config)
+    assert (done.until if isinstance(done, Wait) else None) == moment
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({}, "one of them"), ({"seconds": 1, "next": "monday"}, "one of them"),
+        ({"next": "monday", "at": "9"}, "not a time of the day"), ({"next": "monday", "at": "25:00"}, "not a time"),
+        ({"seconds": 1, "opens": "18:00"}, "close before you open"),
+    ],
+)
+def test_a_delay_that_cannot_be_is_refused_in_words(config: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        delay.Config.model_validate(config)
+
+
 @pytest.mark.parametrize("beyond", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
 def test_a_delay_until_a_time_that_no_calendar_has_is_refused_in_words(beyond: str) -> None:
     with pytest.raises(ValidationError, match="This is not a date"):
@@ -137,6 +174,12 @@ def test_an_answer_that_is_no_date_is_refused() -> None:
         ({"seconds": 172_800}, "Wait **2 days**"), ({"seconds": 3600}, "Wait **1 hour**"),
         ({"seconds": 90}, "Wait **90 seconds**"),
         ({"until": "{{ inputs.post_at }}"}, "Wait until **the answer “post at”**"),
+        ({"next": "monday"}, "Wait until the next **Monday, 9:00**"),
+        ({"next": "working_day", "at": "8:30"}, "Wait until the next **working day, 8:30**"),
+        (
+            {"seconds": 3600, "open_days": "six_days", "closes": "19:00"},
+            "Wait **1 hour**, then until you are open (**Monday to Saturday, 9:00 to 19:00**)",
+        ),
     ],
 )  # fmt: skip
 def test_the_card_of_a_delay(config: dict[str, Any], sentence: str) -> None:
