@@ -20,9 +20,10 @@ def connect(settings: Settings) -> None:
     """Bind everything that a process of ours needs; may be called again with other settings."""
     from app import steps
     from app.engine import catalog, control, jobs, limits, money, ports
-    from app.engine.events import RunsRemoved
+    from app.engine.events import RunsNotRemoved, RunsRemoved
     from app.features.ai import service as ai
     from app.features.approvals import listeners as approving
+    from app.features.files import removal
     from app.features.files import service as files
     from app.features.limits import service as kept
     from app.features.notifications import service as notifications
@@ -44,6 +45,7 @@ def connect(settings: Settings) -> None:
     outbox.call_off(control.is_stopped)
     events.listen(outbox.Marked, control.note_message)
     events.listen(RunsRemoved, kept.note_removed)
+    events.listen(RunsNotRemoved, kept.note_not_removed)
     ports.bind(
         load_definition=workflows.load_definition,
         write_text=ai.write_text,
@@ -56,7 +58,7 @@ def connect(settings: Settings) -> None:
         prepare_image=files.prepare_image,
         store_image=files.store_image,
         notice=notifications.notice,
-        remove_made_by=files.remove_made_by,
+        remove_made_by=removal.remove_made_by,
         due_schedules=triggers.due_schedules,
         start_scheduled=triggers.start_scheduled,
     )

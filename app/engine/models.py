@@ -189,6 +189,10 @@ class StepRun(Model):
             "ix_step_run_under_way", "workspace_id", postgresql_where=sa.text("status = 'running'"),
             sqlite_where=sa.text("status = 'running'"),
         ),
+        sa.Index(
+            "ix_step_run_reused_from", "reused_from", postgresql_where=sa.text("reused_from IS NOT NULL"),
+            sqlite_where=sa.text("reused_from IS NOT NULL"),
+        ),
         sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_together"),
     )
 

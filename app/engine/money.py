@@ -81,13 +81,13 @@ def reserve(session: Session, run_ids: Sequence[str], workspace_id: str, day: da
         run.c.budget_microusd.is_(None),
         run.c.cost_microusd + run.c.reserved_microusd + microusd <= run.c.budget_microusd,
     )
-    lock(session, run_ids)
+    there = lock(session, run_ids)
     result = session.execute(
         sa.update(run)
         .where(run.c.id.in_(run_ids), fits)
         .values(reserved_microusd=run.c.reserved_microusd + microusd, changed_at=moment())
     )
-    if changed(result) != len(run_ids):
+    if changed(result) != there:
         raise StepError(
             Category.BUDGET,
             "The run’s money limit is reached.",
@@ -96,11 +96,16 @@ def reserve(session: Session, run_ids: Sequence[str], workspace_id: str, day: da
         )
 
 
-def lock(session: Session, run_ids: Sequence[str]) -> None:
-    """Lock several payers in one order, so that two calls never wait for each other."""
-    if len(run_ids) > 1:
-        run = store.run
-        session.execute(sa.select(run.c.id).where(run.c.id.in_(run_ids)).order_by(run.c.id).with_for_update())
+def lock(session: Session, run_ids: Sequence[str]) -> int:
+    """Lock several payers in one order, so that two calls never wait for each other; return how many there still are.
+
+    A run above may be gone: nobody keeps it any more, and somebody took its part up again.
+    """
+    if len(run_ids) == 1:
+        return 1
+    run = store.run
+    payers = sa.select(run.c.id).where(run.c.id.in_(run_ids)).order_by(run.c.id).with_for_update()
+    return len(session.execute(payers).all())
 
 
 def charge(session: Session, workspace_id: str, day: date, *, spent: int, freed: int) -> None:

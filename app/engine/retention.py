@@ -4,11 +4,13 @@ A run goes with its steps, calls, waits, requests, logs and messages. Documents 
 chose otherwise. It may run twice and on several machines: rows are locked, and the day is marked when nothing is left.
 """
 
+import time
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
@@ -16,15 +18,18 @@ from app.core import clock, events
 from app.core.db import table, transaction
 from app.engine import store
 from app.engine.enums import RUN_ENDS, RUN_OPEN, SEED
-from app.engine.events import DayCleared, RunsRemoved
+from app.engine.events import DayCleared, RunsNotRemoved, RunsRemoved
 from app.engine.models import Allowance, Beat
 from app.engine.ports import bound
 
 KEEP_MONTHS = 13
 CHUNK = 100
 EVERY_S = 24 * 3600.0
+AGAIN_S = 6 * 3600.0  # after a fault
 NAME = "retention"
 
+_log = structlog.get_logger(__name__)
+_rests_until: dict[str, float] = {}  # workspaces where a fault showed
 _workspace = sa.table("workspace", sa.column("id"))
 _allowance, _beat, _run = table(Allowance), table(Beat), store.run
 
@@ -46,12 +51,28 @@ def work(engine: Engine) -> int:
         keepings = _keepings(session)
     removed = 0
     for keeping in keepings:
-        with transaction(engine) as session:
-            removed += _remove(session, keeping, CHUNK - removed)
+        if time.monotonic() < _rests_until.get(keeping.workspace_id, 0.0):
+            continue
+        removed += _try(engine, keeping, CHUNK - removed)
         if removed >= CHUNK:
             return removed
     with transaction(engine) as session:
-        _mark(session)
+        _mark(session, is_whole=not _rests_until)
+    return removed
+
+
+def _try(engine: Engine, keeping: Keeping, most: int) -> int:
+    """Remove a few runs of a workspace; one where that fails rests for a while, and keeps no other waiting."""
+    try:
+        with transaction(engine) as session:
+            removed = _remove(session, keeping, most)
+    except Exception:  # noqa: BLE001 (the clock's edge)
+        _log.exception("retention_failed", workspace_id=keeping.workspace_id, again_in_s=AGAIN_S)
+        with transaction(engine) as session:
+            events.publish(session, RunsNotRemoved(keeping.workspace_id))
+        _rests_until[keeping.workspace_id] = time.monotonic() + AGAIN_S
+        return 0
+    _rests_until.pop(keeping.workspace_id, None)
     return removed
 
 
@@ -67,10 +88,13 @@ def _is_due(session: Session) -> bool:
     return at is None or (clock.now() - at).total_seconds() >= EVERY_S
 
 
-def _mark(session: Session) -> None:
-    session.execute(store.insert_new(session, _beat, ["name"]), {"name": NAME, "at": clock.now()})
-    session.execute(sa.update(_beat).where(_beat.c.name == NAME).values(at=clock.now()))
-    events.publish(session, DayCleared())
+def _mark(session: Session, *, is_whole: bool) -> None:
+    """Note that the day's work is done; where it is not *whole*, that it goes on in a while."""
+    at = clock.now() if is_whole else clock.now() - timedelta(seconds=EVERY_S - AGAIN_S)
+    session.execute(store.insert_new(session, _beat, ["name"]), {"name": NAME, "at": at})
+    session.execute(sa.update(_beat).where(_beat.c.name == NAME).values(at=at))
+    if is_whole:
+        events.publish(session, DayCleared())
 
 
 def _keepings(session: Session) -> list[Keeping]:
@@ -85,7 +109,8 @@ def _keepings(session: Session) -> list[Keeping]:
 
 def _remove(session: Session, keeping: Keeping, most: int) -> int:
     cut = before(clock.now(), keeping.months)
-    parent, following = _run.alias("parent"), _run.alias("following")
+    parent, child, following = _run.alias("parent"), _run.alias("child"), _run.alias("following")
+    of_child = sa.and_(store.step_run.c.run_id == _run.c.id, child.c.parent_step_run_id == store.step_run.c.id)
     is_open = [status.value for status in RUN_OPEN]
     old = (
         sa.select(_run.c.id)
@@ -98,6 +123,7 @@ def _remove(session: Session, keeping: Keeping, most: int) -> int:
             ~sa.exists().where(
                 parent.c.id == _run.c.parent_run_id, parent.c.status.in_(is_open)
             ),
+            ~sa.exists().where(of_child, child.c.status.in_(is_open)),
             ~sa.exists().where(following.c.continues_run_id == _run.c.id, following.c.status.in_(is_open)),
         )
         .order_by(_run.c.created_at, _run.c.id)

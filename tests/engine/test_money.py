@@ -385,3 +385,14 @@ def test_what_a_stopped_run_frees_is_freed_of_the_day_that_it_was_reserved_of(ho
         )
     with house.session() as session:
         assert session.scalars(sa.select(Spending.reserved_microusd).order_by(Spending.day)).all() == [0, 70]
+
+
+def test_a_run_whose_one_above_is_gone_pays_by_itself(house: House, sink: Sink) -> None:
+    above = "01890000-0000-7000-8000-000000000000"
+    step = {"id": "one", "type": "spend", "config": {"url": sink.url, "count": 2}}
+    run_id = house.start([step], budget=1_000_000, facts={"part_of": [above]})
+    house.work(run_id)
+    assert (house.run(run_id).status, len(sink.log)) == ("completed", 2)
+    poor = house.start([step], budget=1, facts={"part_of": [above]})
+    house.work(poor)
+    assert (house.run(poor).status, len(sink.log)) == ("needs_attention", 2)

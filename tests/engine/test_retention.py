@@ -10,11 +10,12 @@ import sqlalchemy as sa
 
 from app.core import clock, events, outbox
 from app.core.db import Base, transaction
+from app.core.ids import new_id
 from app.engine import control, ports, retention
-from app.engine.events import RunsRemoved
-from app.engine.models import Allowance, Beat, Run
-from app.features.files.models import Document
-from app.features.files.service import remove_made_by
+from app.engine.events import RunsNotRemoved, RunsRemoved
+from app.engine.models import Allowance, Beat, Run, StepRun
+from app.features.files.models import Attachment, Document, Image
+from app.features.files.removal import remove_made_by
 from tests.engine.rig import House
 from tests.engine.sink import Sink
 
@@ -190,3 +191,83 @@ def test_a_run_stays_while_one_that_goes_on_with_its_results_is_under_way(
         control.stop(session, following)
     house.work(following)
     assert retention.work(house.engine) == 1
+
+
+def test_a_workspace_where_it_fails_rests_and_keeps_no_other_waiting(
+    house: House, old_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_rests_until", {})
+    other = House(house.engine)
+    bad = old_run()
+    keep(house, 13, documents=False)
+    asked: list[Any] = []
+
+    def fail(session: Any, run_ids: Any) -> None:
+        asked.append(run_ids)
+        raise KeyError("broken")
+
+    ports.bind(remove_made_by=fail)
+    told: list[RunsNotRemoved] = []
+    events.listen(RunsNotRemoved, lambda session, event: told.append(event))
+    assert [retention.work(house.engine) for _ in range(4)] == [0] * 4
+    assert (asked, told, left(house)) == ([[bad]], [RunsNotRemoved(house.workspace_id)], {bad})
+    good = old_run(workspace_id=other.workspace_id)
+    ports.bind(remove_made_by=remove_made_by)
+    with transaction(house.engine) as session:
+        at = clock.now() - timedelta(seconds=retention.EVERY_S)
+        assert session.scalar(sa.select(Beat.at)) > at  # not before some hours
+        session.execute(sa.update(Beat).values(at=at))
+    assert (retention.work(house.engine), good in left(house)) == (1, False)
+    monkeypatch.setattr(retention, "_rests_until", {})
+    tomorrow(house)
+    assert (retention.work(house.engine), left(house)) == (1, set())
+
+
+def test_a_run_stays_while_one_that_it_started_is_under_way(house: House, old_run: Callable[..., str]) -> None:
+    above = old_run()
+    part = house.start([{"id": "ask", "type": "ask", "config": {}}])
+    house.work(part)
+    step_id = house.steps(above)["one"].id
+    with house.session() as session:
+        values = {"parent_run_id": above, "parent_step_run_id": step_id}
+        session.execute(sa.update(Run).where(Run.id == part).values(**values))
+    assert (retention.work(house.engine), above in left(house)) == (0, True)
+    with house.session() as session:
+        control.stop(session, part)
+    house.work(part)
+    tomorrow(house)
+    assert (retention.work(house.engine), above in left(house)) == (1, False)
+
+
+def _file(kind: type[Document] | type[Image], house: House, run_id: str, name: str, **more: Any) -> Any:
+    """Return a document or a picture of a run."""
+    now = clock.now()
+    common = {"id": new_id(), "workspace_id": house.workspace_id, "run_id": run_id, "created_at": now, **more}
+    if kind is Document:
+        return Document(title=name, body="Drive.", status="approved", updated_at=now, **common)
+    return Image(prompt=name, media_type="image/png", width=1, height=1, size_bytes=1, sha256="0" * 64, **common)
+
+
+def test_documents_and_pictures_that_another_run_has_stay(house: House, old_run: Callable[..., str]) -> None:
+    keep(house, 13, documents=False)
+    old = old_run()
+    step_id = house.steps(old)["one"].id
+    taken, named, shown, alone = (_file(Document, house, old, name) for name in ("taken", "named", "shown", "alone"))
+    drawn, lone = (_file(Image, house, old, name) for name in ("drawn", "lone"))
+    taken.step_run_id = step_id
+    young = house.start([{"id": "ask", "type": "ask", "config": {}}], inputs={"texts": [named.id]})
+    house.work(young)
+    own = _file(Document, house, young, "own")
+    picture = _file(Image, house, young, "new")
+    with house.session() as session:
+        session.add_all([taken, named, shown, alone, drawn, lone, own, picture])
+        session.flush()
+        for document, image in ((own, drawn), (shown, picture), (alone, lone)):
+            session.add(Attachment(document_id=document.id, image_id=image.id, position=1, is_primary=True))
+        session.execute(sa.update(StepRun).where(StepRun.run_id == young).values(reused_from=step_id))
+    assert retention.work(house.engine) == 1
+    with house.session() as session:
+        documents = {one.title: one.run_id for one in session.scalars(sa.select(Document))}
+        images = {one.prompt: one.run_id for one in session.scalars(sa.select(Image))}
+    assert documents == {"taken": young, "named": None, "shown": None, "own": young}
+    assert images == {"drawn": None, "new": young}

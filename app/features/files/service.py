@@ -456,9 +456,3 @@ def _check_images(session: Session, workspace_id: str, image_ids: list[str]) -> 
     missing = set(image_ids) - set(session.scalars(statement))
     if missing:
         raise NotFound("A picture that should be attached does not exist in this workspace.")
-
-
-def remove_made_by(session: Session, run_ids: Sequence[str]) -> None:
-    """Remove for good the documents and pictures that these runs made, with their versions and attachments."""
-    session.execute(sa.delete(Document).where(Document.run_id.in_(run_ids)))
-    session.execute(sa.delete(Image).where(Image.run_id.in_(run_ids)))

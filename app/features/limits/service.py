@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.outbox import SendingHold
 from app.engine import store
-from app.engine.events import RunsRemoved
+from app.engine.events import RunsNotRemoved, RunsRemoved
 from app.engine.models import Allowance
 from app.features.accounts import service as accounts
 
@@ -73,6 +73,11 @@ def note_removed(session: Session, event: RunsRemoved) -> None:
         session, event.workspace_id, "retention.removed", "Greenlight", None, runs=event.number,
         before=clock.iso(event.before), with_documents=event.documents,
     )  # fmt: skip
+
+
+def note_not_removed(session: Session, event: RunsNotRemoved) -> None:
+    """Write down that the clock could not remove them."""
+    _audit(session, event.workspace_id, "retention.failed", "Greenlight", None)
 
 
 def _own(session: Session, workspace_id: str) -> Allowance:

@@ -1,0 +1,72 @@
+"""What goes with runs that nobody keeps any more, where a workspace chose that; and what stays since others have it."""
+
+import re
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.engine.models import Run, StepRun
+from app.features.files.models import Attachment, Document, Image
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_AS_IS = {"synchronize_session": False}  # nobody here has any of these in hand
+_LIKE_AN_ID = "%________-____-____-____-____________%"
+
+
+def remove_made_by(session: Session, run_ids: Sequence[str]) -> None:
+    """Remove for good the documents and pictures that these runs, of one workspace, made, but for what others have.
+
+    What another run took over belongs to that one from here on. What was another one's answer, or is attached to
+    something of another one, stays by itself.
+    """
+    for model in (Document, Image):
+        _leave_to_heirs(session, model, run_ids)
+    named = _named_elsewhere(session, run_ids)
+    shown = sa.exists().where(
+        Attachment.document_id == Document.id,
+        Image.id == Attachment.image_id,
+        Image.run_id.not_in(run_ids),
+        Image.created_at > Document.created_at,  # else it was there before, and these runs took it
+    )
+    session.execute(
+        sa.delete(Document).where(Document.run_id.in_(run_ids), Document.id.not_in(named), sa.not_(shown)),
+        execution_options=_AS_IS,
+    )
+    used = sa.exists().where(Attachment.image_id == Image.id)
+    session.execute(
+        sa.delete(Image).where(Image.run_id.in_(run_ids), Image.id.not_in(named), sa.not_(used)),
+        execution_options=_AS_IS,
+    )
+
+
+def _leave_to_heirs(session: Session, model: type[Document] | type[Image], run_ids: Sequence[str]) -> None:
+    """Give what other runs took over from these to the first of them."""
+    heirs = sa.select(sa.func.min(StepRun.run_id)).where(
+        StepRun.reused_from == model.step_run_id, StepRun.run_id.not_in(run_ids)
+    )
+    heir = heirs.scalar_subquery()
+    left = sa.update(model).where(model.run_id.in_(run_ids), heir.is_not(None)).values(run_id=heir)
+    session.execute(left, execution_options=_AS_IS)
+
+
+def _named_elsewhere(session: Session, run_ids: Sequence[str]) -> set[str]:
+    """Return which documents and pictures of these runs other runs were given as answers."""
+    made = [
+        row
+        for model in (Document, Image)
+        for row in session.execute(
+            sa.select(model.id, model.workspace_id, model.created_at).where(model.run_id.in_(run_ids))
+        )
+    ]
+    if not made:
+        return set()
+    inputs = sa.cast(Run.inputs, sa.Text)
+    others = sa.select(inputs).where(
+        Run.workspace_id == made[0].workspace_id,
+        Run.created_at > min(row.created_at for row in made),
+        Run.id.not_in(run_ids),
+        inputs.like(_LIKE_AN_ID),
+    )
+    named = {found for text in session.scalars(others.execution_options(yield_per=500)) for found in _ID.findall(text)}
+    return named & {row.id for row in made}
