@@ -149,7 +149,7 @@ def _check_than(op: str, than: object) -> Iterator[Problem]:
     if than is None:
         yield _wrong(
             "/than",
-            "Nothing to compare it with.",
+            "Nothing to compare to.",
             "Write what to compare it with, or choose “is empty”.",
         )
     elif has_value(than):

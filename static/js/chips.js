@@ -51,6 +51,15 @@
     editor.dispatchEvent(new Event("input", { bubbles: true }));
   };
 
+  // where the caret was, in characters: an emoji is one, as where the text is changed
+  const placeOf = (editor) => {
+    if (!editor.last || !editor.contains(editor.last.startContainer)) return [...editor.field.value].length;
+    const before = document.createRange();
+    before.selectNodeContents(editor);
+    before.setEnd(editor.last.startContainer, editor.last.startOffset);
+    return [...read(before.cloneContents())].length;
+  };
+
   const menu = (editor, button) => {
     const list = document.createElement("div");
     list.className = "menu-values";
@@ -66,6 +75,20 @@
         close();
         put(editor, (editor.field.dataset.chips === "text" && each.dataset.inText) || each.dataset.value);
         save(editor);
+      });
+      list.append(line);
+    }
+    if (document.getElementById("ask")) {
+      const line = document.createElement("button");
+      line.type = "button";
+      line.className = "asks";
+      line.textContent = "Ask a new question…";
+      line.addEventListener("click", () => {
+        close();
+        const { field } = editor;
+        const detail = { into: field.name, at: placeOf(editor), place: field.closest(".field") };
+        button.dataset.asks = { number: "number", list: "documents", yes_no: "boolean" }[needs] ?? "text";
+        button.dispatchEvent(new CustomEvent("greenlight:ask", { bubbles: true, detail }));
       });
       list.append(line);
     }
@@ -164,7 +187,11 @@
     bar.append(button);
     if (isLong && field.rows > 1) editor.after(bar);
     else editor.addEventListener("focus", () => editor.after(bar), { once: true });
-    if (field.hasAttribute("data-focus")) editor.focus();
+    if (field.hasAttribute("data-focus")) {
+      editor.focus();
+      getSelection().selectAllChildren(editor);
+      getSelection().collapseToEnd();
+    }
   };
 
   const enhanceAll = (root) => {

@@ -20,7 +20,7 @@ _FACTS = (
     ("{{ run.url }}", RUN_WORDS["url",]),
 )
 _LISTS = ("documents", "images", "texts", "titles", "to")
-_WRITTEN = ("money", "date", "datetime")  # kinds of answer, each with the filter of its name
+WRITTEN = ("money", "date", "datetime")  # kinds of answer, each with the filter of its name
 _LIST_ANSWERS = ("multi_choice", "documents", "images", "people")
 _ROWS = re.compile(r"\{\{ inputs\.(\w+) \| rows \}\}")
 
@@ -122,7 +122,7 @@ def _questions(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _answers(data: Mapping[str, Any]) -> Iterator[Offer]:
     for question in _questions(data):
         key, kind = question["key"], question.get("type")
-        in_text = f"{{{{ inputs.{key} | {kind} }}}}" if kind in _WRITTEN else ""
+        in_text = f"{{{{ inputs.{key} | {kind} }}}}" if kind in WRITTEN else ""
         words, is_list = question_words(question), kind in _LIST_ANSWERS
         yield Offer(f"{{{{ inputs.{key} }}}}", words, "answer", is_list, in_text=in_text)
         if kind == "csv":

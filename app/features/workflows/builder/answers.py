@@ -20,6 +20,7 @@ from app.features.accounts.guards import who
 from app.features.files import queries as files
 from app.features.workflows import lately, moves, offers, queries, samples, service
 from app.features.workflows.desk import Desk, lay
+from app.features.workflows.forms import asking
 from app.features.workflows.forms.clash import Clash, Fields, Posted, onto
 from app.features.workflows.forms.details import details_form
 from app.features.workflows.forms.question import QuestionForm, find_question
@@ -341,6 +342,8 @@ def step_context(desk: Desk) -> dict[str, Any]:
         "unfit": offers.unfit((text for text, _ in values), desk.known),
         "operators": OPERATORS,
         "lacking": samples.lacking(desk),
+        "askable": asking.KINDS,
+        "wanted_in": asking.places(form),
         "destinations": moves.destinations(desk, desk.chosen),
         "focus": request.args.get("fix", ""),
     }

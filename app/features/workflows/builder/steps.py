@@ -24,7 +24,6 @@ from app.features.workflows.builder.answers import (
     is_whole_anew,
     name_of,
     panel,
-    posted_onto,
     refused,
     said,
     save,
@@ -35,8 +34,9 @@ from app.features.workflows.builder.answers import (
     workflow_of,
 )
 from app.features.workflows.builder.blueprint import blueprint
+from app.features.workflows.builder.step_change import StepChange, changed_step
 from app.features.workflows.desk import Desk, lay, new_step
-from app.features.workflows.forms.clash import Clash, changed_by_others
+from app.features.workflows.forms.clash import Clash
 from app.features.workflows.forms.details import NewForm
 from app.features.workflows.forms.step import entry_words, find_step, stored_settings
 from app.features.workflows.models import Workflow
@@ -86,35 +86,20 @@ def step(workflow_id: str, step_id: str) -> Response:
 @blueprint.post("/workflows/<workflow_id>/edit/steps/<step_id>")
 @requires(Permission.BUILD)
 def save_step(workflow_id: str, step_id: str) -> Response:
-    """Save the form of one step: what was changed in it, onto what the step is now."""
+    """Save the form of one step: what was changed in it, onto what the step is now; ask a question that it asks for."""
     workflow = workflow_of(workflow_id)
     base = base_of(workflow, lambda data: find_step(data, step_id))
     clash: list[Clash] = []
-    renamed, has_other_fields, is_moved, unseen, told = step_id, False, False, list[str](), ""
+    made: StepChange | None = None
 
     def change(draft: Draft) -> tuple[Data, str]:
-        nonlocal renamed, has_other_fields, is_moved, unseen, told
+        nonlocal made
         desk = Desk(workflow, draft, step_id)
         now = desk.step(step_id)
         if now is None:
             raise gone(workflow, "step", step_id, "steps")
-        opened, current = form_of(desk, base or now, request.form), form_of(desk, now)
-        posted = posted_onto(opened.fields, current.fields, clash)
-        unseen = changed_by_others(opened.fields, current.fields)
-        form = form_of(desk, now, posted)
-        has_other_fields = form.has_other_fields or form.fields.keys() != opened.fields.keys()
-        is_moved = form.fields["s-after"].is_changed
-        if is_moved:
-            data, behind = edit.come_after(desk.data, step_id, form.step(), desk.types)
-            told = f"{said(now)} now stands behind {listed([f'“{each}”' for each in behind])}." if behind else ""
-        else:
-            data = edit.replace_step(desk.data, step_id, form.step())
-        if is_moved and not form.fields["s-join"].is_changed:
-            data = edit.with_fitting_join(data, step_id)
-        if form.new_id != step_id:
-            data = edit.rename_step(data, step_id, form.new_id, desk.types)
-            renamed = form.new_id
-        return data, f"Changed {said(now)}: {', '.join(form.changed[:3]).lower()}"
+        made = changed_step(desk, base or now, clash)
+        return made.data, made.words
 
     try:
         save(workflow, change, by_itself=is_by_itself("s-id", step_id))
@@ -124,20 +109,20 @@ def save_step(workflow_id: str, step_id: str) -> Response:
     except (EditImpossible, Invalid) as fault:
         db.session.rollback()
         return refused(workflow_id, fault, chosen=step_id, name_field="s-id")
-    desk = lay(db.session(), workflow, chosen=renamed)
-    told = f"{told} Undo takes it back." if told else ""
+    assert made is not None  # it was saved
     if not htmx.is_htmx():
-        if told:
-            flash(told, "go")
-        return htmx.redirect(url_for(".step", workflow_id=workflow_id, step_id=renamed))
-    if request.form.get("act") or renamed != step_id or told or is_whole_anew(has_other_fields):
-        return step_panel(desk, wants_panel=True, told=told, focus=STAYS)
-    context = step_context(desk) | {"is_moved": is_moved}
-    fields = context["form"].fields
+        if made.told:
+            flash(made.told, "go")
+        return htmx.redirect(url_for(".step", workflow_id=workflow_id, step_id=made.new_id))
+    desk = lay(db.session(), workflow, chosen=made.new_id)
+    if request.form.get("act") or made.new_id != step_id or made.told or is_whole_anew(made.has_other_fields):
+        return step_panel(desk, wants_panel=True, told=made.told, focus=made.focus)
+    context = step_context(desk) | {"is_moved": made.is_moved}
+    fields, unseen = context["form"].fields, list(made.unseen)
     redrawn = context["form"].redrawn(form_of(desk, base)) if base else []
     if request.form.get("s-join", fields["s-join"].text) != fields["s-join"].text:
         unseen.append("s-join")
-    return saved(desk, context, redrawn=redrawn, unseen=unseen, has_other_parts=has_other_fields)
+    return saved(desk, context, redrawn=redrawn, unseen=unseen, has_other_parts=made.has_other_fields)
 
 
 def _clash_panel(workflow_id: str, step_id: str, clash: list[Clash]) -> Response:

@@ -156,7 +156,7 @@ def find_question(data: Mapping[str, Any], key: str) -> tuple[int, dict[str, Any
 
 
 def with_questions_changed(
-    data: dict[str, Any], key: str, action: str, label: str
+    data: dict[str, Any], key: str, action: str, label: str, kind: str = "text"
 ) -> tuple[dict[str, Any], str]:
     """Add a question (and return its key), or move or delete the one with *key*, which is there.
 
@@ -169,7 +169,7 @@ def with_questions_changed(
     if action == "add":
         words = " ".join(label.split())[:300] or "New question"
         made = free_key(new, words)
-        listed.append({"key": made, "label": words, "type": "text"})
+        listed.append({"key": made, "label": words, "type": kind})
         return new, made
     place, _ = find_question(new, key)
     to = {"up": place - 1, "down": place + 1}.get(action)

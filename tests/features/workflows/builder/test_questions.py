@@ -327,3 +327,31 @@ def test_name_words_and_limits_are_saved(bench: Bench) -> None:
     worse = bench.post("/details", form | {"cost_usd": "lots"}, htmx=True, status=422)
     assert "Write an amount like 5.00." in worse.text
     assert bench.draft.definition["limits"] == limits
+
+
+def test_a_step_asks_a_new_question_where_its_answer_is_wanted(bench: Bench) -> None:
+    form = bench.form("/steps/ads")
+    assert '<option value="c-prompt">' in bench.browser.get(f"{bench.url}/steps/ads").text
+    empty = bench.post("/steps/ads", form | {"act": "ask"}, htmx=True, status=422)
+    assert "Write what to ask." in empty.text
+    asked = {"new-label": "Lowest price", "new-type": "money", "new-into": "c-prompt"}
+    there = form | asked | {"c-prompt": "🚗 From  on", "new-at": "7", "act": "ask"}
+    answer = bench.post("/steps/ads", there, htmx=True)
+    made = bench.draft.definition["inputs"][-1]
+    assert (made["key"], made["label"], made["type"]) == ("lowest_price", "Lowest price", "money")
+    assert bench.steps["ads"]["config"]["prompt"] == "🚗 From {{ inputs.lowest_price | money }} on"
+    assert "It is asked at the start now. Undo takes it back." in Page(answer.text).text
+    assert re.search(r'name="c-prompt"[^>]*data-focus', answer.text)
+
+    plain = bench.form("/steps/ads") | asked | {"new-label": "Colour", "new-type": "glue", "c-prompt": "In"}
+    page = bench.browser.post(f"{bench.url}/steps/ads", data=plain, follow_redirects=True)  # without script
+    assert "It is asked at the start now." in page.text
+    assert bench.steps["ads"]["config"]["prompt"] == "In {{ inputs.colour }}"
+    typing = bench.form("/steps/ads") | asked  # by itself nothing is asked
+    bench.post("/steps/ads", typing, htmx=True)
+    assert [each["key"] for each in bench.draft.definition["inputs"]][-2:] == ["lowest_price", "colour"]
+
+    bench.post("/steps", {"type": "condition"})
+    wanted = asked | {"new-type": "number", "new-label": "Doors", "new-into": "c-if~value", "act": "ask"}
+    bench.post("/steps/choose_a_way", bench.form("/steps/choose_a_way") | wanted)
+    assert bench.steps["choose_a_way"]["config"] == {"if": {"value": "{{ inputs.doors }}", "op": "eq"}}

@@ -147,7 +147,7 @@ def test_a_new_condition_invites_and_one_that_is_not_finished_says_what_is_missi
     form = bench.form("/steps/choose_a_way") | {"c-if~value": "{{ inputs.offer }}"}
     text = Page(bench.post("/steps/choose_a_way", form, htmx=True).text).text
     assert re.search(r"Yes if the answer “[^”]+” is … ", text)
-    assert "Nothing to compare it with. Write what to compare it with, or choose “is empty”." in text
+    assert "Nothing to compare to. Write what to compare it with, or choose “is empty”." in text
 
 
 def test_a_step_ticked_to_run_after_one_below_it_moves_behind_that_one(bench: Bench) -> None:
