@@ -1,7 +1,9 @@
 """Every failure as a page or, for htmx, a fragment: what happened, what to do, a code to quote. Never a stack trace."""
 
+from urllib.parse import urlsplit
+
 import structlog
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, current_app, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
 from app.core.db import AWAY, db, is_disk_full
@@ -106,7 +108,8 @@ def answer(status: int, message: str = "", *, code: str = "", problems: object =
         )
     facts = {
         "title": title, "message": message or otherwise, "icon_name": icon,
-        "code": code, "status": status, "problems": problems, "retry": _retry(),
+        "code": code, "status": status, "problems": problems, "retry": _retry(), "back": _back(),
+        "said": f"{title}: {request.path[:120]}".replace("\0", ""),
     }  # fmt: skip
     _settle_visitor()
     if not htmx.is_fragment():
@@ -119,6 +122,15 @@ def answer(status: int, message: str = "", *, code: str = "", problems: object =
 
 def _retry() -> str:
     return request.full_path.rstrip("?") if request.method == "GET" else ""
+
+
+def _back() -> str:
+    """Return our page that the visitor came from; "" for another site's, for this address and for what is no page."""
+    came = urlsplit(request.referrer or "")
+    there = came._replace(scheme="", netloc="").geturl()
+    if came.netloc != request.host or there == _retry():
+        return ""
+    return there if current_app.url_map.bind(request.host).test(came.path, "GET") else ""
 
 
 def _settle_visitor() -> None:

@@ -112,6 +112,11 @@ class Navigation:
         """What the phone's tabs leave out."""
         return [place for place in (*self.main, *self.set_up, *self.foot) if place.endpoint not in TABS]
 
+    def section(self, path: str) -> Place | None:
+        """Return the place that a page of this address is below; None for the place itself and for no place's page."""
+        places = (place for place in (*self.main, *self.set_up, *self.foot) if place.url != "/")
+        return next((place for place in places if path.startswith(f"{place.url}/")), None)
+
     def has(self, endpoint: str) -> bool:
         """Tell whether a page of that name exists in this application."""
         return endpoint in current_app.view_functions

@@ -382,8 +382,10 @@ def _report(session: Session, scene: Scene, run: Run) -> None:
     """Have two problems reported, one of them closed with an answer."""
     said = "The picture service would not draw two pictures."
     about = About("GL-7F3K9Q", "AI refused or unreadable", said, "pictures")
-    problems.report(session, run, message=f"The logo was not in my answer. {LONG_WORD}", about=about, actor=scene.actor)
-    closed = problems.report(session, run, message="And it took long.", about=About(), actor=scene.actor)
+    ours: dict[str, Any] = {"workspace_id": scene.workspace_id, "actor": scene.actor}
+    problems.report(session, message=f"The logo was not in my answer. {LONG_WORD}", about=about, run=run, **ours)
+    problems.report(session, message="It was blank.", about=About("GL-7F3K9Q", said="Not here: /runs"), **ours)
+    closed = problems.report(session, message="And it took long.", about=About(), run=run, **ours)
     problems.close(session, closed, answer="It does that on Mondays.", actor=scene.actor)
 
 

@@ -308,6 +308,7 @@ PAGES: dict[str, Pages | str] = {
         error=["/runs/{run}/timeline", f"/runs/{NOWHERE}/timeline"],
     ),
     "/settings": Pages("/settings", "/settings", "/settings", Visit("/settings", act=_empty_password)),
+    "/problems/new": Pages(*["/problems/new?code=GL-7F3K9Q&said=It+broke:+/runs/1"] * 4),
     "/settings/problems": Pages(
         "/settings/problems", "/settings/problems", "/settings/problems",
         ["/settings/problems", "/settings/problems?show=closed"],

@@ -88,6 +88,43 @@ def test_a_code_says_whom_to_send_it_to_on_page_and_notice(cast: Cast) -> None:
             assert said in Page(browser.get("/fail/crash", headers=headers).text).text
 
 
+def _buttons(html: str) -> dict[str, str]:
+    """Return where each button leads; the most useful one comes first."""
+    found = re.findall(r'<a class="(btn[^"]*)" href="([^"]*)"[^>]*>(?:<svg.*?</svg>)?([^<]+)</a>', html, re.DOTALL)
+    assert ["btn-primary" in css for css, *_ in found] == [True] + [False] * (len(found) - 1)
+    return {words.strip(): address for _, address, words in found}
+
+
+@pytest.mark.usefixtures("client")
+def test_an_error_page_offers_what_helps(cast: Cast) -> None:
+    alice = cast.browser(cast.alice)
+    came = {"Referer": "http://localhost/documents?q=honda"}
+
+    crashed, missing = alice.get("/fail/crash", headers=came).text, alice.get("/runs/nothing").text
+    posted = alice.post("/runs/nothing/pause", headers={"Referer": "http://localhost/runs/nothing"}).text
+
+    assert _buttons(crashed) == {"Try again": "/fail/crash", "Go back": "/documents?q=honda", "Go home": "/"}
+    assert _buttons(missing) == {"See runs": "/runs", "Go home": "/"}
+    assert _buttons(posted) == {"Go back": "/runs/nothing", "See runs": "/runs", "Go home": "/"}
+    code, = re.findall(r"GL-[2-9A-Z]{6}", Page(crashed).text)
+    report, = (a["href"] for a in Page(crashed).attributes("a") if a["href"].startswith("/problems"))
+    form = Page(alice.get(report).text)
+    assert f"A page, code {code} . “Something went wrong on our side: /fail/crash”" in form.text
+    notice = alice.get("/fail/crash", headers={"HX-Request": "true"}).text
+    assert next(a["href"] for a in Page(notice).attributes("a")).startswith("/problems/new?code=GL-")
+
+
+def test_an_error_page_leads_back_to_pages_of_ours_alone(client: FlaskClient) -> None:
+    for referrer in (
+        "http://elsewhere.example/", "http://localhost/nowhere", "http://localhost/gone", "http://localhost/sign-out",
+        "http://localhost:99999999/", "nonsense", "//localhost", "javascript:alert(1)",
+    ):  # fmt: skip
+        answer = client.get("/nowhere", headers={"Referer": referrer})
+        assert answer.status_code == 404
+        assert _buttons(answer.text) == {"Go home": "/"}
+    assert "Report a problem" not in answer.text  # nobody is signed in
+
+
 def test_a_page_that_is_missing_has_no_code(client: FlaskClient) -> None:
     assert re.findall(r"GL-[2-9A-Z]{6}", client.get("/nowhere").text) == []
 

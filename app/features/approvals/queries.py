@@ -81,6 +81,11 @@ class Review:
         """Who started the run."""
         return starter(self.run)
 
+    @property
+    def asked_by_email(self) -> str:
+        """Where that person reads mail; "" where a machine started the run."""
+        return str((self.run.facts.get("started_by") or {}).get("email") or "")
+
 
 def approval(session: Session, workspace_id: str, approval_id: str) -> Approval:
     """Return one request. Raises NotFound for a missing or a stranger's one."""

@@ -56,13 +56,13 @@ class RunView(Model):
 
 
 class Problem(Model):
-    """What somebody reported about a run, kept for those who set the house up."""
+    """What somebody reported about a run, or a page (then no run), kept for those who set the house up."""
 
     __tablename__ = "problem"
 
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
     workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
-    run_id: Mapped[str] = mapped_column(sa.ForeignKey("run.id", ondelete="CASCADE"), index=True)
+    run_id: Mapped[str | None] = mapped_column(sa.ForeignKey("run.id", ondelete="CASCADE"), index=True)
     step_id: Mapped[str] = mapped_column(sa.String(64), default="")
     code: Mapped[str] = mapped_column(sa.String(16), default="")  # the code that the page showed
     kind: Mapped[str] = mapped_column(sa.String(40), default="")

@@ -1,4 +1,7 @@
-"""Reporting a problem with a run, and the owners' list of what was reported."""
+"""Reporting a problem with a run or a page, and the owners' list of what was reported."""
+
+import re
+from collections.abc import Mapping
 
 from flask import Blueprint, Response, flash, request, url_for
 
@@ -14,13 +17,17 @@ from app.features.runs.problems import About
 from app.web import htmx, paging
 
 blueprint = Blueprint("problems", __name__)
+_CODE = re.compile(r"GL-[2-9A-Z]{6}")
+_SAID_CHARS = 200
+THANKS = "Thank you. The owners of your workspace see your report."
 
 
 @blueprint.get("/runs/<run_id>/problems/new")
 @requires(Permission.SEE)
 def new(run_id: str) -> Response:
     """Ask what is wrong with a run; the page's code and words go along by themselves."""
-    return _form(queries.run(db.session(), who().workspace_id, run_id))
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    return _form(_about(run), run)
 
 
 @blueprint.post("/runs/<run_id>/problems")
@@ -32,12 +39,34 @@ def create(run_id: str) -> Response:
     actor = Actor(me.user_id, me.name, me.email)
     message = request.form.get("message", "")
     try:
-        problems.report(db.session(), run, message=message, about=_about(run), actor=actor)
+        problems.report(db.session(), me.workspace_id, message=message, about=_about(run), actor=actor, run=run)
     except Invalid as wrong:
-        return _form(run, message=message, wrong=wrong)
+        return _form(_about(run), run, message=message, wrong=wrong)
     db.session.commit()
-    flash("Thank you. The owners of your workspace see your report.", "go")
+    flash(THANKS, "go")
     return htmx.redirect(url_for("runs.show", run_id=run.id))
+
+
+@blueprint.get("/problems/new")
+@requires(Permission.SEE)
+def new_of_page() -> Response:
+    """Ask what is wrong with a page; its code and words go along, as the page that failed put them in the address."""
+    return _form(_about_page(request.args))
+
+
+@blueprint.post("/problems")
+@requires(Permission.SEE)
+def create_of_page() -> Response:
+    """Keep a report about a page and tell the owners."""
+    me, about = who(), _about_page(request.form)
+    message, actor = request.form.get("message", ""), Actor(me.user_id, me.name, me.email)
+    try:
+        problems.report(db.session(), me.workspace_id, message=message, about=about, actor=actor)
+    except Invalid as wrong:
+        return _form(about, message=message, wrong=wrong)
+    db.session.commit()
+    flash(THANKS, "go")
+    return htmx.redirect(url_for("home.index"))
 
 
 @blueprint.get("/settings/problems")
@@ -65,16 +94,23 @@ def close(problem_id: str) -> Response:
     return htmx.redirect(url_for(".index"))
 
 
-def _form(run: Run, *, message: str = "", wrong: Invalid | None = None) -> Response:
+def _form(about: About, run: Run | None = None, *, message: str = "", wrong: Invalid | None = None) -> Response:
     return htmx.page(
         "runs/problem.html",
         status=wrong.status if wrong else 200,
         run=run,
-        about=_about(run),
+        about=about,
         message=message,
         wrong=wrong,
         most=problems.MESSAGE_CHARS,
     )
+
+
+def _about_page(said: Mapping[str, str]) -> About:
+    """Read what the page showed, as a person may have changed it in the address."""
+    code = said.get("code", "")
+    words = " ".join(said.get("said", "").replace("\0", "").split())[:_SAID_CHARS]
+    return About(code=code if _CODE.fullmatch(code) else "", kind="A page", said=words)
 
 
 def _about(run: Run) -> About:

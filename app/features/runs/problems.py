@@ -1,4 +1,4 @@
-"""Problems that people report about a run: kept for the owners, who are told, and closed by them with an answer."""
+"""Problems that people report about a run or a page: kept for the owners, who close them with an answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A problem with the run that it is about."""
+    """A problem with the run that it is about, if it is about one."""
 
     problem: Problem
-    number: int
-    label: str
+    number: int | None
+    label: str | None
 
     @property
     def id(self) -> str:
@@ -45,15 +45,19 @@ class Reported:
         return self.problem.id
 
 
-def report(session: Session, run: Run, *, message: str, about: About, actor: Actor) -> Problem:
-    """Keep what somebody says of a run and mail the owners. The same words twice are one. Raises Invalid."""
+def report(
+    session: Session, workspace_id: str, *, message: str, about: About, actor: Actor, run: Run | None = None
+) -> Problem:
+    """Keep what somebody says of a run or a page and mail the owners. The same words twice are one. Raises Invalid."""
     message = message.replace("\r\n", "\n").replace("\0", "").strip()
     if not message:
         raise _wrong("required", "Say in a few words what is wrong.", "What did you expect, and what happened?")
     if len(message) > MESSAGE_CHARS:
         raise _wrong("too_long", f"This has {len(message):,} characters.", f"Use at most {MESSAGE_CHARS:,}.")
     same = sa.select(Problem).where(
-        Problem.run_id == run.id,
+        Problem.workspace_id == workspace_id,
+        Problem.run_id == (run and run.id),
+        Problem.code == about.code,
         Problem.reported_by == actor.user_id,
         Problem.message == message,
         Problem.closed_at.is_(None),
@@ -62,8 +66,8 @@ def report(session: Session, run: Run, *, message: str, about: About, actor: Act
         return found
     problem = Problem(
         id=new_id(),
-        workspace_id=run.workspace_id,
-        run_id=run.id,
+        workspace_id=workspace_id,
+        run_id=run and run.id,
         step_id=about.step_id,
         code=about.code,
         kind=about.kind,
@@ -75,7 +79,7 @@ def report(session: Session, run: Run, *, message: str, about: About, actor: Act
     )
     session.add(problem)
     session.flush()
-    _note(session, problem, "problem.reported", actor, number=run.number, code=about.code)
+    _note(session, problem, "problem.reported", actor, number=run and run.number, code=about.code)
     _tell_owners(session, run, problem, actor)
     return problem
 
@@ -110,7 +114,7 @@ def reported(
     closed = Problem.closed_at.is_(None) if is_open else Problem.closed_at.is_not(None)
     wanted = (
         sa.select(Problem, Run.number, Run.label)
-        .join(Run, Run.id == Problem.run_id)
+        .outerjoin(Run, Run.id == Problem.run_id)
         .where(Problem.workspace_id == workspace_id, closed)
     )
     if before is not None:
@@ -125,13 +129,15 @@ def count_open(session: Session, workspace_id: str) -> int:
     return session.execute(wanted).scalar_one()
 
 
-def _tell_owners(session: Session, run: Run, problem: Problem, actor: Actor) -> None:
+def _tell_owners(session: Session, run: Run | None, problem: Problem, actor: Actor) -> None:
+    of = f"run {run.number}, {run.label}" if run else "a page"
     quoted = f"{problem.said}\n\n" if problem.said else ""
     code = f" Its code is {problem.code}." if problem.code else ""
-    body = f"{actor.name} reports a problem with run {run.number}, {run.label}.{code}\n\n{quoted}“{problem.message}”"
-    for member in accounts.members(session, run.workspace_id):
+    body = f"{actor.name} reports a problem with {of}.{code}\n\n{quoted}“{problem.message}”"
+    subject = f"Problem reported: {run.label if run else problem.said}"
+    for member in accounts.members(session, problem.workspace_id):
         if member.role is Role.OWNER and member.is_active and member.user_id != actor.user_id:
-            _mail(session, problem, member.email, f"Problem reported: {run.label}", body, "reported")
+            _mail(session, problem, member.email, subject, body, "reported")
 
 
 def _mail(session: Session, problem: Problem, recipient: str, subject: str, body: str, why: str) -> None:
@@ -140,10 +146,16 @@ def _mail(session: Session, problem: Problem, recipient: str, subject: str, body
         channel="email",
         recipient=recipient,
         subject=subject[:200],
-        content=notifications.notice(subject[:200], body, ("See the run", f"/runs/{problem.run_id}")),
+        content=notifications.notice(subject[:200], body, _link(problem, why)),
         dedupe_key=f"problem-{problem.id}-{why}-{recipient}",
         workspace_id=problem.workspace_id,
     )
+
+
+def _link(problem: Problem, why: str) -> tuple[str, str] | None:
+    if problem.run_id is not None:
+        return "See the run", f"/runs/{problem.run_id}"
+    return ("See the report", "/settings/problems") if why == "reported" else None
 
 
 def _note(session: Session, problem: Problem, action: str, actor: Actor, **detail: object) -> None:

@@ -211,7 +211,8 @@ class Desk:
         session.flush()
         run = Run(
             id=new_id(), workspace_id=workspace.id, number=self.number, workflow_id=workflow.id, version_id=version.id,
-            label="Facebook ads for the CR-V", status="waiting", facts={"started_by": {"name": "Alice Reed"}},
+            label="Facebook ads for the CR-V", status="waiting",
+            facts={"started_by": {"name": "Alice Reed", "email": "a@x.example"}},
             steps_total=2, created_at=now, changed_at=now,
         )  # fmt: skip
         session.add(run)

@@ -238,6 +238,8 @@ def test_a_link_whose_time_is_over_is_closed_before_the_clock_does_it(desk: Desk
     page = desk.app.test_client().get(asked.path)
     assert page.status_code == 410
     assert "Nobody answered in time." in page.text
+    assert f'href="/approvals/{asked.approval_id}"' in page.text
+    assert 'href="mailto:a%40x.example?subject=' in page.text
 
 
 @only_sqlite

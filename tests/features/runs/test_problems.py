@@ -79,6 +79,38 @@ def test_owners_see_reports_and_close_them_once_with_an_answer(yard: Yard) -> No
     assert ("bob@north.example", "Your report is answered") in _mails(yard)
 
 
+def test_a_page_that_failed_is_reported_with_its_code_and_words(yard: Yard) -> None:
+    bob, alice = yard.cast.browser(yard.cast.bob), yard.cast.browser(yard.cast.alice)
+    about = {"code": "GL-7F3K9Q", "said": "Something went wrong: /runs/1 <b>"}
+    form = Page(bob.get("/problems/new", query_string=about).text)
+
+    empty = bob.post("/problems", data={**about, "message": ""})
+    answers = [bob.post("/problems", data={**about, "message": "It was blank."}) for _ in range(2)]
+
+    assert form.faults == []
+    assert "A page, code GL-7F3K9Q . “Something went wrong: /runs/1 <b>”" in form.text
+    assert empty.status_code == 422
+    assert {a["name"]: a["value"] for a in Page(empty.text).attributes("input") if a["name"] in about} == about
+    assert [answer.location for answer in answers] == ["/", "/"]
+    assert (_problem(yard).code, _problem(yard).run_id) == ("GL-7F3K9Q", None)
+    assert [to for to, _ in _mails(yard)] == ["alice@north.example"]
+    listed = Page(alice.get("/settings/problems").text)
+    assert listed.faults == []
+    assert "Something went wrong: /runs/1 <b> It was blank. Bob Brown" in listed.text
+    closed = alice.post(f"/settings/problems/{_problem(yard).id}/closure", data={"answer": "Mended."})
+    assert closed.status_code == 303
+    assert ("bob@north.example", "Your report is answered") in _mails(yard)
+
+
+def test_what_a_report_of_a_page_says_may_be_anything(yard: Yard) -> None:
+    alice = yard.cast.browser(yard.cast.alice)
+    alice.post("/problems", data={"code": "<script>", "said": "x\0" * 999, "message": "Hm"})
+
+    assert (_problem(yard).code, _problem(yard).said) == ("", "x" * 200)
+    assert yard.cast.browser(None).get("/problems/new").location.startswith("/sign-in")
+    assert "Hm" not in yard.cast.browser(yard.cast.charlie).get("/settings/problems").text
+
+
 def test_reports_are_the_owners_and_the_workspaces_own(yard: Yard) -> None:
     run_id, = yard.make("failed")
     dana, charlie = yard.cast.browser(add_editor(yard.cast)), yard.cast.browser(yard.cast.charlie)
