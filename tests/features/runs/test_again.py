@@ -269,3 +269,20 @@ def test_others_may_not(yard: Yard, path: str) -> None:
     form = {"mode": "step", "reply": "again"}
     assert yard.cast.browser(yard.cast.bob).post(f"/runs/{run_id}/{path}", data=form).status_code == 403
     assert yard.cast.browser(yard.cast.charlie).post(f"/runs/{run_id}/{path}", data=form).status_code == 404
+
+
+@pytest.mark.parametrize(("kind", "step_id"), [("rejected", "check"), ("waiting", "check")])
+def test_a_run_without_a_yes_and_a_stopped_one_say_how_to_go_on(yard: Yard, kind: str, step_id: str) -> None:
+    run_id, = yard.make(kind)
+    if kind == "waiting":
+        yard.change(run_id, lambda run: setattr(run, "status", "stopped"))
+        with yard.app.app_context():
+            db.session.execute(sa.update(StepRun).where(StepRun.status == "waiting").values(status="cancelled"))
+            db.session.commit()
+    alice = yard.cast.browser(yard.cast.alice)
+    html = alice.get(f"/runs/{run_id}").text
+    shown = Page(html)
+    assert shown.faults == []
+    assert "Start over with these answers" in shown.text
+    assert f"/runs/{run_id}/continue?step={step_id}" in [a.get("href") for a in shown.attributes("a")]
+    assert "Start over" not in yard.cast.browser(yard.cast.bob).get(f"/runs/{run_id}").text
