@@ -337,11 +337,9 @@ def _is_undoable(wait: WaitRow, now: datetime) -> bool:
 
 
 def _percent(run: Run, entries: Sequence[Entry]) -> int:
-    """Count settled steps whole and those under way by their parts."""
-    if run.status == RunStatus.COMPLETED:
-        return 100
-    if not entries:
-        return 0
+    """Count settled steps whole and those under way by their parts; in a run that was stopped, what was done."""
+    if run.status in (RunStatus.COMPLETED, RunStatus.STOPPED) or not entries:
+        return round(100 * run.progress)
     parts = sum(entry.done / entry.total for entry in entries if entry.status is StepStatus.RUNNING and entry.total)
     settled = sum(entry.status.is_settled for entry in entries)
     return min(99, round(100 * (settled + parts) / len(entries)))

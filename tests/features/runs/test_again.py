@@ -284,5 +284,6 @@ def test_a_run_without_a_yes_and_a_stopped_one_say_how_to_go_on(yard: Yard, kind
     shown = Page(html)
     assert shown.faults == []
     assert "Start over with these answers" in shown.text
+    assert shown.attributes("progress")[0]["value"] == ("100" if kind == "rejected" else "50")
     assert f"/runs/{run_id}/continue?step={step_id}" in [a.get("href") for a in shown.attributes("a")]
     assert "Start over" not in yard.cast.browser(yard.cast.bob).get(f"/runs/{run_id}").text
