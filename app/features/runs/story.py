@@ -29,6 +29,7 @@ from app.web.filters import duration, money, ordinal, plural
 __all__ = ["Layout", "Now", "Story", "chip_of", "etag", "tell"]
 
 TRY_SAID_AGAIN_S = 5
+LINE_SAID_AGAIN_S = 30  # far back in line; the nearer the sooner
 WAIT_SAID_AGAIN_S = 60
 _PAUSES = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION})
 _RESUMES = frozenset({RunStatus.PAUSING, RunStatus.PAUSED})
@@ -158,8 +159,12 @@ def _say_again_at(
         return now + timedelta(seconds=WAIT_SAID_AGAIN_S)
     if run.status not in (RunStatus.QUEUED, RunStatus.RUNNING):
         return None
-    soon = now + timedelta(seconds=TRY_SAID_AGAIN_S) if place or any(_trying(entries)) else None
-    return min((at for at in (soon, left.say_again_at if left else None) if at), default=None)
+    moments = [left.say_again_at] if left else []
+    if any(_trying(entries)):
+        moments.append(now + timedelta(seconds=TRY_SAID_AGAIN_S))
+    if place is not None:
+        moments.append(now + timedelta(seconds=min(max(place.number, TRY_SAID_AGAIN_S), LINE_SAID_AGAIN_S)))
+    return min(moments, default=None)
 
 
 def _statuses(entries: Sequence[Entry]) -> dict[str, StepStatus]:

@@ -1,6 +1,7 @@
 """A step between two tries: its page says when the next is, and lets a person try now or stop; a place in line."""
 
 import re
+import time
 from datetime import timedelta
 
 import pytest
@@ -136,6 +137,18 @@ def test_a_run_that_nobody_has_begun_says_its_place_too(yard: Yard) -> None:
     assert later != poll
     assert "It starts as soon as a worker is free." in alice.get(later, headers={"HX-Request": "true"}).text
     assert alice.get(poll, headers={"HX-Request": "true"}).status_code == 204
+
+
+@pytest.mark.parametrize(("number", "within_s"), [(1, 5), (12, 12), (80, 30)])
+def test_a_place_is_said_again_the_sooner_the_nearer(
+    yard: Yard, number: int, within_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, = yard.make("queued")
+    monkeypatch.setattr(line, "place_of_queued", lambda *_: line.Place(number))
+    began = time.time()
+    again = re.search(r"again=([0-9]+)", yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+    assert again is not None
+    assert began - 1 <= int(again[1]) - within_s <= time.time()
 
 
 def test_how_long_ago_somebody_was_asked_is_said_again(yard: Yard) -> None:
