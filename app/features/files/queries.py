@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVarTuple
+from typing import Any, Literal, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
@@ -16,6 +16,7 @@ from app.features.files.models import Attachment, Document, DocumentRevision, Im
 
 Variant = Literal["original", "small"]
 _Columns = TypeVarTuple("_Columns")
+_Made = TypeVar("_Made", Document, Image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,11 @@ def documents(
     text: str = "",
     limit: int = 50,
     before: str | None = None,
+    skip: int = 0,
 ) -> list[Document]:
     """Return documents, newest first; those of one run in the order they were written. *before* is the last id seen.
 
-    What a step wrote at one moment stands in its own order.
+    What a step wrote at one moment stands in its own order. Of one run the first *skip* may be left out.
 
     *text* is what a person typed: :mod:`search <app.features.files.search>` says what it finds.
     """
@@ -50,7 +52,7 @@ def documents(
     if status:
         statement = statement.where(Document.status == status)
     if run_id:
-        return list(session.scalars(of_run(session, statement, Document, run_id).limit(limit)))
+        return _some_of_run(session, statement, Document, run_id, limit=limit, before=before, skip=skip)
     made_at: Any = Document.created_at
     if text:
         found = search.matching(session, workspace_id, text)
@@ -102,6 +104,37 @@ def of_run(
     return as_made(wanted.where(made_in(model, run_id, taken_over(session, run_id))), model, definition)
 
 
+def _some_of_run(
+    session: Session,
+    wanted: sa.Select[_Made],
+    model: type[_Made],
+    run_id: str,
+    *,
+    limit: int,
+    before: str | None,
+    skip: int,
+) -> list[_Made]:
+    ordered = of_run(session, wanted, model, run_id)
+    if before is None:
+        return list(session.scalars(ordered.offset(skip).limit(limit)))
+    ids = list(session.scalars(ordered.with_only_columns(model.id, maintain_column_froms=True)))
+    first = ids.index(before) + 1 if before in ids else 0
+    places = {each: place for place, each in enumerate(ids[first : first + limit])}
+    found = session.scalars(sa.select(model).where(model.id.in_(list(places))))
+    return sorted(found, key=lambda each: places[each.id])
+
+
+def made_by_run(session: Session, run_id: str) -> tuple[int, int]:
+    """Count a run's documents and its pictures, those taken over too. Two statements."""
+    taken = taken_over(session, run_id)
+    counts = (
+        sa.select(sa.func.count()).select_from(model).where(made_in(model, run_id, taken)).scalar_subquery()
+        for model in (Document, Image)
+    )
+    documents, pictures = session.execute(sa.select(*counts)).one()
+    return documents, pictures
+
+
 def document(session: Session, workspace_id: str, document_id: str) -> Document:
     """Return one document. Raises NotFound."""
     found = session.scalar(
@@ -147,11 +180,15 @@ def images(
     run_id: str | None = None,
     limit: int = 60,
     before: str | None = None,
+    skip: int = 0,
 ) -> list[Image]:
-    """Return pictures, newest first; those of one run in the order they were made. *before* is the last id seen."""
+    """Return pictures, newest first; those of one run in the order they were made. *before* is the last id seen.
+
+    Of one run the first *skip* may be left out.
+    """
     statement = sa.select(Image).where(Image.workspace_id == workspace_id)
     if run_id:
-        return list(session.scalars(of_run(session, statement, Image, run_id).limit(limit)))
+        return _some_of_run(session, statement, Image, run_id, limit=limit, before=before, skip=skip)
     if before:
         last = image(session, workspace_id, before)
         place = sa.tuple_(Image.created_at, Image.id)

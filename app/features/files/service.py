@@ -322,10 +322,14 @@ def zip_documents(
     documents: Iterable[Document],
     stream: BinaryIO,
     pictures_besides: Iterable[Image] = (),
+    *,
+    first: int = 1,
+    note: str = "",
 ) -> None:
     """Write an archive to *stream* (need not seek): a text file each, every picture once, and ``manifest.csv``.
 
-    *pictures_besides* may be at no document. Pictures are read one at a time. Raises NotFound for what is a stranger's.
+    *pictures_besides* may be at no document. The texts are numbered from *first* on. *note* is what whoever opens it
+    must know. Pictures are read one at a time. Raises NotFound for what is a stranger's.
     """
     besides = list(pictures_besides)
     if any(picture.workspace_id != workspace_id for picture in besides):
@@ -337,7 +341,9 @@ def zip_documents(
     names: dict[str, str] = {}
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         rows = []
-        for number, document in enumerate(chosen, start=1):
+        if note:
+            archive.writestr("Read this first.txt", note)
+        for number, document in enumerate(chosen, start=first):
             name = f"{rules.archive_name(number, document.marked_title)}.txt"
             archive.writestr(_entry(name, document.updated_at), f"{document.marked_title}\n\n{document.body}\n")
             for picture in pictures[document.id]:

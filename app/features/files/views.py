@@ -24,8 +24,8 @@ from app.web import htmx, paging
 
 blueprint = Blueprint("files", __name__)
 
-MOST_LISTED = 200
-MOST_IN_ZIP = 1000
+OF_RUN = 100  # documents of a run on a page
+IN_ARCHIVE = 1000  # texts, and as many pictures
 MOST_CHARS = 200
 PICTURES = 48
 FOREVER = "private, max-age=31536000, immutable"
@@ -48,6 +48,7 @@ def documents() -> Response:
     """List documents, the newest first, those with the words ``?q=``; ``?run=`` those of one run in their order."""
     session, workspace_id = db.session(), who().workspace_id
     status, run = _status(), _run()
+    size = OF_RUN if run else paging.SIZE
     text = "" if run else " ".join(request.args.get("q", "").replace("\0", "").split())[:MOST_CHARS]
     found = queries.documents(
         session,
@@ -55,10 +56,10 @@ def documents() -> Response:
         run_id=run.id if run else None,
         status=status or None,
         text=text,
-        limit=MOST_LISTED if run else paging.SIZE + 1,
+        limit=size + 1,
         before=paging.before(),
     )
-    page = paging.Page(found, None) if run else paging.cut(found)
+    page, counts = paging.cut(found, size), shelf.status_counts(session, workspace_id, run_id=run.id if run else None)
     return htmx.page(
         "files/documents.html",
         documents=page.items,
@@ -66,7 +67,8 @@ def documents() -> Response:
         pictures=queries.attachments(session, [document.id for document in page.items]),
         runs=shelf.runs_of(session, workspace_id, page.items),
         not_asked=shelf.not_asked(session, workspace_id, page.items),
-        counts=shelf.status_counts(session, workspace_id, run_id=run.id if run else None),
+        counts=counts,
+        parts=_parts(run) if run and counts[""] >= IN_ARCHIVE else 1,
         filters=FILTERS,
         most=shelf.MOST_COUNTED,
         chosen=status,
@@ -86,20 +88,29 @@ def panel() -> Response:
 @blueprint.get("/documents.zip")
 @requires(Permission.SEE)
 def download() -> Response:
-    """Give what a run has made so far, or the document named by ``?document=`` with its pictures, as an archive."""
+    """Give what a run has made so far, or the document named by ``?document=`` with its pictures, as an archive.
+
+    More than fits into one comes in parts, ``?part=2`` and so on; each says which it is.
+    """
     session, workspace_id = db.session(), who().workspace_id
-    run, pictures = _run(), list[Image]()
+    run, pictures, note, skip = _run(), list[Image](), "", 0
     if run is not None:
-        chosen = queries.documents(session, workspace_id, run_id=run.id, limit=MOST_IN_ZIP)
-        pictures = queries.images(session, workspace_id, run_id=run.id, limit=MOST_IN_ZIP)
-        name = f"run-{run.number}.zip"
+        part, parts = _number(request.args.get("part", "")), _parts(run)
+        skip = (part - 1) * IN_ARCHIVE
+        chosen = queries.documents(session, workspace_id, run_id=run.id, limit=IN_ARCHIVE, skip=skip)
+        pictures = queries.images(session, workspace_id, run_id=run.id, limit=IN_ARCHIVE, skip=skip)
+        name = f"run-{run.number}.zip" if parts == 1 else f"run-{run.number}-part-{part}.zip"
+        note = "" if parts == 1 else (
+            f"This is part {part} of {parts} of what run {run.number} made.\r\n"
+            f"The others: {url_for('files.documents', run=run.id, _external=True)}\r\n"
+        )
     else:
         document = _document(request.args.get("document", ""))
         chosen, name = [document], f"document-{document.position}.zip"
     if not chosen and not pictures:
         raise NotFound("This run has no texts and no pictures.", fix="While it runs they arrive one by one.")
     archive = tempfile.SpooledTemporaryFile(max_size=4 * 1024 * 1024)  # noqa: SIM115 (the answer closes it)
-    service.zip_documents(session, workspace_id, chosen, cast(BinaryIO, archive), pictures)
+    service.zip_documents(session, workspace_id, chosen, cast(BinaryIO, archive), pictures, first=skip + 1, note=note)
     archive.seek(0)
     return send_file(
         cast(BinaryIO, archive), mimetype="application/zip", as_attachment=True, download_name=name, max_age=0
@@ -179,7 +190,7 @@ def images() -> Response:
         session, workspace_id, run_id=run.id if run else None, limit=PICTURES + 1, before=paging.before()
     )
     page = paging.cut(found, PICTURES)
-    return htmx.page("files/images.html", images=page.items, next=None if run else page.next, run=run)
+    return htmx.page("files/images.html", images=page.items, next=page.next, run=run)
 
 
 @blueprint.get("/images/<image_id>", defaults={"variant": "original"})
@@ -208,6 +219,15 @@ def image(image_id: str, variant: Variant) -> Response:
 
 
 # --- helpers ---
+
+
+def _parts(run: RunFacts) -> int:
+    """Return in how many archives what a run made comes."""
+    return max(-(-max(queries.made_by_run(db.session(), run.id)) // IN_ARCHIVE), 1)
+
+
+def _number(written: str) -> int:
+    return max(int(written), 1) if written.isdecimal() and len(written) < 5 else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+from html import unescape
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from app.core.db import db
 from app.core.ids import new_id
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import WaitRow
-from app.features.files import service
+from app.features.files import service, views
 from app.features.files.models import Attachment, Document, DocumentRevision, Image
 from app.features.runs import resource
 from tests import factories
@@ -298,7 +299,7 @@ def test_download_has_texts_pictures_and_a_table(yard: Yard) -> None:
         assert len(archive.namelist()) == 3
 
 
-def test_download_of_a_run_under_way_has_what_is_there(yard: Yard) -> None:
+def test_download_of_a_run_under_way_has_what_is_there(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     running, queued = yard.make("running", "queued")
     alice = yard.cast.browser(yard.cast.alice)
 
@@ -311,16 +312,27 @@ def test_download_of_a_run_under_way_has_what_is_there(yard: Yard) -> None:
     assert f"/documents.zip?run={running}" in alice.get(f"/runs/{running}").text
     assert f"/documents.zip?run={queued}" not in alice.get(f"/runs/{queued}").text
     assert alice.get(f"/documents.zip?run={queued}").status_code == 404
-    with yard.app.app_context():
-        for number in range(200):
-            service.create_document(
-                db.session(), workspace_id=yard.cast.alice.workspace_id, run_id=running, step_run_id=None,
-                title="One of many", body="…", fields={}, status="draft", position=number, written_by="", test=False,
-            )  # fmt: skip
-        db.session.commit()
-    everything = alice.get(f"/documents.zip?run={running}")
-    with zipfile.ZipFile(io.BytesIO(everything.data)) as archive:
-        assert len([name for name in archive.namelist() if name.endswith(".txt")]) == 210
+    # more than one page and one archive hold: all of it is reached, in order, each once
+    monkeypatch.setattr(views, "OF_RUN", 4)
+    monkeypatch.setattr(views, "IN_ARCHIVE", 4)
+    monkeypatch.setattr(views, "PICTURES", 2)
+    for path, count in ((f"/documents?run={running}", 10), (f"/images?run={running}", 3)):
+        seen: list[str] = []
+        address: str | None = path
+        while address:
+            page = alice.get(address).text
+            seen += dict.fromkeys(re.findall(r'href="/(?:documents|images)/([0-9a-f-]{36})"', page))
+            more = re.search(rf'href="({path[:7]}[^"]*before=[^"]*)"', page)
+            address = unescape(more[1]) if more else None
+        assert len(seen) == len(set(seen)) == count
+    parts = re.findall(r'href="(/documents.zip[^"]*part=\d)"', alice.get(f"/documents?run={running}").text)
+    texts: list[str] = []
+    for address in map(unescape, parts):
+        with zipfile.ZipFile(io.BytesIO(alice.get(address).data)) as archive:
+            texts += [name for name in archive.namelist() if name.endswith(".txt")]
+            assert f"/documents?run={running}" in archive.read("Read this first.txt").decode()
+    assert [name[:2] for name in texts if name[0] != "R"] == [f"{n:02}" for n in range(1, 11)]
+    assert alice.get(f"/documents.zip?run={running}&part=4").status_code == 404
 
 
 def test_panel_shows_what_is_ready_and_whose_approval_it_has(yard: Yard) -> None:
