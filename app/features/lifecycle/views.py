@@ -471,7 +471,7 @@ def _end_page(
     workflow: Workflow, what: str, form: forms.EndForm | None = None, *, status: int = 200
 ) -> Response:
     going = queries.going(db.session(), workflow)
-    run_by = [f"“{name}”" for name in workflows.run_by(db.session(), workflow, workflow.id, workflow.name)]
+    run_by = [f"“{name}”" for name in workflows.run_by(db.session(), workflow, *workflows.references(workflow))]
     return htmx.page(
         "lifecycle/end.html", workflow=workflow, what=what, going=going, form=form or forms.EndForm(), days=KEPT_DAYS,
         run_by=listed(run_by) if run_by else "", status=status,

@@ -18,6 +18,7 @@ class Workflow(Model):
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True, default=new_id)
     workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(sa.String(200))
+    former_names: Mapped[list[Any]] = mapped_column(default=list)  # the newest first
     description: Mapped[str] = mapped_column(default="")
     category: Mapped[str] = mapped_column(sa.String(40), default="")
     tags: Mapped[list[Any]] = mapped_column(default=list)

@@ -69,8 +69,35 @@ def workflow(session: Session, workspace_id: str, workflow_id: str) -> Workflow:
 
 
 def named(session: Session, workspace_id: str, reference: str) -> Workflow:
-    """Return the workflow with this id, or the one with this name. Raises NotFound; Conflict where several have it."""
-    return lookup.by_name(session, _alive(workspace_id), Workflow, reference, "workflow")
+    """Return the workflow with this id, or the one with this name; where none has it, the one that had it last.
+
+    So a version that runs another workflow by its name still finds it when it was renamed. Raises NotFound; Conflict
+    where several have the name.
+    """
+    try:
+        return lookup.by_name(session, _alive(workspace_id), Workflow, reference, "workflow")
+    except NotFound:
+        former = _formerly(session, workspace_id, reference)
+        if former is None:
+            raise
+        return former
+
+
+def _formerly(session: Session, workspace_id: str, name: str) -> Workflow | None:
+    """Return the workflow that had a name; of several the one that was called so last."""
+    renamed = _alive(workspace_id).where(sa.cast(Workflow.former_names, sa.Text) != "[]")
+    wanted = name.strip().lower()
+    places = {
+        each: [former.lower() for former in each.former_names].index(wanted)
+        for each in session.scalars(renamed.order_by(Workflow.updated_at.desc()).limit(500))
+        if wanted in (former.lower() for former in each.former_names)
+    }
+    return min(places, key=places.__getitem__, default=None)
+
+
+def references(workflow: Workflow) -> tuple[str, ...]:
+    """Return by what a step may name a workflow: its id, its name, the names that it had."""
+    return (workflow.id, workflow.name, *workflow.former_names)
 
 
 def run_by(session: Session, workflow: Workflow, *references: str) -> list[str]:

@@ -23,6 +23,7 @@ from app.features.workflows.models import DraftRevision, Version, Workflow
 from app.features.workflows.queries import Draft
 
 KEPT_REVISIONS = 200
+KEPT_NAMES = 20  # that a workflow had
 ONE_STEP = timedelta(minutes=1)  # saves of a form by itself that are one undo step, if they change the same place
 DETAILS = ("name", "description", "category", "tags", "icon")  # of the workflow itself, used at once
 DESCRIBED = "workflow.described"  # the action of audit entries that name what was ``changed``
@@ -187,6 +188,8 @@ def describe(
     if not different:
         return
     before = _begun(session, workflow)
+    if "name" in different:
+        _keep_name(workflow, str(told["name"]))
     for column in different:
         setattr(workflow, column, told[column])
     summary = f"Changed the {listed(different)}"
@@ -202,6 +205,15 @@ def describe(
         changed=different,
     )
     _prune(session, workflow)
+
+
+def _keep_name(workflow: Workflow, new: str) -> None:
+    """Keep what a workflow is called before it is called something else: steps elsewhere may name it so."""
+    once: dict[str, str] = {}
+    for name in (workflow.name, *workflow.former_names):
+        if name.lower() != new.lower():
+            once.setdefault(name.lower(), name)
+    workflow.former_names = list(once.values())[:KEPT_NAMES]
 
 
 def undo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
@@ -419,6 +431,8 @@ def _move(session: Session, workflow: Workflow, number: int) -> Draft:
     here, there = (queries.revision(session, workflow, each) for each in (workflow.draft_number, number))
     assert here is not None
     assert there is not None
+    if here.details["name"] != there.details["name"]:
+        _keep_name(workflow, there.details["name"])
     for column in DETAILS:
         if here.details[column] != there.details[column]:
             setattr(workflow, column, there.details[column])

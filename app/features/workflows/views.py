@@ -4,7 +4,7 @@ from flask import Blueprint, Response, request
 
 from app.core.db import db
 from app.definition import lanes
-from app.definition.schema import Definition
+from app.definition.sketch import sketch
 from app.engine import catalog
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
@@ -32,14 +32,19 @@ def index() -> Response:
 @blueprint.get("/workflows/<workflow_id>")
 @requires(Permission.SEE)
 def show(workflow_id: str) -> Response:
-    """Show a workflow: its versions, and the steps of the current one or of the one that ``?version=`` names."""
+    """Show a workflow: its versions, and the steps of the current one or of the one that ``?version=`` names.
+
+    Of one that was never published the draft is shown, as far as it can be read.
+    """
     session = db.session()
     workflow = queries.workflow(session, who().workspace_id, workflow_id)
     versions = queries.versions(session, workflow)
     written = request.args.get("version", "")
     chosen = next((version for version in versions if str(version.number) == written), None)
     shown = chosen or (versions[0] if versions else None)
-    definition = queries.load_definition(session, shown.id) if shown else Definition()
+    definition = (
+        queries.load_definition(session, shown.id) if shown else sketch(queries.draft_of(session, workflow).definition)
+    )
     return htmx.page(
         "workflows/show.html",
         workflow=workflow,
@@ -47,6 +52,7 @@ def show(workflow_id: str) -> Response:
         shown=shown,
         definition=definition,
         places=lanes.layout(definition),
+        called={step.id: step.name for step in definition.steps},
         types=catalog.step_types(),
         names=queries.publishers(session, versions),
     )

@@ -389,8 +389,16 @@ def test_the_pages_of_the_end(cast: Cast) -> None:
 
     details = {"name": "Ads", "description": "", "category": "", "tags": "", "icon": ""}
     renamed = browser.post(f"/workflows/{workflow_id}/edit/details", data=details)
-    assert "“Campaign” ran it by its old name: choose it there again." in Page(browser.get(renamed.location).text).text
-    assert "It is run by" not in browser.get(f"/workflows/{workflow_id}/deletion").text
+    assert "“Campaign” runs it by its old name, and still finds it." in Page(browser.get(renamed.location).text).text
+    assert "It is run by" in browser.get(f"/workflows/{workflow_id}/deletion").text
+    with cast.app.app_context():
+        team = cast.alice.workspace_id
+        assert workflows.named(db.session(), team, " ads & MORE ").id == workflow_id
+        factories.workflow(db.session(), team, name="Ads & more")  # who has a name now is meant by it
+        assert workflows.named(db.session(), team, "Ads & more").id != workflow_id
+        with pytest.raises(NotFound):
+            workflows.named(db.session(), cast.charlie.workspace_id, "Ads & more")
+        db.session.rollback()
     browser.post(f"/workflows/{workflow_id}/edit/details", data={**details, "name": "Ads & more"})
 
     answer = browser.post(f"/workflows/{workflow_id}/deactivation", data={"open_runs": "pause"})
@@ -401,6 +409,7 @@ def test_the_pages_of_the_end(cast: Cast) -> None:
     copied = browser.post(f"/workflows/{workflow_id}/copy")
     page = Page(browser.get(copied.location).text)
     assert (page.faults, "Nothing is published yet" in page.text) == ([], True)
+    assert ("Draft Not published yet" in page.text, "1. Write the ads" in page.text) == (True, True)
 
     gone = browser.post(f"/workflows/{workflow_id}/deletion", data={"open_runs": "stop"})
     assert gone.location == "/workflows/deleted"

@@ -84,7 +84,7 @@ def _renamed(workflow: Workflow, former: str) -> str:
     if workflow.name.lower() == former.lower():
         return ""
     named = [f"“{name}”" for name in queries.run_by(db.session(), workflow, former)]
-    return f"{listed(named)} ran it by its old name: choose it there again." if named else ""
+    return f"{listed(named)} runs it by its old name, and still finds it." if named else ""
 
 
 def _clash_panel(workflow_id: str, clash: list[Clash]) -> Response:

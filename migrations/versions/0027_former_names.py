@@ -1,0 +1,23 @@
+"""A workflow keeps the names that it had, so that who runs it by one of them still finds it.
+
+Revision ID: 0027
+Revises: 0026
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0027"
+down_revision = "0026"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.add_column("workflow", sa.Column("former_names", sa.JSON(), nullable=False, server_default="[]"))
+
+
+def downgrade() -> None:
+    """Take it away."""
+    op.drop_column("workflow", "former_names")
