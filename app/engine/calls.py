@@ -1,6 +1,7 @@
 """The ledger of outward calls: intent before, answer after, one key, one cost, no call twice that has its answer."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -119,6 +120,18 @@ class Ledger:
         """Tell whether the answer of a call is recorded."""
         known = self._read().get(name)
         return known is not None and known.status is CallStatus.ANSWERED
+
+    def abandon(self, name: str, *, about: str) -> None:
+        """Give up a call that an earlier try left open, whose answer nobody heard: free what it has reserved."""
+        known = self._read().get(name)
+        if known is None or known.status is not CallStatus.INTENDED:
+            return
+
+        def unheard(key: str, timeout_s: float) -> Answer:
+            raise StepError(Category.NETWORK, "Its answer did not arrive.")
+
+        with suppress(StepError):
+            self.call(name, unheard, 0.0, about=about, estimate_microusd=0, keep=None, keyed=True)
 
     def _read(self) -> dict[str, Recorded]:
         if self._known is None:

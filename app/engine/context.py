@@ -31,6 +31,8 @@ from app.engine.held import HeldStep
 from app.engine.ports import bound
 
 PROGRESS_EVERY_S = 0.3
+NAME_LENGTH = 80  # of a call
+_REPAIR = "-repair"
 Write = Callable[[Session], None]
 
 
@@ -102,10 +104,26 @@ class RunContext:
     def is_answered(self, name: str) -> bool:
         """See :class:`app.engine.contract.Context`."""
         with offline.guard(on=False):
-            return self._ledger.is_answered(name)
+            return self._ledger.is_answered(name) or self._ledger.is_answered(_repair_of(name))
 
     def text(self, name: str, request: TextRequest, *, about: str = "") -> Any:
-        """See :class:`app.engine.contract.Context`."""
+        """See :class:`app.engine.contract.Context`.
+
+        An answer of no use is asked for once more, by a call of its own: its money is reserved before it, too.
+        """
+        repair = _repair_of(name)
+        with offline.guard(on=False):
+            is_repaired = self._ledger.is_answered(repair)
+            if not is_repaired:
+                self._ledger.abandon(repair, about=about)
+        try:
+            return self._text(repair if is_repaired else name, request, about)
+        except StepError as unusable:
+            if unusable.again is None:
+                raise
+            return self._text(repair, unusable.again, about)
+
+    def _text(self, name: str, request: TextRequest, about: str) -> Any:
         return self._call(
             name,
             lambda key, timeout_s: bound.write_text(
@@ -205,6 +223,11 @@ class RunContext:
                 return bound.read_documents(session, self._held.workspace_id, document_ids)
         except GreenlightError as error:
             raise StepError(Category.INPUT, error.message, code="document", fix=error.fix) from error
+
+
+def _repair_of(name: str) -> str:
+    """Return the name of the call that asks for a better answer than the one of call *name*."""
+    return f"{name[: NAME_LENGTH - len(_REPAIR)]}{_REPAIR}"
 
 
 class _Documents:

@@ -63,6 +63,7 @@ class StepError(Exception):
         self.retry_after_s = retry_after_s
         self.definite = definite  # False: the far side may have acted (reply lost)
         self.spent: Answer | None = None  # what an unusable answer cost all the same; its value is None
+        self.again: TextRequest | None = None  # asks for a better answer in place of an unusable one
         self.trace = ""  # of a fault of ours: where it happened, for owners
 
 
@@ -87,6 +88,8 @@ class TextRequest:
 
     *sample* is what the sample writer needs to make a labelled stand-in: ``count``, ``max_chars``,
     ``title_max_chars``, ``facts`` (the run's inputs) and ``prompt`` (what the step was asked, without our rules).
+    *said* are messages after the prompt, each with ``role`` and ``content``: an answer of no use, and why it is; *room*
+    times *max_tokens* may be written.
     """
 
     system: str
@@ -95,6 +98,13 @@ class TextRequest:
     creativity: str = "balanced"
     max_tokens: int = 4000
     sample: Mapping[str, Any] = field(default_factory=dict)
+    said: tuple[Mapping[str, str], ...] = ()
+    room: int = 1
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether this asks for another answer in place of one that was of no use."""
+        return bool(self.said) or self.room > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from app import steps
 from app.core.settings import Settings
 from app.engine import catalog, ports
+from app.engine.models import Run, Spending, StepRun
 from app.features.ai import service as ai
 from app.features.files import queries
 from app.features.files import service as files
@@ -139,13 +140,48 @@ def test_an_answer_of_no_use_is_in_the_ledger_with_its_cost(house: House, server
     server.always("chat", Reply(invalid=True))
     run_id = house.start([COPY])
     house.work(run_id)
-    [call] = house.calls(run_id)
-    assert (call.status, call.tries, len(server.of("chat"))) == (
-        "refused",
-        2,
-        4,
-    )  # two tries, one repair each
-    assert call.cost_microusd == house.run(run_id).cost_microusd == 4 * 290
+    calls = {call.name: (call.status, call.tries, call.cost_microusd) for call in house.calls(run_id)}
+    assert calls == dict.fromkeys(("copy", "copy-repair"), ("refused", 2, 2 * 290))  # two tries, one repair each
+    assert (len(server.of("chat")), house.run(run_id).cost_microusd) == (4, 4 * 290)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_repaired_answer_is_kept_and_paid_for_once(house: House, server: FakeOpenAI) -> None:
+    server.script("chat", Reply(invalid=True))
+    run_id = house.start([COPY])
+    house.work(run_id)
+    assert house.steps(run_id)["ads"].status == "completed"
+    with house.session() as session:  # the step's process died after the repair, before the result
+        values = {"status": "pending", "finished_at": None, "output": None, "outcome": None, "hinted_at": None}
+        session.execute(sa.update(StepRun).where(StepRun.run_id == run_id).values(**values))
+        session.execute(sa.update(Run).where(Run.id == run_id).values(status="running", finished_at=None))
+    house.work(run_id)
+    assert house.steps(run_id)["ads"].status == "completed"
+    assert (len(server.of("chat")), house.run(run_id).cost_microusd) == (2, 2 * 290)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_repair_that_the_budget_has_no_room_for_is_not_asked_for(house: House, server: FakeOpenAI) -> None:
+    first = house.start([COPY])
+    house.work(first)
+    [call] = house.calls(first)
+    server.script("chat", Reply(invalid=True))
+    run_id = house.start([COPY], budget=call.estimate_microusd + 10)
+    house.work(run_id)
+    run = house.run(run_id)
+    assert (run.status, run.cost_microusd, run.reserved_microusd) == ("needs_attention", 290, 0)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_repair_whose_answer_was_lost_holds_no_money_when_it_is_not_needed(house: House, server: FakeOpenAI) -> None:
+    server.script("chat", Reply(invalid=True), Reply(cut=True))
+    run_id = house.start([COPY])
+    house.work(run_id)
+    assert house.steps(run_id)["ads"].status == "completed"
+    calls = {call.name: call.status for call in house.calls(run_id)}
+    assert calls == {"copy": "answered", "copy-repair": "refused"}
+    with house.session() as session:
+        assert session.scalar(sa.select(Spending.reserved_microusd)) == 0
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -67,7 +67,7 @@ class Provider:
         self._owner_pid = 0
 
     def write(self, request: TextRequest, *, key: str, timeout_s: float) -> Answer:
-        """Return a text as the JSON of ``request.answer``; an unusable answer is asked for once more, then raises."""
+        """Return a text as the JSON of ``request.answer``. Raises for an unusable one: ``again`` asks for a better."""
         return self._run(self._write(request, key, timeout_s), timeout_s)
 
     def picture(self, request: ImageRequest, *, key: str, timeout_s: float) -> RawPicture:
@@ -128,37 +128,33 @@ class Provider:
         return self._cost(spent, written)
 
     async def _ask(self, request: TextRequest, key: str, spent: Spent) -> Any:
-        """Ask, and once more where the answer is empty, cut off or not in the form asked for."""
+        """Ask; an answer that is empty, cut off or not in the form asked for says how to ask for another, once."""
         try:
-            messages = asked(request, manner=self._manner(request))
-            try:
-                return (await self._complete(request, messages, key, spent)).value(request.answer)
-            except Unfit as unfit:
-                room = 2 if unfit.code == "truncated" else 1
-                more = [*messages, *unfit.feedback]
-                reply = await self._complete(request, more, f"{key}-repair", spent, room=room)
-                return reply.value(request.answer)
+            return (await self._complete(request, key, spent)).value(request.answer)
         except Unfit as unfit:
-            raise unusable(unfit.code, unfit.message) from unfit
+            error = unusable(unfit.code, unfit.message)
+            if not request.is_repair:
+                error.again = replace(request, said=unfit.feedback, room=2 if unfit.code == "truncated" else 1)
+            raise error from unfit
 
-    async def _complete(
-        self, request: TextRequest, messages: list[Any], key: str, spent: Spent, *, room: int = 1
-    ) -> Reply:
-        """Make one request; *spent* counts what it cost, *room* times the token limit is given."""
+    async def _complete(self, request: TextRequest, key: str, spent: Spent) -> Reply:
+        """Make one request; *spent* counts what it cost."""
+        messages: list[Any] = asked(request, manner=self._manner(request))
         try:
             response = await self._client.chat.completions.with_raw_response.create(
                 model=self.text_model,
                 messages=messages,
                 response_format=form_of(request.answer),
                 extra_headers={"Idempotency-Key": key},
-                **self._options(request, room),
+                **self._options(request),
             )
         except openai.OpenAIError as error:
             raise translated(error, model=self.text_model) from error
         return Reply.read(response.content, spent)
 
-    def _options(self, request: TextRequest, room: int) -> dict[str, Any]:
-        thought, limit = thought_of(self.text_model), request.max_tokens * room + thinking_tokens(self.text_model)
+    def _options(self, request: TextRequest) -> dict[str, Any]:
+        thought = thought_of(self.text_model)
+        limit = request.max_tokens * request.room + thinking_tokens(self.text_model)
         options: dict[str, Any] = {}
         if thought in (Thought.AT_WILL, Thought.ALWAYS):
             options["reasoning_effort"] = thought.value

@@ -70,7 +70,9 @@ def model_name(kind: Literal["text", "image"]) -> str:
 
 
 def write_text(request: TextRequest, *, key: str, timeout_s: float, as_sample: bool = False) -> Answer:
-    """Return the JSON of ``request.answer`` with its cost. *timeout_s* is the total, repair included.
+    """Return the JSON of ``request.answer`` with its cost. *timeout_s* is the total. One request, never more.
+
+    An answer of no use raises StepError, whose ``again`` is the request for a better one, once.
 
     *as_sample* asks the sample writer even where a provider is set up: a template's own sample costs nothing.
     """
@@ -100,14 +102,15 @@ def make_image(request: ImageRequest, *, key: str, timeout_s: float, as_sample: 
 
 
 def estimate_text(request: TextRequest) -> int:
-    """Return what a text may cost at most, repair apart, in micro-dollars: the whole prompt in, the token limit out."""
+    """Return what a text may cost at most, in micro-dollars: all that is said in, the token limit out."""
     if is_sample():
         return 0
     from app.features.ai import models, prices
 
     model = model_name("text")
-    tokens_in = prices.tokens_of(request.system) + prices.tokens_of(request.prompt) + _FRAME_TOKENS
-    return prices.cost_microusd(model, tokens_in, request.max_tokens + models.thinking_tokens(model))
+    said = (request.system, request.prompt, *(message["content"] for message in request.said))
+    tokens_in = sum(prices.tokens_of(text) for text in said) + _FRAME_TOKENS
+    return prices.cost_microusd(model, tokens_in, request.max_tokens * request.room + models.thinking_tokens(model))
 
 
 def estimate_image(request: ImageRequest) -> int:

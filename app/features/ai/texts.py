@@ -84,7 +84,8 @@ class Reply:
 
 def asked(request: TextRequest, *, manner: str = "") -> list[dict[str, str]]:
     """Return the messages that ask for a text; *manner* is an instruction beside the request's own."""
-    return [_said("system", f"{request.system}\n{manner}".strip()), _said("user", request.prompt)]
+    begin = [_said("system", f"{request.system}\n{manner}".strip()), _said("user", request.prompt)]
+    return [*begin, *(dict(message) for message in request.said)]
 
 
 @lru_cache(maxsize=64)
