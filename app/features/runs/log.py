@@ -29,6 +29,7 @@ LATE_S = 60  # how long after the time that it says a line may be committed, clo
 _SEVERITY = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 _SAID_ELSEWHERE = frozenset({"trace", "pause_s"})
 _ENDED = {"time": "Went on", "sub_run": "Ended"}  # how a wait of a kind ended; else it was answered
+_WITHDRAWN = {"time": "The wait was cancelled", "approval": "The request was withdrawn"}
 _SECOND = timedelta(seconds=1)
 _KEY = re.compile(r"\d{10,11}\.\d{6}-[0-9a-z.-]{1,60}")
 _MARK_CHARS = 6
@@ -328,7 +329,9 @@ def _of_wait(wait: WaitRow, row: StepRun | None) -> Iterator[Line]:
     step_id = row.step_id if row else ""
     people = listed(dict.fromkeys(str(email) for email in wait.detail.get("approvers") or ()))
     asked_of = f"Asked {people}." if wait.kind == "approval" and people else "Waits."
-    ended = "Was withdrawn" if wait.status == WaitStatus.WITHDRAWN else _ENDED.get(wait.kind, "Answered")
+    ended = _ENDED.get(wait.kind, "Answered")
+    if wait.status == WaitStatus.WITHDRAWN:
+        ended = _WITHDRAWN.get(wait.kind, "It is not waited for any more")
     detail = {"wait": wait.id, "until": wait.until or ""}
     yield Line(wait.created_at, f"{wait.id}.2", "info", "wait.begun", asked_of, step_id, detail=detail)
     if wait.decided_at:

@@ -191,7 +191,7 @@ def timed(yard: Yard) -> tuple[str, str]:
     ("verb", "status", "audited", "logged"),
     [
         ("go-now", "completed", "run.went_on", "Went on by Alice Ames."),
-        ("call-off", "skipped", "run.wait_cancelled", "Was withdrawn by Alice Ames."),
+        ("call-off", "skipped", "run.wait_cancelled", "The wait was cancelled by Alice Ames."),
     ],
 )
 def test_a_wait_for_a_time_is_ended_or_cancelled_by_a_button(
