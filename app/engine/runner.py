@@ -18,6 +18,7 @@ from app.engine.held import Fenced, HeldStep
 from app.engine.seat import Seat
 
 OFFERED_AGAIN_S = 1.0
+BEGUN_AGAIN = "The worker that did it stopped: it is begun again, in a process of its own."
 
 _log = structlog.get_logger()
 
@@ -41,6 +42,8 @@ def do_alone(seat: Seat, step_run_id: str, on_try: Callable[[], object] = lambda
     """Claim a step run, suspect or not, and do it and nothing else; its run is hinted. *on_try* is told of each try."""
     with transaction(seat.engine) as session:
         claim = claims.claim_step(session, step_run_id, seat.owner, seat.lease_s)
+        if claim is not None:
+            store.log(session, claim, "step.begun_again", BEGUN_AGAIN, level="warning")
     run_id = claim.run_id if claim is not None else None
     while claim is not None:
         crash.point("after_claim")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from app.core import clock
 from app.core.errors import Conflict
@@ -10,6 +11,7 @@ from app.definition.schema import Step
 from app.engine import control, retry, runner
 from app.engine.contract import StepError
 from app.engine.enums import Category
+from app.engine.models import RunLog
 from tests.engine.rig import House
 from tests.engine.sink import Sink
 
@@ -68,6 +70,10 @@ def test_a_step_that_is_done_alone_has_its_time_anew_for_each_try(house: House, 
     tries: list[int] = []
     runner.do_alone(house.seat(), house.steps(run_id)["one"].id, lambda: tries.append(len(sink.log)))
     assert (tries, house.steps(run_id)["one"].status) == ([0, 1], "completed")
+    with house.session() as session:
+        assert session.scalars(sa.select(RunLog.message).where(RunLog.event == "step.begun_again")).all() == [
+            runner.BEGUN_AGAIN
+        ]
 
 
 @pytest.fixture

@@ -490,6 +490,11 @@ def _next(entries: Sequence[Entry], left: Estimate | None) -> str:
 
 
 def _late(left: Estimate | None, entries: Sequence[Entry]) -> str:
+    """Say what takes longer than usual, and before that what a worker stopped under."""
+    again = [each.name for entry in entries for each in (entry, *entry.items) if each.is_begun_again]
+    if again:
+        names = listed([f"“{name}”" for name in again[:3]])
+        return f"A worker stopped; {names} {'is' if len(again) == 1 else 'are'} begun again."
     if left is None or left.late is None:
         return ""
     late = left.late

@@ -99,6 +99,7 @@ class Entry:
     total: int = 0
     doing: str = ""
     asks: tuple[tuple[str, str], ...] = ()  # what may be answered: the reply, and the words on its button
+    is_begun_again: bool = False  # the process that did it stopped
     is_reused: bool = False  # taken over from the run that this one continues
 
     @property
@@ -284,6 +285,7 @@ class _Reading:
             total=row.total,
             doing=row.doing,
             asks=_asks(row) if status is StepStatus.NEEDS_ATTENTION else (),
+            is_begun_again=row.is_suspect and status in (StepStatus.PENDING, StepStatus.RUNNING),
             is_reused=row.reused_from is not None,
         )
 

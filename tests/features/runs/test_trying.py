@@ -174,6 +174,17 @@ def test_a_run_that_is_out_of_money_offers_five_dollars_more(yard: Yard) -> None
         assert db.session.get_one(StepRun, step.id).status == "pending"
 
 
+def test_a_step_whose_worker_stopped_says_that_it_is_begun_again(yard: Yard) -> None:
+    run_id, = yard.make("queued")
+    with yard.app.app_context():
+        told = factories.story(db.session(), db.session.get_one(Run, run_id))
+        told.step("ads", StepStatus.PENDING, is_suspect=True)
+        told.now(RunStatus.RUNNING)
+        db.session.commit()
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+    assert "A worker stopped; “Write the ads” is begun again." in page.text
+
+
 @pytest.fixture
 def timed(yard: Yard) -> tuple[str, str]:
     """A run of which a step waits for a time; its id and the step run's."""
