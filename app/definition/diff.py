@@ -278,12 +278,13 @@ class _Comparison:
         for key, question in old.items():
             if key not in new:
                 yield Change("removed", f"The question “{question_label(question)}” is no longer asked.")
+        called = {key: question_label(question) for key, question in (old | new).items()}
         for key, question in new.items():
             if key not in old:
                 must = "; it must be answered" if question.required else ""
                 yield Change("added", f"A new question is asked: “{question_label(question)}”{must}.")
             else:
-                yield from (Change("changed", said) for said in question_changes(old[key], question))
+                yield from (Change("changed", said) for said in question_changes(old[key], question, called))
                 if key in self._rekeyed.values():
                     yield Change("changed", renamed_question(question))
         if [key for key in old if key in new] != [key for key in new if key in old]:

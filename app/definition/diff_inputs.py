@@ -1,6 +1,6 @@
 """What changed in a workflow's questions and limits, in sentences: a part of :mod:`app.definition.diff`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from app.definition.amounts import dollars, duration
@@ -26,8 +26,8 @@ def question_label(question: Input) -> str:
     return shorten(question.label or in_words(question.key), 80)
 
 
-def question_changes(old: Input, new: Input) -> Iterator[str]:
-    """Tell what is different about one question."""
+def question_changes(old: Input, new: Input, called: Mapping[str, str]) -> Iterator[str]:
+    """Tell what is different about one question; *called* has the questions' labels by their keys."""
     label = f"“{question_label(new)}”"
     for key in type(new).model_fields:
         was, now = getattr(old, key), getattr(new, key)
@@ -36,6 +36,8 @@ def question_changes(old: Input, new: Input) -> Iterator[str]:
         say = _SAY.get(key)
         if say is not None:
             yield from say(label, was, now)
+        elif key == "not_before":
+            yield from _not_before(label, *(each and f"“{called.get(each, in_words(each))}”" for each in (was, now)))
         elif key == "label":
             yield f"The question “{question_label(old)}” now reads {label}."
         else:
@@ -145,6 +147,13 @@ def _words(what: str) -> Callable[[str, str, str], Iterator[str]]:
 
 def _columns(label: str, was: list[str], now: list[str]) -> Iterator[str]:
     yield f"The table for {label} must now have the columns {listed(now)}." if now else f"{label} takes any table."
+
+
+def _not_before(label: str, was: str | None, now: str | None) -> Iterator[str]:
+    if now:
+        yield f"{label} may no longer be before {now}" + (f", instead of {was}." if was else ".")
+    else:
+        yield f"{label} may now be before {was}, too."
 
 
 def _fixed(label: str, was: bool, now: bool) -> Iterator[str]:

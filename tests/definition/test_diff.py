@@ -193,6 +193,7 @@ PAIRS: list[tuple[Edit, list[str]]] = [
     (_question(2, choices=["Honda", "Kia"], default="Kia"),
      ["“Brand” is now filled in with “Kia” at first.", "“Brand” now offers “Kia” too.",
       "“Brand” no longer offers “Toyota”."]),
+    (_question(1, not_before="offer"), ["“Price” may no longer be before “What is the offer?”."]),
     (_question(1, min=1000, max=90000), ["“Price” is now 1000 at least.", "“Price” is now 90000 at most."]),
     (_limits(cost_usd="2.50", minutes=60), ["A run may now cost $2.50 at most instead of $5.00."]),
     (_limits(cost_usd="5.00", minutes=60, at_once=3),

@@ -67,8 +67,8 @@ def parts(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         raise Invalid("The file holds no workflow.", [fault])
     about = {key: _plain(data.get(key)) for key in ("name", "description", "category", "icon")}
     tags = data.get("tags")
-    read = [_plain(tag)[:40] for tag in tags][:20] if isinstance(tags, list) else []
-    return {**about, "tags": [tag for tag in read if tag]}, definition
+    parts = [part.strip()[:40] for tag in tags for part in _plain(tag).split(",")] if isinstance(tags, list) else []
+    return {**about, "tags": [tag for tag in dict.fromkeys(parts) if tag][:20]}, definition
 
 
 def lines(text: str, problems: Sequence[FieldError]) -> dict[str, int]:

@@ -91,7 +91,7 @@ def export(form: str) -> Response:
 
     def body() -> Iterator[bytes]:
         with reading() as session:
-            names = {each.id: each.name for each in workflows.workflows(session, me.workspace_id)}
+            names = workflows.names(session, me.workspace_id)
             yield from write(history.batches(session, me.workspace_id, wanted, zone=me.timezone), names)
 
     today = clock.now().astimezone(ZoneInfo(me.timezone)).date()
@@ -102,7 +102,7 @@ def export(form: str) -> Response:
 
 def _choices(me: Who, wanted: Wanted) -> dict[str, Any]:
     session = db.session()
-    known = [(each.id, each.name) for each in workflows.workflows(session, me.workspace_id)]
+    known = list(workflows.names(session, me.workspace_id).items())
     people = [
         *((each.user_id, each.name) for each in accounts.members(session, me.workspace_id)),
         (history.BY_ITSELF, "Nobody: it started by itself"),

@@ -117,10 +117,23 @@ def run_by(session: Session, workflow: Workflow, *references: str) -> list[str]:
     ]  # fmt: skip
 
 
-def workflows(session: Session, workspace_id: str) -> Sequence[Workflow]:
-    """Return the workspace's workflows, the last changed first, at most 500."""
-    newest = _alive(workspace_id).order_by(Workflow.updated_at.desc(), Workflow.id.desc()).limit(500)
+def workflows(
+    session: Session, workspace_id: str, *, before: str | None = None, limit: int = 500
+) -> Sequence[Workflow]:
+    """Return the workspace's workflows, the last changed first. *before* is the id of the last one already seen."""
+    newest = _alive(workspace_id).order_by(Workflow.updated_at.desc(), Workflow.id.desc()).limit(limit)
+    if before:
+        last = workflow(session, workspace_id, before)
+        place = sa.tuple_(Workflow.updated_at, Workflow.id)
+        newest = newest.where(place < sa.tuple_(sa.literal(last.updated_at), sa.literal(last.id)))
     return session.execute(newest).scalars().all()
+
+
+def names(session: Session, workspace_id: str) -> dict[str, str]:
+    """Return the names of all the workspace's workflows by id, the last changed first."""
+    alive = _alive(workspace_id).with_only_columns(Workflow.id, Workflow.name)
+    rows = session.execute(alive.order_by(Workflow.updated_at.desc(), Workflow.id.desc()))
+    return {row.id: row.name for row in rows}
 
 
 _for_template = (

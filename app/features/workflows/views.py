@@ -15,18 +15,21 @@ from app.features.workflows.builder import (
     whole,  # noqa: F401
 )
 from app.features.workflows.builder.blueprint import blueprint as builder
-from app.web import htmx
+from app.web import htmx, paging
 
 blueprint = Blueprint("workflows", __name__)
 blueprint.register_blueprint(builder)
+
+LISTED = 100
 
 
 @blueprint.get("/workflows")
 @requires(Permission.SEE)
 def index() -> Response:
     """List the workspace's workflows, the last changed first."""
-    listed = queries.workflows(db.session(), who().workspace_id)
-    return htmx.page("workflows/index.html", workflows=listed)
+    found = queries.workflows(db.session(), who().workspace_id, before=paging.before(), limit=LISTED + 1)
+    page = paging.cut(found, LISTED)
+    return htmx.page("workflows/index.html", workflows=page.items, next=page.next)
 
 
 @blueprint.get("/workflows/<workflow_id>")

@@ -313,11 +313,11 @@ def test_twelve_faults_give_twelve_problems_and_nothing_is_kept(cast: Cast, sess
 def test_odd_characters_of_a_file_are_dropped_from_what_it_says_and_refused_in_what_it_does(
     cast: Cast, session: Session
 ) -> None:
-    data = {"name": "A\x00b", "tags": ["x\x00", 5, "y"], "description": "D\u0001", "definition": ADS}
+    data = {"name": "A\x00b", "tags": ["x\x00", 5, "y, z", "x"], "description": "D\u0001", "definition": ADS}
     text = exchange.text_of(data, FileKind.JSON)
     options: dict[str, Any] = {"workspace_id": cast.alice.workspace_id, "name": "", "actor": _actor(cast)}
     made = service.bring_in(session, text, source="x.json", **options)
-    assert (made.name, made.tags, made.description) == ("Ab", ["x", "y"], "D")
+    assert (made.name, made.tags, made.description) == ("Ab", ["x", "y", "z"], "D")
     broken = copy.deepcopy(ADS)
     broken["steps"][0]["config"]["prompt"] = "\x00"
     with pytest.raises(Invalid) as caught:

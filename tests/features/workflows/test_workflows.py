@@ -1,5 +1,6 @@
 """Workflows: creating, publishing versions that never change, reading within a workspace, and the two pages."""
 
+import re
 import threading
 
 import pytest
@@ -13,7 +14,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.ids import new_id
 from app.definition import schema
 from app.features.accounts.models import AuditEntry
-from app.features.workflows import queries, service
+from app.features.workflows import queries, service, views
 from app.features.workflows.models import Version, Workflow
 from tests import factories
 from tests.cast import Cast, enter
@@ -154,11 +155,19 @@ def _made(cast: Cast, count: int = 1) -> list[str]:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_the_list_names_them_and_is_empty_elsewhere(cast: Cast) -> None:
+def test_the_list_names_them_and_is_empty_elsewhere(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     _made(cast)
     page = Page(cast.browser(cast.bob).get("/workflows").text)
     assert page.faults == []
     assert "Ads <0> Ten ads Version 1" in page.text
+    monkeypatch.setattr(views, "LISTED", 1)
+    _made(cast, 2)
+    browser, seen, address = cast.browser(cast.bob), list[str](), "/workflows"
+    while address:  # however many there are, each is reached once
+        page = Page(browser.get(address).text)
+        seen += re.findall(r"Ads <\d>", page.text)
+        address = next((a["href"] for a in page.attributes("a") if "before=" in a.get("href", "")), "")
+    assert (sorted(seen), page.faults) == (["Ads <0>", "Ads <0>", "Ads <1>"], [])
     empty = Page(cast.browser(cast.charlie).get("/workflows").text)
     assert empty.faults == []
     assert "No workflows yet" in empty.text
