@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from app.core import clock, crash
 from app.core.db import AWAY, changed, insist, is_disk_full, mark_of, moment, table, was_committed
 from app.core.ids import new_id
+from app.core.outbox import is_held
 from app.engine import claims, money, store
 from app.engine.contract import Answer, StepError
 from app.engine.enums import CallStatus, Category, Effect
-from app.engine.held import Fenced, HeldStep
+from app.engine.held import Fenced, HeldStep, SendingHeld
 from app.engine.models import Call
 
 call = table(Call)
@@ -195,6 +196,8 @@ class Ledger:
         def write(session: Session) -> None:
             nonlocal is_repeat
             claims.note_step(session, step, doing=about)
+            if self._effect is Effect.SENDS and session.scalar(sa.select(is_held(step.workspace_id))):
+                raise SendingHeld(step.id)
             if is_repeat and self._is_intended(session, row):
                 return  # an earlier commit whose answer was lost
             is_repeat = True

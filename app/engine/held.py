@@ -16,6 +16,10 @@ class Fenced(Exception):
     """What this thread was doing is no longer its own to write: roll back and stop."""
 
 
+class SendingHeld(Fenced):
+    """The workspace sends nothing now: the step goes back in line with the answers that it has."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeldRun:
     """A run under our lease: what the planner needs of it."""

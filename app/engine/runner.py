@@ -14,7 +14,7 @@ from app.core.db import AWAY, insist, transaction
 from app.engine import catalog, claims, definitions, each, line, results, retry, store, turn
 from app.engine.attempt import CRASHED, Tried, failed, try_step
 from app.engine.contract import Category, Effect, StepError
-from app.engine.held import Fenced, HeldStep
+from app.engine.held import Fenced, HeldStep, SendingHeld
 from app.engine.seat import Seat
 
 OFFERED_AGAIN_S = 1.0
@@ -134,6 +134,9 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
         seat.held.steps[claim.id] = (claim.fence, time.monotonic() + step.timeout_s)
         tried = try_step(seat, claim, step, held, outputs, item) if claim.crashes < claims.MAX_CRASHES else _poisoned()
         delay_s, tried = results.keep(functools.partial(results.record, seat, step, claim), claim, tried)
+    except SendingHeld:  # between two of its calls: it goes on with the missing ones
+        insist(seat.engine, lambda session: claims.leave_step(session, claim))
+        return None
     except Fenced:
         _log.warning("fenced", run_id=claim.run_id, step_id=claim.step_id)
         return None

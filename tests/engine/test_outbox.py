@@ -8,9 +8,11 @@ import sqlalchemy as sa
 
 from app.core import clock, outbox
 from app.core.outbox import OutboxRow
-from app.engine import control
+from app.engine import control, store
 from app.engine.models import RunLog
 from tests.engine.rig import House
+from tests.engine.sink import Sink
+from tests.engine.steps import spend
 
 WAITS = [{"id": "ask", "type": "ask", "config": {}}]
 
@@ -133,3 +135,27 @@ def test_a_message_under_way_at_the_stop_is_sent_or_withdrawn_as_it_turns_out(
     assert (kept.status, kept.due_at, kept.lease_owner) == (status, None, None)
     assert house.run(run_id).status == "stopped"
     assert len(_logged(house, run_id)) == (status == "withdrawn")
+
+
+def test_a_step_is_held_between_two_of_its_calls_and_goes_on_with_the_missing_ones(
+    house: House, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = spend._post
+
+    def switched_off_meanwhile(*arguments: Any) -> Any:
+        with house.session() as session:
+            session.add(outbox.SendingHold(workspace_id=house.workspace_id, by="Sam", at=clock.now()))
+        return post(*arguments)
+
+    monkeypatch.setattr(spend, "_post", switched_off_meanwhile)
+    run_id = house.start([{"id": "one", "type": "send", "config": {"url": sink.url, "count": 2}}])
+    house.work(run_id)
+    step = house.steps(run_id)["one"]
+    assert (step.status, step.attempts, step.error, len(sink.log)) == ("pending", 0, None, 1)
+    monkeypatch.setattr(spend, "_post", post)
+    with house.session() as session:
+        session.execute(sa.delete(outbox.SendingHold))
+        store.wake_held(session, house.workspace_id)
+    house.work()
+    assert (house.run(run_id).status, len(sink.log)) == ("completed", 2)
+    assert [call.tries for call in house.calls(run_id)] == [1, 1]
