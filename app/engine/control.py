@@ -16,7 +16,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.ids import new_id
 from app.definition.graph import following
 from app.definition.problems import listed
-from app.engine import parts, store, worktime
+from app.engine import claims, parts, store, worktime
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.planner import NO_ITEM
 from app.engine.ports import bound
@@ -215,11 +215,19 @@ def finish(
     ).first()
     if row is None:
         return False
-    store.end_wait(
+    is_ended = store.end_wait(
         session, row.step_run_id, outcome=outcome, output=output, error=error, cost_microusd=cost_microusd
     )
+    if is_ended and error is not None:
+        _log_failure(session, row.step_run_id, error)
     store.wake_run(session, row.run_id)
     return True
+
+
+def _log_failure(session: Session, step_run_id: str, error: dict[str, Any]) -> None:
+    step = session.execute(sa.select(store.step_run).where(store.step_run.c.id == step_run_id)).one()
+    detail = {"code": error["code"], "category": error["category"]}
+    store.log(session, claims.held_row(step), "failed", error["message"], level="error", detail=detail)
 
 
 def undo(session: Session, wait_id: str) -> bool:

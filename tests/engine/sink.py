@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -28,7 +29,8 @@ class Request:
 class Sink:
     """Every request is a line ``key number``; *script* gives status codes for the first requests, then 200.
 
-    ``hold`` keeps answers back until ``latency`` is set, ``slow_s`` makes every answer take that long.
+    ``hold`` keeps answers back until ``latency`` is set, ``slow_s`` makes every answer take that long, ``meanwhile``
+    happens while a request is under way.
     """
 
     script: list[tuple[int, dict[str, str]]] = field(default_factory=list)
@@ -36,6 +38,7 @@ class Sink:
     latency: threading.Event = field(default_factory=threading.Event)
     hold: bool = False
     slow_s: float = 0.0
+    meanwhile: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         sink = self
@@ -47,6 +50,8 @@ class Sink:
                     about = self.path.partition("number=")[2]
                     sink.requests.append(Request(self.headers["Idempotency-Key"], about, time.time()))
                     status, headers = sink.script.pop(0) if sink.script else (200, {})
+                if sink.meanwhile is not None:
+                    sink.meanwhile()
                 if status == RESET:
                     self._reset()
                     return

@@ -19,7 +19,7 @@ from app.core.db import db, transaction
 from app.core.outbox import OutboxRow
 from app.core.settings import Settings
 from app.definition.graph import edges
-from app.engine import catalog, jobs
+from app.engine import catalog, jobs, money
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.accounts import service as accounts
@@ -150,15 +150,17 @@ def _one_result_a_step(runs: Sequence[Run], rows: Sequence[StepRun], calls: Sequ
     for key, times in Counter((row.run_id, row.step_id, row.item) for row in rows).items():
         if times > 1:
             yield f"I5 {key} has {times} rows"
+    facts = {run.id: run.facts for run in runs}
     spent_on_run: Counter[str] = Counter()
     spent_on_step: Counter[str] = Counter()
     for call in calls:
-        spent_on_run[call.run_id] += call.cost_microusd
         spent_on_step[call.step_run_id] += call.cost_microusd
+        for payer in money.payers(call.run_id, facts[call.run_id]):
+            spent_on_run[payer] += call.cost_microusd
     for row in rows:
         if row.status == StepStatus.COMPLETED and (row.outcome is None or row.finished_at is None):
             yield f"I5 {row.id} completed without its result"
-        if row.cost_microusd != spent_on_step[row.id]:
+        if row.type != "run_workflow" and row.cost_microusd != spent_on_step[row.id]:
             yield f"I5 {row.id} costs {row.cost_microusd}, its calls {spent_on_step[row.id]}"
     for run in runs:
         if run.cost_microusd != spent_on_run[run.id]:

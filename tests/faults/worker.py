@@ -8,6 +8,7 @@ from app.core import crash, logging, outbox
 from app.core.settings import Settings
 from app.core.sqlite import Serial
 from app.engine import catalog, clock_process, jobs, worker_process
+from app.features.runs import listeners
 from tests.engine import rig
 from tests.faults import mailsink, parent
 
@@ -15,6 +16,7 @@ from tests.faults import mailsink, parent
 def load() -> None:
     """Import and bind everything; opens nothing."""
     rig.bind()
+    listeners.register()
     outbox.channel("email", mailsink.deliver)
 
 

@@ -17,7 +17,7 @@ from app.engine.calls import Ledger
 from app.engine.claims import held_row
 from app.engine.contract import Answer, StepError
 from app.engine.enums import Effect
-from app.engine.models import Run, StepRun
+from app.engine.models import Run, RunLog, StepRun
 from app.engine.seat import Seat
 from app.features.runs import service
 from app.features.workflows import service as workflows
@@ -119,7 +119,10 @@ def test_failure_below_fails_the_step_and_trying_again_takes_the_same_run_up(yar
     yard.work()
     child = yard.child(run_id)
     assert yard.run(run_id).status == "failed"
-    assert yard.step(run_id, "sub").error["message"].startswith(f"Run {child.number} did not get to its end. This step")
+    said = yard.step(run_id, "sub").error["message"]
+    assert said.startswith(f"Run {child.number} did not get to its end. This step")
+    logged = sa.select(RunLog.message).where(RunLog.run_id == run_id, RunLog.event == "failed")
+    assert yard.read(lambda session: list(session.scalars(logged))) == [said]
     with transaction(yard.engine) as session:
         session.execute(sa.update(Run).where(Run.id == child.id).values(inputs={"car": ["CR-V"]}))
         control.try_again(session, run_id)
