@@ -130,7 +130,9 @@ def release_run(
         "started_at": sa.func.coalesce(run.c.started_at, moment()),
     }
     if not status.is_open:
-        values |= {"finished_at": moment(), "due_at": None, "reserved_microusd": 0, "error": error}
+        values |= {
+            "finished_at": moment(), "due_at": None, "reserved_microusd": 0, "error": error, "is_paused_above": False,
+        }  # fmt: skip
     statement = sa.update(run).where(
         run.c.id == held.id, run.c.epoch == held.epoch, run.c.revision == held.revision, run.c.status.in_(OPEN)
     )

@@ -41,8 +41,8 @@ _CAR = [{"key": "car", "label": "Which car?", "required": True}]
 
 def _spend(name: str, url: str, *after: str, kind: str = "spend", **more: Any) -> dict[str, Any]:
     retry = {"attempts": 2, "backoff": "fixed", "delay_s": 1800.0}
-    config = {"url": url, "cost": COST, "count": 2}
-    return {"id": name, "type": kind, "after": list(after), "config": config, "retry": retry, **more}
+    usual = {"config": {"url": url, "cost": COST, "count": 2}, "retry": retry, "timeout_s": 20}
+    return {"id": name, "type": kind, "after": list(after), **usual, **more}
 
 
 def campaign(url: str) -> dict[str, Any]:

@@ -71,6 +71,18 @@ class AnyOrder(RuleBasedStateMachine):
         for _ in range(len(self.line)):
             self._follow(who, *self.line.pop(0))
 
+    @rule()
+    def rest(self) -> None:
+        """All hints are followed, so that a pause has come down to the runs below."""
+        self._settle()
+        with transaction(self.engines[0]) as session:
+            runs = {run.id: run for run in self.family.runs(session)}
+            waits = {step.id: step.run_id for step in self.family.steps(session, StepRun.status == "waiting")}
+        for run in runs.values():
+            above = runs.get(waits.get(run.parent_step_run_id or "", ""))
+            if above is not None and above.status == RunStatus.PAUSED:
+                assert run.status in ("pausing", "paused"), f"{run.number} goes on below {above.number}"
+
     @rule(who=st.integers(0, 1), n=NUMBERS)
     def advance(self, who: int, n: int) -> None:
         """Advance a run that nobody hinted."""
@@ -191,6 +203,7 @@ class AnyOrder(RuleBasedStateMachine):
                 assert (run.lease_owner, run.due_at, run.reserved_microusd) == (None, None, 0), run.number
             elif run.due_at is None:
                 assert run.status in ("waiting", "paused", "needs_attention"), f"{run.number} is {run.status}"
+            assert not run.is_paused_above or run.status in ("pausing", "paused"), run.number
         return taken_up
 
     def _steps_go_only_where_they_may(self, steps: list[StepRun], taken_up: set[str]) -> None:

@@ -178,7 +178,7 @@ def _one_workspace(session: Session, runs: Sequence[Run]) -> Iterator[str]:
 def _told_plainly(session: Session, rows: Sequence[StepRun]) -> Iterator[str]:
     logged = {(log.run_id, log.step_id) for log in session.scalars(sa.select(RunLog))}
     for row in rows:
-        if row.status not in TROUBLED:
+        if row.status not in TROUBLED or row.reused_from:  # of what was taken over, the run that did it tells
             continue
         error = row.error or {}
         message, fix = str(error.get("message", "")), str(error.get("fix", ""))

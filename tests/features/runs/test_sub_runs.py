@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app.core.db import db, transaction
+from app.core.db import db, moment, transaction
 from app.core.errors import Conflict
 from app.engine import claims, control, definitions, money, results, runner, store, timers, turn
 from app.engine.attempt import try_step
@@ -269,6 +269,19 @@ def test_a_run_below_a_paused_one_is_not_resumed_alone(yard: Yard) -> None:
     with pytest.raises(Conflict, match=f"belongs to run {yard.run(middle).number}, which is paused"):
         press(yard, control.resume, low)
     assert statuses(yard, [top, middle, low]) == ["paused"] * 3
+
+
+def test_a_run_that_ends_while_it_is_being_paused_with_the_one_above_is_not_paused_any_more(yard: Yard) -> None:
+    top, middle, low = family(yard)
+    press(yard, control.pause, top)
+    with transaction(yard.engine) as session:  # it was at its last step
+        session.execute(sa.update(Run).where(Run.id == low).values(status="pausing", due_at=moment()))
+        ended = {"status": "completed", "outcome": "done", "finished_at": moment()}
+        session.execute(sa.update(StepRun).where(StepRun.run_id == low).values(**ended))
+    yard.work()
+    assert (yard.run(low).status, yard.run(low).is_paused_above) == ("completed", False)
+    press(yard, control.resume, top)
+    assert statuses(yard, [top, middle]) == ["completed", "completed"]
 
 
 def test_a_run_that_starts_while_the_one_above_is_being_paused_is_paused(yard: Yard) -> None:
