@@ -31,11 +31,12 @@ from tests.engine.sink import Sink
 from tests.factories import ALICE
 
 T = TypeVar("T")
-MOST_RUNS = 6
+MOST_RUNS = 8
 COST = 3000
 BY = "Alice"
 SEND_AFTER = ["each", "ask:approved"]
 _ANSWERS = {"car": "CR-V"}
+_ITEMS = {"items": ["a", "b"], "parallel": 1}
 _CAR = [{"key": "car", "label": "Which car?", "required": True}]
 
 
@@ -53,7 +54,7 @@ def campaign(url: str) -> dict[str, Any]:
         _spend("buy", url, "begin", on_failure="continue"),
         _spend("each", url, "begin", for_each={"items": [1, 2, 3], "parallel": 2}),
         {"id": "ask", "type": "ask", "after": ["begin"], "config": {}},
-        {"id": "sub", "type": "run_workflow", "after": ["begin"], "config": {"workflow": "Part", "inputs": _ANSWERS}},
+        {**_run("Part", "{{ item }}"), "id": "sub", "after": ["begin"], "for_each": _ITEMS},
         {"id": "maybe", "type": "echo", "after": ["begin"], "config": {}, "when": unclear},
         _spend("send", url, *SEND_AFTER, kind="send"),
         {"id": "end", "type": "echo", "after": ["send", "sub", "ask:rejected"], "join": "any", "config": {}},
@@ -66,9 +67,19 @@ def part(url: str) -> dict[str, Any]:
     steps = [
         _spend("buy", url),
         {"id": "ask", "type": "ask", "after": ["buy"], "config": {}},
-        {"id": "end", "type": "echo", "after": ["ask:approved"], "config": {}},
+        {**_run("Piece", "CR-V"), "id": "sub", "after": ["ask:approved"]},
     ]
     return {"schema": 1, "inputs": _CAR, "steps": _named(steps)}
+
+
+def piece(url: str) -> dict[str, Any]:
+    """Return what the part runs below itself."""
+    steps = [_spend("buy", url), {"id": "end", "type": "echo", "after": ["buy"], "config": {}}]
+    return {"schema": 1, "inputs": _CAR, "steps": _named(steps)}
+
+
+def _run(workflow: str, car: str) -> dict[str, Any]:
+    return {"type": "run_workflow", "config": {"workflow": workflow, "inputs": {"car": car}}}
 
 
 def _named(steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -83,8 +94,8 @@ class Family:
         self.house, self.sink = House(engine), sink
         self.workspace_id = self.house.workspace_id
         with transaction(engine) as session:
-            for name, definition in (("Part", part(sink.url)), ("Campaign", campaign(sink.url))):
-                create(session, workspace_id=self.workspace_id, name=name, definition=definition, actor_id=None)
+            for name, of in (("Piece", piece), ("Part", part), ("Campaign", campaign)):
+                create(session, workspace_id=self.workspace_id, name=name, definition=of(sink.url), actor_id=None)
 
     def start(self) -> str:
         """Start a campaign."""

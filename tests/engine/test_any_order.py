@@ -25,7 +25,7 @@ from tests.engine.rig import bind, url_for
 from tests.engine.sink import RESET, Sink
 from tests.faults.invariants import check
 
-EXAMPLES = 5
+EXAMPLES = 3
 LEASE_S = 60.0
 NUMBERS = st.integers(0, 999)
 WEATHER = [[], [500], [RESET], [429, 500], [500, 500], [RESET, RESET], [RESET, 500, 200, RESET]]
