@@ -109,6 +109,10 @@ def test_a_table_is_mapped_and_half_filled_answers_survive_closing_the_browser(
     page.get_by_label("Which number can they call?").fill("+1 555 010 1987")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Approval and follow-up")
+    page.go_back()  # onto the page that was refused: nothing is sent again, and the answers are there
+    expect(page.get_by_label("Which number can they call?")).to_have_value("+1 555 010 1987")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Approval and follow-up")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_text("1 row: name, vin, email, mobile, consent, last_visit")).to_be_visible()
     expect(page.get_by_role("button", name="Test run: nothing sent or spent")).to_be_visible()
