@@ -17,7 +17,7 @@ from app.features.approvals import queries as approvals
 from app.features.approvals import rows as approval_rows
 from app.features.home import waiting as waits
 from app.features.home.rules import greeting, summary
-from app.features.runs import listing, story
+from app.features.runs import chips, listing
 from app.features.runs import queries as runs
 from app.features.runs.queries import counts, open_count
 from app.web import nav
@@ -125,7 +125,7 @@ def mark() -> Response:
             "home/mark.oob.html",
             mark_etag=seen,
             frame=request.args.get("frame", ""),
-            toasts=[(run, story.chip_of(run)) for run in toasts],
+            toasts=[(run, chips.chip_of(run)) for run in toasts],
         )
     )
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.engine.enums import StepStatus
-from app.features.runs.trace import Chip, Entry
+from app.features.runs.chips import Chip
+from app.features.runs.trace import Entry
 from app.features.runs.words import clipped
 from app.web.filters import plural
 

@@ -10,9 +10,9 @@ from app.definition.schema import Definition
 from app.engine import line
 from app.engine.enums import RunStatus
 from app.engine.models import Run, WaitRow
-from app.features.runs import beside, pace, queries, story, trace
+from app.features.runs import beside, chips, pace, queries, wait_words
+from app.features.runs.chips import Chip
 from app.features.runs.pace import State
-from app.features.runs.trace import Chip
 from app.features.runs.words import clipped, moment
 from app.features.workflows import queries as workflows
 from app.web.filters import duration
@@ -74,7 +74,7 @@ def rows(
         return []
     names = queries.workflow_names(session, workspace_id, runs)
     waits = queries.open_waits(session, [run.id for run in runs if run.status == RunStatus.WAITING])
-    people = trace.called(queries.names_by_email(session, workspace_id, trace.people_of(waits.values())), me)
+    people = wait_words.called(queries.names_by_email(session, workspace_id, wait_words.people_of(waits.values())), me)
     errors = queries.why(session, runs)
     unanswered = queries.unanswered(session, runs)
     begun = _begun(session, [run for run in runs if run.is_open and run.status != RunStatus.QUEUED], now)
@@ -129,12 +129,12 @@ def _row(
     zone: str,
     now: datetime,
 ) -> Row:
-    chip = story.chip_of(run)
+    chip = chips.chip_of(run)
     sentence = _sentence(run, error, is_unanswered) + begun
     if place is not None:
-        chip, sentence = story.in_line(place)
+        chip, sentence = chips.in_line(place)
     if wait is not None:
-        kind, word = trace.wait_words(wait, people, zone, now)
+        kind, word = wait_words.wait_words(wait, people, zone, now)
         chip = Chip(kind.kind, kind.icon, word)
         sentence = _wait_sentence(wait, zone, now) + begun
     starter = str((run.facts.get("started_by") or {}).get("name") or "Greenlight")

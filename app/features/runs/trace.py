@@ -1,67 +1,27 @@
 """The trace: every step of a run as people read it. Pure: what is recorded goes in, words come out."""
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.definition.parts import Definition, Step, in_words
-from app.definition.values import (
-    Constant,
-    Expression,
-    Filtered,
-    MissingValue,
-    Named,
-    Part,
-    UnusableValue,
-    ValueInvalid,
-    as_text,
-    parse_value,
-    resolve,
-)
+from app.definition.parts import Definition, Step
 from app.engine import answers, catalog, retry
 from app.engine.answers import Reply
 from app.engine.attempt import WHEN_UNCLEAR
 from app.engine.enums import Category, Effect, StepStatus
 from app.engine.models import Call, StepRun, WaitRow
 from app.engine.money import MORE_USD
-from app.features.runs import output_words
-from app.features.runs.words import clipped, listed, moment
-from app.web.filters import duration, plural
+from app.features.runs import output_words, went_in
+from app.features.runs.chips import Chip
+from app.features.runs.wait_words import wait_words, waits_for
+from app.features.runs.went_in import Line
+from app.features.runs.words import clipped, listed
+from app.web.filters import duration
 
-YOU = "you"
 HELD, HELD_NOTE = "Held", "sending is switched off for this workspace"
-_CHOICE = re.compile(r"[a-z]+(_[a-z]+)+")
 _SIDE_OUTCOMES = frozenset({"no", "rejected", "expired", "failed"})
-
-
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """A status as colour (*kind*), *icon* and *word*."""
-
-    kind: str
-    icon: str
-    word: str
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of what went in. *origin*: ``answer``, ``earlier``, ``wrong``, or "" for the workflow's own words."""
-
-    text: str
-    origin: str = ""
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One setting of a step, with its value in pieces."""
-
-    label: str
-    pieces: tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,40 +113,6 @@ def trace(recorded: Recorded, now: datetime) -> list[Entry]:
     return [reading.entry(step, by_step.get(step.id, {})) for step in recorded.definition.steps]
 
 
-def people_of(waits: Iterable[WaitRow]) -> set[str]:
-    """Return the addresses of all who are asked by these waits, in lower case."""
-    return {str(email).lower() for wait in waits for email in wait.detail.get("approvers") or ()}
-
-
-def called(people: Mapping[str, str], me: str) -> dict[str, str]:
-    """Return the names by address, the reader's own (*me*) as "you"."""
-    return {**people, me.lower(): YOU} if me else dict(people)
-
-
-def wait_words(
-    wait: WaitRow | None, people: Mapping[str, str], zone: str, now: datetime
-) -> tuple[Chip, str]:
-    """Return a short chip for a wait, and in a few words for whom or for what it waits."""
-    if wait is not None and wait.effective_at is not None and wait.effective_at > now:
-        return Chip("wait", "clock", "Decided"), f"Decided, goes on {moment(wait.effective_at, zone, now)}"
-    if wait is None or wait.kind == "approval":
-        names = _names(wait, people)
-        return Chip("wait", "user-question", "Waiting"), f"Waiting for {names or 'an answer'}"
-    if wait.kind == "time":
-        until = f" until {moment(wait.until, zone, now)}" if wait.until else ""
-        return Chip("wait", "calendar-time", "Waits"), f"Waits{until}"
-    if wait.kind == "sub_run":
-        return Chip("wait", "route", "Waiting"), "Waiting for another run"
-    return Chip("wait", "plug-connected", "Waiting"), "Waiting for another system"
-
-
-def waits_for(wait: WaitRow, people: Mapping[str, str]) -> str:
-    """Return whom or what a wait is for: "Bob Approver or Ann Ames", "its time", "another run"."""
-    if wait.kind == "approval":
-        return _names(wait, people) or "an answer"
-    return {"time": "its time", "sub_run": "another run"}.get(wait.kind, "another system")
-
-
 _REPLIES = {
     Reply.SENT: "It was sent",
     Reply.SEND_AGAIN: "Send again",
@@ -205,14 +131,6 @@ def _asks(row: StepRun) -> tuple[tuple[str, str], ...]:
     return tuple((reply.value, words[reply]) for reply in answers.choices(row.type, row.error))
 
 
-def _names(wait: WaitRow | None, people: Mapping[str, str]) -> str:
-    emails = list(dict.fromkeys(str(email) for email in (wait.detail.get("approvers") or ()))) if wait else []
-    shown = [people.get(email.lower(), email) for email in emails[:2]]
-    if len(emails) > 2:
-        shown.append(plural(len(emails) - 2, "other"))
-    return listed(shown, "or") if shown else ""
-
-
 class _Reading:
     def __init__(
         self,
@@ -222,7 +140,8 @@ class _Reading:
         waits: Mapping[str, WaitRow],
         now: datetime,
     ) -> None:
-        self._recorded, self._scope, self._calls, self._waits, self._now = recorded, scope, calls, waits, now
+        self._recorded, self._calls, self._waits, self._now = recorded, calls, waits, now
+        self._settings = went_in.Reading(recorded.definition, scope)
 
     def entry(self, step: Step, rows: Mapping[int, StepRun]) -> Entry:
         row = rows.get(-1)
@@ -265,7 +184,7 @@ class _Reading:
             note=note,
             sentence=_sentence(step, row.went_in),
             outcome=row.outcome,
-            went_in=() if status is StepStatus.SKIPPED else self._went_in(step, row),
+            went_in=() if status is StepStatus.SKIPPED else self._settings.lines(step, row),
             came_out=tuple(output_words.sentences(row, status, word)),
             tables=tuple(output_words.tables(row.output)) if _is_done(row) else (),
             error=row.error if status in _WITH_ERROR else None,
@@ -328,92 +247,6 @@ class _Reading:
         end = row.finished_at or (self._now if not status.is_settled else None)
         return max(0.0, (end - row.started_at).total_seconds()) if end else None
 
-    # --- what went in ---
-
-    def _went_in(self, step: Step, row: StepRun) -> tuple[Line, ...]:
-        step_type = catalog.step_type(step.type)
-        refs = step_type.step_refs if step_type else ()
-        raw = step_type.raw_fields if step_type else ()
-        scope = dict(self._scope)
-        if isinstance(row.went_in, dict) and "item" in row.went_in:
-            scope["item"] = row.went_in["item"]
-        lines = []
-        for key, value in step.config.items():
-            if value in (None, "", [], {}) or key in raw:
-                continue
-            pieces = self._ref(value) if key in refs else tuple(self._pieces(value, scope))
-            if pieces:
-                unit = _unit(step.type, key)
-                unit = unit.removesuffix("s") if [piece.text for piece in pieces] == ["1"] else unit
-                lines.append(Line(_label(step.type, key), (*pieces, Piece(f"\u00a0{unit}")) if unit else pieces))
-        return tuple(lines)
-
-    def _ref(self, value: object) -> tuple[Piece, ...]:
-        ids = value if isinstance(value, list) else [value]
-        definition = self._recorded.definition
-        names = [definition.step(str(i)).name if definition.has_step(str(i)) else str(i) for i in ids]
-        return tuple(Piece(f"from “{name}”", "earlier") for name in names)
-
-    def _pieces(self, value: object, scope: Mapping[str, object]) -> Iterable[Piece]:
-        if isinstance(value, str):
-            yield from self._text(value, scope)
-        elif isinstance(value, list) and all(isinstance(part, str | int | float | bool) for part in value):
-            for place, part in enumerate(value):
-                if place:
-                    yield Piece(", ")
-                yield from self._pieces(part, scope)
-        elif isinstance(value, dict):
-            for place, (key, part) in enumerate(value.items()):
-                yield Piece((", " if place else "") + f"{in_words(str(key))}: ")
-                yield from self._pieces(part, scope)
-        elif isinstance(value, bool):
-            yield Piece("yes" if value else "no")
-        else:
-            yield Piece(clipped(as_text(value), output_words.MOST_CHARS))
-
-    def _text(self, text: str, scope: Mapping[str, object]) -> Iterable[Piece]:
-        try:
-            value = parse_value(text)
-        except ValueInvalid:
-            yield Piece(clipped(text, output_words.MOST_CHARS), "wrong")
-            return
-        left = output_words.MOST_CHARS * 4
-        for piece in value.pieces:
-            if left <= 0:
-                yield Piece(" … the rest is in the technical details")
-                return
-            made = Piece(_plain(clipped(piece, left))) if isinstance(piece, str) else self._value(piece, scope)
-            left -= len(made.text)
-            yield made
-
-    def _value(self, expression: Expression, scope: Mapping[str, object]) -> Piece:
-        path = _path(expression)
-        if path is None:
-            return Piece(as_text(resolve(expression, scope)))
-        title = self._title(path)
-        origin = "answer" if path[0] == "inputs" else "earlier"
-        try:
-            value = resolve(expression, scope)
-        except (MissingValue, UnusableValue) as wrong:
-            with suppress(MissingValue):  # it may be there, and a filter can make nothing of it
-                there = output_words.shown(resolve(Named(path), scope), path)
-                return Piece(there or "nothing", "wrong", str(wrong))
-            return Piece(f"missing: {title[0].lower() + title[1:]}", "wrong", str(wrong))
-        if value is None or value == "":
-            return Piece("nothing", origin, f"{title} was left empty")
-        return Piece(output_words.shown(value, path), origin, title)
-
-    def _title(self, path: tuple[str | int, ...]) -> str:
-        definition = self._recorded.definition
-        if path[0] == "inputs" and len(path) > 1:
-            question = next((q for q in definition.inputs if q.key == path[1]), None)
-            return f"Answer to “{question.label if question else path[1]}”"
-        if path[0] == "steps" and len(path) > 1:
-            name = definition.step(str(path[1])).name if definition.has_step(str(path[1])) else path[1]
-            return f"From “{name}”"
-        return f"The run’s {' '.join(str(part).replace('_', ' ') for part in path[1:])}"
-
-
 _CHIPS: dict[StepStatus, tuple[str, str, str]] = {
     StepStatus.PENDING: ("idle", "circle-dashed", "Not started"),
     StepStatus.RUNNING: ("run", "loader-2", "Running"),
@@ -463,30 +296,3 @@ def _sentence(step: Step, went_in: object) -> str:
     return "" if "{{" in said else clipped(said, 300)
 
 
-def _label(type_name: str, key: str) -> str:
-    step_type = catalog.step_type(type_name)
-    field = step_type.config.model_fields.get(key) if step_type else None
-    return (field.title if field else None) or in_words(key)
-
-
-def _unit(type_name: str, key: str) -> str:
-    """Return what a number in this setting counts: "characters"; "" where nothing is counted."""
-    step_type = catalog.step_type(type_name)
-    field = step_type.config.model_fields.get(key) if step_type else None
-    extra = field.json_schema_extra if field else None
-    return str(extra.get("unit") or "") if isinstance(extra, dict) else ""
-
-
-def _plain(text: str) -> str:
-    """Write a choice as words: ``one_each`` becomes "one each"; any other text stays."""
-    return text.replace("_", " ") if _CHOICE.fullmatch(text) else text
-
-
-def _path(expression: Expression) -> tuple[str | int, ...] | None:
-    match expression:
-        case Named(path):
-            return path
-        case Part(of, _) | Filtered(of, _, _):
-            return _path(of)
-        case Constant():
-            return None

@@ -9,7 +9,8 @@ from app.core.db import db
 from app.engine.enums import Category, StepStatus
 from app.engine.models import Run, StepRun
 from app.features.runs import failure
-from app.features.runs.trace import Chip, Entry
+from app.features.runs.chips import Chip
+from app.features.runs.trace import Entry
 from tests.features.runs.conftest import Yard
 from tests.page import Page
 

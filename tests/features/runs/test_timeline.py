@@ -10,7 +10,8 @@ from app.core.ids import new_id
 from app.engine.enums import StepStatus
 from app.engine.models import Call, RunLog, WaitRow
 from app.features.runs import timeline
-from app.features.runs.trace import Chip, Entry
+from app.features.runs.chips import Chip
+from app.features.runs.trace import Entry
 from tests.features.runs.conftest import Yard, statements
 from tests.page import Page
 
