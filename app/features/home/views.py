@@ -61,6 +61,7 @@ def index() -> Response:
         ),
         waiting=waiting,
         open_runs=found.running + found.waiting,
+        runs_working=found.running,
     )
 
 

@@ -161,7 +161,8 @@ def _said(
                 return CHIPS[RunStatus.RUNNING], "Your answer is noted. The run goes on in a moment.", ""
             error = first.error or {}
             said = f"“{first.name}” needs an answer."
-            return chip, str(error.get("message") or said), str(error.get("fix") or "")
+            asks = f"It is “{first.name}” that asks." if error.get("message") else ""
+            return chip, str(error.get("message") or said), f"{asks} {error.get('fix') or ''}".strip()
         case RunStatus.PAUSING if any(entry.is_under_way for entry in entries):
             return chip, "Pausing: what is under way is finished first.", _working(entries)
         case RunStatus.PAUSING | RunStatus.PAUSED:

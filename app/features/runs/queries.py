@@ -136,8 +136,10 @@ def without_index(column: Any) -> sa.ColumnElement[Any]:
 
 
 def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequence[Run]:
-    """Return the runs that have not ended, the newest first, samples aside."""
-    return runs(session, workspace_id, status=_OPEN, limit=limit, those=(_IS_OURS,))
+    """Return runs that have not ended, samples aside: those that work before those that wait, the newest first."""
+    found = list(working(session, workspace_id, limit=limit))
+    held = runs(session, workspace_id, status=_HELD, limit=limit, those=(_IS_OURS,))
+    return [*found, *held][:limit]
 
 
 def runs_of_steps(session: Session, step_run_ids: Sequence[str]) -> list[tuple[str, str, int]]:

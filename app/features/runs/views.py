@@ -61,7 +61,8 @@ def panel() -> Response:
         return same
     found = queries.open_runs(db.session(), me.workspace_id, limit=PANEL)
     rows = listing.rows(db.session(), me.workspace_id, found, zone=me.timezone, now=clock.now(), me=me.email)
-    return htmx.page("runs/panel.html", rows=rows, number=number, etag=etag)
+    counts = queries.counts(db.session(), me.workspace_id)
+    return htmx.page("runs/panel.html", rows=rows, counts=counts, etag=etag)
 
 
 @blueprint.get("/runs/<run_id>")

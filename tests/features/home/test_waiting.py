@@ -54,6 +54,8 @@ def test_runs_that_ask_and_that_failed_wait_for_who_started_them(yard: Yard) -> 
     assert "Letters <b> Nobody knows whether the mail was sent. At the same time: 1 of 2 done. asked" in text
     assert "Answer : Letters <b>" in text
     assert "See why : Failed ads" in text
+    asks = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{asking}").text).text
+    assert "Nobody knows whether the mail was sent. It is “Mail the finished ads” that asks." in asks
     assert [a["href"] for a in page.attributes("a") if "btn" in a.get("class", "")] == [
         f"/runs/{asking}",
         f"/runs/{failed}",

@@ -149,3 +149,14 @@ def test_panel_of_a_stranger_is_empty(yard: Yard) -> None:
 
     assert "Nothing runs now." in page.text
     assert "RAV4" not in page.text
+
+
+def test_panel_shows_what_works_before_what_waits_and_counts_both(yard: Yard) -> None:
+    working, *_ = yard.make("running", *["waiting"] * 6)
+
+    page = Page(yard.cast.browser(yard.cast.alice).get("/runs/panel").text)
+
+    shown = [a["id"] for a in page.attributes("a") if a.get("id", "").startswith("runs-panel-")]
+    assert page.faults == []
+    assert (shown[0], len(shown)) == (f"runs-panel-{working}", 6)
+    assert "Running now 1 6 runs wait All runs" in page.text.replace("\u00a0", " ")
