@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -46,7 +47,7 @@ def _running(person: Visitor) -> sa.ScalarSelect[int]:
 @blueprint.get("/")
 @requires(Permission.SEE)
 def index() -> Response:
-    """Show what waits for the visitor, what runs, what is ready; the panels come from the features that own them."""
+    """Show what waits for the visitor, what runs, what is ready; the last two come from the features that own them."""
     person = who()
     waiting = nav.Navigation(person).count("waiting")
     found = counts(db.session(), person.workspace_id)
@@ -59,8 +60,8 @@ def index() -> Response:
             runs_waiting=found.waiting,
             failed_today=found.failed_today,
         ),
-        waiting=waiting,
         open_runs=found.running + found.waiting,
+        **_waiting(waits.waiting(db.session(), person, now(), limit=SHOWN)),
         runs_working=found.running,
     )
 
@@ -69,27 +70,16 @@ def index() -> Response:
 @requires(Permission.SEE)
 def waiting_panel() -> Response:
     """Show what waits for the visitor, for the home page; asked again, it answers 204 while nothing has changed."""
-    me, session = who(), db.session()
-    found = waits.waiting(session, me, now(), limit=SHOWN)
-    etag = f"{found.mark}-{int(now().timestamp() / SAID_AGAIN_S)}"
-    same = unchanged(etag)
-    if same is not None:
-        return same
-    return page(
-        "home/_waiting.html",
-        approvals=approvals.rows(session, found.approvals, email=me.email),
-        asking=_rows(found.runs),
-        etag=etag,
-        **approval_rows.callables(me),
-    )
+    found = waits.waiting(db.session(), who(), now(), limit=SHOWN)
+    return unchanged(_etag(found.mark)) or page("home/_waiting.html", **_waiting(found))
 
 
 @blueprint.get("/active")
 @requires(Permission.SEE)
 def active() -> Response:
     """Show what runs, what waits for the visitor and what failed today: beside any page, or as a page of its own."""
-    me, seen = who(), _mark()
-    same = unchanged(f"{seen}-{int(now().timestamp() / SAID_AGAIN_S)}")
+    me, etag = who(), _etag(_mark())
+    same = unchanged(etag)
     if same is not None:
         return same
     session = db.session()
@@ -99,7 +89,7 @@ def active() -> Response:
     return page(
         "home/active.html",
         fragment="home/_active.html",
-        etag=f"{seen}-{int(now().timestamp() / SAID_AGAIN_S)}",
+        etag=etag,
         counts=counts(session, me.workspace_id),
         working=_rows(working),
         failed=_rows(failed),
@@ -143,6 +133,21 @@ def more() -> Response:
 def help() -> Response:  # noqa: A001 (the page's name)
     """Explain the pages, the words and how approvals work."""
     return page("home/help.html")
+
+
+def _waiting(found: waits.Waiting) -> dict[str, Any]:
+    """Return what ``home/_waiting.html`` shows."""
+    me = who()
+    return {
+        "approvals": approvals.rows(db.session(), found.approvals, email=me.email),
+        "asking": _rows(found.runs),
+        "etag": _etag(found.mark),
+        **approval_rows.callables(me),
+    }
+
+
+def _etag(seen: str) -> str:
+    return f"{seen}-{int(now().timestamp() / SAID_AGAIN_S)}"
 
 
 def _rows(found: Sequence[Run]) -> list[listing.Row]:

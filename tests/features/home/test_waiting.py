@@ -71,6 +71,7 @@ def test_the_badge_the_title_the_words_and_the_list_agree(yard: Yard) -> None:
 
     assert "<title>(2) Home · Greenlight</title>" in home
     assert "Two things wait for you." in Page(home).text.replace("\u00a0", " ")
+    assert "Nobody knows whether the mail was sent." in Page(home).text  # without script, too
     assert "2 wait for you" in Page(home).text
     assert "Waiting for you 2" in Page(drawer).text
     assert "Nobody knows whether the mail was sent." in Page(drawer).text
