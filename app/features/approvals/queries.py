@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -145,8 +144,8 @@ def open_approvals(
     return session.execute(wanted).scalars().all()
 
 
-def decided(session: Session, workspace_id: str, *, limit: int, before: datetime | None = None) -> Sequence[Approval]:
-    """Return what is over, the newest end first; *before* continues a list."""
+def decided(session: Session, workspace_id: str, *, limit: int, before: str | None = None) -> Sequence[Approval]:
+    """Return what is over, the newest end first; *before* is the id of the last one already seen."""
     wanted = (
         sa.select(Approval)
         .where(Approval.workspace_id == workspace_id, Approval.status != OPEN)
@@ -154,7 +153,9 @@ def decided(session: Session, workspace_id: str, *, limit: int, before: datetime
         .limit(limit)
     )
     if before is not None:
-        wanted = wanted.where(Approval.decided_at < before)
+        last = approval(session, workspace_id, before)
+        anchor = sa.tuple_(sa.literal(last.decided_at, Approval.decided_at.type), sa.literal(last.id))
+        wanted = wanted.where(sa.tuple_(Approval.decided_at, Approval.id) < anchor)
     return session.execute(wanted).scalars().all()
 
 

@@ -23,7 +23,7 @@ from app.features.approvals.enums import ApprovalStatus, Decision
 from app.features.approvals.forms import DecisionForm
 from app.features.approvals.models import Approval, Approver
 from app.features.runs import service as runs
-from app.web import csrf, htmx, nav
+from app.web import csrf, htmx, nav, paging
 
 blueprint = Blueprint("approvals", __name__)
 log = structlog.get_logger(__name__)
@@ -407,15 +407,21 @@ def _is_open(approval: Approval) -> bool:
 
 def _lists(me: Who, shows: str) -> dict[str, Any]:
     open_count, over_count = queries.counts(db.session(), me.workspace_id)
+    session, older = db.session(), None
     if shows == "decided":
-        found = queries.decided(db.session(), me.workspace_id, limit=PAGE)
-    else:
-        found = queries.open_approvals(db.session(), me.workspace_id)
-    every = queries.rows(db.session(), found, email=me.email)
+        found = queries.decided(session, me.workspace_id, limit=PAGE + 1, before=paging.before())
+        page = paging.cut(found, PAGE)
+        found, older = page.items, page.next
+    else:  # what is mine is all here, also where two hundred of others are more urgent
+        mine = queries.open_approvals(session, me.workspace_id, email=me.email)
+        others = queries.open_approvals(session, me.workspace_id)
+        found = [*mine, *(one for one in others if one not in mine)]
+    every = queries.rows(session, found, email=me.email)
     return {
         "mine": [row for row in every if row.mine],
         "others": [row for row in every if not row.mine],
         "history": every,
+        "older": older,
         "open_count": open_count,
         "over_count": over_count,
     }

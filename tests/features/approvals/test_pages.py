@@ -6,7 +6,9 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from app.core import clock
 from app.core.db import db
+from app.features.approvals.models import Approval
 from tests.features.approvals.desk import Desk, form_of, in_two_days
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -49,6 +51,38 @@ def test_mine_comes_first_then_what_waits_for_others(desk: Desk, sam: FlaskClien
     assert "asked by Alice Reed" in mine
     panel = sam.get("/waiting").text
     assert re.findall(r'id="approval-([\w-]+)"', panel) == [sooner.approval_id, later.approval_id]
+
+
+def test_older_decisions_are_a_page_away_and_none_is_left_out(
+    desk: Desk, sam: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.features.approvals.views.PAGE", 2)
+    asked = [desk.ask(SAM) for _ in range(5)]
+    with desk.app.app_context():
+        values = {"status": "approved", "decided_at": clock.now(), "decided_by": "Sam"}  # all in one moment
+        db.session.execute(sa.update(Approval).values(**values))
+        db.session.commit()
+
+    address, seen = "/approvals?show=decided", []
+    while address:
+        html = sam.get(address).text
+        seen += re.findall(r'id="approval-([\w-]+)"', html)
+        address = next(iter(re.findall(r'href="([^"]*before=[^"]*)"', html)), "").replace("&amp;", "&")
+
+    assert seen == sorted((one.approval_id for one in asked), reverse=True)
+    assert sam.get("/approvals?show=decided&before=nonsense").status_code == 200
+
+
+def test_mine_are_all_listed_however_urgent_those_of_others_are(
+    desk: Desk, sam: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.features.approvals.queries.open_approvals.__kwdefaults__", {"email": None, "limit": 1})
+    mine = desk.ask(SAM)
+    desk.ask(EVA, expires=in_two_days())
+
+    page = sam.get("/approvals").text
+
+    assert re.findall(r'id="approval-([\w-]+)"', section(page, "mine-title")) == [mine.approval_id]
 
 
 def test_page_and_fragment_agree(desk: Desk, sam: FlaskClient) -> None:
