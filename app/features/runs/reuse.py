@@ -58,10 +58,12 @@ def plan(definition: Definition, finished: Iterable[str], step_id: str, changed:
 def take_over(session: Session, of: Run, into: Run, kept: Iterable[str]) -> None:
     """Write the kept steps of one run, and their items, into the run that continues it: done, and for nothing.
 
-    What they have written and not sent yet is sent by it.
+    What steps that send have written and not sent yet is sent by it, where the other run is stopped by this.
     """
     wanted = sa.select(StepRun).where(StepRun.run_id == of.id, StepRun.step_id.in_(list(kept)))
-    outbox.hand_over(session, of.id, into.id, wanted.with_only_columns(StepRun.id))
+    if of.is_open:  # this stops it
+        sends = wanted.with_only_columns(StepRun.id).where(StepRun.effect == Effect.SENDS.value)
+        outbox.hand_over(session, of.id, into.id, sends)
     now = clock.now()
     count = 0
     for row in session.scalars(wanted.order_by(StepRun.created_at, StepRun.item)):

@@ -168,14 +168,16 @@ def _told(session: Session, run: Run, status: str, due_at: datetime | None) -> O
     return message
 
 
-def test_what_a_step_taken_over_has_not_sent_yet_is_sent_by_the_run_that_takes_it_over(
-    session: Session, failed: Run
+@pytest.mark.parametrize("status", [RunStatus.NEEDS_ATTENTION, RunStatus.FAILED])
+def test_what_a_step_taken_over_has_not_sent_yet_is_sent_by_the_run_that_stops_its_own(
+    session: Session, failed: Run, status: RunStatus
 ) -> None:
-    failed.status = RunStatus.NEEDS_ATTENTION.value
+    failed.status = status.value
     message = _told(session, failed, "pending", clock.now())
     following = service.continue_from(session, failed, "pictures", failed.inputs, actor=factories.ALICE)
     session.refresh(message)
-    assert (message.run_id, message.status, list(rows(session, following))) == (following.id, "pending", ["ads"])
+    sender = following.id if status is RunStatus.NEEDS_ATTENTION else failed.id  # an ended one sends its own
+    assert (message.run_id, message.status, list(rows(session, following))) == (sender, "pending", ["ads"])
 
 
 def test_a_step_whose_message_was_withdrawn_is_done_again(session: Session, failed: Run) -> None:
