@@ -1,5 +1,6 @@
 """How values are written on pages: money, times, counts, Markdown. Times are in the workspace's zone."""
 
+import re
 from datetime import datetime
 
 import nh3
@@ -13,6 +14,7 @@ from app.web.moments import zone_named
 
 NBSP = "\u00a0"
 _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").disable("image")
+_HYPHENED = re.compile(r"\b([A-Z0-9]{1,5}(?:-[A-Z0-9]{1,5})+)\b")  # names of models, not words
 _TAGS = {
     "p", "br", "strong", "em", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "code", "pre", "hr",
     "a", "table", "thead", "tbody", "tr", "th", "td",
@@ -35,6 +37,7 @@ def init_app(app: Flask) -> None:
         size,
         percent,
         up_to_99,
+        unbroken,
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["now"] = now
@@ -56,6 +59,13 @@ def money(microusd: int | None) -> str:
 def up_to_99(number: int) -> str:
     """Write a count beside a word: more than 99 is ``99+``."""
     return str(number) if number < 100 else "99+"
+
+
+def unbroken(text: object) -> Markup:
+    """Keep names such as CR-V and F-150 on one line; the text itself stays as it is, to be copied and found."""
+    kept = Markup('<span class="nowrap">{}</span>')
+    parts = _HYPHENED.split(str(text or ""))
+    return Markup("").join(kept.format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
 
 
 def duration(seconds: float | None) -> str:

@@ -75,6 +75,12 @@ def test_ago_keeps_the_exact_moment() -> None:
     assert filters.ago(None) == ""
 
 
+def test_names_of_models_stay_on_one_line() -> None:
+    kept = '<span class="nowrap">{}</span>'.format
+    assert filters.unbroken("A <CR-V EX-L> co-op") == f"A &lt;{kept('CR-V')} {kept('EX-L')}&gt; co-op"
+    assert filters.unbroken(None) == ""
+
+
 def test_plural_and_spelled() -> None:
     assert [plain(filters.plural(n, "step")) for n in (0, 1, 2, 1200)] == [
         "0 steps",
