@@ -35,6 +35,7 @@ def ask(data: dict[str, Any], posted: Posted, form: StepForm) -> tuple[dict[str,
     kind = posted.get("new-type", "")
     kind = kind if kind in dict(KINDS) else "text"
     new, key = with_questions_changed(data, "", "add", label, kind)
+    new["inputs"][-1]["required"] = True  # it is used at once: without an answer the step could not be done
     into, changed = posted.get("new-into", ""), MultiDict(posted)
     field = field_at(form, into)
     if field is not None:

@@ -338,7 +338,8 @@ def test_a_step_asks_a_new_question_where_its_answer_is_wanted(bench: Bench) -> 
     there = form | asked | {"c-prompt": "🚗 From  on", "new-at": "7", "act": "ask"}
     answer = bench.post("/steps/ads", there, htmx=True)
     made = bench.draft.definition["inputs"][-1]
-    assert (made["key"], made["label"], made["type"]) == ("lowest_price", "Lowest price", "money")
+    parts = ("key", "label", "type", "required")
+    assert [made[part] for part in parts] == ["lowest_price", "Lowest price", "money", True]
     assert bench.steps["ads"]["config"]["prompt"] == "🚗 From {{ inputs.lowest_price | money }} on"
     assert "It is asked at the start now. Undo takes it back." in Page(answer.text).text
     assert re.search(r'name="c-prompt"[^>]*data-focus', answer.text)
