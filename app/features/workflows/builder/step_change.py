@@ -10,7 +10,8 @@ from werkzeug.datastructures import MultiDict
 
 from app.definition import edit
 from app.definition.problems import listed
-from app.features.workflows.builder.answers import STAYS, Data, form_of, posted_onto, said
+from app.features.workflows.builder.answers import STAYS, Data, posted_onto, said
+from app.features.workflows.builder.choices import form_of
 from app.features.workflows.desk import Desk
 from app.features.workflows.forms import asking
 from app.features.workflows.forms.clash import Clash, changed_by_others
