@@ -137,9 +137,6 @@ def _build(page: Page, boss: str) -> None:
 
     _plus(page, "Add a step after Write texts").click()
     _add(page, "Bring together")
-    _plus(page, "Add a step after Write the plain offer").click()
-    page.get_by_label("Go on with a step that is there").select_option(label="Bring together")
-    page.get_by_role("button", name="Lead there").click()
     expect(page.get_by_label("Write the plain offer", exact=True)).to_be_checked()
     expect(page.get_by_label("Go on after the first")).to_be_checked()  # only one of the two is ever taken
 
@@ -238,9 +235,6 @@ def _build_by_keys(keys: "Keys") -> None:
     keys.write("What should be written?", "Say that the price is right.")
     keys.plus("Add a step after Write texts")
     keys.add("Bring together")
-    keys.to("Write texts 2", unchecked=True)
-    page.keyboard.press("Space")
-    _saved(page)
     keys.plus("Add a step after Bring together")
     keys.add("Ask for approval")
     keys.write("Who decides 1", OWNER)

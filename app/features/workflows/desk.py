@@ -359,6 +359,23 @@ def _begun(kind: StepType) -> dict[str, Any]:
     }
 
 
+def ends_beside(desk: Desk, after: Sequence[str]) -> list[str]:
+    """Return entries for where other lanes end that part from the one that *after* ends: to bring them together."""
+    if len(after) != 1 or graph.split(after[0])[1] == "failed":
+        return []
+    source = graph.split(after[0])[0]
+    above = graph.predecessors(desk.drawn)
+    below = graph.following(desk.drawn, [source])
+    return [
+        edit.entry(step.id, main)
+        for step in desk.drawn.steps
+        for main in [edit.main_outcome(desk.types.get(step.type))]
+        if step.id not in below | above[source] | {source}
+        and above[step.id] & above[source]
+        and not edit.followers(desk.data, step.id, main)
+    ]
+
+
 def _unmarked(names: Mapping[str, str]) -> dict[str, str]:
     """Return names without the marks that make a value stand out in a sentence."""
     return {key: name.replace("**", "") for key, name in names.items()}

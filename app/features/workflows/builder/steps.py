@@ -18,7 +18,6 @@ from app.features.workflows.builder.answers import (
     base_revision,
     changed,
     clash_panel,
-    form_of,
     gone,
     is_by_itself,
     is_whole_anew,
@@ -34,8 +33,9 @@ from app.features.workflows.builder.answers import (
     workflow_of,
 )
 from app.features.workflows.builder.blueprint import blueprint
+from app.features.workflows.builder.choices import form_of
 from app.features.workflows.builder.step_change import StepChange, changed_step
-from app.features.workflows.desk import Desk, lay, new_step
+from app.features.workflows.desk import Desk, ends_beside, lay, new_step
 from app.features.workflows.forms.clash import Clash
 from app.features.workflows.forms.details import NewForm
 from app.features.workflows.forms.step import entry_words, find_step, stored_settings
@@ -160,9 +160,10 @@ def add_step(workflow_id: str) -> Response:
         desk = Desk(workflow, draft)
         if request.form.get("type") not in desk.kinds:
             raise EditImpossible("Choose what kind of step to add.")
-        step = new_step(desk, request.form["type"], after)
+        beside = ends_beside(desk, after) if request.form["type"] == "merge" and not before else []
+        step = new_step(desk, request.form["type"], [*after, *beside])
         made = step["id"]
-        new = edit.insert_step(desk.data, step, desk.types, sources=after, targets=before)
+        new = edit.insert_step(desk.data, step, desk.types, sources=[*after, *beside], targets=before)
         return new, f"Added {said(step)}"
 
     return changed(workflow_id, workflow, change, lambda: made)

@@ -150,6 +150,16 @@ def test_a_new_condition_invites_and_one_that_is_not_finished_says_what_is_missi
     assert "Nothing to compare to. Write what to compare it with, or choose “is empty”." in text
 
 
+def test_bringing_together_takes_the_ends_of_the_lanes_beside(bench: Bench) -> None:
+    for way in ("approved", "rejected"):
+        bench.post("/steps", {"after": f"check:{way}", "where": "beside", "type": "delay"})
+    bench.post("/steps", {"after": "wait", "type": "merge"}, htmx=True)
+    made = bench.steps["bring_together"]
+    assert (made["after"], made["join"]) == (["wait", "tell", "wait_2", "tell_rejected"], "any")
+    bench.post("/steps", {"after": "tell", "type": "merge"})
+    assert bench.steps["bring_together_2"]["after"] == ["tell"]  # the other ends were brought together already
+
+
 def test_a_step_ticked_to_run_after_one_below_it_moves_behind_that_one(bench: Bench) -> None:
     bench.post("/steps", {"after": "tell", "type": "delay"})
     shown = bench.browser.get(f"{bench.url}/steps/check").text
