@@ -17,7 +17,7 @@ class Config(Settings):
 
     workflow: str = Field(
         title="Workflow",
-        description="Which of yours to run.",
+        description="Which of yours to run. It is found by its name, also when it was renamed since.",
         min_length=1,
         max_length=200,
         json_schema_extra={"widget": "workflow"},
