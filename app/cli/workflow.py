@@ -342,18 +342,15 @@ def find_workflow(session: Any, workspace_id: str, reference: str) -> Any:
 
     if is_id(reference):
         return queries.workflow(session, workspace_id, reference)
-    named = [
-        one
-        for one in queries.workflows(session, workspace_id)
-        if one.name.lower() == reference.strip().lower()
-    ]
+    known = queries.names(session, workspace_id)
+    named = [workflow_id for workflow_id, name in known.items() if name.lower() == reference.strip().lower()]
     if len(named) > 1:
         raise Invalid(
             f"{len(named)} workflows are called {reference}.", fix="Give the id: greenlight workflow list"
         )
     if not named:
         raise NotFound(f"There is no workflow {reference}.", fix="See them all: bin/greenlight workflow list")
-    return named[0]
+    return queries.workflow(session, workspace_id, named[0])
 
 
 def _show_state(found: Any, sentence: str, as_json: bool) -> None:
