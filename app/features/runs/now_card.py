@@ -64,7 +64,7 @@ def now_card(
     status = RunStatus(run.status)
     asks = tuple(
         entry.wait
-        for entry in entries
+        for entry in _each(entries)
         if status in _STOPS
         and entry.wait
         and entry.status is StepStatus.WAITING
@@ -246,7 +246,7 @@ def _next(entries: Sequence[Entry], left: Estimate | None) -> str:
 
 def _late(left: Estimate | None, entries: Sequence[Entry]) -> str:
     """Say what takes longer than usual, and before that what a worker stopped under."""
-    again = [each.name for entry in entries for each in (entry, *entry.items) if each.is_begun_again]
+    again = [entry.name for entry in _each(entries) if entry.is_begun_again]
     if again:
         names = listed([f"“{name}”" for name in again[:3]])
         return f"A worker stopped; {names} {'is' if len(again) == 1 else 'are'} begun again."
@@ -257,10 +257,17 @@ def _late(left: Estimate | None, entries: Sequence[Entry]) -> str:
     return f"“{name}”: {late.said[0].lower()}{late.said[1:]}."
 
 
+def _each(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Yield every step, and of one that is done for several items each of them."""
+    for entry in entries:
+        yield entry
+        yield from entry.items
+
+
 def _waiting(
     entries: Sequence[Entry], left: Estimate | None, zone: str, now: datetime
 ) -> tuple[Chip, str, str]:
-    waiting = [entry for entry in entries if entry.status is StepStatus.WAITING]
+    waiting = [entry for entry in _each(entries) if entry.status is StepStatus.WAITING]
     first = next((e for e in waiting if e.wait and e.wait.kind == "approval"), waiting[0] if waiting else None)
     if first is None or first.wait is None:
         return CHIPS[RunStatus.WAITING], "Waiting.", ""

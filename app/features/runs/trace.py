@@ -182,7 +182,7 @@ class _Reading:
             look=_LOOKS[status],
             word=word,
             note=note,
-            sentence=_sentence(step, row.went_in),
+            sentence=_sentence(step, None if step.for_each is not None and row.item < 0 else row.went_in),
             outcome=row.outcome,
             went_in=() if status is StepStatus.SKIPPED else self._settings.lines(step, row),
             came_out=tuple(output_words.sentences(row, status, word)),

@@ -3,7 +3,9 @@
 import pytest
 
 from app.core import clock
+from app.core.db import db
 from app.core.ids import new_id
+from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Run
 from tests import factories
 from tests.features.runs.conftest import Yard, statements
@@ -244,3 +246,24 @@ def test_show_says_you_to_the_one_it_waits_for(yard: Yard) -> None:
     assert "You decide: “Approve 10 Facebook ads”." in page.text
     for each in (page, home, listed):
         assert "Waiting for you" in each.text
+
+
+def test_a_review_of_each_item_says_who_decides_and_opens_every_request(yard: Yard) -> None:
+    run_id, = yard.make("queued")
+    with yard.app.app_context():
+        told = factories.story(db.session(), db.session.get_one(Run, run_id))
+        told.step("check", StepStatus.RUNNING, total=2)
+        waits = [
+            told.wait(
+                told.step("check", StepStatus.WAITING, item=item),
+                detail={"title": f"Car {item + 1}", "approvers": ["bob@northfield.example"]},
+            ).id
+            for item in (0, 1)
+        ]
+        told.now(RunStatus.WAITING)
+        db.session.commit()
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+    assert page.faults == []
+    assert "decides: “Car 1”." in page.text
+    links = [a.get("href") for a in page.attributes("a")]
+    assert [links.count(f"/approvals/of/{wait}") for wait in waits] == [2, 2]
