@@ -6,11 +6,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
+from app.core.db import table
 from app.core.outbox import SendingHold
 from app.engine import store
 from app.engine.events import RunsNotRemoved, RunsRemoved
 from app.engine.models import Allowance
 from app.features.accounts import service as accounts
+
+_hold, _allowance = table(SendingHold), table(Allowance)
 
 
 def hold_sending(session: Session, workspace_id: str, *, by: str, by_id: str | None) -> bool:
@@ -18,10 +21,10 @@ def hold_sending(session: Session, workspace_id: str, *, by: str, by_id: str | N
 
     Steps that send and messages wait, in order; what is being handed over this moment still goes.
     """
-    if session.get(SendingHold, workspace_id) is not None:
+    row = {"workspace_id": workspace_id, "by": by[:254], "at": clock.now()}
+    new = store.insert_new(session, _hold, ["workspace_id"]).returning(_hold.c.workspace_id)
+    if session.execute(new, row).first() is None:
         return False
-    session.add(SendingHold(workspace_id=workspace_id, by=by[:254], at=clock.now()))
-    session.flush()
     _audit(session, workspace_id, "sending.held", by, by_id)
     return True
 
@@ -81,11 +84,9 @@ def note_not_removed(session: Session, event: RunsNotRemoved) -> None:
 
 
 def _own(session: Session, workspace_id: str) -> Allowance:
-    own = session.get(Allowance, workspace_id)
-    if own is None:
-        own = Allowance(workspace_id=workspace_id, keep_documents=True)
-        session.add(own)
-    return own
+    row = {"workspace_id": workspace_id, "keep_documents": True}
+    session.execute(store.insert_new(session, _allowance, ["workspace_id"]), row)
+    return session.get_one(Allowance, workspace_id)
 
 
 def _audit(session: Session, workspace_id: str, action: str, by: str, by_id: str | None, **detail: object) -> None:

@@ -1,7 +1,12 @@
 """The one switch for everything that leaves the house: on the pages, in the outbox, in the engine."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.core import clock, outbox
 from app.core.db import db, transaction
@@ -108,6 +113,27 @@ def test_messages_wait_in_order_and_account_mail_goes_on(house: House, channel: 
         assert service.release_sending(session, house.workspace_id, by="Alice", by_id=None) == []
     relay(house)
     assert channel == ["password", "first", "second"]
+
+
+def test_two_owners_at_once_are_not_in_each_others_way(house: House) -> None:
+    def second(act: Callable[[Session], object]) -> object:
+        with house.session() as session:
+            return act(session)
+
+    def hold(session: Session) -> bool:
+        return service.hold_sending(session, house.workspace_id, by="Alice", by_id=None)
+
+    def limit(session: Session) -> None:
+        service.set_most(session, house.workspace_id, service.Most(steps_at_once=2), by="Alice", by_id=None)
+
+    with ThreadPoolExecutor(1) as pool:
+        for act, answers in ((hold, (True, False)), (limit, (None, None))):
+            with house.session() as session:
+                first = act(session)
+                other = pool.submit(second, act)
+                with suppress(TimeoutError):
+                    other.result(0.1)  # it has begun, and waits
+            assert (first, other.result(20)) == answers
 
 
 def test_another_workspace_sends_on(house: House, channel: list[str]) -> None:
