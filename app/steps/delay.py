@@ -54,7 +54,10 @@ class Config(Settings):
     @model_validator(mode="after")
     def _one_of_them(self) -> "Config":
         if (self.seconds is not None) + (self.until is not None) + (self.next != "not_used") != 1:
-            raise PydanticCustomError("bad_value", "Say how long to wait, until when, or until which day: one of them.")
+            raise PydanticCustomError(
+                "bad_value", "Say how long to wait, until when, or until which day: one of them.",
+                {"fix": "Fill in one and leave the others empty."},
+            )  # fmt: skip
         if self.until is not None and not has_value(self.until):
             _moment(self.until, ZoneInfo("UTC"))
         times = [_time(each) for each in (self.at, self.opens, self.closes) if not has_value(each)]
@@ -147,7 +150,8 @@ def _until(config: Mapping[str, Any]) -> str:
     if day != "not_used" and not config.get("until"):
         name = day.capitalize() if day in _DAYS else said(day.replace("_", " ").removeprefix("any "))
         return f"Wait until the next **{name}, {_clock(config.get('at'), '9:00')}**"
-    return f"Wait until **{said(config.get('until') or seconds, 'a date')}**"
+    until = said(config.get("until") or seconds)
+    return f"Wait until **{until}**" if until else "Choose how long to wait"
 
 
 def _clock(value: object, usual: str) -> str:

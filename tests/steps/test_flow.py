@@ -173,6 +173,7 @@ def test_an_answer_that_is_no_date_is_refused() -> None:
     [
         ({"seconds": 172_800}, "Wait **2 days**"), ({"seconds": 3600}, "Wait **1 hour**"),
         ({"seconds": 90}, "Wait **90 seconds**"),
+        ({}, "Choose how long to wait"),
         ({"until": "{{ inputs.post_at }}"}, "Wait until **the answer “post at”**"),
         ({"next": "monday"}, "Wait until the next **Monday, 9:00**"),
         ({"next": "working_day", "at": "8:30"}, "Wait until the next **working day, 8:30**"),
