@@ -375,7 +375,7 @@ def test_the_pages_of_the_end(cast: Cast) -> None:
     step = {"id": "ads", "type": "run_workflow", "name": "Ads", "config": {"workflow": "ads & MORE"}}
     with cast.app.app_context():
         data = {"schema": 1, "steps": [step]}
-        factories.workflow(db.session(), cast.alice.workspace_id, name="Campaign", definition=data)
+        campaign = factories.workflow(db.session(), cast.alice.workspace_id, name="Campaign", definition=data).id
         db.session.commit()
     for part in ("deactivation", "deletion"):
         assert "It is run by “Campaign”: the step that does so will fail." in Page(
@@ -391,6 +391,9 @@ def test_the_pages_of_the_end(cast: Cast) -> None:
     renamed = browser.post(f"/workflows/{workflow_id}/edit/details", data=details)
     assert "“Campaign” runs it by its old name, and still finds it." in Page(browser.get(renamed.location).text).text
     assert "It is run by" in browser.get(f"/workflows/{workflow_id}/deletion").text
+    assert '<option value="ads &amp; MORE" selected>Ads</option>' in browser.get(
+        f"/workflows/{campaign}/edit/steps/ads"
+    ).text
     with cast.app.app_context():
         team = cast.alice.workspace_id
         assert workflows.named(db.session(), team, " ads & MORE ").id == workflow_id

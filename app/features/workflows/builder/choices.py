@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -84,14 +85,22 @@ def _people(desk: Desk) -> list[tuple[str, str]]:
 
 
 def _workflows(desk: Desk) -> list[tuple[str, str]]:
-    """Return the workflows that can be run: by name where no other is called so, else by id."""
+    """Return the workflows that can be run: by name where no other is called so, else by id.
+
+    What a step calls otherwise, by a name that it had or in other letters, stands there as the step has it.
+    """
     found = [
         each
         for each in queries.workflows(db.session(), who().workspace_id)
         if each.published_number and each.id != desk.workflow.id
     ]
     count = Counter(each.name for each in found)
-    return [(each.name if count[each.name] == 1 else each.id, each.name) for each in found]
+    offered = {each.name if count[each.name] == 1 else each.id: each.name for each in found}
+    named = (step.config.get("workflow") for step in desk.drawn.steps if step.type == "run_workflow")
+    for reference in {each for each in named if isinstance(each, str) and each and each not in offered}:
+        with suppress(NotFound, Conflict):
+            offered[reference] = queries.named(db.session(), who().workspace_id, reference).name
+    return list(offered.items())
 
 
 def _questions_of(desk: Desk, reference: str) -> list[tuple[str, str]]:
