@@ -57,7 +57,8 @@ def publish_draft(session: Session, workflow: Workflow, *, revision: int, actor:
                 code="nothing_new",
             )
     _check_note(note)
-    return service.publish(session, workflow, draft.definition, actor_id=actor.user_id, note=note.strip())
+    definition = service.validated_here(session, workflow, draft.definition)
+    return service.publish(session, workflow, definition, actor_id=actor.user_id, note=note.strip())
 
 
 def roll_back(session: Session, workflow: Workflow, *, number: int, actor: Actor) -> Version:
@@ -81,7 +82,8 @@ def roll_back(session: Session, workflow: Workflow, *, number: int, actor: Actor
             f"Version {current.number}, the current one, does the same as version {number} already.",
             code="nothing_new",
         )
-    return service.publish(session, workflow, old.definition, actor_id=actor.user_id, note=note)
+    definition = service.validated_here(session, workflow, old.definition)
+    return service.publish(session, workflow, definition, actor_id=actor.user_id, note=note)
 
 
 def take_up(session: Session, workflow: Workflow, *, number: int, actor: Actor) -> None:

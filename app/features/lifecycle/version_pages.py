@@ -10,7 +10,7 @@ from app.features.lifecycle import forms, queries, service
 from app.features.lifecycle.blueprint import actor, blueprint, workflow_of
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
-from app.features.workflows.service import validated
+from app.features.workflows.service import validated_here
 from app.web import htmx
 
 
@@ -129,7 +129,7 @@ def _publish_page(workflow: Workflow, form: forms.PublishForm | None = None, *, 
     draft = workflows.draft_of(session, workflow)
     try:
         problems: tuple[FieldError, ...] = ()
-        changes = queries.draft_changes(session, workflow, validated(draft.definition))
+        changes = queries.draft_changes(session, workflow, validated_here(session, workflow, draft.definition))
     except Invalid as invalid:
         problems, changes = invalid.problems, []
     form = form or forms.PublishForm()

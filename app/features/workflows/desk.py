@@ -12,7 +12,7 @@ from app.core.cached import cached_property
 from app.definition import edit, graph, lanes, schema
 from app.definition.kinds import Kinds
 from app.definition.parts import Definition, TypeFacts, in_words
-from app.definition.problems import Problem, listed, shorten
+from app.definition.problems import Problem, in_reading_order, listed, shorten
 from app.definition.sentences import Names, settings_in_words
 from app.definition.sketch import sketch
 from app.definition.text_width import cut_to_fit, width
@@ -69,13 +69,15 @@ class Card:
 class Desk:
     """A workflow's draft on the desk. *chosen* is the id of the step whose form is open, or "".
 
-    *former* tells what questions (by key) and steps (by id) that are gone were called, as far as that is known.
+    *former* tells what questions (by key) and steps (by id) that are gone were called, as far as that is known;
+    *around* what is wrong with it in its workspace.
     """
 
     workflow: Workflow
     draft: Draft
     chosen: str = ""
     former: Callable[[set[str], set[str]], Names] = lambda keys, ids: Names()
+    around: Callable[[Mapping[str, Any]], list[Problem]] = lambda data: []
 
     @property
     def data(self) -> dict[str, Any]:
@@ -116,7 +118,7 @@ class Desk:
 
     @cached_property
     def _found(self) -> list[Problem]:
-        return schema.check(self.data, self.types)
+        return in_reading_order([*schema.check(self.data, self.types), *self.around(self.data)])
 
     @cached_property
     def places(self) -> lanes.Layout:
@@ -326,7 +328,8 @@ class Desk:
 def lay(session: Session, workflow: Workflow, *, chosen: str = "") -> Desk:
     """Put a workflow's draft on the desk."""
     former = partial(queries.former_names, session, workflow)
-    return Desk(workflow, queries.draft_of(session, workflow), chosen, former)
+    around = partial(queries.part_problems, session, workflow.workspace_id)
+    return Desk(workflow, queries.draft_of(session, workflow), chosen, former, around)
 
 
 def new_step(desk: Desk, type_name: str, after: list[str]) -> dict[str, Any]:

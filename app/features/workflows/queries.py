@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 
 from app.core import lookup
-from app.core.errors import NotFound
-from app.definition import schema
+from app.core.errors import Conflict, NotFound
+from app.definition import graph, schema
 from app.definition.parts import in_words
+from app.definition.problems import Problem
 from app.definition.schema import Definition
 from app.definition.sentences import Names
 from app.features.accounts.models import User
@@ -93,6 +94,28 @@ def _formerly(session: Session, workspace_id: str, name: str) -> Workflow | None
         if wanted in (former.lower() for former in each.former_names)
     }
     return min(places, key=places.__getitem__, default=None)
+
+
+def part_problems(session: Session, workspace_id: str, data: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong with the workflows that a definition's steps run; reads nothing where none does.
+
+    One that only the run can tell (``{{ … }}``) is right.
+    """
+    found = []
+    for step in graph.outline(data):
+        config = step.config if step.type == "run_workflow" else None
+        reference = config.get("workflow") if isinstance(config, Mapping) else None
+        if not isinstance(reference, str) or not reference.strip() or "{{" in reference:
+            continue
+        try:
+            part = named(session, workspace_id, reference)
+            said, fix = f"“{part.name}” is not published.", "Publish it first, or choose another one."
+            is_wrong = not part.published_number
+        except (NotFound, Conflict) as wrong:
+            said, fix, is_wrong = wrong.message, wrong.fix or "Choose another one.", True
+        if is_wrong:
+            found.append(Problem(f"{step.at}/config/workflow", "unknown_workflow", said, fix))
+    return found
 
 
 def references(workflow: Workflow) -> tuple[str, ...]:

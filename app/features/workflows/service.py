@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.errors import Conflict, FieldError, Invalid
 from app.core.ids import new_id
 from app.definition import schema
-from app.definition.problems import listed
+from app.definition.problems import in_reading_order, listed
 from app.definition.schema import MAX_DEPTH, MAX_JSON_BYTES, Definition, Problem
 from app.definition.shape import check_shape, is_same, places, text_fault
 from app.engine import catalog
@@ -284,6 +284,14 @@ def validated(definition: Definition | dict[str, Any]) -> dict[str, Any]:
     if problems:
         raise _refused(problems)
     return schema.dump(Definition.model_validate(data))
+
+
+def validated_here(session: Session, workflow: Workflow, definition: dict[str, Any]) -> dict[str, Any]:
+    """Return *definition* after all checks, those of the workflows that its steps run too. Raises Invalid as above."""
+    around = queries.part_problems(session, workflow.workspace_id, definition)
+    if around:
+        raise _refused(in_reading_order([*schema.check(definition, catalog.facts()), *around]))
+    return validated(definition)
 
 
 def _publish(

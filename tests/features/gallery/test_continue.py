@@ -28,7 +28,7 @@ def test_form_shows_the_answers_and_begins_at_the_failed_step(yard: Yard, failed
     assert page.faults == []
     assert page.fields()["q_approver"] == "bob@northfield.example"
     assert '<option value="pictures" selected>' in alice.get(f"/runs/{failed}/continue").text
-    assert "Taken over, for nothing Write the ads" in page.text
+    assert "Taken over, at no cost Write the ads" in page.text
 
 
 def test_it_foresees_what_a_changed_answer_does_again(yard: Yard, failed: str) -> None:
@@ -38,7 +38,7 @@ def test_it_foresees_what_a_changed_answer_does_again(yard: Yard, failed: str) -
         same = {f"q_{key}": value for key, value in db.session.get_one(Run, failed).inputs.items()}
     kept = Page(alice.post(url, data={**same, "step": "pictures"}, headers=HTMX).text).text
     changed = Page(alice.post(url, data={**ANSWERS, "step": "pictures"}, headers=HTMX).text).text
-    assert "Taken over, for nothing Write the ads" in kept
+    assert "Taken over, at no cost Write the ads" in kept
     assert "Nothing: every step depends on what you change." in changed
     assert "<h1>" in alice.post(url, data={**ANSWERS, "step": "pictures"}).text
 

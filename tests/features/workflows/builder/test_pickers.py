@@ -1,11 +1,15 @@
 """What is chosen instead of typed: workflows and their questions, people, documents, pictures, values."""
 
 import json
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from app.core import clock
 from app.core.db import db
 from app.features.files import service as files
+from app.features.workflows.models import Workflow
 from tests import factories
 from tests.features.workflows.builder.conftest import Bench
 from tests.page import Page
@@ -44,6 +48,37 @@ def test_another_workflow_is_chosen_and_its_questions_are_fields(bench: Bench) -
     assert bench.steps["run_another_workflow"]["config"] == {
         "workflow": "Newsletter", "inputs": {"offer": "{{ inputs.offer }}"}
     }  # fmt: skip
+
+
+def test_a_workflow_that_is_gone_or_not_published_is_a_problem_before_a_run_is_started(bench: Bench) -> None:
+    with bench.cast.app.app_context():
+        part = factories.workflow(db.session(), bench.cast.alice.workspace_id, name="Newsletter")
+        db.session.commit()
+        part_id = part.id
+    bench.post("/steps", {"after": "tell", "type": "run_workflow"})
+    bench.post("/steps/run_another_workflow", bench.form("/steps/run_another_workflow") | {"c-workflow": "Newsletter"})
+    assert bench.desk.problems == []
+
+    def part_becomes(**values: Any) -> None:
+        with bench.cast.app.app_context():
+            db.session.execute(sa.update(Workflow).where(Workflow.id == part_id).values(**values))
+            db.session.commit()
+
+    for values, said in (
+        ({"published_number": 0}, "“Newsletter” is not published."),
+        ({"published_number": 1, "deleted_at": clock.now()}, "There is no workflow called “Newsletter”."),
+    ):
+        part_becomes(**values)
+        (problem,) = bench.desk.problems
+        assert (problem.message, bench.desk.field_of(problem)) == (said, "c-workflow")
+        assert said in Page(bench.browser.get(f"{bench.url}/steps/run_another_workflow").text).text
+        address = f"/workflows/{bench.workflow_id}/publish"
+        assert said in Page(bench.browser.get(address).text).text
+        form = {"revision": str(bench.draft.revision), "note": ""}
+        refused = bench.browser.post(f"/workflows/{bench.workflow_id}/publication", data=form)
+        assert (refused.status_code, said in Page(refused.text).text) == (422, True)
+    part_becomes(deleted_at=None)
+    assert bench.desk.problems == []
 
 
 def test_somebody_is_chosen_and_the_field_comes_with_a_new_row(bench: Bench) -> None:
