@@ -11,6 +11,10 @@ _WIDTHS = (
     353, 612, 587, 839, 569, 588, 566, 455, 359, 455, 673,
 )  # fmt: skip
 _ELLIPSIS = 956
+_MARKS = {
+    "…": _ELLIPSIS, "“": 507, "”": 501, "‘": 294, "’": 294, "–": 500, "—": 1000, "·": 319, "×": 673, "€": 679, "£": 629,
+    "°": 458,
+}  # fmt: skip
 
 
 def width(text: str, size: float) -> float:
@@ -34,8 +38,8 @@ def _mark_width(mark: str) -> int:
     code = ord(mark)
     if 32 <= code <= 126:
         return _WIDTHS[code - 32]
-    if mark == "…":
-        return _ELLIPSIS
+    if mark in _MARKS:
+        return _MARKS[mark]
     if unicodedata.combining(mark) or unicodedata.category(mark) in ("Cf", "Mn"):
         return 0
     if unicodedata.east_asian_width(mark) in "WF":

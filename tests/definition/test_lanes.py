@@ -126,6 +126,11 @@ def test_a_long_name_is_cut_to_fit() -> None:
     assert width(node.label, 14) <= 178
 
 
+def test_quotation_marks_are_as_narrow_as_they_are_drawn() -> None:
+    assert cut_to_fit("“Who decides” is missing.", 163, 12.5) == "“Who decides” is missing."
+    assert width("“’”", 100) == pytest.approx(130.2)
+
+
 @given(st.text(max_size=60), st.integers(20, 300))
 def test_a_cut_text_always_fits(text: str, most: int) -> None:
     cut = cut_to_fit(text, most, 14)
