@@ -15,7 +15,7 @@ from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.problems import shorten
 from app.definition.schema import Step, check_filled
 from app.definition.values import ValueProblem, evaluate
-from app.engine import catalog, money, offline
+from app.engine import catalog, money, offline, stand_ins
 from app.engine.context import RunContext
 from app.engine.contract import Category, Done, RunFacts, StepError, StepType, Wait
 from app.engine.enums import SEED, StepStatus
@@ -118,8 +118,8 @@ def _tested(step_type: StepType, config: Any, context: RunContext) -> Done | Wai
             answer = step_type.run(config, context)
     except offline.WouldReach as reach:
         context.log(offline.CALL, f"Would call {reach.what}.")
-        return offline.stand_in(step_type, config)
-    return offline.shortened(answer, step_type, config, context) if isinstance(answer, Wait) else answer
+        return stand_ins.stand_in(step_type, config)
+    return stand_ins.shortened(answer, step_type, config, context) if isinstance(answer, Wait) else answer
 
 
 def unmet(when: dict[str, Any], scope: Mapping[str, object]) -> Tried | None:

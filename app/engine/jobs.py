@@ -113,22 +113,21 @@ def _put(pipe: Any, function: str, *arguments: Any) -> str:
 
 def advance(run_id: str) -> None:
     """Advance a run with this worker's seat; may run twice."""
-    from app.engine import runner, worker_process
+    from app.engine import runner, seat
 
-    runner.advance(worker_process.seat(), run_id)
+    runner.advance(seat.own(), run_id)
 
 
 def do_step(step_run_id: str, is_outward: bool = False) -> None:
     """Do a step run with this worker's seat; may run twice."""
-    from app.engine import runner, worker_process
+    from app.engine import runner, seat
 
-    runner.do_step(worker_process.seat(), step_run_id)
+    runner.do_step(seat.own(), step_run_id)
 
 
 def relay(row_id: str) -> None:
     """Send one message of the outbox; may run twice."""
     from app.core import outbox
-    from app.engine import worker_process
+    from app.engine import seat
 
-    seat = worker_process.seat()
-    outbox.relay(seat.engine, row_id, owner=seat.owner)
+    outbox.relay(seat.own().engine, row_id, owner=seat.own().owner)

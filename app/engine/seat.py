@@ -64,6 +64,22 @@ class Seat:
         return self.lease_s / 6
 
 
+_own: Seat | None = None
+
+
+def take(seat: Seat) -> None:
+    """Make *seat* the one of this process: a worker's."""
+    global _own
+    _own = seat
+
+
+def own() -> Seat:
+    """Return the seat of this process; raises outside of a worker."""
+    if _own is None:
+        raise RuntimeError("this process is not a worker")
+    return _own
+
+
 def end_on_sigterm(is_ending: threading.Event) -> None:
     """Set *is_ending* at a SIGTERM; call it in the main thread.
 

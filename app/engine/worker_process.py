@@ -26,7 +26,7 @@ from app.core import clock, crash, outbox, queue
 from app.core.db import HEARTBEAT_POOL, WORKER_POOL, make_engine, transaction
 from app.core.ids import new_id
 from app.core.settings import Settings
-from app.engine import heartbeat, jobs, recovery, rehearsal, runner
+from app.engine import heartbeat, jobs, recovery, rehearsal, runner, seat
 from app.engine.alive import Alive
 from app.engine.crew import Crew
 from app.engine.seat import Seat, end_on_sigterm
@@ -42,14 +42,6 @@ EXIT_OVERDUE = 75
 NICE = 5  # pages come first where both want the same core: nice(2)
 
 _log = structlog.get_logger(__name__)
-_seat: Seat | None = None
-
-
-def seat() -> Seat:
-    """Return the seat of this process; raises outside of a worker."""
-    if _seat is None:
-        raise RuntimeError("this process is not a worker")
-    return _seat
 
 
 def run(
@@ -78,7 +70,6 @@ class Worker:
         quarantine: Callable[[str], None] | None = None,
         tell: Callable[[], None] | None = None,
     ) -> None:
-        global _seat
         self.settings = settings
         self.exit_code = 0
         self._has_line = False  # outward steps that found no free thread wait in the database
@@ -89,7 +80,7 @@ class Worker:
         engine = make_engine(url, pool=WORKER_POOL, wait_s=30, statement_timeout_s=60)
         self._heart_engine = make_engine(url, pool=HEARTBEAT_POOL)
         reader = make_engine(url, pool=WORKER_POOL, wait_s=30, reading=True) if settings.is_sqlite else engine
-        self.seat = _seat = Seat(
+        self.seat = Seat(
             engine=engine,
             reader=reader,
             owner=owner,
@@ -104,6 +95,7 @@ class Worker:
             quarantine=quarantine,
             alive=Alive(tell),
         )
+        seat.take(self.seat)
         crash.arm(settings.environment, settings.crash_at)
 
     def run(self) -> int:

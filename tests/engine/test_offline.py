@@ -17,7 +17,7 @@ from app import steps
 from app.core import outbox
 from app.core.outbox import OutboxRow
 from app.core.settings import Settings
-from app.engine import catalog, control, offline, ports
+from app.engine import catalog, control, offline, ports, stand_ins
 from app.engine.contract import Answer, Context, Done, Effect, StepType, Wait
 from app.engine.models import RunLog
 from app.features.ai import service as ai
@@ -251,4 +251,4 @@ def test_a_stand_in_leaves_by_an_outcome_of_its_type() -> None:
         return {"x": 1}
 
     kind = dataclasses.replace(REACH, outcomes=("yes", "no"), sample=nothing)
-    assert offline.stand_in(kind, Far()) == Done({"x": 1}, "yes")
+    assert stand_ins.stand_in(kind, Far()) == Done({"x": 1}, "yes")
