@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from app.features.accounts.service import Actor
-from app.features.gallery import service as gallery
+from app.features.gallery import starting
 from bench import figures, pss, seed
 from bench.clients import Browser
 from bench.figures import Figure
@@ -49,7 +49,7 @@ def start(team: Team) -> None:
     person = team.people[0]
     with team.house.session() as session:
         for number in range(RUNS):
-            gallery.launch(
+            starting.launch(
                 session, workspace_id=team.workspace_id, slug="facebook-ads-campaign",
                 raw_inputs={"offer": f"Car number {number}"},
                 actor=Actor(person.user_id, "Bench", "bench@greenlight.example"),

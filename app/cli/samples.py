@@ -50,10 +50,10 @@ def _start(session: "Session", workspace: "Workspace", template: "Template") -> 
     """Start the template's sample run, or find the one that exists: the key is the template's version."""
     from app.cli.desk import Desk
     from app.engine.enums import SEED
-    from app.features.gallery import service
+    from app.features.gallery import starting
     from app.features.runs import service as runs
 
-    run = service.launch(
+    run = starting.launch(
         session,
         workspace_id=workspace.id,
         slug=template.slug,

@@ -88,11 +88,11 @@ def launch(
     as_json: bool,
 ) -> int:
     """Start a run of a template."""
-    from app.features.gallery import service
+    from app.features.gallery import starting
 
     given = read_answers(answers, answers_file)
     with open_desk(workspace) as desk:
-        run = service.launch(
+        run = starting.launch(
             desk.session, workspace_id=desk.workspace.id, slug=slug, raw_inputs=given, actor=desk.actor(email)
         )
         return begin(desk, run, watching=watch, as_json=as_json)

@@ -36,7 +36,7 @@ from app.features.approvals.enums import Decision
 from app.features.approvals.models import Approval, Approver
 from app.features.files import service as files
 from app.features.files.models import Document, Image
-from app.features.gallery import own
+from app.features.gallery import own, starting
 from app.features.gallery import service as gallery
 from app.features.lifecycle import exchange
 from app.features.lifecycle import service as lifecycle
@@ -304,7 +304,7 @@ _ELSEWHERE = {"id": "sub", "type": "run_workflow", "name": "Mail it", "config": 
 
 def _launched(session: Session, scene: Scene) -> None:
     """Have a finished run of the template: the gallery's sample, and *Same as last time*."""
-    run = gallery.launch(
+    run = starting.launch(
         session, workspace_id=scene.workspace_id, slug=SLUG, raw_inputs={"offer": OFFER, "approver": scene.email},
         actor=scene.actor,
     )  # fmt: skip

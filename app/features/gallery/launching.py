@@ -21,12 +21,11 @@ from app.features.accounts.guards import requires, who
 from app.features.accounts.queries import Who
 from app.features.accounts.service import Actor
 from app.features.files import queries as files
-from app.features.gallery import figures, forms, handing, queries, quote, rules, service, uploads
+from app.features.gallery import figures, forms, handing, queries, quote, rules, service, starting, uploads
 from app.features.gallery.asking import Asking, Subject
 from app.features.gallery.blueprint import blueprint
 from app.features.gallery.figures import CardFacts
 from app.features.gallery.queries import Place
-from app.features.gallery.service import Changed
 from app.features.gallery.uploads import Upload
 from app.features.runs import queries as run_queries
 from app.features.runs import service as runs
@@ -137,11 +136,11 @@ def start(**place: str) -> Response:
     wanted: dict[str, Any] = {"workspace_id": me.workspace_id, "draft_id": draft_id, "actor": actor, **place}
     wanted["seen"] = request.form.get("seen", "")
     try:
-        run_id = None if is_test else service.start_at_once(**wanted)
+        run_id = None if is_test else starting.start_at_once(**wanted)
         if run_id is None:
-            run_id = service.start_draft(session, test=is_test, **wanted).id
+            run_id = starting.start_draft(session, test=is_test, **wanted).id
             session.commit()
-    except Changed:
+    except starting.Changed:
         session.rollback()
         return htmx.redirect(_subject(me.workspace_id, Place(**place)).launch_url(page=CHECK, changed=1))
     except Invalid as invalid:

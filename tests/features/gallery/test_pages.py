@@ -10,7 +10,7 @@ from app.core.db import db
 from app.engine.enums import RunStatus, StepStatus
 from app.features.accounts.service import Actor
 from app.features.files import service as files
-from app.features.gallery import library, queries, service
+from app.features.gallery import library, queries, starting
 from tests.cast import Cast, Person
 from tests.factories import story
 from tests.page import Page
@@ -28,7 +28,7 @@ def sample(app: Flask, cast: Cast) -> str:
     with app.app_context():
         session = db.session()
         actor = Actor(cast.alice.user_id, cast.alice.name, cast.alice.email)
-        run = service.launch(
+        run = starting.launch(
             session,
             workspace_id=cast.alice.workspace_id,
             slug="facebook-ads-campaign",

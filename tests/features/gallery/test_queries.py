@@ -13,7 +13,7 @@ from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.models import Run
 from app.features.accounts.service import Actor
 from app.features.files import service as files
-from app.features.gallery import figures, library, queries, samples, service, shelf
+from app.features.gallery import figures, library, queries, samples, shelf, starting
 from app.features.gallery.enums import Sort
 from app.features.workflows.enums import Category
 from app.features.workflows.models import Workflow
@@ -36,7 +36,7 @@ def _ended(
 ) -> Story:
     """Write a run of the Facebook template that worked for *minutes* and waited besides."""
     actor = Actor(cast.alice.user_id, cast.alice.name, cast.alice.email)
-    run = service.launch(
+    run = starting.launch(
         session,
         workspace_id=cast.alice.workspace_id,
         slug=FACEBOOK,

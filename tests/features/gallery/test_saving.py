@@ -15,7 +15,7 @@ from app.definition import schema
 from app.definition.schema import Definition
 from app.engine import catalog
 from app.features.accounts.service import Actor
-from app.features.gallery import exchange, own, queries, service, versions
+from app.features.gallery import exchange, own, queries, service, starting, versions
 from app.features.gallery.models import Template, TemplateVersion
 from app.features.runs import saved_views
 from app.features.workflows import queries as workflows
@@ -90,7 +90,7 @@ def test_it_stands_in_the_gallery_of_its_workspace_and_can_be_launched(cast: Cas
     assert queries.template(session, cast.alice.workspace_id, "our-ads").id == template.id
     assert "our-ads" not in [one.slug for one in queries.listed(session, cast.charlie.workspace_id)]
 
-    run = service.launch(
+    run = starting.launch(
         session, workspace_id=cast.alice.workspace_id, slug="our-ads", raw_inputs={"ads_count": "3"}, actor=ALICE
     )
     assert run.inputs["ads_count"] == 3

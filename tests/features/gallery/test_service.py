@@ -11,7 +11,7 @@ from app.core.db import db
 from app.core.errors import Invalid, NotFound
 from app.engine.models import Run
 from app.features.accounts.service import Actor
-from app.features.gallery import library, queries, service
+from app.features.gallery import library, queries, service, starting
 from app.features.gallery.models import LaunchDraft, Template
 from app.features.workflows import queries as workflow_queries
 from app.features.workflows import service as workflows
@@ -29,7 +29,7 @@ def _launch(session: Session, cast: Cast, **options: Any) -> Run:
         "actor": actor,
         **options,
     }
-    return service.launch(session, workspace_id=cast.alice.workspace_id, **values)
+    return starting.launch(session, workspace_id=cast.alice.workspace_id, **values)
 
 
 def _newer(**changes: Any) -> list[library.TemplateFile]:
@@ -148,7 +148,7 @@ def _start(session: Session, cast: Cast, draft_id: str, person: str = "alice") -
     me = cast.person(person)
     assert me is not None
     actor = Actor(me.user_id, me.name, me.email)
-    return service.start_draft(
+    return starting.start_draft(
         session, workspace_id=me.workspace_id, slug=FACEBOOK, draft_id=draft_id, actor=actor
     )
 
