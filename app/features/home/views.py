@@ -18,9 +18,8 @@ from app.features.approvals import queries as approvals
 from app.features.approvals import rows as approval_rows
 from app.features.home import waiting as waits
 from app.features.home.rules import greeting, summary
-from app.features.runs import chips, listing
-from app.features.runs import queries as runs
-from app.features.runs.queries import counts, open_count
+from app.features.runs import chips, listing, standing
+from app.features.runs.standing import counts, open_count
 from app.web import nav
 from app.web.htmx import page, unchanged
 from app.web.visitor import Visitor
@@ -83,8 +82,8 @@ def active() -> Response:
     if same is not None:
         return same
     session = db.session()
-    working = runs.working(session, me.workspace_id, limit=SHOWN)
-    failed = runs.failed_today(session, me.workspace_id, limit=SHOWN)
+    working = standing.working(session, me.workspace_id, limit=SHOWN)
+    failed = standing.failed_today(session, me.workspace_id, limit=SHOWN)
     mine = waits.waiting(session, me, now(), limit=SHOWN)
     return page(
         "home/active.html",
@@ -108,7 +107,7 @@ def mark() -> Response:
         return same
     since = request.args.get("since", type=float)
     begun = datetime.fromtimestamp(since - OVERLAP_S, UTC) if since and 1e9 < since < 1e10 else None
-    ended = runs.ended_since(db.session(), me.workspace_id, me.user_id, begun, limit=TOASTS) if begun else []
+    ended = standing.ended_since(db.session(), me.workspace_id, me.user_id, begun, limit=TOASTS) if begun else []
     here = urlsplit(request.headers.get("HX-Current-URL", "")).path
     toasts = [run for run in ended if not here.endswith(run.id)]
     return make_response(
@@ -156,5 +155,5 @@ def _rows(found: Sequence[Run]) -> list[listing.Row]:
 
 
 def _mark() -> str:
-    number, changed_at = runs.panel_mark(db.session(), who().workspace_id)
+    number, changed_at = standing.panel_mark(db.session(), who().workspace_id)
     return f"{number}-{changed_at.timestamp() if changed_at else 0:.6f}"

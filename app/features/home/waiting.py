@@ -13,7 +13,7 @@ from app.engine.models import Run
 from app.features.accounts.enums import Permission
 from app.features.approvals import queries as approvals
 from app.features.approvals.models import Approval
-from app.features.runs import queries as runs
+from app.features.runs import standing
 from app.web.visitor import Visitor
 
 FAILED_DAYS = 3  # over a weekend; later a failed run stands in the list of runs alone
@@ -38,8 +38,8 @@ def waiting(session: Session, me: Visitor, now: datetime, *, limit: int) -> Wait
     mine = approvals.open_approvals(session, me.workspace_id, email=me.email, limit=limit)
     if not me.may(Permission.LAUNCH):
         return Waiting(mine, [])
-    asking = runs.asking(session, me.workspace_id, me.user_id, limit=limit)
-    failed = runs.given_up(session, me.workspace_id, me.user_id, _since(now), limit=limit)
+    asking = standing.asking(session, me.workspace_id, me.user_id, limit=limit)
+    failed = standing.given_up(session, me.workspace_id, me.user_id, _since(now), limit=limit)
     return Waiting(mine, [*asking, *failed][:limit])
 
 
@@ -48,7 +48,7 @@ def count(me: Visitor) -> sa.ColumnElement[int]:
     mine: sa.ColumnElement[int] = approvals.count_for(me.workspace_id, me.email)
     if not me.may(Permission.LAUNCH):
         return mine
-    return mine + runs.for_person_count(me.workspace_id, me.user_id, _since(clock.now()))
+    return mine + standing.for_person_count(me.workspace_id, me.user_id, _since(clock.now()))
 
 
 def _since(now: datetime) -> datetime:

@@ -5,18 +5,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased, defer
+from sqlalchemy.orm import Session, defer
 
-from app.core import clock
 from app.core.errors import NotFound
 from app.core.ids import is_id
 from app.core.outbox import OutboxRow
-from app.engine.enums import RUN_OPEN, RunStatus, StepStatus, WaitStatus
-from app.engine.models import RUN_SAMPLE, Call, Run, RunLog, StepRun, WaitRow
-from app.features.accounts.models import Membership, User, Workspace
+from app.engine.enums import RunStatus, StepStatus, WaitStatus
+from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
+from app.features.accounts.models import Membership, User
 from app.features.files import queries as files
 from app.features.files.models import Document, Image
 from app.features.runs import search
@@ -25,20 +23,6 @@ from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
 PAGE = 25
-_WORKING = ("queued", "running", "pausing", "stopping")
-_OPEN = sorted(status.value for status in RUN_OPEN)
-_HELD = frozenset({RunStatus.WAITING, RunStatus.NEEDS_ATTENTION, RunStatus.PAUSED})
-_IS_OURS = sa.not_(RUN_SAMPLE)  # samples make themselves: nobody waits for them
-MOST = 100  # the counts of the frame end here: "99+"
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What a workspace's runs are doing: *running* and *waiting* now, *failed_today* since its last midnight."""
-
-    running: int = 0
-    waiting: int = 0
-    failed_today: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +119,6 @@ def without_index(column: Any) -> sa.ColumnElement[Any]:
     return sa.func.coalesce(column, column)
 
 
-def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequence[Run]:
-    """Return runs that have not ended, samples aside: those that work before those that wait, the newest first."""
-    found = list(working(session, workspace_id, limit=limit))
-    held = runs(session, workspace_id, status=_HELD, limit=limit, those=(_IS_OURS,))
-    return [*found, *held][:limit]
-
-
 def runs_of_steps(session: Session, step_run_ids: Sequence[str]) -> list[tuple[str, str, int]]:
     """Return which runs were started by these step runs: step run, run, its number. No step runs, no read."""
     if not step_run_ids:
@@ -164,80 +141,11 @@ def continued(session: Session, run: Run) -> tuple[tuple[str, int] | None, tuple
     return before, next(reversed(found.values()), None)
 
 
-def working(session: Session, workspace_id: str, *, limit: int) -> Sequence[Run]:
-    """Return the runs that a machine works on, or will as soon as it can, the newest first."""
-    return runs(session, workspace_id, status=_WORKING, limit=limit, those=(_IS_OURS,))
-
-
-def failed_today(session: Session, workspace_id: str, *, limit: int) -> Sequence[Run]:
-    """Return the runs that failed since the workspace's last midnight, the last one first."""
-    wanted = sa.select(Run).where(*_failed_today(session, workspace_id)).order_by(Run.finished_at.desc()).limit(limit)
-    return session.execute(wanted).scalars().all()
-
-
-def asking(session: Session, workspace_id: str, user_id: str, *, limit: int) -> Sequence[Run]:
-    """Return the runs that cannot go on without this person's answer, the one that waits longest first."""
-    wanted = sa.select(Run).where(*_asking(workspace_id, user_id)).order_by(Run.changed_at, Run.id).limit(limit)
-    return session.execute(wanted).scalars().all()
-
-
-def given_up(
-    session: Session, workspace_id: str, user_id: str, since: datetime, *, limit: int
-) -> Sequence[Run]:
-    """Return this person's runs that failed since then and that nobody took up or started over, the last one first."""
-    wanted = sa.select(Run).where(*_given_up(workspace_id, user_id, since))
-    return session.execute(wanted.order_by(Run.finished_at.desc()).limit(limit)).scalars().all()
-
-
-def for_person_count(workspace_id: str, user_id: str, since: datetime) -> sa.ColumnElement[int]:
-    """Count what :func:`asking` and :func:`given_up` return, each up to :data:`MOST`, as part of a statement."""
-    either = (_asking(workspace_id, user_id), _given_up(workspace_id, user_id, since))
-    some = (sa.select(Run.id).where(*conditions).limit(MOST).subquery() for conditions in either)
-    asks, failed = (sa.select(sa.func.count()).select_from(ids).scalar_subquery() for ids in some)
-    return asks + failed
-
-
-def ended_since(
-    session: Session, workspace_id: str, user_id: str, since: datetime, *, limit: int
-) -> Sequence[Run]:
-    """Return the runs of a person that ended since then, the last one first, tests aside."""
-    wanted = sa.select(Run).where(
-        Run.workspace_id == workspace_id,
-        Run.started_by == user_id,
-        Run.finished_at > since,
-        _IS_OURS,
-        Run.test.is_(False),
-    )
-    return session.execute(wanted.order_by(Run.finished_at.desc()).limit(limit)).scalars().all()
-
-
 def workflow_names(session: Session, workspace_id: str, listed: Iterable[Run]) -> dict[str, str]:
     """Return the names of the workflows that these runs are of, by workflow id."""
     ids = {run.workflow_id for run in listed}
     wanted = sa.select(Workflow.id, Workflow.name).where(Workflow.workspace_id == workspace_id, Workflow.id.in_(ids))
     return dict(session.execute(wanted).all())
-
-
-def counts(session: Session, workspace_id: str) -> Counts:
-    """Count what runs, what waits and what failed today, the day being the workspace's own. Two statements."""
-    failed = sa.select(sa.literal(RunStatus.FAILED.value), sa.func.count()).where(*_failed_today(session, workspace_id))
-    unfinished = (
-        sa.select(Run.status, sa.func.count())
-        .where(Run.workspace_id == workspace_id, Run.status.in_(_OPEN), _IS_OURS)
-        .group_by(Run.status)
-    )
-    found: dict[str, int] = dict(session.execute(sa.union_all(unfinished, failed)).all())
-    failed_today = found.pop(RunStatus.FAILED.value, 0)
-    held = sum(found.pop(status.value, 0) for status in _HELD)
-    return Counts(running=sum(found.values()), waiting=held, failed_today=failed_today)
-
-
-def open_count(workspace_id: str, *, is_held: bool) -> sa.ScalarSelect[int]:
-    """Count what waits or is paused (*is_held*), or what runs, up to :data:`MOST`: polls ask for it."""
-    kinds = _HELD if is_held else RUN_OPEN - _HELD
-    ours = sa.select(Run.id).where(Run.workspace_id == workspace_id, Run.status.in_(sorted(kinds)), _IS_OURS)
-    some = ours.limit(MOST)
-    return sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery()
 
 
 def step_runs(session: Session, run_id: str) -> Sequence[StepRun]:
@@ -395,15 +303,6 @@ def by_nobody(output: object) -> bool:
     return isinstance(output, dict) and output.get("by") == ""
 
 
-def panel_mark(session: Session, workspace_id: str) -> tuple[int, datetime | None]:
-    """Return how many runs are open and when one of them changed last: what a poll of the panel compares."""
-    wanted = sa.select(sa.func.count(), sa.func.max(Run.changed_at)).where(
-        Run.workspace_id == workspace_id, Run.status.in_(_OPEN), _IS_OURS
-    )
-    number, changed_at = session.execute(wanted).one()
-    return number, changed_at
-
-
 def names_by_email(session: Session, workspace_id: str, emails: Iterable[str]) -> dict[str, str]:
     """Return the names of the workspace's members that have these addresses (lower case); no addresses, no read."""
     wanted = list(emails)
@@ -498,39 +397,3 @@ def outbox_counts(session: Session, run_id: str) -> list[tuple[str | None, str, 
     return [(step_run_id, status, number) for step_run_id, status, number in rows]
 
 
-def _asking(workspace_id: str, user_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    """Keep the runs that need an answer and that the person started, or nobody who is in the workspace still."""
-    starter = sa.exists().where(Membership.workspace_id == workspace_id, Membership.user_id == Run.started_by)
-    return (
-        Run.workspace_id == workspace_id,
-        Run.status == RunStatus.NEEDS_ATTENTION.value,
-        sa.or_(Run.started_by == user_id, sa.not_(starter)),
-    )
-
-
-def _given_up(workspace_id: str, user_id: str, since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    following = aliased(Run)
-    return (
-        Run.workspace_id == workspace_id,
-        Run.status == sa.literal_column("'failed'"),  # as the partial index has it
-        Run.finished_at >= since,
-        Run.started_by == user_id,
-        Run.test.is_(False),
-        Run.parent_run_id.is_(None),  # else the run above it says so
-        _IS_OURS,
-        sa.not_(sa.exists().where(following.continues_run_id == Run.id)),
-    )
-
-
-def _failed_today(session: Session, workspace_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        Run.workspace_id == workspace_id,
-        Run.status == sa.literal_column("'failed'"),  # as the partial index has it
-        Run.finished_at >= _midnight(session, workspace_id),
-    )
-
-
-def _midnight(session: Session, workspace_id: str) -> datetime:
-    zone = session.execute(sa.select(Workspace.timezone).where(Workspace.id == workspace_id)).scalar_one_or_none()
-    local = clock.now().astimezone(ZoneInfo(zone or "UTC"))
-    return local.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -21,6 +21,7 @@ from app.features.runs import (
     problem_pages,
     queries,
     service,
+    standing,
     story,
 )
 from app.features.runs import timeline as timelines
@@ -53,15 +54,15 @@ def index() -> Response:
 def panel() -> Response:
     """Show what runs now, for the home page; asked again, it answers 204 while nothing has changed."""
     me = who()
-    number, changed_at = queries.panel_mark(db.session(), me.workspace_id)
+    number, changed_at = standing.panel_mark(db.session(), me.workspace_id)
     old = int(clock.now().timestamp() / SAID_AGAIN_S) if number else 0
     etag = f"{number}-{changed_at.timestamp() if changed_at else 0:.6f}-{old}"
     same = htmx.unchanged(etag)
     if same is not None:
         return same
-    found = queries.open_runs(db.session(), me.workspace_id, limit=PANEL)
+    found = standing.open_runs(db.session(), me.workspace_id, limit=PANEL)
     rows = listing.rows(db.session(), me.workspace_id, found, zone=me.timezone, now=clock.now(), me=me.email)
-    counts = queries.counts(db.session(), me.workspace_id)
+    counts = standing.counts(db.session(), me.workspace_id)
     return htmx.page("runs/panel.html", rows=rows, counts=counts, etag=etag)
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.core import clock
 from app.core.db import db
 from app.engine.models import Run
-from app.features.runs import queries
+from app.features.runs import standing
 from app.features.workflows.models import Workflow
 from app.web import nav
 from tests.features.runs.conftest import Yard, statements, yard
@@ -67,7 +67,7 @@ def test_every_page_has_the_count_in_its_title(yard: Yard) -> None:
 
 
 def test_counts_end_at_99_and_so_does_counting(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "MOST", 2)
+    monkeypatch.setattr(standing, "MOST", 2)
     yard.make("running", "running", "running", "queued")
     alice = yard.cast.browser(yard.cast.alice)
     assert "<title>(2) Runs · Greenlight</title>" in alice.get("/runs").text

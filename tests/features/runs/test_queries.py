@@ -10,7 +10,7 @@ from app.core import clock
 from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.engine.enums import RunStatus
-from app.features.runs import queries, resource
+from app.features.runs import queries, resource, standing
 from app.features.workflows.models import Workflow
 from tests import factories
 from tests.cast import Cast, enter
@@ -92,8 +92,8 @@ def test_counts_know_the_workspaces_midnight(session: Session, people: Cast, ads
     factories.running_run(session, ads).trigger_kind = "seed"
     session.flush()
 
-    assert queries.counts(session, people.alice.workspace_id) == queries.Counts(running=2, waiting=1, failed_today=1)
-    assert queries.counts(session, people.charlie.workspace_id) == queries.Counts()
+    assert standing.counts(session, people.alice.workspace_id) == standing.Counts(running=2, waiting=1, failed_today=1)
+    assert standing.counts(session, people.charlie.workspace_id) == standing.Counts()
 
 
 def test_as_json_has_the_contracts_shape(session: Session, ads: Workflow) -> None:
