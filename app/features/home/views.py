@@ -83,15 +83,15 @@ def active() -> Response:
         return same
     session = db.session()
     working = standing.working(session, me.workspace_id, limit=SHOWN)
-    failed = standing.failed_today(session, me.workspace_id, limit=SHOWN)
     mine = waits.waiting(session, me, now(), limit=SHOWN)
+    failed = standing.failed_today(session, me.workspace_id, limit=SHOWN)
     return page(
         "home/active.html",
         fragment="home/_active.html",
         etag=etag,
         counts=counts(session, me.workspace_id),
         working=_rows(working),
-        failed=_rows(failed),
+        failed=_rows([run for run in failed if run not in mine.runs]),
         waiting=mine.approvals,
         asking=_rows(mine.runs),
     )

@@ -43,7 +43,7 @@ def test_panel_says_what_runs_what_waits_and_what_failed_today(yard: Yard) -> No
     assert "Running 1 All running" in text
     assert "Honda ads" in text
     assert "Waiting for you 2 All on the home page" in text.replace("\u00a0", " ")
-    assert "Failed today 1 All failed" in text
+    assert "Failed today 1 All failed It stands above: nobody has taken it up yet." in text.replace("\u00a0", " ")
     assert "Nothing waits for you." in Page(yard.cast.browser(yard.cast.bob).get("/active").text).text
     assert "Honda" not in yard.cast.browser(yard.cast.charlie).get("/active").text
     polls = [alice.get(_poll(html, "active")).status_code for html in (page, alice.get("/active").text)]
