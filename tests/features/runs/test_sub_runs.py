@@ -310,7 +310,7 @@ EACH: Step = {
 
 
 def below(yard: Yard, run_id: str) -> list[str]:
-    wanted = sa.select(Run.status).where(Run.parent_run_id == run_id).order_by(Run.created_at)
+    wanted = sa.select(Run.status).where(Run.parent_run_id == run_id).order_by(Run.number)
     return yard.read(lambda session: list(session.scalars(wanted)))
 
 
@@ -321,7 +321,8 @@ def test_of_many_runs_below_only_so_many_work_at_a_time(yard: Yard) -> None:
     for _ in range(4):
         runner.advance(yard.seat(), run_id)
     assert below(yard, run_id) == ["queued", "queued"]
-    first = yard.read(lambda session: session.scalars(sa.select(Run.id).where(Run.parent_run_id == run_id)).first())
+    below_it = sa.select(Run.id).where(Run.parent_run_id == run_id).order_by(Run.number)
+    first = yard.read(lambda session: session.scalars(below_it).first())
     runner.advance(yard.seat(), first)
     runner.advance(yard.seat(), run_id)
     assert below(yard, run_id) == ["completed", "queued", "queued"]
