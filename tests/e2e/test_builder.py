@@ -153,6 +153,7 @@ def _build(page: Page, boss: str) -> None:
     expect(page.locator("#builder-state")).to_contain_text("to fix before you can publish")
     expect(page.get_by_role("button", name="Publish version 1")).to_be_disabled()
     _plus(page, "Add a step between Choose a way: yes and Write texts").click()
+    expect(page.get_by_role("textbox", name="Subject")).to_have_count(0)
     page.get_by_role("link", name="Fix this").click()
     expect(page.get_by_role("textbox", name="Subject")).to_be_focused()
     page.wait_for_url("**/steps/tell_people")
