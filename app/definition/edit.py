@@ -6,14 +6,14 @@ afterwards. An entry is one of ``after``: a step's id, or ``id:outcome``.
 
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from app.definition.graph import SIDE_OUTCOMES, Outline, edges, outline, split
+from app.definition.graph import SIDE_OUTCOMES, Outline, edges, following, outline, split
 from app.definition.parts import NAME_PATTERN, Definition, TypeFacts, in_words
 from app.definition.problems import listed, shorten
+from app.definition.sketch import sketch
 
 Data = dict[str, Any]
 Types = Mapping[str, TypeFacts]
@@ -164,18 +164,9 @@ def move_step(
 
 def carried(drawn: Definition, step_id: str, types: Types) -> set[str]:
     """Return the steps that come after a step's side outcomes, near or far: they go with it wherever it goes."""
-    ways = defaultdict(list)
-    for edge in edges(drawn):
-        ways[edge.source].append(edge)
     usual = main_outcome(types.get(drawn.step(step_id).type)) or "done"
-    waiting = [edge.target for edge in ways[step_id] if edge.outcome != usual]
-    found: set[str] = set()
-    while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            waiting += [edge.target for edge in ways[current]]
-    return found
+    first = {edge.target for edge in edges(drawn) if edge.source == step_id and edge.outcome != usual}
+    return first | following(drawn, first)
 
 
 def move_up(data: Data, step_id: str, types: Types) -> Data:
@@ -208,7 +199,7 @@ def come_after(data: Data, step_id: str, step: Data, types: Types) -> tuple[Data
     Raises EditImpossible where that one would have to wait for it nevertheless.
     """
     wanted = [each for each in _entries(step) if _find(data, split(each)[0])]
-    below = _below(data, step_id)
+    below = following(sketch(data), [step_id])
     turned = [each for each in wanted if split(each)[0] in below]
     if not turned:
         new = replace_step(data, step_id, step)
@@ -220,18 +211,6 @@ def come_after(data: Data, step_id: str, step: Data, types: Types) -> tuple[Data
     targets = [] if turned[1:] else followers(data, source, outcome)
     new = move_step(kept, step_id, types, sources=turned, targets=[each for each in targets if each != step_id])
     return new, [_name(_step(data, split(each)[0])) for each in turned]
-
-
-def _below(data: Data, step_id: str) -> set[str]:
-    """Return the steps that come after a step, near or far."""
-    found: set[str] = set()
-    waiting = [step_id]
-    while waiting:
-        near = {step.id for step in outline(data) if step.id and any(each == waiting[-1] for _, each, _ in step.after)}
-        waiting.pop()
-        waiting += near - found
-        found |= near
-    return found
 
 
 def connect(data: Data, step_id: str, source: str) -> Data:

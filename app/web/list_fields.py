@@ -6,6 +6,14 @@ from app.web import written
 from app.web.setting_fields import ABSENT, Pairs, Posted, Setting, Text, numbered, one_end
 
 
+def _as_texts(value: Any) -> list[str]:
+    """Return the items of a stored value as they are written; one that is no list is its own only item."""
+    if value is ABSENT or value in ("", None):
+        return []
+    items = value if isinstance(value, list) else [value]
+    return [item if isinstance(item, str) else written.write(item) for item in items]
+
+
 class Many(Setting):
     """Any number of choices, as ticks; *is_one_text* writes a single one without a list."""
 
@@ -18,11 +26,7 @@ class Many(Setting):
     @property
     def chosen(self) -> list[str]:
         """What is ticked, in its order."""
-        value = self.shown
-        if value is ABSENT or value in ("", None):
-            return []
-        items = value if isinstance(value, list) else [value]
-        return [item if isinstance(item, str) else written.write(item) for item in items]
+        return _as_texts(self.shown)
 
     @property
     def options(self) -> list[tuple[str, str]]:
@@ -89,12 +93,7 @@ class Rows(Setting):
     @property
     def rows(self) -> list[str]:
         """The texts of the rows."""
-        value = self.shown
-        if value is ABSENT or value is None:
-            return []
-        items = value if isinstance(value, list) else [value]
-        texts = [item if isinstance(item, str) else written.write(item) for item in items]
-        return [text for text in texts if text.strip()]
+        return [text for text in _as_texts(self.shown) if text.strip()]
 
     def pairs(self) -> Pairs:
         """Return a pair a row."""

@@ -15,6 +15,7 @@ from app.core import clock, crypto, events, outbox
 from app.core.db import make_engine, transaction
 from app.core.ids import new_id
 from app.engine import catalog, control, ports, runner, timers
+from app.engine.enums import RUN_TRANSITIONS, RunStatus
 from app.engine.models import Call, Run, StepRun, WaitRow
 from app.engine.seat import Seat
 from app.features.accounts.models import Workspace
@@ -196,3 +197,12 @@ def make_house(database_url: str) -> House:
 
 
 __all__ = ["House", "make_house", "outbox"]
+
+
+def reachable(start: RunStatus) -> set[RunStatus]:
+    """Return where a run may be after one rule: ``advance`` alone takes it through several statuses."""
+    found, new = set[RunStatus](), {start}
+    while new:
+        new = {after for before in new for after in RUN_TRANSITIONS[before]} - found
+        found |= new
+    return found - {RunStatus.QUEUED}

@@ -17,11 +17,11 @@ from sqlalchemy.engine import Engine
 
 from app.core.db import make_engine, transaction
 from app.engine import claims, leases, runner, store, timers, turn
-from app.engine.enums import RUN_TRANSITIONS, RunStatus, StepStatus
+from app.engine.enums import RunStatus, StepStatus
 from app.engine.held import HeldStep
 from app.engine.models import Run, StepRun
 from tests.engine.family import DEEDS, Deed, Family, do
-from tests.engine.rig import bind, url_for
+from tests.engine.rig import bind, reachable, url_for
 from tests.engine.sink import RESET, Sink
 from tests.faults.invariants import check
 
@@ -195,7 +195,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.runs[run.id] = after
             if before == after:
                 continue
-            assert after in _reachable(before), f"run {run.number}: {before} → {after}"
+            assert after in reachable(before), f"run {run.number}: {before} → {after}"
             if before is RunStatus.FAILED:
                 taken_up.add(run.id)
         for run in runs:
@@ -303,15 +303,6 @@ class AnyOrder(RuleBasedStateMachine):
                 self.meanwhile.append(error)
 
         self.sink.meanwhile = meanwhile
-
-
-def _reachable(start: RunStatus) -> set[RunStatus]:
-    """Return where a run may be after one rule: several changes may be in it."""
-    found, new = set[RunStatus](), {start}
-    while new:
-        new = {after for before in new for after in RUN_TRANSITIONS[before]} - found
-        found |= new
-    return found - {RunStatus.QUEUED}
 
 
 @pytest.fixture

@@ -31,11 +31,11 @@ from app.core import clock
 from app.core.db import make_engine, transaction
 from app.core.errors import Conflict
 from app.engine import claims, control, definitions, leases, store, timers, turn
-from app.engine.enums import RUN_TRANSITIONS, STEP_TRANSITIONS, Effect, RunStatus, StepStatus
+from app.engine.enums import STEP_TRANSITIONS, Effect, RunStatus, StepStatus
 from app.engine.held import Fenced, HeldRun, HeldStep
 from app.engine.models import Run, StepRun, WaitRow
 from app.engine.planner import plan
-from tests.engine.rig import House, make_house, url_for
+from tests.engine.rig import House, make_house, reachable, url_for
 
 STEPS: list[dict[str, Any]] = [
     {"id": "a", "type": "echo", "config": {}},
@@ -238,7 +238,7 @@ class Transitions(RuleBasedStateMachine):
         assert run.epoch >= self.epoch
         self.epoch = run.epoch
         if before != self.run_seen:
-            assert self.run_seen in _reachable(before), f"{before} → {run.status}"
+            assert self.run_seen in reachable(before), f"{before} → {run.status}"
         if not run.is_open:
             assert all(StepStatus(row.status).is_settled for row in rows.values())
             assert run.lease_owner is None
@@ -296,15 +296,6 @@ class Transitions(RuleBasedStateMachine):
                     .order_by(StepRun.id)
                 )
             ]
-
-
-def _reachable(start: RunStatus) -> set[RunStatus]:
-    """Return where a run may be after one rule: ``advance`` alone takes it through several statuses."""
-    found, new = set[RunStatus](), {start}
-    while new:
-        new = {after for before in new for after in RUN_TRANSITIONS[before]} - found
-        found |= new
-    return found - {RunStatus.QUEUED}
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Pages of runs: the list, one run with its live parts, its log; pausing, resuming and stopping."""
 
+from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -174,36 +175,32 @@ def answer(run_id: str, step_run_id: str) -> Response:
 @requires(Permission.LAUNCH)
 def try_now(run_id: str, step_run_id: str) -> Response:
     """Try a step again now instead of when its time has come."""
-    run = queries.run(db.session(), who().workspace_id, run_id)
-    service.try_now(db.session(), run, step_run_id, actor=_me())
-    return _done(run_id, f"Run {run.number} tries again now.")
+    return _steer(run_id, step_run_id, service.try_now, "Run {} tries again now.")
 
 
 @blueprint.post("/runs/<run_id>/steps/<step_run_id>/stop-trying")
 @requires(Permission.LAUNCH)
 def stop_trying(run_id: str, step_run_id: str) -> Response:
     """Let a step that would be tried again fail."""
-    run = queries.run(db.session(), who().workspace_id, run_id)
-    service.stop_trying(db.session(), run, step_run_id, actor=_me())
-    return _done(run_id, f"Run {run.number} does not try that again. What is finished is kept.")
+    return _steer(
+        run_id, step_run_id, service.stop_trying, "Run {} does not try that again. What is finished is kept."
+    )
 
 
 @blueprint.post("/runs/<run_id>/steps/<step_run_id>/go-now")
 @requires(Permission.LAUNCH)
 def go_now(run_id: str, step_run_id: str) -> Response:
     """End a step's wait for a time now."""
-    run = queries.run(db.session(), who().workspace_id, run_id)
-    service.go_now(db.session(), run, step_run_id, actor=_me())
-    return _done(run_id, f"Run {run.number} goes on now.")
+    return _steer(run_id, step_run_id, service.go_now, "Run {} goes on now.")
 
 
 @blueprint.post("/runs/<run_id>/steps/<step_run_id>/call-off")
 @requires(Permission.LAUNCH)
 def call_off(run_id: str, step_run_id: str) -> Response:
     """Skip a step that waits for a time, and so what comes after it alone."""
-    run = queries.run(db.session(), who().workspace_id, run_id)
-    service.call_off(db.session(), run, step_run_id, actor=_me())
-    return _done(run_id, f"The wait of run {run.number} is cancelled. What is finished is kept.")
+    return _steer(
+        run_id, step_run_id, service.call_off, "The wait of run {} is cancelled. What is finished is kept."
+    )
 
 
 @blueprint.post("/runs/<run_id>/retry")
@@ -218,6 +215,13 @@ def retry(run_id: str) -> Response:
     key = request.form.get("once", "")[:36]
     following = service.start_over(session, run, actor=_me(), dedupe_key=f"over-{run.id}-{key}" if key else None)
     return _done(following.id, f"Run {following.number} starts over with the answers of run {run.number}.")
+
+
+def _steer(run_id: str, step_run_id: str, change: Callable[..., object], said: str) -> Response:
+    """Make a change to one step of a run; *said* has a place for the run's number."""
+    run = queries.run(db.session(), who().workspace_id, run_id)
+    change(db.session(), run, step_run_id, actor=_me())
+    return _done(run_id, said.format(run.number))
 
 
 def _me() -> Actor:

@@ -101,21 +101,25 @@ def part_problems(session: Session, workspace_id: str, data: Mapping[str, Any]) 
 
     One that only the run can tell (``{{ … }}``) is right.
     """
-    found = []
-    for step in graph.outline(data):
-        config = step.config if step.type == "run_workflow" else None
-        reference = config.get("workflow") if isinstance(config, Mapping) else None
-        if not isinstance(reference, str) or not reference.strip() or "{{" in reference:
-            continue
-        try:
-            part = named(session, workspace_id, reference)
-            said, fix = f"“{part.name}” is not published.", "Publish it first, or choose another one."
-            is_wrong = not part.published_number
-        except (NotFound, Conflict) as wrong:
-            said, fix, is_wrong = wrong.message, wrong.fix or "Choose another one.", True
-        if is_wrong:
-            found.append(Problem(f"{step.at}/config/workflow", "unknown_workflow", said, fix))
-    return found
+    parts = {
+        f"{step.at}/config/workflow": reference
+        for step in graph.outline(data)
+        if step.type == "run_workflow" and isinstance(reference := (step.config or {}).get("workflow"), str)
+        and reference.strip() and "{{" not in reference
+    }  # fmt: skip
+    wrong = {each: _why_not(session, workspace_id, each) for each in set(parts.values())}
+    return [Problem(path, "unknown_workflow", *why) for path, reference in parts.items() if (why := wrong[reference])]
+
+
+def _why_not(session: Session, workspace_id: str, reference: str) -> tuple[str, str] | None:
+    """Return why no run can be made of a workflow, and what to do; None where one can."""
+    try:
+        part = named(session, workspace_id, reference)
+    except (NotFound, Conflict) as fault:
+        return fault.message, fault.fix or "Choose another one."
+    if part.published_number:
+        return None
+    return f"“{part.name}” is not published.", "Publish it first, or choose another one."
 
 
 def references(workflow: Workflow) -> tuple[str, ...]:
