@@ -15,6 +15,7 @@ from app.engine.held import HeldStep
 LOCK = 7_206_101  # one number for all who count before they claim
 SAMPLES = 20
 LEAST_SAMPLES = 5
+A_MOMENT_S = 2.0  # so long a step stands there before anybody is told: most are gone by then
 MOST = 100  # a run that nobody has begun stands behind so many others, or more
 
 _step, _run, _own = store.step_run.alias("s"), store.run.alias("r"), limits.allowance.alias("a")
@@ -83,7 +84,10 @@ class Place:
 
 
 def places(session: Session, workspace_id: str, run_ids: Sequence[str]) -> Mapping[str, Place]:
-    """Return the place in line of each of these runs that has nothing under way but steps in line: three statements."""
+    """Return the place in line of each of these runs that has nothing under way but steps in line: three statements.
+
+    None of a run whose steps have only just come there.
+    """
     if not run_ids:
         return {}
     found = {row.run_id: (row.number, row.steps) for row in session.execute(_places(workspace_id, run_ids))}
@@ -119,6 +123,7 @@ def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int, in
     line = sa.select(
         step.c.run_id,
         step.c.workspace_id,
+        _queued_at(step).label("since"),
         sa.func.row_number().over(order_by=(_queued_at(step), step.c.id)).label("number"),
     ).where(_in_line(step), claims.may_leave(step))
     if not (limits.house() or limits.house_ai()):
@@ -130,6 +135,7 @@ def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int, in
             ranked.c.run_id,
             ranked.c.workspace_id,
             first.label("steps"),
+            sa.func.min(ranked.c.since).label("since"),
             sa.func.row_number().over(order_by=first).label("number"),
         )
         .group_by(ranked.c.run_id, ranked.c.workspace_id)
@@ -144,7 +150,10 @@ def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int, in
         ),
     )
     return sa.select(runs.c.run_id, runs.c.number, runs.c.steps).where(
-        runs.c.run_id.in_(run_ids), runs.c.workspace_id == workspace_id, sa.not_(is_busy)
+        runs.c.run_id.in_(run_ids),
+        runs.c.workspace_id == workspace_id,
+        runs.c.since <= moment(-A_MOMENT_S),
+        sa.not_(is_busy),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.core import clock
 from app.core.db import transaction
 from app.core.settings import Settings
 from app.engine import claims, control, limits, line, runner, store
@@ -22,6 +23,12 @@ def no_limits() -> Iterator[None]:
     """Take the limits of the whole house away again."""
     yield
     limits.configure(Settings(environment="test", secret_key="-"))
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a place be told as soon as a step stands in line."""
+    monkeypatch.setattr(line, "A_MOMENT_S", 0.0)
 
 
 def limit_house(**most: int) -> None:
@@ -255,3 +262,18 @@ def test_about_how_long_is_told_from_five_on(house: House, sink: Sink) -> None:
     with house.session() as session:
         found = line.places(session, house.workspace_id, runs)
     assert [(found[run_id].number, found[run_id].wait_s) for run_id in runs[2:]] == [(1, 60.0), (2, 60.0), (3, 120.0)]
+
+
+def test_a_place_is_told_only_of_what_has_stood_there_for_a_moment(
+    house: House, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "A_MOMENT_S", 2.0)
+    allow(house, steps_at_once=1)
+    runs = stand(house, sink, 3)
+    with house.session() as session:
+        assert line.places(session, house.workspace_id, runs) == {}
+    with transaction(house.engine) as session:
+        before = clock.now() - timedelta(seconds=3)
+        session.execute(sa.update(StepRun).where(StepRun.run_id == runs[1]).values(created_at=before))
+        found = line.places(session, house.workspace_id, runs)
+    assert found == {runs[1]: line.Place(1)}

@@ -122,12 +122,17 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         started=_started(session, entries),
         continues=continues,
         continued_by=continued_by,
-        say_again_at=_say_again_at(run, entries, left, place, now),
+        say_again_at=_say_again_at(run, rows, entries, left, place, now),
     )
 
 
 def _say_again_at(
-    run: Run, entries: Sequence[Entry], left: Estimate | None, place: Place | None, now: datetime
+    run: Run,
+    rows: Sequence[StepRun],
+    entries: Sequence[Entry],
+    left: Estimate | None,
+    place: Place | None,
+    now: datetime,
 ) -> datetime | None:
     """Return when what is said of the time is old: of what is left, and sooner of the next try and the place in line.
 
@@ -138,7 +143,7 @@ def _say_again_at(
     if run.status not in (RunStatus.QUEUED, RunStatus.RUNNING):
         return None
     moments = [left.say_again_at] if left else []
-    if any(now_card.trying(entries)):
+    if any(now_card.trying(entries)) or (place is None and _may_stand(rows)):
         moments.append(now + timedelta(seconds=TRY_SAID_AGAIN_S))
     if place is not None:
         moments.append(now + timedelta(seconds=min(max(place.number, TRY_SAID_AGAIN_S), LINE_SAID_AGAIN_S)))
@@ -171,9 +176,13 @@ def _place(session: Session, run: Run, rows: Sequence[StepRun]) -> Place | None:
     """Return where the run stands in line; reads nothing for a run that does not."""
     if run.status == RunStatus.QUEUED and not rows:
         return line.place_of_queued(session, run.id, run.created_at)
-    if run.status != RunStatus.RUNNING or not any(line.stands(row.status, row.effect) for row in rows):
+    if run.status != RunStatus.RUNNING or not _may_stand(rows):
         return None
     return line.places(session, run.workspace_id, [run.id]).get(run.id)
+
+
+def _may_stand(rows: Sequence[StepRun]) -> bool:
+    return any(line.stands(row.status, row.effect) for row in rows)
 
 
 def _left(

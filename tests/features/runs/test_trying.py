@@ -169,6 +169,31 @@ def test_a_place_is_said_again_the_sooner_the_nearer(
     assert began - 1 <= int(again[1]) - within_s <= time.time()
 
 
+def test_a_step_that_has_just_come_into_line_says_no_place_and_the_page_asks_again(yard: Yard) -> None:
+    run_id, = yard.make("queued")
+    with yard.app.app_context():
+        told = factories.story(db.session(), db.session.get_one(Run, run_id))
+        told.at = clock.now()
+        step = told.step("ads", StepStatus.PENDING, effect="spends")
+        told.now(RunStatus.RUNNING)
+        db.session.commit()
+    alice = yard.cast.browser(yard.cast.alice)
+    html = alice.get(f"/runs/{run_id}").text
+    assert "1st in line" not in Page(html).text
+    again = re.search(r"again=([0-9]+)", html)
+    assert again is not None
+    assert time.time() < int(again[1]) + 1 <= time.time() + 7
+
+    with yard.app.app_context():  # it stays there, and nothing else changes
+        db.session.execute(
+            sa.update(StepRun).where(StepRun.id == step.id).values(created_at=clock.now() - timedelta(seconds=9))
+        )
+        db.session.commit()
+    poll = next(attrs["hx-get"] for _, attrs in Page(html).tags if attrs.get("id") == "run-live")
+    later = re.sub(r"again=[0-9]+", "again=1", str(poll))
+    assert "1st in line." in Page(alice.get(later, headers={"HX-Request": "true"}).text).text
+
+
 def test_how_long_ago_somebody_was_asked_is_said_again(yard: Yard) -> None:
     run_id, = yard.make("waiting")
     assert "again=" in yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text
