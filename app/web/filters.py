@@ -14,7 +14,7 @@ from app.web.moments import zone_named
 
 NBSP = "\u00a0"
 _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").disable("image")
-_HYPHENED = re.compile(r"\b([A-Z0-9]{1,5}(?:-[A-Z0-9]{1,5})+)\b")  # names of models, not words
+_HYPHENED = re.compile(r"\b([A-Z0-9]{1,5}(?:-[A-Z0-9]{1,5})+|[Ee]-mails?)\b")  # names of models, few words
 _TAGS = {
     "p", "br", "strong", "em", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "code", "pre", "hr",
     "a", "table", "thead", "tbody", "tr", "th", "td",
@@ -62,7 +62,7 @@ def up_to_99(number: int) -> str:
 
 
 def unbroken(text: object) -> Markup:
-    """Keep names such as CR-V and F-150 on one line; the text itself stays as it is, to be copied and found."""
+    """Keep names such as CR-V and "e-mail" on one line; the text itself stays as it is, to be copied and found."""
     kept = Markup('<span class="nowrap">{}</span>')
     parts = _HYPHENED.split(str(text or ""))
     return Markup("").join(kept.format(part) if place % 2 else escape(part) for place, part in enumerate(parts))

@@ -78,6 +78,7 @@ def test_ago_keeps_the_exact_moment() -> None:
 def test_names_of_models_stay_on_one_line() -> None:
     kept = '<span class="nowrap">{}</span>'.format
     assert filters.unbroken("A <CR-V EX-L> co-op") == f"A &lt;{kept('CR-V')} {kept('EX-L')}&gt; co-op"
+    assert filters.unbroken("E-mail, 2 e-mails") == f"{kept('E-mail')}, 2 {kept('e-mails')}"
     assert filters.unbroken(None) == ""
 
 

@@ -70,19 +70,24 @@ def covers(session: Session, workspace_id: str, slugs: Sequence[str]) -> Mapping
 
 
 def _runs(session: Session, workspace_id: str, slugs: Sequence[str]) -> dict[str, Any]:
-    """Return one completed run of each template, by slug: a seeded one before the newest of the others.
+    """Return one run of each template that ended well, by slug: a seeded one before the newest of the others.
 
     However many runs there are: seeded ones have an index, and the newest of a workflow is the end of its index.
     """
     each = aliased(Run)
     newest = (
         sa.select(each.id)
-        .where(each.workflow_id == Workflow.id, each.status == RunStatus.COMPLETED, each.test.is_(False))
+        .where(
+            each.workflow_id == Workflow.id,
+            each.status == RunStatus.COMPLETED,
+            each.last_no.is_(None),
+            each.test.is_(False),
+        )
         .order_by(each.created_at.desc(), each.id.desc())
         .limit(1)
         .correlate(Workflow)
     )
-    columns = (Run.id, Run.number, Run.finished_at, Run.status)
+    columns = (Run.id, Run.number, Run.finished_at, Run.status, Run.last_no)
     rows: sa.CompoundSelect[Any] = sa.union_all(
         sa.select(Workflow.id.label("workflow_id"), Workflow.template_slug, sa.literal(0).label("is_seeded"), *columns)
         .outerjoin(Run, Run.id == newest.scalar_subquery())
@@ -95,7 +100,7 @@ def _runs(session: Session, workspace_id: str, slugs: Sequence[str]) -> dict[str
     return {
         slug_of[row.workflow_id]: row
         for row in ranked
-        if row.status == RunStatus.COMPLETED and row.workflow_id in slug_of
+        if row.status == RunStatus.COMPLETED and row.last_no is None and row.workflow_id in slug_of
     }
 
 

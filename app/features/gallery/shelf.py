@@ -23,11 +23,17 @@ class Wanted:
     page: int = 1
 
 
-def arrange(listed: Sequence[Template], known: Mapping[str, Figures], wanted: Wanted) -> list[Template]:
-    """Return the templates that fit, in order; a search stands best first, whatever the order otherwise."""
-    fitting = [template for template in listed if _fits(template, wanted)]
+def found(listed: Sequence[Template], wanted: Wanted) -> list[Template]:
+    """Return the templates of every category that fit; of a search the best first."""
+    those = [template for template in listed if wanted.whose is None or template.whose is wanted.whose]
+    return search.ranked(those, wanted.text)
+
+
+def arrange(found: Sequence[Template], known: Mapping[str, Figures], wanted: Wanted) -> list[Template]:
+    """Return those of the wanted category in order; a search stays best first, whatever the order otherwise."""
+    fitting = [one for one in found if wanted.category is None or one.category == wanted.category]
     if wanted.text:
-        return search.ranked(fitting, wanted.text)
+        return fitting
     if wanted.sort is Sort.USED:
         return sorted(fitting, key=lambda template: -known.get(template.slug, figures.NONE).used)
     if wanted.sort is Sort.FASTEST:
@@ -42,10 +48,10 @@ def elsewhere(listed: Sequence[Template], wanted: Wanted) -> int:
     return len(search.ranked(listed, wanted.text)) if wanted.text and (wanted.category or wanted.whose) else 0
 
 
-def counts(listed: Sequence[Template], whose: Whose | None) -> dict[Category, int]:
-    """Count the templates of every category that has one, in the categories' own order."""
-    found = [template.category for template in listed if whose is None or template.whose is whose]
-    return {category: found.count(category.value) for category in Category if category.value in found}
+def counts(listed: Sequence[Template], found: Sequence[Template]) -> dict[Category, int]:
+    """Count those *found* of every category that has a template at all, in the categories' own order."""
+    known, fitting = {one.category for one in listed}, [one.category for one in found]
+    return {category: fitting.count(category.value) for category in Category if category.value in known}
 
 
 def page(arranged: Sequence[Template], number: int) -> Sequence[Template]:
@@ -58,9 +64,3 @@ def page(arranged: Sequence[Template], number: int) -> Sequence[Template]:
 def pages(arranged: Sequence[Template]) -> int:
     """Count the pages."""
     return -(-len(arranged) // PAGE)
-
-
-def _fits(template: Template, wanted: Wanted) -> bool:
-    return (wanted.category is None or template.category == wanted.category) and (
-        wanted.whose is None or template.whose is wanted.whose
-    )

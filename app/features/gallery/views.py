@@ -45,7 +45,8 @@ def index() -> Response:
     is_by_time = wanted.sort is Sort.FASTEST and not wanted.text
     if is_by_time:
         known = figures.measured(session, workspace_id, known)
-    arranged = shelf.arrange(listed, known, wanted)
+    found = shelf.found(listed, wanted)
+    arranged = shelf.arrange(found, known, wanted)
     slugs = [template.slug for template in shelf.page(arranged, wanted.page)]
     templates = queries.chosen(session, workspace_id, slugs)
     if not is_by_time:
@@ -56,7 +57,7 @@ def index() -> Response:
         templates=templates,
         facts={one.slug: figures.facts_of(one, known.get(one.slug, figures.NONE)) for one in templates},
         covers=samples.covers(session, workspace_id, slugs),
-        counts=shelf.counts(listed, wanted.whose),
+        counts=shelf.counts(listed, found),
         has_own=any(template.whose is Whose.OWN for template in listed),
         total=len(arranged),
         elsewhere=0 if arranged else shelf.elsewhere(listed, wanted),

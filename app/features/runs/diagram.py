@@ -96,7 +96,7 @@ def _is_taken(path: EdgePath, by_id: dict[str, Entry], definition: Definition) -
 
 
 def _sentence(entries: Sequence[Entry]) -> str:
-    busy = [entry.name for entry in entries if entry.is_under_way or entry.status is StepStatus.WAITING]
+    busy = [entry.name for entry in entries if entry.is_under_way or entry.is_waiting]
     failed = [entry.name for entry in entries if entry.status is StepStatus.FAILED]
     steps = spelled(len(entries), "step")
     said = f"{steps[:1].upper()}{steps[1:]}."

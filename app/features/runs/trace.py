@@ -65,7 +65,14 @@ class Entry:
     @property
     def is_under_way(self) -> bool:
         """Whether a machine works on it now."""
-        return self.status in (StepStatus.RUNNING, StepStatus.RETRYING)
+        return self.status in (StepStatus.RUNNING, StepStatus.RETRYING) and not self.is_waiting
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits; done for several items, whether all that is left of them does."""
+        return self.status is StepStatus.WAITING or (
+            self.status is StepStatus.RUNNING and bool(_waiting_items(self.items))
+        )
 
     @property
     def items_said(self) -> str:
@@ -171,6 +178,9 @@ class _Reading:
         status = StepStatus(row.status)
         wait = self._waits.get(row.id)
         chip, word, note = self._words(step, row, status, wait)
+        look, asked = _LOOKS[status], _waiting_items(items) if status is StepStatus.RUNNING else []
+        if asked:
+            look, (chip, word, note) = _LOOKS[StepStatus.WAITING], _waits(asked, row)
         calls = tuple(self._calls.get(row.id, ()))
         return Entry(
             id=step.id,
@@ -179,7 +189,7 @@ class _Reading:
             icon=_icon(step.type),
             status=status,
             chip=chip,
-            look=_LOOKS[status],
+            look=look,
             word=word,
             note=note,
             sentence=_sentence(step, None if step.for_each is not None and row.item < 0 else row.went_in),
@@ -246,6 +256,21 @@ class _Reading:
             return None
         end = row.finished_at or (self._now if not status.is_settled else None)
         return max(0.0, (end - row.started_at).total_seconds()) if end else None
+
+
+def _waiting_items(items: Sequence[Entry]) -> list[Entry]:
+    """Return the items that wait, where there is nothing to do for any other before that."""
+    is_held = all(item.status is StepStatus.WAITING or item.status.is_settled for item in items)
+    return [item for item in items if item.status is StepStatus.WAITING] if is_held else []
+
+
+def _waits(items: Sequence[Entry], row: StepRun) -> tuple[Chip, str, str]:
+    """Say for whom or what a step waits that is done for several items, and how many of them are done."""
+    people = listed(list(dict.fromkeys(item.waits_for for item in items if item.waits_for))[:3])
+    said = f"{items[0].chip.word} for {people}" if people else items[0].word
+    part = f"{row.done} of {row.total}" if row.total else ""
+    return items[0].chip, f"{said} · {part}" if part else said, f"{said[0].lower()}{said[1:]}" if people else ""
+
 
 _CHIPS: dict[StepStatus, tuple[str, str, str]] = {
     StepStatus.PENDING: ("idle", "circle-dashed", "Not started"),

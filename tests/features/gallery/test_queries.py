@@ -147,6 +147,8 @@ def test_the_sample_is_a_seeded_run_before_any_other_with_its_documents_and_pict
     files.attach(session, documents[1].id, [image.id])
     _ended(session, cast)
     _ended(session, cast, RunStatus.FAILED)
+    _ended(session, cast, trigger_kind="seed").run.last_no = "rejected"
+    session.flush()
 
     sample = samples.sample(session, cast.alice.workspace_id, FACEBOOK)
 
@@ -161,6 +163,19 @@ def test_the_sample_is_a_seeded_run_before_any_other_with_its_documents_and_pict
     }
     assert samples.covers(session, cast.charlie.workspace_id, SLUGS) == {}
     assert samples.sample(session, cast.charlie.workspace_id, FACEBOOK) is None
+
+
+def test_the_sample_is_the_newest_run_that_ended_well(cast: Cast, session: Session) -> None:
+    well = _ended(session, cast)
+    _ended(session, cast).run.last_no = "rejected"
+    _ended(session, cast).run.last_no = "expired"
+    _ended(session, cast, RunStatus.STOPPED)
+    session.flush()
+
+    sample = samples.sample(session, cast.alice.workspace_id, FACEBOOK)
+
+    assert sample is not None
+    assert sample.run_id == well.run.id
 
 
 def test_templates_are_found_by_words_and_category_and_stand_in_order(cast: Cast, session: Session) -> None:
@@ -182,7 +197,7 @@ def test_templates_are_found_by_words_and_category_and_stand_in_order(cast: Cast
     session.flush()
     assert found(sort=Sort.NEWEST)[0] == SLUGS[1]
     listed = queries.listed(session, cast.alice.workspace_id)
-    assert shelf.counts(listed, None) == {
+    assert shelf.counts(listed, listed) == {
         Category.SELL: 4,
         Category.SERVICE: 1,
         Category.ADS: 3,

@@ -39,7 +39,8 @@ def _own(session: Session, workspace_id: str, slug: str, **changes: Any) -> Temp
 
 def _arranged(session: Session, cast: Cast, known: dict[str, Figures] | None = None, **wanted: Any) -> list[str]:
     listed = queries.listed(session, cast.alice.workspace_id)
-    return [one.slug for one in shelf.arrange(listed, known or {}, shelf.Wanted(**wanted))]
+    asked = shelf.Wanted(**wanted)
+    return [one.slug for one in shelf.arrange(shelf.found(listed, asked), known or {}, asked)]
 
 
 def test_the_shelf_stands_in_every_order(cast: Cast, session: Session) -> None:
@@ -55,6 +56,24 @@ def test_the_shelf_stands_in_every_order(cast: Cast, session: Session) -> None:
     assert "own" not in _arranged(session, cast, whose=Whose.OURS)
     assert _arranged(session, cast, text="recal leter", sort=Sort.NAME) == [RECALL]
     assert _arranged(session, cast, category=Category.BLOG) == ["blog-with-social"]
+
+
+def test_the_categories_count_what_the_search_finds_in_each(cast: Cast) -> None:
+    browser = cast.browser(cast.alice)
+
+    def numbers(asked: str) -> dict[str, int]:
+        pills = re.findall(r'<a class="pill"[^>]*>([^<]+) <span>(\d+)</span>', browser.get(f"/gallery?{asked}").text)
+        return {html.unescape(name): int(number) for name, number in pills}
+
+    everything, found = numbers(""), numbers("q=used")
+    assert list(found) == list(everything)
+    assert 0 < found["All"] < everything["All"]
+    assert found["All"] == sum(number for name, number in found.items() if name != "All")
+    for category in Category:
+        if category.label in found:
+            cards = browser.get(f"/gallery?q=used&category={category.value}").text.count('class="box tcard"')
+            assert cards == found[category.label], category
+            assert numbers(f"q=used&category={category.value}") == found
 
 
 def test_cards_and_list_show_the_same_templates_and_keep_the_filters(cast: Cast) -> None:

@@ -10,6 +10,7 @@ from app import steps
 from app.definition.parts import Definition
 from app.engine import catalog
 from app.engine.models import StepRun, WaitRow
+from app.features.runs import diagram
 from app.features.runs.trace import Entry, Recorded, trace
 from tests import factories
 
@@ -68,6 +69,45 @@ def test_word_says_the_status_as_the_design_has_it(row: StepRun, word: str) -> N
 def test_step_that_was_not_begun_says_when_it_would_be() -> None:
     assert _entry("tell").word == "Not started"
     assert _entry("tell_rejected").word == "Only if expired or rejected"
+
+
+def _reviews(*statuses: str) -> list[Entry]:
+    """Trace a run whose review is asked once for each of some items, which stand so."""
+    definition = copy.deepcopy(factories.ADS)
+    check = next(step for step in definition["steps"] if step["id"] == "check")
+    check["for_each"] = {"items": "{{ inputs.offer }}"}
+    done = statuses.count("completed")
+    rows = [_row("check", "running", done=done, total=len(statuses))]
+    rows += [_row("check", status, item=item, id=f"check-{item}") for item, status in enumerate(statuses)]
+    asked = {"approvers": ["bob@north.example"]}
+    waits = [
+        WaitRow(step_run_id=f"check-{item}", kind="approval", status="waiting", detail=asked, created_at=NOW)
+        for item, status in enumerate(statuses)
+        if status == "waiting"
+    ]
+    people = {"bob@north.example": "Bob Brown"}
+    facts = {"started_by": {"email": "alice@north.example"}}
+    recorded = Recorded(Definition.model_validate(definition), {"offer": "a car"}, facts, rows, (), waits, people)
+    return trace(recorded, NOW)
+
+
+def test_a_review_of_several_items_waits_for_people_and_does_not_run() -> None:
+    entries = _reviews("completed", "waiting", "waiting")
+    entry = next(each for each in entries if each.id == "check")
+
+    assert entry.word == "Waiting for Bob Brown · 1 of 3"
+    assert (entry.chip.kind, entry.chip.word, entry.look) == ("wait", "Waiting", "waiting")
+    assert entry.note == "waiting for Bob Brown"
+    assert (entry.is_waiting, entry.is_under_way) == (True, False)
+    assert f"Now: {entry.name}." in diagram.diagram(
+        Definition.model_validate(factories.ADS), "a version", entries
+    ).sentence
+
+
+@pytest.mark.parametrize("other", ["running", "retrying", "pending"])
+def test_a_review_of_several_items_runs_while_there_is_something_to_do(other: str) -> None:
+    entry = next(each for each in _reviews("waiting", other) if each.id == "check")
+    assert (entry.word, entry.look, entry.is_under_way) == ("Running · 0 of 2", "running", True)
 
 
 def test_wait_for_people_names_members_and_shows_others_by_address() -> None:
