@@ -9,7 +9,7 @@ An optional question that was not answered is None, a ``boolean`` false.
 import json
 import re
 from collections.abc import Callable
-from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ MAX_WHOLE = 2**53
 MAX_CSV_BYTES = 1024 * 1024
 MAX_LENGTHS = {InputType.TEXT: 2000, InputType.LONG_TEXT: 50_000}
 DATES = (InputType.DATE, InputType.DATETIME)
+YEARS = range(1900, 2200)  # who types "26" into a field of a browser for dates gives the year 26
 TODAY = "today"  # a bound of dates: the day on which the answer is given
 
 
@@ -141,6 +142,7 @@ def _date(question: Input, raw: object) -> str:
     moment = moment_or_none(raw)
     if moment is None or isinstance(moment, datetime):
         raise Refused("wrong_type", f"{_said(raw)} is not a date.", "Write it like 2026-11-30.")
+    _check_year(moment)
     return moment.isoformat()
 
 
@@ -156,9 +158,14 @@ def _datetime(question: Input, raw: object) -> str:
             f"{_said(raw)} does not say its time zone.",
             "Add it, like 2026-11-30T09:00:00-05:00.",
         )
-    if not MINYEAR < moment.year < MAXYEAR:  # so that it is a moment in every zone
-        raise Refused("out_of_range", f"{_said(raw)} is not a date and time.", "Write a year of this century.")
+    _check_year(moment)
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _check_year(moment: date) -> None:
+    if moment.year not in YEARS:
+        fix = f"Write all of the year, from {YEARS[0]} to {YEARS[-1]}."
+        raise Refused("out_of_range", f"The year {moment.year} cannot be meant.", fix)
 
 
 def _choice(question: Input, raw: object) -> str:

@@ -137,6 +137,30 @@ def test_a_number_with_two_ends_is_slid_or_counted_by_keys(page: Page, stage: St
     expect(slider).to_have_value("20")
 
 
+def test_a_date_that_there_is_not_keeps_the_form_here_and_says_so(stage: Stage, context: BrowserContext) -> None:
+    scene = stage.scenes["full"]
+    context.add_cookies([{"name": "gl", "value": scene.cookie, "url": stage.url}])
+    page = context.new_page()
+    page.goto(f"{stage.url}/workflows/{scene.refs['every']}/launch?page=2")
+    day, moment = page.get_by_label("The date", exact=False).first, page.get_by_label("The datetime", exact=False)
+    day.focus()
+    page.keyboard.type("02302027")
+    page.get_by_role("button", name="Continue").click()
+    expect(day).to_be_focused()
+    assert day.evaluate("field => field.validity.badInput && field.validationMessage !== ''")
+    day.focus()
+    page.keyboard.type("02282027")
+    moment.focus()
+    page.keyboard.type("11302027")  # and no time
+    page.get_by_role("button", name="Continue").click()
+    expect(moment).to_be_focused()
+    moment.focus()
+    page.keyboard.type("113020270900AM")  # the year ends after four digits
+    expect(moment).to_have_value("2027-11-30T09:00")
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_url("**/launch?page=3")
+
+
 def test_without_script_the_gallery_is_searched_compared_and_launched(stage: Stage, browser: object) -> None:
     context = browser.new_context(java_script_enabled=False)  # type: ignore[attr-defined]
     context.add_cookies([{"name": "gl", "value": stage.scenes["one"].cookie, "url": stage.url}])

@@ -30,11 +30,14 @@ def read(filename: str, stream: BinaryIO) -> str:
 
 
 def read_table(filename: str, stream: BinaryIO) -> str:
-    """Return the text of a .csv or .tsv file. Raises Invalid when it is larger than 1 MB or no text."""
+    """Return the text of a .csv or .tsv file. Raises Invalid when it is larger than 1 MB, empty or no text."""
     content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise Invalid(f"“{filename[:80]}” is larger than 1 MB.", code="too_large", fix="Split the file.")
-    return _plain(filename, content).replace("\r\n", "\n").replace("\r", "\n")
+    text = _plain(filename, content).replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise Invalid(f"“{filename[:80]}” is empty.", code="empty", fix="Choose another file.")
+    return text
 
 
 def _plain(filename: str, content: bytes) -> str:

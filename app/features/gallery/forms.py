@@ -26,7 +26,7 @@ from wtforms.widgets import CheckboxInput, DateInput, DateTimeLocalInput, ListWi
 from app.core import clock
 from app.core.errors import FieldError
 from app.definition import launch_form
-from app.definition.answer import TODAY
+from app.definition.answer import TODAY, YEARS
 from app.definition.schema import Input, InputType
 from app.features.gallery import rules
 from app.features.gallery.uploads import TAKES
@@ -167,9 +167,11 @@ def _typed(question: Input, common: dict[str, Any]) -> Field:
     if question.type is InputType.DATE:
         bounds = (("min", question.min), ("max", question.max))
         today = clock.now().astimezone(moments.zone_named()).date()
+        attributes["max"] = f"{YEARS[-1]}-12-31"  # so that a browser lets nobody type a year of six digits
         attributes |= {key: str(today if bound == TODAY else bound) for key, bound in bounds if bound is not None}
         common["widget"] = DateInput()
     if question.type is InputType.DATETIME:
+        attributes["max"] = f"{YEARS[-1]}-12-31T23:59"
         common["widget"] = DateTimeLocalInput()
     if launch_form.has_slider(question):
         kind = SliderField

@@ -1,12 +1,13 @@
 """Files handed in with a launch form: read and looked at before the database is asked anything."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from app.core.errors import FieldError, Invalid
+from app.definition.problems import listed
 from app.definition.schema import InputType
 from app.features.files import service as files
 from app.features.files.service import PreparedImage
@@ -14,11 +15,12 @@ from app.features.files.service import PreparedImage
 MAX_BYTES = 11 * 1024 * 1024  # more than may be used: the reader says that it is too large
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif")
 TABLES = (".csv", ".tsv")
+WORDS = (".txt", ".md", ".docx")
 TAKES = {
-    InputType.LONG_TEXT: ".txt,.md,.docx",
+    InputType.LONG_TEXT: ",".join(WORDS),
     InputType.CSV: ".csv,.tsv,.txt",
-    InputType.DOCUMENT: ".txt,.md,.docx",
-    InputType.DOCUMENTS: ".txt,.md,.docx",
+    InputType.DOCUMENT: ",".join(WORDS),
+    InputType.DOCUMENTS: ",".join(WORDS),
     InputType.IMAGE: ",".join(PICTURES),
     InputType.IMAGES: ",".join(PICTURES),
 }
@@ -38,6 +40,11 @@ class Upload:
         """The name without its ending."""
         return PurePosixPath(self.name).stem[:200] or "File"
 
+    @property
+    def ending(self) -> str:
+        """The ending that says what kind of file it is: ".csv"."""
+        return PurePosixPath(self.name.lower()).suffix
+
 
 def read(sent: Iterable[tuple[str, str, BinaryIO]]) -> tuple[list[Upload], list[FieldError]]:
     """Return the files of a form (name of the field, name of the file, bytes) and what is wrong with the others."""
@@ -55,19 +62,22 @@ def read(sent: Iterable[tuple[str, str, BinaryIO]]) -> tuple[list[Upload], list[
 
 
 def fault_of(upload: Upload, kind: InputType) -> FieldError | None:
-    """Return what is wrong with a file for its question: a picture where words are asked, or words for a picture."""
-    wants_picture = kind in (InputType.IMAGE, InputType.IMAGES)
-    if kind in TAKES and wants_picture == (upload.picture is not None):
+    """Return what is wrong with a file for its question: it is of a kind that the question does not take."""
+    takes = TAKES.get(kind, "").split(",")
+    if upload.ending in takes:
         return None
-    takes = TAKES.get(kind, "").replace(",", ", ")
     message = f"“{upload.name[:80]}” does not fit this question."
-    return FieldError(f"/inputs/{upload.key}", "file", message, f"Use {takes}." if takes else "Leave the file out.")
+    fix = "Save the table as .csv first." if kind is InputType.CSV else f"Use {listed(takes, 'or')}."
+    return FieldError(f"/inputs/{upload.key}", "file", message, fix)
 
 
 def _upload(key: str, name: str, stream: BytesIO) -> Upload:
-    ending = PurePosixPath(name.lower()).suffix
-    if ending in PICTURES:
-        return Upload(key, name, picture=files.read_picture(name, stream))
-    if ending in TABLES:
-        return Upload(key, name, text=files.read_table(name, stream))
-    return Upload(key, name, text=files.read_upload(name, stream))
+    """Return a file with what is in it; one of a kind that no question takes is not opened."""
+    upload = Upload(key, name)
+    if upload.ending in PICTURES:
+        return replace(upload, picture=files.read_picture(name, stream))
+    if upload.ending in TABLES:
+        return replace(upload, text=files.read_table(name, stream))
+    if upload.ending in WORDS:
+        return replace(upload, text=files.read_upload(name, stream))
+    return upload

@@ -141,7 +141,7 @@ def test_a_file_of_another_kind_is_refused_beside_its_question(app: Flask, cast:
     data = {"q_brief": "Typed.", "f_brief": (BytesIO(b"MZ\x00"), "virus.exe")}
     response = browser.post(f"{LAUNCH}?page=2", data=data, content_type="multipart/form-data")
     assert response.status_code == 422
-    assert "use a .txt, .md or .docx file" in Page(response.text).text
+    assert "“virus.exe” does not fit this question. Use .txt, .md or .docx." in Page(response.text).text
     draft = _draft(app)
     assert draft is not None
     assert draft.answers["brief"] == "Typed."

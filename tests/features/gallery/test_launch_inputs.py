@@ -217,8 +217,32 @@ def test_a_file_that_does_not_fit_its_question_says_which_would(app: Flask, cast
     browser = cast.browser(cast.alice)
     response = _send(browser, address, f_image=(BytesIO(b"words"), "words.txt"), f_text=(BytesIO(b"x"), "x.txt"))
     assert response.status_code == 422
-    said = "“words.txt” does not fit this question. Use .png, .jpg, .jpeg, .webp, .heic, .heif."
+    said = "“words.txt” does not fit this question. Use .png, .jpg, .jpeg, .webp, .heic or .heif."
     assert said in Page(response.text).text
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content", "says"),
+    [
+        ("image", "car.gif", b"GIF89a", "does not fit this question. Use .png, .jpg, .jpeg, .webp, .heic or .heif."),
+        ("document", "facts.pdf", b"%PDF", "does not fit this question. Use .txt, .md or .docx."),
+        ("document", "people.csv", b"a,b", "does not fit this question. Use .txt, .md or .docx."),
+        ("csv", "people.xlsx", b"PK", "does not fit this question. Save the table as .csv first."),
+        ("csv", "people", b"email", "does not fit this question. Save the table as .csv first."),
+        ("csv", "people.csv", b"", "is empty. Choose another file."),
+        ("csv", "people.csv", b"\xef\xbb\xbf\r\n", "is empty. Choose another file."),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_what_its_question_takes(
+    app: Flask, cast: Cast, kind: str, name: str, content: bytes, says: str
+) -> None:
+    kinds = [InputType(kind), InputType.TEXT]
+    address = f"/workflows/{_workflow(app, cast, _questions(kinds))}/launch"
+    sent = {f"f_{kind}": (BytesIO(content), name)}
+    response = _send(cast.browser(cast.alice), address, **sent, q_text="Stays")
+    assert response.status_code == 422
+    assert f"“{name}” {says}" in Page(response.text).text
+    assert _draft(app)["text"] == "Stays"
 
 
 def test_what_was_chosen_stays_on_the_page_however_much_is_newer(app: Flask, cast: Cast) -> None:
@@ -247,7 +271,8 @@ def test_a_moment_at_the_end_of_time_is_refused_and_the_form_stays(app: Flask, c
     browser = cast.browser(cast.alice)
     response = _send(browser, address, q_datetime="9999-12-31T23:59", q_text="Stays")
     assert response.status_code == 422
-    assert "Write a year of this century." in Page(response.text).text
+    said = "The year 9999 cannot be meant. Write all of the year, from 1900 to 2199."
+    assert said in Page(response.text).text
     assert Page(browser.get(address).text).fields()["q_text"] == "Stays"
 
 
