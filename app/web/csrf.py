@@ -58,7 +58,9 @@ def _check() -> Response | None:
 
 
 def _refuse() -> Response:
-    if visitor() is None and security.session_cookie() in request.cookies:
+    view = current_app.view_functions[request.endpoint or ""]
+    is_for_members = getattr(view, "permission", None) is not None  # their page was made before they signed out
+    if visitor() is None and (is_for_members or security.session_cookie() in request.cookies):
         return htmx.sign_in()
     raise BadRequest(
         "The page was open for too long or came from elsewhere. Load it again and repeat what you did."

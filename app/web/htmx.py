@@ -50,8 +50,12 @@ def current_path() -> str:
 
 
 def sign_in() -> Response:
-    """Send somebody whose session is missing or has ended to the sign-in page, and back afterwards."""
-    return redirect(url_for("accounts.sign_in", next=_here()))
+    """Send somebody whose session is missing or has ended to the sign-in page, and back afterwards.
+
+    Where they had pressed a button, the page says that nothing came of it.
+    """
+    has_pressed = request.method not in ("GET", "HEAD")
+    return redirect(url_for("accounts.sign_in", next=_here(), lapsed=1 if has_pressed else None))
 
 
 def unchanged(etag: str) -> Response | None:

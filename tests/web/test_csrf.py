@@ -6,7 +6,7 @@ from flask import Flask
 
 from app.core.db import Model, db
 from tests.cast import PASSWORD, Cast
-from tests.page import token
+from tests.page import Page, token
 from tests.web.routes import routes
 
 # The approval link's form carries a token that is bound to the link; tests of approvals prove it.
@@ -96,8 +96,20 @@ def test_a_session_that_ended_leads_to_sign_in_not_to_an_error(cast: Cast) -> No
     client.post("/sign-out", data={"everywhere": "1"})
     client.set_cookie("gl", "ended")
     plain = client.post("/settings/theme", data={"theme": "dark"})
-    assert (plain.status_code, plain.location) == (303, "/sign-in?next=/")
+    assert (plain.status_code, plain.location) == (303, "/sign-in?next=/&lapsed=1")
     swapped = client.post(
         "/settings/theme", headers={"HX-Request": "true", "HX-Current-URL": "http://localhost/settings"}
     )
-    assert (swapped.status_code, swapped.headers["HX-Redirect"]) == (204, "/sign-in?next=/settings")
+    assert (swapped.status_code, swapped.headers["HX-Redirect"]) == (204, "/sign-in?next=/settings&lapsed=1")
+
+
+@pytest.mark.parametrize("path", ["/settings/theme", "/sign-out"])
+def test_who_signed_out_in_another_tab_is_told_so_and_led_back(cast: Cast, path: str) -> None:
+    client = cast.browser(cast.alice)
+    client.post("/sign-out")  # the other tab: the cookie is gone, the page and its token are still open
+    pressed = client.post(path, data={"theme": "dark"}, headers={"Referer": "http://localhost/settings"})
+    assert (pressed.status_code, pressed.location) == (303, "/sign-in?next=/settings&lapsed=1")
+    page = Page(client.get(pressed.location).text)
+    assert page.faults == []
+    assert "You are signed out, so what you pressed was not done." in page.text
+    assert "You are signed out" not in Page(client.get("/sign-in?next=/settings").text).text

@@ -62,16 +62,14 @@ def open_session() -> Response:
 
 
 @blueprint.post("/sign-out")
-@public
+@requires(Permission.SEE)
 def sign_out() -> Response:
     """End this session; ``everywhere`` ends all of the person's."""
-    person = visitor()
-    if person is not None:
-        if request.form.get("everywhere"):
-            service.end_sessions(db.session(), person.user_id)
-        else:
-            service.sign_out(db.session(), request.cookies.get(security.session_cookie(), ""))
-        db.session.commit()
+    if request.form.get("everywhere"):
+        service.end_sessions(db.session(), who().user_id)
+    else:
+        service.sign_out(db.session(), request.cookies.get(security.session_cookie(), ""))
+    db.session.commit()
     response = htmx.redirect(url_for("accounts.sign_in"))
     security.drop_cookie(response, security.SESSION_COOKIE)
     return response
@@ -171,7 +169,11 @@ def password() -> Response:
 
 def _sign_in_page(form: SignInForm, *, status: int = 200) -> Response:
     return page(
-        "accounts/sign_in.html", form=form, next=rules.safe_next(request.values.get("next")), status=status
+        "accounts/sign_in.html",
+        form=form,
+        next=rules.safe_next(request.values.get("next")),
+        has_lapsed="lapsed" in request.args,
+        status=status,
     )
 
 

@@ -1,7 +1,7 @@
 """Writes of approvals: asking, deciding, ending. A request ends once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -249,6 +249,17 @@ def is_change(session: Session, item: Item, edit: Edit) -> bool:
         seen = queries.text_at(session, item.id, edit.version or 0)
     title, body = seen or ("", "")
     return (title if edit.title is None else edit.title, body if edit.body is None else edit.body) != (title, body)
+
+
+def typed(session: Session, approval: Approval, edits: Mapping[str, Mapping[str, Any]]) -> list[Item]:
+    """Return the texts that somebody changed on their page, as they typed them; what they did not send is empty."""
+    items = queries.items(session, approval.workspace_id, approval.document_ids) if edits else ()
+    changes = ((item, Edit(**edits[item.id])) for item in items if item.id in edits)
+    return [
+        replace(item, title=edit.title or "", body=edit.body or "")
+        for item, edit in changes
+        if is_change(session, item, edit)
+    ]
 
 
 def check_reason(answer: Answer) -> list[FieldError]:

@@ -94,7 +94,7 @@ def decide(approval_id: str) -> Response:
         return _show(approval, person, form, error.problems, status=422)
     except (Conflict, Gone) as error:
         db.session.rollback()
-        return _show(approval, person, DecisionForm(), status=error.status)
+        return _show(approval, person, form, status=error.status)
     return htmx.redirect(url_for("approvals.show", approval_id=approval_id))
 
 
@@ -160,7 +160,7 @@ def decide_public(token: str) -> Response:
         return _open_link(token, form, problems=error.problems, status=422)
     except (Conflict, Gone) as error:
         db.session.rollback()
-        return _open_link(token, DecisionForm(), status=error.status)
+        return _open_link(token, form, status=error.status)
     return htmx.redirect(url_for("approvals.public", token=token))
 
 
@@ -308,7 +308,8 @@ def _show(
         form_token=csrf.token(),
         picture_url=rows.small,
         undo=_undoing_inside(approval, person),
-        **_facts(approval, person, form, problems),
+        **({} if may_decide else _lost(approval, form)),
+        **_facts(approval, person, form if may_decide else DecisionForm(), problems),
     )
 
 
@@ -320,7 +321,7 @@ def _open_link(
         return htmx.page("approvals/ended.html", status=404, approval=None)
     approval, person = found
     if not _is_open(approval) or queries.is_decided_by(person):
-        return _ended(token, approval, person, status=status, warning=warning)
+        return _ended(token, approval, person, form, status=status, warning=warning)
     return htmx.page(
         "approvals/public.html",
         status=status,
@@ -336,7 +337,9 @@ def _open_link(
     )
 
 
-def _ended(token: str, approval: Approval, person: Approver, *, status: int, warning: str) -> Response:
+def _ended(
+    token: str, approval: Approval, person: Approver, form: DecisionForm, *, status: int, warning: str
+) -> Response:
     """Say what became of a request; while its decision can be taken back, with the buttons for it."""
     end = _end(approval, person)
     undo = _undoing(
@@ -347,7 +350,12 @@ def _ended(token: str, approval: Approval, person: Approver, *, status: int, war
         form_token=_link_signer().dumps(person.id),
     )
     shown = status if status in (400, 409) or undo["said"] else 410
-    return htmx.page("approvals/ended.html", status=shown, warning=warning, undo=undo, **end)
+    return htmx.page("approvals/ended.html", status=shown, warning=warning, undo=undo, **_lost(approval, form), **end)
+
+
+def _lost(approval: Approval, form: DecisionForm) -> dict[str, Any]:
+    """Return what somebody typed into a page that decides nothing any more: it is kept nowhere else."""
+    return {"lost": service.typed(db.session(), approval, form.edits), "lost_reason": form.more}
 
 
 def _facts(

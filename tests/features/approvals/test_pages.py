@@ -10,6 +10,7 @@ from app.core import clock
 from app.core.db import db
 from app.features.approvals.models import Approval
 from tests.features.approvals.desk import Desk, form_of, in_two_days
+from tests.page import Page
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SAM, EVA = "sam@northfield.example", "eva@northfield.example"
@@ -208,3 +209,28 @@ def test_the_page_needs_a_token_and_a_sign_in(desk: Desk, sam: FlaskClient) -> N
 @pytest.mark.parametrize("approval_id", ["x", "%00", "0" * 36, "01a1f912-2c31-7ce1-b5d7-1a3c4ccc1e1c"])
 def test_an_id_that_is_none_is_404(sam: FlaskClient, approval_id: str) -> None:
     assert sam.get(f"/approvals/{approval_id}").status_code == 404
+
+
+def test_what_one_typed_while_somebody_else_decided_stands_there_to_be_copied(desk: Desk, sam: FlaskClient) -> None:
+    eva = desk.person(EVA, "approver", name="Eva Lind")
+    asked = desk.ask(SAM, EVA)
+    first, second = asked.document_ids[:2]
+    path = f"/approvals/{asked.approval_id}"
+    form = form_of(eva.get(path).text)
+    mine = {**form, f"body-{first}": "Eva's <words>\nand more.", "kind": "Something else", "more": "Too loud."}
+    taken = {**form_of(sam.get(path).text), f"body-{second}": "Sam's words.", "decision": "approved"}
+    assert sam.post(f"{path}/decision", data=taken).status_code == 303
+
+    for pressed, status in (("approved", 409), ("rejected", 409), ("reject", 200)):
+        answer = eva.post(f"{path}/decision", data={**mine, "decision": pressed})
+        page = Page(answer.text)
+        assert (answer.status_code, page.faults) == (status, [])
+        assert "Sam Ortiz approved this" in page.text
+        lost = answer.text.partition('id="lost-title"')[2].partition("</section>")[0]
+        assert "What you typed was not saved" in lost
+        assert "Eva&#39;s &lt;words&gt;<br>and more." in lost
+        assert "Too loud." in lost
+        assert "Sam" not in lost  # nor what she only looked at
+        assert f'data-copy="#lost-body-{first}"' in lost
+    assert "What you typed" not in eva.get(path).text
+    assert desk.documents(asked)[0].body != "Eva's <words>\nand more."

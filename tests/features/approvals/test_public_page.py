@@ -313,3 +313,20 @@ def test_what_the_ai_wrote_is_text_on_the_page(desk: Desk) -> None:
     page = desk.app.test_client().get(asked.path)
     assert "<script>alert" not in page.text
     assert "<img src=x" not in page.text
+
+
+@only_sqlite
+def test_what_one_typed_is_shown_again_where_somebody_else_was_faster(desk: Desk) -> None:
+    asked = desk.ask(SAM, EVA)
+    client, field = desk.app.test_client(), f"body-{asked.document_ids[0]}"
+    form = form_of(client.get(asked.path).text)
+    press(desk.app.test_client(), f"/a/{asked.tokens[EVA]}", "approved")
+    answer = client.post(asked.path + "/decision", data={**form, field: "My own words", "decision": "approved"})
+    assert answer.status_code == 409
+    assert f"{EVA} approved this" in answer.text
+    lost = answer.text.partition('id="lost-title"')[2]
+    assert "What you typed was not saved" in lost
+    assert "My own words" in lost
+    assert "Your next adventure" in lost  # the headline was on her page
+    assert "data-copy" not in answer.text
+    assert "What you typed" not in client.get(asked.path).text
