@@ -3,7 +3,7 @@
 As in ``store``: each function runs in the caller's transaction, and zero rows means that somebody was quicker.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from app.core.outbox import is_held
 from app.engine.enums import Effect, StepStatus
 from app.engine.held import Fenced, HeldStep
 from app.engine.limits import is_counted
-from app.engine.store import WORKING, Bind, run, step_run
+from app.engine.store import WORKING, Bind, log, run, step_run
 
 MAX_CRASHES = 2  # deaths of a process in which the step was alone: then a person must look
 
@@ -121,6 +121,12 @@ def held_row(row: Any) -> HeldStep:
         row.id, row.workspace_id, row.run_id, row.step_id, row.item, row.type, row.fence, row.attempts, row.crashes,
         row.started_at,
     )  # fmt: skip
+
+
+def log_failure(bind: Bind, row: Any, error: Mapping[str, Any]) -> None:
+    """Add to the run's log why a step failed that nobody held, from its whole row."""
+    detail = {"code": error["code"], "category": error["category"]}
+    log(bind, held_row(row), "failed", error["message"], level="error", detail=detail)
 
 
 def claim_step(

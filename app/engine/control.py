@@ -219,15 +219,10 @@ def finish(
         session, row.step_run_id, outcome=outcome, output=output, error=error, cost_microusd=cost_microusd
     )
     if is_ended and error is not None:
-        _log_failure(session, row.step_run_id, error)
+        failed = session.execute(sa.select(store.step_run).where(store.step_run.c.id == row.step_run_id)).one()
+        claims.log_failure(session, failed, error)
     store.wake_run(session, row.run_id)
     return True
-
-
-def _log_failure(session: Session, step_run_id: str, error: dict[str, Any]) -> None:
-    step = session.execute(sa.select(store.step_run).where(store.step_run.c.id == step_run_id)).one()
-    detail = {"code": error["code"], "category": error["category"]}
-    store.log(session, claims.held_row(step), "failed", error["message"], level="error", detail=detail)
 
 
 def undo(session: Session, wait_id: str) -> bool:

@@ -15,6 +15,7 @@ from app.core.errors import Conflict
 from app.engine import store
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.held import HeldRun
+from app.engine.planner import NO_ITEM
 from app.engine.store import SUB_RUN, Recorded
 
 PAUSES = (RunStatus.PAUSING, RunStatus.PAUSED)
@@ -57,9 +58,10 @@ _above = sa.select(_run.c.id, _run.c.number, _run.c.status).where(
 
 
 _own = _wait.alias("own")
-_working = sa.select(_run.c.parent_step_run_id).where(
-    _run.c.parent_step_run_id.in_(_awaited),
-    _run.c.status.in_(store.OPEN),
+_open = sa.select(_run.c.parent_step_run_id).where(
+    _run.c.parent_step_run_id.in_(_awaited), _run.c.status.in_(store.OPEN)
+)
+_working = _open.where(
     sa.or_(
         _run.c.status.not_in([status.value for status in RESTS]),
         sa.exists().where(  # it waits for one that may work
@@ -67,15 +69,21 @@ _working = sa.select(_run.c.parent_step_run_id).where(
         ),
     ),
 )
+_unpaused = _open.where(_run.c.status != RunStatus.PAUSED.value)
 
 
-def note_working(bind: store.Bind, run_id: str, recorded: Recorded) -> None:
-    """Note in what is recorded of a run which of its items wait for a run that works, not only for people."""
-    if not recorded.parts:
+def note_working(bind: store.Bind, held: HeldRun, recorded: Recorded) -> None:
+    """Note in what is recorded of a run which of its items wait for a run that works, not only for people.
+
+    Of a pausing run: which of its steps wait for a run that has not paused yet.
+    """
+    is_pausing = held.status is RunStatus.PAUSING
+    keys = [key for key in recorded.parts if is_pausing or key[1] != NO_ITEM]
+    if not keys:
         return
-    working = set(bind.execute(_working, {"b_run_id": run_id}).scalars())
-    for key in recorded.parts:
-        if recorded.ids[key] in working:
+    holding = set(bind.execute(_unpaused if is_pausing else _working, {"b_run_id": held.id}).scalars())
+    for key in keys:
+        if recorded.ids[key] in holding:
             recorded.results[key] = replace(recorded.results[key], holds=True)
 
 

@@ -29,7 +29,7 @@ class Result:
     outcome: str | None = None
     due: datetime | None = None
     total: int = 0  # of a step that is done for every item: how many items it has
-    holds: bool = False  # waits for a run of ours that works: as good as under way
+    holds: bool = False  # waits for a run of ours that works, or has not paused yet: as good as under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +215,10 @@ def _result(
     )
     open_results = view.open_results()
     if control == "pause":
-        under_way = [r for r in open_results if r.status is StepStatus.RUNNING and r.due and r.due > now]
-        until = min((r.due for r in under_way if r.due), default=None)
+        again = now + timedelta(seconds=view.hint_again_s)
+        under_way = [r.due for r in open_results if r.status is StepStatus.RUNNING and r.due and r.due > now]
+        under_way += [again for r in open_results if r.holds]
+        until = min(under_way, default=None)
         status = RunStatus.PAUSING if under_way else RunStatus.PAUSED
         return Plan(skip=skips, status=status, sleep_until=until, settled=settled)
     return Plan(

@@ -196,7 +196,7 @@ class Recorded:
     outputs: dict[str, Any] = field(default_factory=dict)
     ids: dict[Key, str] = field(default_factory=dict)
     waits: dict[Key, str] = field(default_factory=dict)
-    parts: set[Key] = field(default_factory=set)  # items that wait for a run of another workflow
+    parts: set[Key] = field(default_factory=set)  # what waits for a run of another workflow
 
 
 _results = (
@@ -231,7 +231,7 @@ def read_results(bind: Bind, run_id: str, hint_again_s: float = HINT_AGAIN_S) ->
         recorded.results[key] = Result(StepStatus(row.status), row.outcome, _due(row, hint_again_s), row.total)
         if row.wait_id is not None:
             recorded.waits[key] = row.wait_id
-            if row.wait_kind == SUB_RUN and row.wait_status == WaitStatus.WAITING and row.item != NO_ITEM:
+            if row.wait_kind == SUB_RUN and row.wait_status == WaitStatus.WAITING:
                 recorded.parts.add(key)
         if row.status == StepStatus.COMPLETED and row.item == NO_ITEM:
             recorded.outputs[row.step_id] = row.output or {}
@@ -439,8 +439,8 @@ def note_answer(bind: Bind, run_id: str, step_type: str, outcome: str | None) ->
         bind.execute(sa.update(run).where(run.c.id == run_id).values(last_no=last_no))
 
 
-def fail_open_steps(bind: Bind, run_id: str, error: Mapping[str, Any]) -> None:
-    """Let every step run fail that has not ended; the fence moves, so late results are refused."""
+def fail_open_steps(bind: Bind, run_id: str, error: Mapping[str, Any]) -> list[Any]:
+    """Let every step run fail that has not ended, and return them; the fence moves, so late results are refused."""
     statement = (
         sa.update(step_run)
         .where(
@@ -458,8 +458,9 @@ def fail_open_steps(bind: Bind, run_id: str, error: Mapping[str, Any]) -> None:
             finished_at=moment(),
             doing="",
         )
+        .returning(*step_run.c)
     )
-    bind.execute(statement)
+    return list(bind.execute(statement))
 
 
 def cancel_steps(bind: Bind, run_id: str, reason: str) -> None:

@@ -17,6 +17,7 @@ from app.core.ids import new_id
 from app.definition.schema import Definition, Step
 from app.engine import (
     catalog,
+    claims,
     control,
     definitions,
     each,
@@ -113,7 +114,7 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
 def _read(seat: Seat, held: HeldRun) -> Recorded:
     with statement(seat.reader) as connection:
         recorded = store.read_results(connection, held.id, seat.hint_again_s)
-        parts.note_working(connection, held.id, recorded)
+        parts.note_working(connection, held, recorded)
     return recorded
 
 
@@ -143,7 +144,9 @@ def _cut_off(
     def write(session: Session) -> None:
         store.insert_steps(session, rows)
         _withdraw(session, held, recorded, recorded.waits)
-        store.fail_open_steps(session, held.id, error)
+        cut = {row.step_id: row for row in store.fail_open_steps(session, held.id, error)}
+        for row in cut.values():
+            claims.log_failure(session, row, error)
         progress.move_unchanged(session, held, steps_done=todo.settled)
 
     with suppress(Fenced):

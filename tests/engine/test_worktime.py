@@ -12,7 +12,7 @@ from app.engine import answers, claims, control, leases, runner, store
 from app.engine.answers import Reply
 from app.engine.events import WaitEnded
 from app.engine.held import Fenced, HeldStep
-from app.engine.models import Run, StepRun, WaitRow
+from app.engine.models import Run, RunLog, StepRun, WaitRow
 from tests.engine.rig import House
 from tests.engine.sink import Sink
 
@@ -57,6 +57,9 @@ def test_a_run_that_works_too_long_fails_keeps_what_is_done_and_can_be_tried_aga
         "first": "completed", "work": "failed", "ask": "failed", "last": "skipped",
     }  # fmt: skip
     assert "withdrawn" in told
+    with house.session() as session:
+        failed = sa.select(RunLog.step_id).where(RunLog.run_id == run_id, RunLog.event == "failed")
+        assert sorted(session.scalars(failed)) == ["ask", "work"]
     with pytest.raises(Fenced), house.session() as session:
         claims.end_step(session, held, status="completed", outcome="done")
     with house.session() as session:

@@ -250,6 +250,30 @@ def test_pausing_pauses_what_runs_below_and_resuming_lets_it_go_on(yard: Yard) -
     assert not any(yard.run(run_id).is_paused_above for run_id in runs)
 
 
+def test_a_run_is_pausing_until_what_runs_below_has_ended_its_step(yard: Yard) -> None:
+    side = {"id": "side", "type": "transform", "config": {"set": {"a": 1}}}
+    yard.workflow("Two", side, {**side, "id": "other"})
+    yard.workflow("Middle", {**CALLS, "config": {"workflow": "Two"}})
+    yard.workflow("Campaign", {**CALLS, "config": {"workflow": "Middle"}})
+    top, seat = yard.start("Campaign"), yard.seat()
+    runner.advance(seat, top)
+    middle = yard.child(top).id
+    runner.advance(seat, middle)
+    low = yard.child(middle).id
+    mine = turn.advance(seat, low)
+    assert mine is not None
+    with transaction(yard.engine) as session:
+        claim = claims.claim_step(session, mine, seat.owner, 60.0)
+        held = store.read_run(session, low)
+    assert claim is not None
+    press(yard, control.pause, top)
+    assert statuses(yard, [top, middle, low]) == ["pausing"] * 3
+    step = definitions.definition_of(yard.engine, held.version_id).step(claim.step_id)
+    results.record(seat, step, claim, try_step(seat, claim, step, held, {}))
+    yard.work()
+    assert statuses(yard, [top, middle, low]) == ["paused"] * 3
+
+
 def test_a_run_that_somebody_paused_by_itself_stays_paused_when_the_one_above_goes_on(yard: Yard) -> None:
     runs = top, middle, low = family(yard)
     press(yard, control.pause, middle)
