@@ -73,6 +73,8 @@ def answer(session: Session, run_id: str, step_run_id: str, reply: Reply, *, by:
     store.log(session, claims.held_row(row), "answered", f"{by} answered: {SAID[reply]}.")
     if reply is Reply.ADD_MONEY:
         money.add(session, run_id)
+    if StepStatus(values["status"]).is_settled:
+        freed += money.free_step(session, run_id, row.workspace_id, step_run_id)
     if not store.wake_run(session, run_id, freed_microusd=freed):
         raise Conflict("The run has ended.")
 

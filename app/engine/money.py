@@ -133,6 +133,20 @@ def free(session: Session, held: HeldRun) -> None:
         free_above(session, held.id, held.workspace_id, held.facts, rows)
 
 
+def free_step(session: Session, run_id: str, workspace_id: str, step_run_id: str) -> int:
+    """Free what calls of a step that has ended have still reserved: nobody waits for their answers any more.
+
+    Returns how much of the run's own row that is, which is the caller's, after this.
+    """
+    of_step = _unanswered.where(call.c.step_run_id == step_run_id)
+    rows = session.execute(of_step.with_for_update(), {"b_run_id": run_id}).all()
+    if not rows:
+        return 0
+    session.execute(sa.update(call).where(call.c.id.in_([row.id for row in rows])).values(estimate_microusd=0))
+    facts = session.scalar(sa.select(store.run.c.facts).where(store.run.c.id == run_id))
+    return free_above(session, run_id, workspace_id, facts or {}, rows)
+
+
 def free_above(
     session: Session, run_id: str, workspace_id: str, facts: Mapping[str, Any], calls: Sequence[Any]
 ) -> int:

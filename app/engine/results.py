@@ -12,10 +12,10 @@ from app.core.db import AWAY, insist, moment
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
 from app.definition.schema import Step
-from app.engine import claims, retry, store
+from app.engine import catalog, claims, money, retry, store
 from app.engine.attempt import Tried, failed, our_fault
 from app.engine.contract import Category, StepError
-from app.engine.enums import StepStatus, WaitStatus
+from app.engine.enums import Effect, StepStatus, WaitStatus
 from app.engine.events import WaitStarted
 from app.engine.held import Fenced, HeldStep
 from app.engine.seat import Seat
@@ -46,6 +46,7 @@ def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | Non
     delay_s = retry.next_delay_s(step, tried.error, claim.attempts) if tried.error else None
 
     def write(session: Session) -> None:
+        freed = 0
         if tried.error is not None and delay_s is not None:
             claims.end_step(
                 session, claim, status=StepStatus.RETRYING.value, not_before=moment(delay_s), error=tried.error_json(),
@@ -62,10 +63,19 @@ def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | Non
         else:
             claims.end_step(session, claim, **tried.row(), **tried.ended_at())
             write_rest(session, claim, tried)
-        store.wake_run(session, claim.run_id)
+            freed = _freed(session, claim, tried)
+        store.wake_run(session, claim.run_id, freed_microusd=freed)
 
     insist(seat.engine, write)
     return delay_s
+
+
+def _freed(session: Session, claim: HeldStep, tried: Tried) -> int:
+    """Free what an outward step that has ended reserved for calls without an answer; return how much."""
+    step_type = catalog.step_type(claim.type)
+    if not tried.status.is_settled or step_type is None or step_type.effect is Effect.NONE:
+        return 0
+    return money.free_step(session, claim.run_id, claim.workspace_id, claim.id)
 
 
 def delay(step: Step, tried: Tried, now: datetime) -> dict[str, Any]:

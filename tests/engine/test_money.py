@@ -4,6 +4,8 @@ import functools
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,11 +15,11 @@ import sqlalchemy as sa
 from app.core import clock
 from app.core.db import insist, make_engine, transaction
 from app.core.settings import Settings, SettingsInvalid
-from app.engine import claims, control, money, runner, store
+from app.engine import catalog, claims, control, money, runner, store
 from app.engine.answers import Reply, answer, choices
 from app.engine.attempt import failed
 from app.engine.calls import Ledger
-from app.engine.contract import Answer, Category, Effect, StepError
+from app.engine.contract import Answer, Category, Context, Done, Effect, StepError
 from app.engine.held import Fenced, HeldStep
 from app.engine.models import Allowance, Call, Spending
 from tests.engine.rig import House, url_for
@@ -244,6 +246,26 @@ def test_a_call_that_nobody_answered_holds_no_money_of_the_day_when_the_run_comp
     assert (house.run(run_id).status, house.run(run_id).reserved_microusd) == ("completed", 0)
     assert house.calls(run_id)[0].status == "intended"
     assert day(house) == (0, 0)
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_a_call_that_nobody_answered_holds_no_money_of_the_day_when_its_step_ends(
+    house: House, sink: Sink, ends_well: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(config: Any, ctx: Context) -> Done:
+        with suppress(StepError):  # the step can do without
+            ctx.call("lost", lost, estimate_microusd=700)
+        return Done({"answers": []}) if ends_well else lost("", 0.0)
+
+    def lost(key: str, timeout_s: float) -> Any:
+        raise StepError(Category.NETWORK, "The reply was lost.", definite=False)
+
+    monkeypatch.setitem(catalog._types, "spend", replace(catalog.step_types()["spend"], run=run))
+    one = {**spend("one", sink), "retry": {"attempts": 1}, "on_failure": "continue"}
+    run_id = house.start([one, {"id": "ask", "type": "ask", "config": {}}])  # the run itself goes on
+    house.work(run_id)
+    assert house.steps(run_id)["one"].status == ("completed" if ends_well else "failed")
+    assert (house.run(run_id).status, house.run(run_id).reserved_microusd, day(house)) == ("waiting", 0, (0, 0))
 
 
 def test_a_call_that_is_made_again_after_its_run_had_failed_reserves_its_money_again(house: House, sink: Sink) -> None:
