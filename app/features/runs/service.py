@@ -18,7 +18,7 @@ from app.core.db import write_small
 from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id
 from app.definition.inputs import clean_inputs, names_today
-from app.definition.problems import InputsInvalid
+from app.definition.problems import InputsInvalid, listed
 from app.definition.schema import Definition
 from app.definition.values import MissingValue, UnusableValue, as_text, evaluate
 from app.engine import answers, control, jobs
@@ -276,6 +276,7 @@ def continue_from(
     following = _start_like(session, run, inputs, actor=actor, dedupe_key=dedupe_key)
     if following.continues_run_id is None:
         if run.is_open:
+            _say_what_stops(session, run, following)
             control.stop_asking(session, run.id)
             _note(session, run, actor, "run.stopped", "stopped the run")
         planned = reuse.plan(
@@ -286,12 +287,22 @@ def continue_from(
     return following
 
 
+def _say_what_stops(session: Session, run: Run, following: Run) -> None:
+    """Write into the log of a run which runs are stopped for it: the one that it follows, and what that waits for."""
+    wanted = sa.select(Run.number).where(Run.parent_run_id == run.id, Run.finished_at.is_(None)).order_by(Run.number)
+    below = [f"run {number}" for number in session.scalars(wanted)]
+    also = f", and with it {listed(below)}, which it had started" if below else ""
+    _log(session, following, "run.follows", f"Run {run.number} was stopped for this one{also}.")
+
+
 def _note(session: Session, run: Run, actor: Actor, action: str, said: str) -> None:
     """Write down who steered the run, also in its log."""
     accounts.audit_of(session, run, actor, action, number=run.number)
-    line = RunLog(workspace_id=run.workspace_id, run_id=run.id, event=action, message=f"{actor.name} {said}.")
-    line.at = clock.now()
-    session.add(line)
+    _log(session, run, action, f"{actor.name} {said}.")
+
+
+def _log(session: Session, run: Run, event: str, message: str) -> None:
+    session.add(RunLog(workspace_id=run.workspace_id, run_id=run.id, event=event, message=message, at=clock.now()))
 
 
 def can_continue(run: Run) -> bool:

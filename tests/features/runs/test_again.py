@@ -16,7 +16,7 @@ from app.core.outbox import OutboxRow
 from app.definition.schema import Definition
 from app.engine import catalog
 from app.engine.enums import RunStatus
-from app.engine.models import Run, StepRun
+from app.engine.models import Run, RunLog, StepRun
 from app.features.files import shelf
 from app.features.runs import reuse, service
 from tests import factories
@@ -153,6 +153,22 @@ def test_run_that_asks_is_stopped_when_another_one_continues_it(session: Session
     following = service.continue_from(session, failed, "pictures", failed.inputs, actor=factories.ALICE)
     session.refresh(failed)
     assert (failed.status, following.status, list(rows(session, following))) == ("stopping", "queued", ["ads"])
+    assert said(session, following) == [f"Run {failed.number} was stopped for this one."]
+
+
+def said(session: Session, run: Run) -> list[str]:
+    session.flush()
+    return list(session.scalars(sa.select(RunLog.message).where(RunLog.run_id == run.id)))
+
+
+def test_run_says_which_runs_were_stopped_for_it(session: Session, failed: Run) -> None:
+    failed.status = RunStatus.NEEDS_ATTENTION.value
+    below = service.start_over(session, failed, actor=factories.ALICE)
+    below.parent_run_id, below.continues_run_id = failed.id, None
+    session.flush()
+    following = service.continue_from(session, failed, "pictures", failed.inputs, actor=factories.ALICE)
+    stopped = f"Run {failed.number} was stopped for this one, and with it run {below.number}, which it had started."
+    assert said(session, following) == [stopped]
 
 
 def _told(session: Session, run: Run, status: str, due_at: datetime | None) -> OutboxRow:
