@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from app.definition.schema import Definition
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
-from app.features.runs import queries
+from app.features.runs import log_rows
 from app.features.runs.failure import code_of
+from app.features.runs.log_rows import Rows
 from app.features.runs.words import by_schedule, listed
 from app.features.workflows import queries as workflows
 from app.web.filters import duration, money
@@ -23,8 +24,8 @@ from app.web.filters import duration, money
 LEVELS = {"info": "Info", "warning": "Warning", "error": "Error"}
 LEAST = {"": "Everything", "warning": "Warnings and errors", "error": "Errors"}
 SPANS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
-PAGE = 200
-MOST_NOTED = 5000
+PAGE = 100
+LOOKED_AT = 1000  # so many of the last lines are read first for those that are wanted
 LATE_S = 60  # how long after the time that it says a line may be committed, clocks that differ included
 _SEVERITY = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 _SAID_ELSEWHERE = frozenset({"trace", "pause_s"})
@@ -60,7 +61,7 @@ class Line:
 
     @property
     def mark(self) -> str:
-        """A few letters of its own, for a poll's address: of 200 lines, two share them once in three million times."""
+        """A few letters of its own, for a poll's address: of 100 lines, two share them once in ten million times."""
         return urlsafe_b64encode(hashlib.blake2s(self.key.encode(), digest_size=5).digest())[:_MARK_CHARS].decode()
 
     @property
@@ -127,6 +128,28 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Last:
+    """The last lines that were wanted, a page and more where there are more, the oldest first.
+
+    *first* and *end* are the seconds of the first and of the last of all lines of the run.
+    """
+
+    found: Sequence[Line]
+    first: datetime
+    end: datetime
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        """The lines of the page."""
+        return self.found[-PAGE:]
+
+    @property
+    def earlier(self) -> str:
+        """The place of the page's first line where more come before it; else ""."""
+        return self.lines[0].key if len(self.found) > PAGE else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """Which lines a page shows already: of those that stand at *since* or later, the ones with these *marks*.
 
@@ -139,7 +162,7 @@ class Known:
     @property
     def begun(self) -> datetime | None:
         """When the lines begin that may be new to the page."""
-        return datetime.fromtimestamp(float(self.since.partition("-")[0]), UTC) if self.since else None
+        return _at(self.since)
 
     @property
     def query(self) -> dict[str, str]:
@@ -193,21 +216,15 @@ def asked(args: Mapping[str, str], zone: str) -> Asked:
     )
 
 
-def ends(found: Sequence[Line]) -> tuple[datetime, datetime]:
-    """Return the seconds of the first and of the last of all lines; a run has one at least."""
-    return found[0].at.replace(microsecond=0), found[-1].at.replace(microsecond=0)
-
-
-def spans(found: Sequence[Line]) -> list[Span]:
+def spans(first: datetime, end: datetime) -> list[Span]:
     """Return the parts of an ended run that are worth a choice: those much shorter than itself."""
-    first, last = ends(found)
     return [
         span
         for word, length in SPANS.items()
-        if last - first >= 2 * length
+        if end - first >= 2 * length
         for span in (
             Span(f"First {word}", first, first + length),
-            Span(f"Last {word}", last - length, last),
+            Span(f"Last {word}", end - length, end),
         )
     ]
 
@@ -218,39 +235,56 @@ def key(args: Mapping[str, str], name: str) -> str:
     return said if _KEY.fullmatch(said) else ""
 
 
-def read(session: Session, run: Run, since: datetime | None = None) -> list[Line]:
-    """Return the lines of a run, the oldest first; of *since*, those at least that say that time or a later one.
+def last(session: Session, run: Run, wanted: Asked, names: Mapping[str, str], before: str) -> Last:
+    """Return the last lines that are wanted, those before the place *before*; *names* are the steps'.
+
+    Reads the last lines there are, and all where those have not a page of wanted ones: six statements, or eleven.
+    """
+    until = min((at for at in (_at(before), wanted.until and wanted.until + _SECOND) if at), default=None)
+    times = log_rows.times(session, run.id, until, LOOKED_AT if wanted.query else PAGE)
+    begun = wanted.since
+    edges = [times.edge] if times.edge and (begun is None or times.edge > begun) else []
+    found: list[Line] = []
+    for since in (*edges, begun):
+        found = [
+            line
+            for line in read(session, run, since, until)
+            if (since is None or line.at >= since)
+            and (not before or line.key < before)
+            and wanted.keeps(line, names.get(line.step_id, ""))
+        ]
+        if len(found) > PAGE:
+            break
+    known = [at for at in (times.first, times.last, run.created_at, run.started_at, run.finished_at) if at]
+    return Last(found, min(known).replace(microsecond=0), max(known).replace(microsecond=0))
+
+
+def read(session: Session, run: Run, since: datetime | None = None, until: datetime | None = None) -> list[Line]:
+    """Return the lines of a run, the oldest first; of a time, those at least that say one in it, both ends included.
 
     Five statements, and none of what steps took in or gave out.
     """
-    waits = queries.waits(session, run.id)
-    calls = queries.call_facts(session, run.id, since=since)
-    of_others = {wait.step_run_id for wait in waits} | {call.step_run_id for call in calls}
-    return lines(
-        run,
-        workflows.load_definition(session, run.version_id),
-        queries.log_lines(session, run.id, limit=MOST_NOTED, since=since),
-        queries.step_facts(session, run.id, since=since, always=of_others),
-        waits,
-        calls,
-    )
+    definition = workflows.load_definition(session, run.version_id)
+    return lines(run, definition, log_rows.rows(session, run.id, since, until))
 
 
-def lines(
-    run: Run, definition: Definition, noted: Iterable[RunLog], steps: Sequence[StepRun], waits: Iterable[WaitRow],
-    calls: Iterable[Call],
-) -> list[Line]:  # fmt: skip
+def lines(run: Run, definition: Definition, rows: Rows) -> list[Line]:
     """Return all lines of a run, the oldest first."""
     names = {step.id: step.name for step in definition.steps}
-    of_row = {row.id: row for row in steps}
-    found = [*_of_run(run), *(_noted(row) for row in noted)]
-    for row in steps:
+    of_row = {row.id: row for row in rows.steps}
+    found = [*_of_run(run), *(_noted(row) for row in rows.noted)]
+    for row in rows.steps:
         found += _of_step(row, names.get(row.step_id, row.step_id))
-    for wait in waits:
+    for wait in rows.waits:
         found += _of_wait(wait, of_row.get(wait.step_run_id))
-    for call in calls:
+    for call in rows.calls:
         found += _of_call(call, of_row.get(call.step_run_id))
     return sorted(found, key=lambda line: line.key)
+
+
+def _at(place: str) -> datetime | None:
+    """Return the time that a place in the log says."""
+    return datetime.fromtimestamp(float(place.partition("-")[0]), UTC) if place else None
 
 
 def _second(at: datetime) -> str:

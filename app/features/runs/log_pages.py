@@ -1,7 +1,5 @@
 """A run's log, as it grows, and the technical details of its steps."""
 
-from collections.abc import Iterable
-
 from flask import Blueprint, Response, make_response, render_template, request
 
 from app.core import clock
@@ -9,8 +7,7 @@ from app.core.db import db
 from app.engine.models import Run
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.runs import json_text, log, queries, story
-from app.features.runs.log import Asked, Line
+from app.features.runs import json_text, log, log_rows, queries, story
 from app.features.workflows import queries as workflows
 from app.web import htmx
 
@@ -25,21 +22,22 @@ def show(run_id: str) -> Response:
     me = who()
     run = queries.run(db.session(), me.workspace_id, run_id)
     wanted, before = log.asked(request.args, me.timezone), log.key(request.args, "before")
-    now, names, every = clock.now(), _names(run), log.read(db.session(), run)
-    found = [line for line in _kept(every, wanted, names) if not before or line.key < before]
+    now, names = clock.now(), _names(run)
+    found = log.last(db.session(), run, wanted, names, before)
     return htmx.page(
         "runs/log.html",
+        fragment="runs/_log_rows.html",
         run=run,
         wanted=wanted,
-        lines=found[-log.PAGE :],
-        earlier=found[-log.PAGE].key if len(found) > log.PAGE else "",
+        lines=found.lines,
+        earlier=found.earlier,
         is_last=not before,
         is_live=wanted.until is None or wanted.until > now,
-        ends=log.ends(every),
-        spans=[] if run.is_open else log.spans(every),
-        asks=log.known(found, now).query | wanted.query,
+        ends=(found.first, found.end),
+        spans=[] if run.is_open else log.spans(found.first, found.end),
+        asks=log.known(found.found, now).query | wanted.query,
         etag=story.etag(run.changed_at, run.status),
-        steps=queries.step_facts(db.session(), run.id),
+        steps=log_rows.frames(db.session(), run.id),
         names=names,
         version=queries.version_facts(db.session(), run),
         least=log.LEAST,
@@ -64,8 +62,8 @@ def tail(run_id: str) -> Response:
     now, names = clock.now(), _names(run)
     found = [
         line
-        for line in _kept(log.read(db.session(), run, known.begun), wanted, names)
-        if line.key >= known.since
+        for line in log.read(db.session(), run, known.begun)
+        if line.key >= known.since and wanted.keeps(line, names.get(line.step_id, ""))
     ]
     body = render_template(
         "runs/log_tail.oob.html",
@@ -93,13 +91,10 @@ def step(run_id: str, step_run_id: str) -> Response:
         run=run,
         row=row,
         name=f"{name}, item {row.item + 1}" if row.item >= 0 else name,
+        items=log_rows.items(db.session(), row),
         calls=queries.calls_of(db.session(), row.id),
         failed_tries=queries.failed_tries(db.session(), row),
     )
-
-
-def _kept(every: Iterable[Line], wanted: Asked, names: dict[str, str]) -> list[Line]:
-    return [line for line in every if wanted.keeps(line, names.get(line.step_id, ""))]
 
 
 def _names(run: Run) -> dict[str, str]:

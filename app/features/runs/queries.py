@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.core.ids import is_id
@@ -160,29 +160,6 @@ def calls(session: Session, run_id: str) -> Sequence[Call]:
     return session.execute(wanted).scalars().all()
 
 
-def step_facts(
-    session: Session, run_id: str, *, since: datetime | None = None, always: Iterable[str] = ()
-) -> Sequence[StepRun]:
-    """Return the step runs without what went in and came out, which may be large.
-
-    With *since* only those that were written, begun or ended then or later, and those of the ids in *always*.
-    """
-    light = (defer(StepRun.went_in, raiseload=True), defer(StepRun.output, raiseload=True))
-    wanted = sa.select(StepRun).where(StepRun.run_id == run_id).options(*light)
-    if since is not None:
-        times = (StepRun.created_at, StepRun.started_at, StepRun.finished_at)
-        wanted = wanted.where(sa.or_(*(at >= since for at in times), StepRun.id.in_(sorted(always))))
-    return session.execute(wanted).scalars().all()
-
-
-def call_facts(session: Session, run_id: str, *, since: datetime | None = None) -> Sequence[Call]:
-    """Return the outward requests of a run without their answers, which may be large; of *since*, begun or ended."""
-    light = sa.select(Call).where(Call.run_id == run_id).options(defer(Call.answer, raiseload=True))
-    if since is not None:
-        light = light.where(sa.or_(Call.started_at >= since, Call.finished_at >= since))
-    return session.execute(light).scalars().all()
-
-
 def step_run(session: Session, run: Run, step_run_id: str) -> StepRun:
     """Return one step run of a run. Raises NotFound."""
     wanted = sa.select(StepRun).where(StepRun.id == step_run_id, StepRun.run_id == run.id)
@@ -221,15 +198,6 @@ def waits(session: Session, run_id: str) -> Sequence[WaitRow]:
     """Return the waits of a run, in the order they began."""
     wanted = sa.select(WaitRow).where(WaitRow.run_id == run_id).order_by(WaitRow.created_at, WaitRow.id)
     return session.execute(wanted).scalars().all()
-
-
-def log_lines(session: Session, run_id: str, *, limit: int, since: datetime | None = None) -> Sequence[RunLog]:
-    """Return the last lines that were noted of a run, the oldest first; of *since*, those then or later."""
-    wanted = sa.select(RunLog).where(RunLog.run_id == run_id)
-    if since is not None:
-        wanted = wanted.where(RunLog.at >= since)
-    last = wanted.order_by(RunLog.at.desc(), RunLog.id.desc()).limit(limit)
-    return session.execute(last).scalars().all()[::-1]
 
 
 def version_facts(session: Session, run: Run) -> VersionFacts:

@@ -5,6 +5,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+import sqlalchemy as sa
+
 from app.core import clock
 from app.core.db import db
 from app.core.ids import new_id
@@ -150,6 +153,88 @@ def test_page_pages_back_and_filters(yard: Yard, monkeypatch: Any) -> None:
     assert not set(shown) & {a.get("id") for a in before.attributes("details")}
     assert "No lines fit" in alice.get(f"/runs/{run_id}/log?q=zebra").text
     assert alice.get(f"/runs/{run_id}/log?before=nonsense&level=odd").status_code == 200
+
+
+def _long_run(yard: Yard, number: int) -> str:
+    """Make a finished run with so many noted lines, every tenth an error; three and three at the same moment."""
+    run_id, = yard.make("finished")
+    with yard.app.app_context():
+        run = db.session.get_one(Run, run_id)
+        rows = [
+            {
+                "id": new_id(), "workspace_id": run.workspace_id, "run_id": run_id, "event": "note",
+                "message": f"Line {n}", "level": "error" if n % 10 == 0 else "info",
+                "at": run.created_at + timedelta(milliseconds=n // 3),
+            }
+            for n in range(number)
+        ]  # fmt: skip
+        db.session.execute(sa.insert(RunLog), rows)
+        db.session.commit()
+    return run_id
+
+
+@pytest.mark.parametrize("query", ["", "level=error", "q=line+1", "q=line+17"])
+def test_earlier_lines_are_all_lines_each_once(yard: Yard, monkeypatch: Any, query: str) -> None:
+    monkeypatch.setattr(log, "PAGE", 7)
+    monkeypatch.setattr(log, "LOOKED_AT", 40)
+    run_id = _long_run(yard, 180)
+    alice = yard.cast.browser(yard.cast.alice)
+    address: str | None = f"/runs/{run_id}/log?{query}"
+    shown: list[str] = []
+
+    while address:
+        page = Page(alice.get(address, headers={"HX-Request": "true"} if shown else {}).text)
+        assert page.faults == []
+        found = _line_ids(page)
+        assert len(found) == 7 or "before=" not in page.text
+        shown = [*found, *shown]
+        address = next((a["hx-get"] for a in page.attributes("a") if a.get("id") == "log-earlier-link"), None)
+
+    wanted = dict(part.split("=") for part in query.replace("+", " ").split("&") if part)
+    assert shown == [line.anchor for line in _lines(yard, run_id, **wanted)]
+
+
+def test_page_of_a_long_run_reads_the_lines_that_it_shows(yard: Yard) -> None:
+    short, long = _long_run(yard, log.PAGE + 1), _long_run(yard, 5 * log.PAGE)
+    alice = yard.cast.browser(yard.cast.alice)
+    loaded: list[object] = []
+
+    def note(row: object, _context: object) -> None:
+        loaded.append(row)
+
+    counted = []
+    sa.event.listen(RunLog, "load", note)
+    try:
+        for run_id in (short, long):
+            with statements(yard.app) as seen:
+                page = alice.get(f"/runs/{run_id}/log").text
+            counted.append(len(seen))
+            assert len(_line_ids(Page(page))) == log.PAGE
+    finally:
+        sa.event.remove(RunLog, "load", note)
+
+    assert counted[0] == counted[1]
+    assert len(loaded) <= 2 * (log.PAGE + 3)
+
+
+def test_items_have_their_details_below_their_step(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    with yard.app.app_context():
+        told = factories.story(db.session(), db.session.get_one(Run, run_id))
+        frame = told.step("attach", StepStatus.RUNNING)
+        items = [told.step("attach", StepStatus.FAILED, item=n, error={"message": "no"}) for n in range(2)]
+        db.session.commit()
+        frame_id, item_ids = frame.id, [item.id for item in items]
+    alice = yard.cast.browser(yard.cast.alice)
+
+    page, below = Page(alice.get(f"/runs/{run_id}/log").text), Page(alice.get(f"/runs/{run_id}/steps/{frame_id}").text)
+
+    details = [a["id"] for a in page.attributes("details") if a.get("id", "").startswith("details-of-")]
+    assert f"details-of-{frame_id}" in details
+    assert not {f"details-of-{item_id}" for item_id in item_ids} & set(details)
+    assert below.faults == []
+    assert [a["id"] for a in below.attributes("details")] == [f"details-of-{item_id}" for item_id in item_ids]
+    assert "Items" not in alice.get(f"/runs/{run_id}/steps/{item_ids[0]}").text
 
 
 def test_tail_brings_new_lines_only_and_costs_one_read_while_there_are_none(yard: Yard) -> None:
