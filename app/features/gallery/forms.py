@@ -183,11 +183,13 @@ def _file_field(question: Input) -> Field:
     takes = TAKES[question.type]
     *before, last = takes.split(",")
     several = question.type in (InputType.DOCUMENTS, InputType.IMAGES)
+    label = "Or hand in new ones" if several else "Or choose a file"
     most = "10 MB" if question.type in (InputType.IMAGE, InputType.IMAGES) else "1 MB"
+    attributes = {"accept": takes, "aria-label": f"{label}: {question.label}"}
     return FileField(
-        "Or hand in new ones" if several else "Or choose a file",
+        label,
         description=f"{', '.join(before)} or {last}, at most {most}{' together' if several else ''}",
-        render_kw={"accept": takes, **({"multiple": True} if several else {})},
+        render_kw=attributes | ({"multiple": True} if several else {}),
     )
 
 

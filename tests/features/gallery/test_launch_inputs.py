@@ -80,6 +80,8 @@ def test_a_workflow_asks_every_type_on_pages_without_a_fault(cast: Cast, address
     for number in range(1, 5):
         page = Page(browser.get(f"{address}?page={number}").text)
         assert page.faults == []
+        files = {a["name"]: a["aria-label"] for a in page.attributes("input") if a.get("type") == "file"}
+        assert len(set(files.values())) == len(files), "two fields for files have one name"
     assert "Everything" in page.text
     assert 'href="/workflows"' in browser.get(address).text
 

@@ -160,6 +160,7 @@ def test_the_list_names_them_and_is_empty_elsewhere(cast: Cast, monkeypatch: pyt
     page = Page(cast.browser(cast.bob).get("/workflows").text)
     assert page.faults == []
     assert "Ads <0> Ten ads Version 1" in page.text
+    assert "Open Ads <0>" in [a.get("aria-label") for a in page.attributes("a")]
     monkeypatch.setattr(views, "LISTED", 1)
     _made(cast, 2)
     browser, seen, address = cast.browser(cast.bob), list[str](), "/workflows"

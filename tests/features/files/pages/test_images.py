@@ -53,5 +53,7 @@ def test_images_shows_pictures_with_their_words(yard: Yard) -> None:
     assert page.faults == []
     assert len(page.attributes("figure")) == 5
     assert {a["alt"] for a in page.attributes("img")} == {f"The car on a coast road, view {n}" for n in range(1, 6)}
+    assert "See its run (picture 1)" in page.text
+    assert "See its run (picture 5)" in page.text
     assert len(Page(alice.get(f"/images?run={run_id}").text).attributes("figure")) == 5
     assert "No pictures yet" in yard.cast.browser(yard.cast.charlie).get("/images").text

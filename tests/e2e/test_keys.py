@@ -1,0 +1,62 @@
+"""By keys alone: what has the focus can be seen, whatever bar stays at the edge of the screen."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from tests.conftest import Databases
+from tests.e2e import stage as stages
+from tests.e2e.stage import Stage
+
+pytestmark = pytest.mark.browser
+
+PHONE, LOW_DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 600}
+MOST_STOPS = 60
+HIDDEN = """() => {
+  const focused = document.activeElement;
+  if (focused === document.body) return "";
+  const shown = focused.labels?.[0]?.contains(focused) ? focused.labels[0] : focused;
+  const box = shown.getBoundingClientRect();
+  const [middle, centre] = [box.left + box.width / 2, box.top + box.height / 2];
+  const points = [[box.left + 4, box.top + 4], [box.right - 4, box.bottom - 4], [middle, centre]];
+  const isSeen = points.some(([left, top]) => {
+    const there = document.elementFromPoint(left, top);
+    return there && (shown.contains(there) || there.contains(shown));
+  });
+  return isSeen ? "" : focused.outerHTML.slice(0, 200);
+}"""
+
+
+@pytest.fixture(scope="module")
+def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The application with a workspace in every state."""
+    url = databases.create("sqlite")
+    with stages.serve(url, str(tmp_path_factory.mktemp("keys")), stages.all_scenes) as stage:
+        yield stage
+    databases.drop(url)
+
+
+@pytest.mark.parametrize("screen", [pytest.param(PHONE, id="360"), pytest.param(LOW_DESK, id="600 px high")])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/approvals/{approval}", "/runs/{waiting}", "/workflows/{workflow}", "/gallery/facebook-ads-campaign",
+        "/workflows/{draft}/edit", "/workflows/{draft}/edit/steps/s1", "/workflows/{draft}/edit/questions/price",
+    ],
+)  # fmt: skip
+def test_what_has_the_focus_is_not_under_a_bar(
+    stage: Stage, context: BrowserContext, path: str, screen: dict[str, int]
+) -> None:
+    scene = stage.scenes["full"]
+    context.add_cookies([{"name": "gl", "value": scene.cookie, "url": stage.url}])
+    page = context.new_page()
+    page.set_viewport_size(screen)  # type: ignore[arg-type]
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(stage.url + path.format(**scene.refs))
+    hidden = []
+    for _ in range(MOST_STOPS):
+        page.keyboard.press("Tab")
+        if found := page.evaluate(HIDDEN):
+            hidden.append(found)
+    assert hidden == []
