@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,8 @@ def answer_options(function: Any) -> Any:
     options = (
         click.option(
             "--input", "answers", multiple=True, metavar="KEY=VALUE",
-            help="One answer; repeat it for more. KEY=@FILE takes the text of a .txt, .md or .docx file.",
+            help="One answer; repeat it for more. KEY=@FILE takes the text of a .txt, .md or .docx file, "
+            "KEY.PART=VALUE is one part of it, as of a vehicle.",
         ),
         click.option(
             "--inputs", "answers_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.json",
@@ -57,7 +58,18 @@ def read_answers(answers: tuple[str, ...], file: Path | None) -> dict[str, Any]:
         given.setdefault(key.strip(), []).append(_text_of(value) if value.startswith("@") else value)
     if problems:
         raise Invalid("The answers cannot be read.", problems)
-    return {**found, **{key: values[0] if len(values) == 1 else values for key, values in given.items()}}
+    return _with_parts({**found, **{key: each[0] if len(each) == 1 else each for key, each in given.items()}})
+
+
+def _with_parts(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Put answers to parts, ``car.year``, together under their question; what a file says of the others stays."""
+    found = {key: value for key, value in answers.items() if "." not in key}
+    for key, value in answers.items():
+        question, dot, part = key.partition(".")
+        if dot:
+            whole = found.get(question)
+            found[question] = {**(whole if isinstance(whole, dict) else {}), part: value}
+    return found
 
 
 def begin(desk: "Desk", run: "Run", *, watching: bool, as_json: bool) -> int:

@@ -2,7 +2,8 @@
 
 What each type becomes: text and choices a text; ``number``, ``integer`` and ``percent`` a number; ``money`` an exact
 decimal as text ("28990.00"); ``boolean`` true or false; ``date`` "2026-11-30"; ``datetime`` UTC,
-"2026-11-30T14:00:00Z"; ``multi_choice``, ``documents``, ``images`` and ``people`` a list of texts; ``json`` JSON data.
+"2026-11-30T14:00:00Z"; ``multi_choice``, ``documents``, ``images`` and ``people`` a list of texts; ``json`` JSON data;
+``vehicle`` the parts that :mod:`app.definition.vehicle` names.
 An optional question that was not answered is None, a ``boolean`` false.
 """
 
@@ -14,9 +15,10 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.definition import tables
+from app.core import clock
+from app.definition import tables, vehicle
 from app.definition.parts import MAX_DEPTH, MAX_ITEMS, MAX_JSON_BYTES, Input, InputType
-from app.definition.problems import listed, shorten, suggest
+from app.definition.problems import Refused, listed, shorten, suggest
 from app.definition.shape import check_shape, text_fault
 from app.definition.value_filters import apply, moment_or_none, number_or_none
 
@@ -26,14 +28,6 @@ MAX_LENGTHS = {InputType.TEXT: 2000, InputType.LONG_TEXT: 50_000}
 DATES = (InputType.DATE, InputType.DATETIME)
 YEARS = range(1900, 2200)  # who types "26" into a field of a browser for dates gives the year 26
 TODAY = "today"  # a bound of dates: the day on which the answer is given
-
-
-class Refused(Exception):
-    """An answer cannot be taken: why, and what to do."""
-
-    def __init__(self, code: str, message: str, fix: str) -> None:
-        super().__init__(message)
-        self.code, self.message, self.fix = code, message, fix
 
 
 def answer(question: Input, raw: object, now: datetime | None = None) -> Any:
@@ -49,6 +43,8 @@ def answer(question: Input, raw: object, now: datetime | None = None) -> Any:
         value = clean(question, question.default)
     if value is None and question.required:
         raise Refused("required", f"“{question.label}” needs an answer.", "Answer it.")
+    if question.type is InputType.VEHICLE and value is not None:
+        return _one_vehicle(question, value)
     return False if value is None and question.type is InputType.BOOLEAN else value
 
 
@@ -68,6 +64,15 @@ def clean(question: Input, raw: object) -> Any:
     value = _CLEANERS[question.type](question, raw)
     _check_bounds(question, value)
     return value or None if isinstance(value, str) else value
+
+
+def _one_vehicle(question: Input, value: dict[str, Any]) -> dict[str, Any]:
+    """Return a vehicle with what its VIN says; refuse one that must be named and is not."""
+    ways = vehicle.naming(question)
+    if question.required and ways and not vehicle.names_one(value):
+        message = f"“{question.label}” does not say which vehicle it is."
+        raise Refused("bad_value", message, f"Give {listed(ways, 'or')}.")
+    return vehicle.with_facts(value, clock.now().year)
 
 
 def _text(question: Input, raw: object) -> str:
@@ -336,6 +341,13 @@ def _json_text(question: Input, text: str) -> Any:
         raise Refused("wrong_type", message, 'Write it like {"key": "value"}.') from error
 
 
+def _vehicle(question: Input, raw: object) -> dict[str, Any] | None:
+    """Clean a vehicle: its parts, the same as JSON text, or its VIN alone."""
+    if isinstance(raw, str):
+        raw = _json_text(question, raw) if raw.startswith("{") else {"vin": raw}
+    return vehicle.cleaned(raw, clean)
+
+
 _CLEANERS: dict[InputType, Callable[[Input, Any], Any]] = {
     InputType.TEXT: _line,
     InputType.LONG_TEXT: _text,
@@ -359,6 +371,7 @@ _CLEANERS: dict[InputType, Callable[[Input, Any], Any]] = {
     InputType.PEOPLE: _people,
     InputType.CSV: _csv,
     InputType.JSON: _json,
+    InputType.VEHICLE: _vehicle,
 }
 
 

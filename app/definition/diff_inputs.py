@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from app.definition import vehicle
 from app.definition.amounts import dollars, duration
 from app.definition.answer import TODAY
 from app.definition.parts import Input, InputType, Limits, in_words
@@ -17,7 +18,7 @@ _TYPES = {
     InputType.EMAIL: "an e-mail address", InputType.PHONE: "a phone number", InputType.URL: "a web address",
     InputType.VIN: "a VIN", InputType.DOCUMENT: "a document", InputType.DOCUMENTS: "documents",
     InputType.IMAGE: "a picture", InputType.IMAGES: "pictures", InputType.PEOPLE: "people", InputType.CSV: "a table",
-    InputType.JSON: "data",
+    InputType.JSON: "data", InputType.VEHICLE: "a vehicle",
 }  # fmt: skip
 
 
@@ -149,6 +150,11 @@ def _columns(label: str, was: list[str], now: list[str]) -> Iterator[str]:
     yield f"The table for {label} must now have the columns {listed(now)}." if now else f"{label} takes any table."
 
 
+def _parts(label: str, was: list[str], now: list[str]) -> Iterator[str]:
+    words = [part.label for key, part in vehicle.PARTS.items() if key in now]
+    yield f"{label} now asks of the vehicle: {listed(words)}." if now else f"{label} now asks for all of the vehicle."
+
+
 def _not_before(label: str, was: str | None, now: str | None) -> Iterator[str]:
     if now:
         yield f"{label} may no longer be before {now}" + (f", instead of {was}." if was else ".")
@@ -172,6 +178,7 @@ _SAY: dict[str, Callable[[str, Any, Any], Iterator[str]]] = {
     "max": _bound("most"),
     "choices": _choices,
     "columns": _columns,
+    "parts": _parts,
     "fixed": _fixed,
 }
 
@@ -184,6 +191,8 @@ def _answer(value: Any) -> str:
             return "yes" if value else "no"
         case list():
             return listed([_answer(one) for one in value])
+        case dict() if value and value.keys() <= vehicle.PARTS.keys():
+            return f"“{shorten(vehicle.in_words(value), 80)}”"
         case dict():
             return "data"
     return f"“{shorten(str(value), 80)}”"

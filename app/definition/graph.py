@@ -10,6 +10,7 @@ from typing import Any
 from app.definition.parts import Definition, TypeFacts, in_words
 from app.definition.problems import Problem, listed, pointer, shorten, suggest
 from app.definition.values import ROOTS, Reference, check_value, names_in, parse_value, texts_in
+from app.definition.vehicle import PARTS
 
 # What {{ run.… }} gives in every run, each with its parts; "name" and "due_at" are there where a schedule started it.
 RUN_FACTS: Mapping[str, frozenset[str]] = dict.fromkeys(
@@ -168,13 +169,14 @@ def _text(value: object) -> str | None:
 
 def check_graph(
     steps: list[Outline],
-    input_keys: Iterable[str],
+    asked: Mapping[str, object],
     types: Mapping[str, TypeFacts],
     fields: Mapping[str, frozenset[str] | None],
 ) -> Iterator[Problem]:
     """Yield what is wrong between steps: ids, types, edges, cycles and every name in a value.
 
-    *fields* gives the output fields of the steps by id, None where they are not known.
+    *asked* gives the type of each question by its key, *fields* the output fields of the steps by id, None where they
+    are not known.
     """
     by_id: dict[str, Outline] = {}
     for step in steps:
@@ -192,7 +194,7 @@ def check_graph(
     yield from _check_cycles(by_id, parents)
     before = _before(parents)
     ids = {step: number for number, step in enumerate(parents)}
-    names = _Names(by_id, set(input_keys), fields, before, ids)
+    names = _Names(by_id, asked, fields, before, ids)
     for step in steps:
         yield from _check_step_refs(step, by_id, types, names)
         yield from names.check(step)
@@ -323,7 +325,7 @@ class _Names:
     """Check every name in the values of a step against what is there when the step starts."""
 
     by_id: Mapping[str, Outline]
-    input_keys: set[str]
+    asked: Mapping[str, object]
     fields: Mapping[str, frozenset[str] | None]
     before: Mapping[str, int]
     places: Mapping[str, int]
@@ -362,9 +364,14 @@ class _Names:
 
     def _name(self, step: Outline, at: str, name: Reference, *, item: bool) -> Iterator[Problem]:
         first = str(name.path[0]) if name.path else ""
-        if name.root == "inputs" and name.path and first not in self.input_keys:
-            fix = suggest(first, self.input_keys, "Add the question, or use another one.")
+        if name.root == "inputs" and name.path and first not in self.asked:
+            fix = suggest(first, self.asked, "Add the question, or use another one.")
             yield Problem(at, "unknown_input", f"“{shorten(first)}” is not asked at the start.", fix, first)
+        elif name.root == "inputs" and self.asked.get(first) == "vehicle" and name.path[1:]:
+            part = str(name.path[1])
+            if part not in PARTS:
+                fix = suggest(part, PARTS, f"Use {listed(list(PARTS), 'or')}.")
+                yield Problem(at, "unknown_field", f"A vehicle has no “{shorten(part)}”.", fix)
         elif name.root == "steps":
             yield from self._step_name(step, at, name, first)
         elif name.root == "run":
@@ -375,7 +382,7 @@ class _Names:
         elif name.root not in ROOTS:
             usual = "Choose one from the list of values: it starts with inputs., steps., run. or item."
             fix = suggest(name.root, ROOTS, usual)
-            if name.root in self.input_keys:
+            if name.root in self.asked:
                 fix = f"Choose the answer from the list of values: inputs.{name.root}."
             yield Problem(at, "unknown_name", f"“{shorten(name.root)}” is not known here.", fix)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.definition.answer import DATES, Refused, answer, bound_of, clean, day_in_words, is_today
+from app.definition import vehicle
+from app.definition.answer import DATES, answer, bound_of, clean, day_in_words, is_today
 from app.definition.parts import Definition, Input, InputType
-from app.definition.problems import InputsInvalid, Problem, listed, pointer, shorten, suggest
+from app.definition.problems import InputsInvalid, Problem, Refused, listed, pointer, shorten, suggest
 
 
 def clean_inputs(
@@ -36,13 +37,17 @@ def clean_inputs(
         try:
             cleaned[question.key] = answer(question, raw.get(question.key), now)
         except Refused as refused:
-            problems.append(
-                Problem(pointer("inputs", question.key), refused.code, refused.message, refused.fix)
+            problems += (
+                Problem(_place(question, fault), fault.code, fault.message, fault.fix) for fault in refused.all
             )
     problems += _out_of_order(definition, cleaned, now)
     if problems:
         raise InputsInvalid(problems)
     return cleaned
+
+
+def _place(question: Input, fault: Refused) -> str:
+    return pointer("inputs", question.key, fault.part) if fault.part else pointer("inputs", question.key)
 
 
 def names_today(definition: Definition) -> bool:
@@ -91,9 +96,9 @@ def check_questions(data: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
-def keys(data: Mapping[str, Any]) -> list[str]:
-    """Return the keys of the questions of an unchecked definition."""
-    return [raw["key"] for _, raw in _questions(data) if isinstance(raw.get("key"), str)]
+def types(data: Mapping[str, Any]) -> dict[str, object]:
+    """Return the type of each question of an unchecked definition, right or wrong, by its key."""
+    return {raw["key"]: raw.get("type") for _, raw in _questions(data) if isinstance(raw.get("key"), str)}
 
 
 def _questions(data: Mapping[str, Any]) -> Iterable[tuple[int, dict[Any, Any]]]:
@@ -103,6 +108,15 @@ def _questions(data: Mapping[str, Any]) -> Iterable[tuple[int, dict[Any, Any]]]:
         for place, raw in enumerate(found if isinstance(found, list) else [])
         if isinstance(raw, dict)
     ]
+
+
+def _check_parts(question: Input) -> Iterable[Problem]:
+    if question.parts and question.type is not InputType.VEHICLE:
+        message = f"“{question.label}” has no parts to ask for."
+        yield Problem("/parts", "bad_value", message, "Use the type vehicle, or remove them.")
+    elif question.required and question.type is InputType.VEHICLE and not vehicle.naming(question):
+        message = f"“{question.label}” must be answered, and asks for nothing that names a vehicle."
+        yield Problem("/parts", "bad_value", message, "Ask for its VIN, its stock number, or year, make and model.")
 
 
 def _check_question(question: Input) -> list[Problem]:
@@ -133,6 +147,7 @@ def _check_question(question: Input) -> list[Problem]:
     if len({name.casefold() for name in question.columns}) < len(question.columns):
         message = f"“{question.label}” has a column twice."
         problems.append(Problem("/columns", "duplicate", message, "Remove one of the two."))
+    problems += _check_parts(question)
     if question.fixed and question.default is None:
         message = f"“{question.label}” is fixed but has no answer."
         problems.append(Problem("/default", "required", message, "Give the answer that is always used."))
@@ -158,5 +173,5 @@ def _check_question(question: Input) -> list[Problem]:
         try:
             clean(question, question.default)
         except Refused as refused:
-            problems.append(Problem("/default", refused.code, refused.message, refused.fix))
+            problems += (Problem("/default", fault.code, fault.message, fault.fix) for fault in refused.all)
     return problems

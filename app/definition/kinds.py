@@ -4,16 +4,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.definition.graph import Outline
-from app.definition.parts import TypeFacts, in_words
+from app.definition.parts import Input, InputType, TypeFacts, in_words
 from app.definition.problems import shorten
 from app.definition.values import Named, check_value, parse_value
+from app.definition.vehicle import PARTS
 
 _ANSWERS = (
     dict.fromkeys(("long_text", "date", "datetime", "email", "phone", "url", "vin", "document", "image", "csv"), "text")
     | dict.fromkeys(("multi_choice", "documents", "images", "people"), "list")
     | dict.fromkeys(("text", "choice"), "words")  # any of these may be a number
     | dict.fromkeys(("number", "integer", "money", "percent"), "number")
-    | {"boolean": "yes_no"}
+    | {"boolean": "yes_no", "vehicle": "record"}
 )
 # The facts of a run that are texts, and what they are called.
 RUN_WORDS: Mapping[tuple[str, ...], str] = {
@@ -57,6 +58,9 @@ class Kinds:
 
     def _of(self, path: tuple[str | int, ...]) -> tuple[str, str]:
         match path:
+            case ("inputs", str(key), str(name)) if name in PARTS and self._is_vehicle(key):
+                part = PARTS[name]
+                return _ANSWERS[part.type.value], part_words(self._questions[key], part)
             case ("inputs", str(key)) if key in self._questions:
                 question = self._questions[key]
                 return _ANSWERS.get(str(question.get("type")), ""), question_words(question)
@@ -72,10 +76,20 @@ class Kinds:
         return "", ""
 
 
+    def _is_vehicle(self, key: str) -> bool:
+        return self._questions.get(key, {}).get("type") == InputType.VEHICLE
+
+
 def question_words(question: Mapping[str, Any]) -> str:
     """Return what an answer is called where values are chosen: by its question."""
     label = question.get("label")
     return shorten(label if isinstance(label, str) and label else in_words(str(question.get("key"))), 50)
+
+
+def part_words(question: Mapping[str, Any], part: Input) -> str:
+    """Return what a part of an answer is called: "Which car: year"."""
+    label = part.label if part.label.isupper() else part.label.lower()
+    return f"{question_words(question).rstrip('?: ')}: {label}"
 
 
 def result_words(step_name: str, field: str) -> str:

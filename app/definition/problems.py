@@ -44,6 +44,21 @@ class Problem:
         return replace(self, path=pointer(*parts) + self.path)
 
 
+class Refused(Exception):
+    """An answer cannot be taken: why, and what to do; *part* is the part of it that is meant, *all* has every fault."""
+
+    def __init__(self, code: str, message: str, fix: str, *, part: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.fix, self.part = code, message, fix, part
+        self.all: Sequence[Refused] = (self,)
+
+    @classmethod
+    def of(cls, faults: "Sequence[Refused]") -> "Refused":
+        """Return the first of several faults, with all of them."""
+        faults[0].all = tuple(faults)
+        return faults[0]
+
+
 class _Invalid(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -55,7 +70,7 @@ class DefinitionInvalid(_Invalid):
 
 
 class InputsInvalid(_Invalid):
-    """Refuse the answers of a run. *problems* lists every fault, each at ``/inputs/<key>``."""
+    """Refuse the answers of a run. *problems* lists every fault, each at ``/inputs/<key>``, or at its part below."""
 
 
 def pointer(*parts: str | int) -> str:

@@ -129,7 +129,7 @@ def check(data: object, types: Mapping[str, TypeFacts]) -> list[Problem]:
         kinds = Kinds(data, steps, types)
         for step in steps:
             problems += _check_step(step, types, fields, kinds)
-        problems += graph.check_graph(steps, inputs.keys(data), types, fields)
+        problems += graph.check_graph(steps, inputs.types(data), types, fields)
     found = {problem.path for problem in shape}
     return in_reading_order([*shape, *(problem for problem in problems if problem.path not in found)])
 

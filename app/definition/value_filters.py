@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from app.definition import tables
+from app.definition import tables, vehicle
 from app.definition.problems import shorten
 
 MAX_TEXT = 256 * 1024
@@ -92,7 +92,7 @@ def as_text(value: object) -> str:
         case list() | tuple() if not any(isinstance(item, dict | list | tuple) for item in value):
             return ", ".join(map(as_text, value))
         case dict() | list() | tuple():
-            return as_json(value)
+            return vehicle.in_words(value) if vehicle.is_vehicle(value) else as_json(value)
     raise UnusableValue("The value is not text, a number, a date or a list")
 
 

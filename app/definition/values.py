@@ -230,6 +230,8 @@ def _walk(path: tuple[str | int, ...], scope: Mapping[str, object]) -> Any:
     if len(path) > 1 and isinstance(current, Mapping) and not isinstance(current, dict):
         current = dict(current)
     for place, key in enumerate(path[1:], 1):
+        if current is None and path[0] == "inputs":
+            return None  # what was not answered has no parts: each of them is nothing, too
         current = _pick(current, key, _in_words(path[:place]), whole=path[: place + 1])
     return current
 

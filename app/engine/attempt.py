@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.core.db import AWAY, moment, to_json
 from app.core.ids import new_code
+from app.definition import vehicle
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.problems import shorten
 from app.definition.schema import Step, check_filled
@@ -86,7 +87,7 @@ def try_step(
         if step_type is None:
             raise StepError(Category.INTERNAL, f"This version does not know the step type “{step.type}”.")
         went_in = _fill_in(step, step_type, scope)
-        config = _config_of(step, step_type, went_in)
+        config, went_in = _config_of(step, step_type, went_in)
         context = RunContext(
             seat.engine, claim, effect=step_type.effect, name=step.name or step.id, run=_run_facts(held), scope=scope,
             timeout_s=float(step.timeout_s), clock=held.clock,
@@ -214,10 +215,16 @@ def _is_deep(value: object) -> bool:
     return True
 
 
-def _config_of(step: Step, step_type: StepType, went_in: Mapping[str, Any]) -> Any:
+def _config_of(step: Step, step_type: StepType, went_in: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the step's settings and what went in, where a vehicle that stands alone in place of a text is in words."""
     try:
-        return step_type.config.model_validate(went_in)
+        return step_type.config.model_validate(went_in), went_in
     except ValidationError as invalid:
+        in_words = went_in
+        for error in invalid.errors(include_url=False, include_context=False):
+            in_words = vehicle.said(in_words, error["loc"]) if error["type"] == "string_type" else in_words
+        if in_words != went_in:
+            return _config_of(step, step_type, in_words)
         found = " ".join(problem.message for problem in check_filled(step_type.config, went_in)[:3])
         fix = f"Change the answers, or the step “{shorten(step.name or step.id)}”, and start again."
         raise StepError(Category.INPUT, found, code="config", fix=fix) from invalid

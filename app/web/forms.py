@@ -30,6 +30,7 @@ from app.web import list_fields
 from app.web import setting_fields as settings
 from app.web.condition_field import Condition
 from app.web.csrf import FIELD, token
+from app.web.parts_field import PartsField
 from app.web.record_fields import Records
 from app.web.span_field import Span
 
@@ -65,10 +66,11 @@ class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
         """Every fault with the id of its field as path and the field's name before it, in the order of the fields."""
         found = [FieldError(path="", code="form", message=str(message)) for message in self.form_errors]
         for field in self:
-            found += [
-                FieldError(path=field.id, code="field", message=_named(field.label.text, str(message)))
-                for message in field.errors
-            ]
+            for each in (field, *(part for _, part in field.parts)) if isinstance(field, PartsField) else (field,):
+                found += [
+                    FieldError(path=each.id, code="field", message=_named(each.label.text, str(message)))
+                    for message in each.errors
+                ]
         return found
 
     def text(self, name: str) -> str:
@@ -81,12 +83,19 @@ class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
         if not error.problems:
             self.form_errors.append(error.message)
         for problem in error.problems:
-            name = problem.path.rsplit("/", 1)[-1]
             text = " ".join(part for part in (problem.message, problem.fix) if part)
-            if name in self:
-                self[name].errors = [*self[name].errors, text]
+            if (field := self.field_at(problem.path)) is not None:
+                field.errors = [*field.errors, text]
             else:
                 self.form_errors.append(text)
+
+
+    def field_at(self, path: str) -> Field | None:
+        """Return the field that the end of a problem's path names, or its part; None where none does."""
+        *_, before, name = ["", *path.split("/")]
+        if before in self and isinstance(whole := self[before], PartsField):
+            return whole.part(name) or whole
+        return self[name] if name in self else None  # noqa: SIM401 (a form has no get)
 
 
 def _named(label: str, message: str) -> str:

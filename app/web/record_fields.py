@@ -95,6 +95,48 @@ class Records(Setting):
         return Row(name, isinstance(item, dict), list(made._fields.values()))
 
 
+class Record(Setting):
+    """One record as a small form, such as a vehicle; absent while nothing of it is filled in.
+
+    *fields_of* makes its fields, by names that begin with what it is given. What is stored must be a record of theirs.
+    """
+
+    look = "record"
+
+    def __init__(self, label: str, *, fields_of: Callable[[str], dict[str, Any]], **options: Any) -> None:
+        super().__init__(label, **options)
+        self._fields_of = fields_of
+
+    @cached_property
+    def fields(self) -> list[Setting]:
+        """Its settings as they are stored."""
+        return self._made()
+
+    @property
+    def family(self) -> list[Setting]:
+        """The field and its parts."""
+        return [self, *self.fields]
+
+    def pairs(self) -> Pairs:
+        """Return the pairs of every part."""
+        return [pair for field in self._made() for pair in field.pairs()]
+
+    def take(self, posted: Posted) -> Any:
+        """Return the record that was posted, without what was left empty."""
+        row = Row(f"{self.name}", True, self._made(posted))
+        found = {key: value for key, value in row.value(self._stored).items() if value not in (None, "", ABSENT)}
+        return found or ABSENT
+
+    @property
+    def _stored(self) -> dict[str, Any]:
+        return self.shown if isinstance(self.shown, dict) else {}
+
+    def _made(self, posted: Posted | None = None) -> list[Setting]:
+        made: Any = BaseForm(self._fields_of(f"{self.name}."))
+        made.process(posted, data={f"{self.name}.{key}": value for key, value in self._stored.items()})
+        return list(made._fields.values())
+
+
 def _pressed(found: list[tuple[str, Any]], act: str, name: str) -> list[Any]:
     """Return the records after a button: one more, one less, or two that change places."""
     row, _, action = act.rpartition(":")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import launching
 from app.core import clock
 from app.features.gallery import library
 from tests.cli.conftest import Greenlight, Said
@@ -100,6 +101,13 @@ def test_answers_come_from_a_file_and_from_text_files(greenlight: Greenlight, tm
     assert (inputs["offer"], inputs["copies"], inputs["brief"]) == ("From the file", 3, "We say pre-owned.")
     assert len(said.json["documents"]) == 3
     greenlight("run", "stop", str(said.json["number"]))
+
+
+def test_an_answer_has_parts_one_by_one(tmp_path: Path) -> None:
+    file = tmp_path / "answers.json"
+    file.write_text(json.dumps({"car": {"stock": "P2208", "year": 2020}, "tone": "Warm"}))
+    given = launching.read_answers(("car.year=2021", "car.make=Honda", "offer=a.b=c"), file)
+    assert given == {"car": {"stock": "P2208", "year": "2021", "make": "Honda"}, "tone": "Warm", "offer": "a.b=c"}
 
 
 @pytest.mark.parametrize(

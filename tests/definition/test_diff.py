@@ -199,6 +199,8 @@ PAIRS: list[tuple[Edit, list[str]]] = [
     (_limits(cost_usd="5.00", minutes=60, at_once=3),
      ["3 of its steps that spend or send may now be under way at once."]),
     (_question(2, fixed=True), ["“Brand” is no longer asked: its answer is always the same."]),
+    (_question(1, type="vehicle", parts=["price", "vin"]),
+     ["“Price” now takes a vehicle instead of an amount of money.", "“Price” now asks of the vehicle: VIN and Price."]),
     (_question(1, type="csv", columns=["name", "email"]),
      ["“Price” now takes a table instead of an amount of money.",
       "The table for “Price” must now have the columns name and email."]),

@@ -376,3 +376,83 @@ def test_any_answer_is_cleaned_or_refused_and_cleaning_again_changes_nothing(
         return
     if kind is not InputType.JSON:  # a text that is JSON is read once
         assert clean(kind.value, once) == once
+
+
+# --- a vehicle ---
+
+NOTHING: dict[str, Any] = dict.fromkeys(("vin", "stock", "year", "make", "model", "trim", "mileage", "price"))
+CIVIC = {"year": "2021", "make": " Honda ", "model": "Civic", "trim": "EX", "mileage": "32,000", "price": "$22,500"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "result"),
+    [
+        (
+            CIVIC,
+            {"year": 2021, "make": "Honda", "model": "Civic", "trim": "EX", "mileage": 32000, "price": "22500.00"},
+        ),
+        ({"stock": "P2208", "year": ""}, {"stock": "P2208"}),
+        ({"vin": "5tdd zrbh-1ms104417"}, {"vin": "5TDDZRBH1MS104417", "year": 2021, "make": "Toyota"}),
+        ("5tddzrbh1ms104417", {"vin": "5TDDZRBH1MS104417", "year": 2021, "make": "Toyota"}),
+        ('{"stock": "P2208"}', {"stock": "P2208"}),
+        (
+            {"vin": "5TDDZRBH1MS104417", "year": 2020, "make": "TOYOTA"},  # what was typed stays
+            {"vin": "5TDDZRBH1MS104417", "year": 2020, "make": "TOYOTA"},
+        ),
+    ],
+)
+def test_a_vehicle_has_all_its_parts(raw: object, result: dict[str, Any]) -> None:
+    assert clean("vehicle", raw, required=True) == NOTHING | result
+
+
+@pytest.mark.parametrize("raw", [None, "", {}, {"vin": " ", "make": None}])
+def test_a_vehicle_of_which_nothing_was_given_is_no_answer(raw: object) -> None:
+    assert clean("vehicle", raw) is None
+    assert refused("vehicle", raw, required=True).code == "required"
+
+
+@pytest.mark.parametrize(
+    ("raw", "paths"),
+    [
+        ({"vin": "5TDD", "year": "new", "price": "dear"}, ["/vin", "/year", "/price"]),
+        ({"mileage": -1, "wheels": 4}, ["/wheels", "/mileage"]),
+        ({"model": "x" * 81}, ["/model"]),
+        ({"make": ["Honda"]}, ["/make"]),
+        ("Honda Civic", ["/vin"]),
+        ('{"vin":', [""]),
+        ([1], [""]),
+    ],
+)
+def test_each_wrong_part_of_a_vehicle_is_named(raw: object, paths: list[str]) -> None:
+    with pytest.raises(InputsInvalid) as raised:
+        clean("vehicle", raw)
+    assert [problem.path for problem in raised.value.problems] == [f"/inputs/x{path}" for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("parts", "fix"),
+    [
+        ([], "Give its VIN, its stock number or year, make and model."),
+        (["year", "make", "model", "trim"], "Give year, make and model."),
+        (["stock", "vin", "price"], "Give its VIN or its stock number."),
+    ],
+)
+def test_a_required_vehicle_must_be_named(parts: list[str], fix: str) -> None:
+    problem = refused("vehicle", {"price": 9000, "make": "Honda"}, required=True, parts=parts)
+    assert (problem.message, problem.fix) == ("“Thing” does not say which vehicle it is.", fix)
+    assert clean("vehicle", {"price": 9000}, parts=parts) == NOTHING | {"price": "9000.00"}
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"type": "text", "parts": ["vin"]}, "“X” has no parts to ask for."),
+        (
+            {"type": "vehicle", "parts": ["year", "make"], "required": True},
+            "“X” must be answered, and asks for nothing that names a vehicle.",
+        ),
+    ],
+)
+def test_parts_that_make_no_question(question: dict[str, Any], message: str) -> None:
+    (problem,) = check_questions({"inputs": [{"key": "x"} | question]})
+    assert (problem.path, problem.message) == ("/inputs/0/parts", message)

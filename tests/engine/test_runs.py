@@ -34,6 +34,16 @@ def test_chain_is_done_in_order_and_passes_values_with_their_type(house: House) 
     assert (house.run(run_id).steps_done, house.run(run_id).progress) == (2, 1.0)
 
 
+def test_a_vehicle_alone_in_place_of_a_text_goes_in_as_people_say_it(house: House) -> None:
+    car = dict.fromkeys(("vin", "stock", "trim", "mileage")) | {"year": 2021, "make": "Honda", "model": "Civic"}
+    config = {"say": "{{ inputs.car }}", "fail": "{{ inputs.car }}", "outcome": "done"}
+    run_id = house.start([echo("one", config=config)], inputs={"car": car | {"price": "22500.00"}})
+    house.work(run_id)
+    went_in = house.steps(run_id)["one"].went_in
+    assert went_in["say"] == car | {"price": "22500.00"}  # anything may stand there
+    assert went_in["fail"] == "2021 Honda Civic, $22,500"
+
+
 def test_pure_step_is_one_statement_on_postgresql_and_two_on_sqlite(house: House) -> None:
     chain = [echo("s0")] + [echo(f"s{n}", f"s{n - 1}") for n in range(1, 10)]
     run_id = house.start(chain)

@@ -110,8 +110,21 @@ class Asking:
 
     def vins(self, number: int) -> dict[str, vins.Said | None]:
         """Return what the VINs on a page say, by key."""
-        asked = (question for question in self.questions(number) if question.type is InputType.VIN)
-        return {question.key: vins.look(str(self.kept.get(question.key) or "")) for question in asked}
+        said = {InputType.VIN: lambda typed: vins.look(str(typed or "")), InputType.VEHICLE: vins.look_at}
+        return {
+            question.key: said[question.type](self.kept.get(question.key))
+            for question in self.questions(number)
+            if question.type in said
+        }
+
+    def of_vins(self, number: int) -> dict[str, dict[str, str]]:
+        """Return the parts of the vehicles on a page that their VINs say, by the names of their fields, by key."""
+        asked = (question for question in self.questions(number) if question.type is InputType.VEHICLE)
+        return {
+            question.key: {f"{forms.name_of(question.key)}-{part}": fact for part, fact in found.items()}
+            for question in asked
+            if (found := vins.added(self.kept.get(question.key)))
+        }
 
     def inputs(self) -> dict[str, Any]:
         """Return all answers, cleaned; empty when one of them is wrong."""
@@ -131,7 +144,7 @@ class Asking:
 
     def page_of(self, problem: FieldError) -> int:
         """Return the page whose question a problem is about."""
-        key = problem.path.rsplit("/", 1)[-1]
+        key = problem.path.split("/")[2] if problem.path.startswith("/inputs/") else ""
         for number, (_, questions) in enumerate(self.pages, 1):
             if any(question.key == key for question in questions):
                 return number

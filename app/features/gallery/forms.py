@@ -25,13 +25,14 @@ from wtforms.widgets import CheckboxInput, DateInput, DateTimeLocalInput, ListWi
 
 from app.core import clock
 from app.core.errors import FieldError
-from app.definition import launch_form
+from app.definition import launch_form, vehicle
 from app.definition.answer import TODAY, YEARS
 from app.definition.schema import Input, InputType
 from app.features.gallery import rules
 from app.features.gallery.uploads import TAKES
 from app.web import moments
 from app.web.forms import Form
+from app.web.parts_field import PartsField
 
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 
@@ -103,16 +104,16 @@ def filled(questions: Iterable[Input], kept: Mapping[str, Any], zone: ZoneInfo) 
 
 
 def show_problems(form: Form, problems: Iterable[FieldError]) -> None:
-    """Put problems (at ``/inputs/<key>``) beside their fields; those of other pages are left out.
+    """Put problems (at ``/inputs/<key>``, or below it) beside their fields; those of other pages are left out.
 
     What is wrong with a fixed answer has no field: it stands on top.
     """
     for problem in problems:
-        name = name_of(problem.path.rsplit("/", 1)[-1])
-        if name in form:
+        field = form.field_at(problem.path.replace("/inputs/", "/q_", 1))
+        if field is not None:
             fix = "" if problem.code == "required" else problem.fix
             text = " ".join(part for part in (problem.message, fix) if part)
-            form[name].errors = [*form[name].errors, text]
+            field.errors = [*field.errors, text]
         elif problem.code == rules.FIXED_GONE:
             form.form_errors.append(f"{problem.message} {problem.fix}")
 
@@ -133,8 +134,17 @@ def _field(question: Input, choices: Choices) -> Field:
             return _choosing(question, listed, common)
         case InputType.DOCUMENT | InputType.DOCUMENTS | InputType.IMAGE | InputType.IMAGES | InputType.PEOPLE:
             return _choosing(question, list(choices.get(question.type.value.removesuffix("s"), ())), common)
+        case InputType.VEHICLE:
+            return vehicle_field(question, common)
         case _:
             return _typed(question, common)
+
+
+def vehicle_field(question: Input, common: dict[str, Any]) -> PartsField:
+    """Return a field for each part of a vehicle that a question asks for."""
+    asked = vehicle.asked(question)
+    fields = {part.key: _typed(part, {"label": part.label}) for part in asked}
+    return PartsField(fields=fields, units={"price": ("$", "")}, **common)
 
 
 def _choosing(question: Input, listed: list[tuple[str, str]], common: dict[str, Any]) -> Field:
@@ -232,6 +242,9 @@ def _shown(question: Input, value: Any, zone: ZoneInfo) -> Any:
         return value in (True, "true", "yes", "on", "1")
     if question.type in _SEVERAL:
         return list(value) if isinstance(value, list | tuple) else [value] if value else []
+    if question.type is InputType.VEHICLE:
+        kept = value.items() if isinstance(value, dict) else ()
+        return {key: "" if each is None else str(each) for key, each in kept}
     if question.type is InputType.JSON and value is not None and not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False, indent=2)
     return "" if value is None else str(value)

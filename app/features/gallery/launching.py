@@ -93,6 +93,16 @@ def keep(**place: str) -> Response:
     return htmx.page("gallery/keep.oob.html", asking=asking, told=_told(asking), saved=True, vins=vins)
 
 
+@_rule("POST", "/vin")
+@requires(Permission.LAUNCH)
+def read_vin(**place: str) -> Response:
+    """Say what the VINs of a page's vehicles add, to be filled in where nothing stands; what was typed is kept."""
+    asking, number, _ = _keep(place, [])
+    if not htmx.is_fragment():
+        return htmx.redirect(asking.subject.launch_url(page=number))
+    return htmx.page("gallery/vin.oob.html", vins=asking.vins(number), fills=asking.of_vins(number))
+
+
 @_rule("POST", "/last")
 @requires(Permission.LAUNCH)
 def same_as_last_time(**place: str) -> Response:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.definition import launch_form, tables
+from app.definition import launch_form, tables, vehicle
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Definition, Input, InputType, Step
 from app.definition.value_filters import FILTERS
@@ -152,15 +152,27 @@ def in_words(question: Input, value: Any, zone: ZoneInfo) -> str:
             return f"{value:,}"
         case InputType.CHOICE:
             return str(value)[:1].upper() + str(value)[1:]
-        case InputType.VIN:
-            facts = vins.describe(str(value))
-            return f"{value} · {facts}" if facts else str(value)
+        case InputType.VIN | InputType.VEHICLE:
+            return _vehicle(value) if isinstance(value, dict) else _vin(str(value))
         case InputType.CSV:
             return _table(str(value))
         case InputType.JSON:
             return _cut(str(FILTERS["json"].run(value)))
         case _:
             return _cut(as_text(value))
+
+
+def _vin(value: str) -> str:
+    facts = vins.describe(value)
+    return f"{value} · {facts}" if facts else value
+
+
+def _vehicle(value: Mapping[str, Any]) -> str:
+    """Say a vehicle, its numbers after it, and where its VIN comes from."""
+    made, vin = vins.made_in(str(value.get("vin") or "")), value.get("vin")
+    numbers = (f"stock number {value['stock']}" if value.get("stock") else "", f"VIN {vin}" if vin else "", made)
+    words = vehicle.in_words(value)
+    return " · ".join([words, *(each for each in numbers if each and each not in words)])
 
 
 def told(definition: Definition, answers: Mapping[str, Any], run: Mapping[str, Any]) -> list[Piece]:

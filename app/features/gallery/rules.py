@@ -19,11 +19,12 @@ CAUTIONS = {
     InputType.DATE: "A date that is right today is past some day: usually it is better asked.",
     InputType.DATETIME: "A date that is right today is past some day: usually it is better asked.",
     InputType.VIN: "A VIN is one car: usually it is better asked.",
+    InputType.VEHICLE: "This is one car: usually it is better asked.",
     InputType.CSV: "Every run uses this table as it is today.",
 }
 """What to know before an answer of such a kind is always used."""
 
-_NAMING = (InputType.TEXT, InputType.LONG_TEXT, InputType.VIN, InputType.CHOICE)
+_NAMING = (InputType.TEXT, InputType.LONG_TEXT, InputType.VIN, InputType.VEHICLE, InputType.CHOICE)
 _SHORT = (InputType.DATE, InputType.DATETIME, InputType.INTEGER, InputType.NUMBER, InputType.MONEY)
 
 

@@ -78,7 +78,7 @@ def make_workflow(
     try:
         answers = clean_inputs(Definition(inputs=list(fixed.values())), {key: fixed_inputs[key] for key in fixed})
     except InputsInvalid as invalid:
-        problems += [_unfixed(problem, fixed[problem.path.rsplit("/", 1)[-1]]) for problem in invalid.problems]
+        problems += [_unfixed(problem, fixed[problem.path.split("/")[2]]) for problem in invalid.problems]
     wrong = {problem.path for problem in problems}
     gone = handed_problems(session, workspace_id, list(fixed.values()), fixed_inputs)
     problems += [problem for problem in gone if problem.path not in wrong]

@@ -19,6 +19,7 @@ from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer t
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import DateInput, DateTimeLocalInput, HiddenInput
 
+from app.definition import vehicle
 from app.definition.parts import Input, InputType
 from app.definition.schema import Definition
 from app.features.lifecycle.enums import OpenRuns
@@ -26,6 +27,7 @@ from app.features.lifecycle.exchange import MOST_CHARACTERS
 from app.features.lifecycle.service import NOTE_CHARS
 from app.web import moments
 from app.web.forms import Form
+from app.web.parts_field import PartsField
 
 _LISTS = (InputType.MULTI_CHOICE, InputType.DOCUMENTS, InputType.IMAGES, InputType.PEOPLE)
 _LONG = (InputType.LONG_TEXT, InputType.CSV, InputType.JSON)
@@ -127,6 +129,9 @@ def _field(question: Input, value: Any, zone: ZoneInfo, there: Sequence[tuple[st
     if there is not None:
         some = [SelectChoice("", "–"), *(SelectChoice(key, words) for key, words in there)]
         return SelectField(choices=some, default=value, validators=rules, **common)
+    if question.type is InputType.VEHICLE:
+        parts = {part.key: _field(part, None, zone, None) for part in vehicle.asked(question)}
+        return PartsField(fields=parts, units={"price": ("$", "")}, default=value, validators=rules, **common)
     if question.type is InputType.CHOICE:
         choices = [SelectChoice("", "–"), *(SelectChoice(one, one) for one in question.choices)]
         return SelectField(choices=choices, default=value, validators=rules, **common)

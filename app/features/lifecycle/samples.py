@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.core import clock
+from app.definition import vehicle
 from app.definition.answer import is_today
 from app.definition.inputs import clean_inputs
 from app.definition.parts import Input, InputType
@@ -84,6 +85,9 @@ _SAMPLES: dict[InputType, Callable[[Input, str], Any]] = {
     InputType.PHONE: lambda question, _: "+1 555 010 2030",
     InputType.URL: lambda question, _: "https://example.com/offer",
     InputType.VIN: lambda question, _: "1HGCM82633A004352",
+    InputType.VEHICLE: lambda question, _: {
+        part.key: vehicle.SAMPLE[part.key] for part in vehicle.asked(question)
+    },
     InputType.CSV: lambda question, _: "name,email\nSam Sample,sam@example.com\n",
     InputType.JSON: lambda question, _: {"sample": True},
 }

@@ -155,7 +155,7 @@ def _shown(value: object) -> str:
 def _by_question(invalid: Invalid) -> Invalid:
     """Return problems of answers with the names of the form's fields."""
     faults = [
-        FieldError(f"/q_{fault.path.rsplit('/', 1)[-1]}", fault.code, fault.message, fault.fix)
+        FieldError(fault.path.replace("/inputs/", "/q_", 1), fault.code, fault.message, fault.fix)
         if fault.path.startswith("/inputs/")
         else fault
         for fault in invalid.problems

@@ -253,6 +253,8 @@ def _texts(value: object) -> Iterator[str]:
         case list() | tuple():
             for part in value:
                 yield from _texts(part)
+        case dict():  # a vehicle
+            yield from _texts(list(value.values()))
         case _:
             return
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.definition import graph
-from app.definition.kinds import FITS_NOT, RUN_WORDS, Kinds, question_words, result_words
+from app.definition import graph, vehicle
+from app.definition.kinds import FITS_NOT, RUN_WORDS, Kinds, part_words, question_words, result_words
 from app.definition.parts import Definition, TypeFacts
 
 _RUN_DATE, _RUN_TIME = "{{ run.started_at | date }}", "{{ run.started_at | datetime }}"
@@ -125,5 +125,10 @@ def _answers(data: Mapping[str, Any]) -> Iterator[Offer]:
         in_text = f"{{{{ inputs.{key} | {kind} }}}}" if kind in WRITTEN else ""
         words, is_list = question_words(question), kind in _LIST_ANSWERS
         yield Offer(f"{{{{ inputs.{key} }}}}", words, "answer", is_list, in_text=in_text)
+        if kind == "vehicle":
+            for name, part in vehicle.PARTS.items():
+                text = f"{{{{ inputs.{key}.{name} }}}}"
+                said = f"{{{{ inputs.{key}.{name} | money }}}}" if part.type in WRITTEN else ""
+                yield Offer(text, part_words(question, part), "answer", in_text=said)
         if kind == "csv":
             yield Offer(f"{{{{ inputs.{key} | rows }}}}", f"rows of: {words}", "answer", is_list=True)

@@ -10,6 +10,7 @@ from app import create_app
 from app.core.errors import FieldError
 from app.core.settings import Settings
 from app.definition.inputs import clean_inputs
+from app.definition.problems import InputsInvalid
 from app.definition.schema import Definition, Input, InputType
 from app.features.gallery import forms
 from tests.page import Page
@@ -31,6 +32,13 @@ TYPED = {
     InputType.PHONE: ("+1 555 010 2030", "+1 555 010 2030"),
     InputType.URL: ("https://north.example/h2417", "https://north.example/h2417"),
     InputType.VIN: ("5tddzrbh1ms104417", "5TDDZRBH1MS104417"),
+    InputType.VEHICLE: (
+        {"vin": "5tddzrbh1ms104417", "stock": "P2208", "year": "2021", "mileage": "34,150", "price": "$31,990"},
+        {
+            "vin": "5TDDZRBH1MS104417", "stock": "P2208", "year": 2021, "make": "Toyota", "model": None, "trim": None,
+            "mileage": 34150, "price": "31990.00",
+        },
+    ),
     InputType.DOCUMENT: ("id-1", "id-1"),
     InputType.DOCUMENTS: (["id-1", "id-2"], ["id-1", "id-2"]),
     InputType.IMAGE: ("im-1", "im-1"),
@@ -71,7 +79,8 @@ def test_every_type_has_a_field_whose_answer_the_definition_takes(app: Flask, ki
         kind, required=True, help="What it is for", max_length=20_000 if kind == "long_text" else None
     )
     typed, expected = TYPED[kind]
-    with app.test_request_context(method="POST", data={"q_x": typed}):
+    sent = {f"q_x-{part}": text for part, text in typed.items()} if isinstance(typed, dict) else {"q_x": typed}
+    with app.test_request_context(method="POST", data=sent):
         form = forms.build([question], CHOICES)()
         assert Page(render_template_string(PAGE, form=form)).faults == []
         answers = forms.answers(form, [question], NEW_YORK)
@@ -118,6 +127,23 @@ def test_problems_stand_beside_their_fields_and_others_are_left_out(app: Flask) 
         assert [(problem.path, problem.message) for problem in form.problems] == [
             ("q_x", "X: $289,90 is not a price. Write it like 28990.")
         ]
+
+
+def test_each_part_of_a_vehicle_has_its_field_and_its_own_problem(app: Flask) -> None:
+    question = _question(InputType.VEHICLE, parts=["year", "vin"])
+    with app.test_request_context(method="POST", data={"q_x-vin": "5TDD", "q_x-year": "soon", "q_x-make": "Honda"}):
+        form = forms.build([question])()
+        answers = forms.answers(form, [question], NEW_YORK)
+        with pytest.raises(InputsInvalid) as refused:
+            clean_inputs(Definition(inputs=[question], steps=[]), answers)
+        forms.show_problems(form, [FieldError(p.path, p.code, p.message, p.fix) for p in refused.value.problems])
+        page = Page(render_template_string(PAGE, form=form))
+    assert answers == {"x": {"vin": "5TDD", "year": "soon"}}
+    assert [(problem.path, problem.message) for problem in form.problems] == [
+        ("q_x-vin", "“5TDD” has 4 characters; a VIN has 17. Read it again from the car."),
+        ("q_x-year", "Year: “soon” is not a whole number. Write it like 12."),
+    ]
+    assert page.faults == []
 
 
 def test_a_moment_that_is_none_stays_as_it_was_typed(app: Flask) -> None:

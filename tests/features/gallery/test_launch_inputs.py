@@ -26,6 +26,7 @@ from tests.page import Page
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 COLUMNS = ["email", "first_name"]
 VIN = "5TDDZRBH1MS104417"
+CAR = f"2021 Toyota XLE, 34,150 miles, $31,990 · VIN {VIN} · made in the United States"
 
 
 def _png(number: int = 1) -> bytes:
@@ -69,6 +70,13 @@ def _send(browser: FlaskClient, address: str, **data: Any) -> Any:
     return browser.post(address, data=data, content_type="multipart/form-data")
 
 
+def _sent(kind: str, typed: Any) -> dict[str, Any]:
+    """Return what a browser sends for a question."""
+    if isinstance(typed, dict):
+        return {f"q_{kind}-{part}": text for part, text in typed.items()}
+    return {f"q_{kind}": typed}
+
+
 @pytest.fixture
 def address(app: Flask, cast: Cast) -> str:
     """The launch form of a workflow that asks one question of every type."""
@@ -99,6 +107,7 @@ WRONG = {
     "phone": ("call me", "is not a phone number"),
     "url": ("northfield", "is not a web address"),
     "vin": ("5TDDZRBH2MS104417", "its check digit, the 9th, should be 1"),
+    "vehicle": ({"year": "new", "make": "Honda"}, "is not a whole number"),
     "document": ("01a1f900-0000-7000-8000-000000000000", "no longer exists"),
     "documents": ("01a1f900-0000-7000-8000-000000000000", "no longer exists"),
     "image": ("01a1f900-0000-7000-8000-000000000000", "no longer exists"),
@@ -113,7 +122,7 @@ WRONG = {
 def test_a_wrong_answer_is_named_beside_its_question_and_kept(app: Flask, cast: Cast, kind: str) -> None:
     typed, words = WRONG[kind]
     page_of = f"/workflows/{_workflow(app, cast, _questions([InputType(kind), InputType.TEXT]))}/launch"
-    response = _send(cast.browser(cast.alice), page_of, **{f"q_{kind}": typed, "q_text": "Stays"})
+    response = _send(cast.browser(cast.alice), page_of, **_sent(kind, typed), q_text="Stays")
     page = Page(response.text)
     assert response.status_code == 422
     assert page.faults == []
@@ -127,7 +136,7 @@ RIGHT = {
     "percent": "4.9", "boolean": "y", "date": "2026-11-30", "datetime": "2026-11-30T09:00", "choice": "one",
     "multi_choice": ["one", "two"], "email": "bob@north.example", "phone": "+1 555 010 2030",
     "url": "https://north.example", "vin": VIN.lower(), "people": ["bob@north.example", "x@y.example; z@y.example"],
-    "json": '{"a": 1}',
+    "json": '{"a": 1}', "vehicle": {"vin": VIN.lower(), "trim": "XLE", "mileage": "34,150", "price": "31,990"},
 }  # fmt: skip
 
 
@@ -143,14 +152,14 @@ def test_right_answers_of_every_type_start_a_run_with_typed_values(app: Flask, c
     }
     for number in range(1, 5):
         asked = kinds[(number - 1) * 6 : number * 6]
-        data = {f"q_{kind}": RIGHT[kind] for kind in asked if kind in RIGHT}
+        data = {name: sent for kind in asked if kind in RIGHT for name, sent in _sent(kind, RIGHT[kind]).items()}
         data |= {name: sent for name, sent in files.items() if name.removeprefix("f_") in asked}
         response = _send(browser, f"{address}?page={number}", **data)
         assert response.status_code == 303, Page(response.text).text
     check = browser.get(response.location)
     page = Page(check.text)
     assert page.faults == []
-    for words in ("$28,990.00", "one, two", "1 row: email, first_name", "two, three", "car", VIN, "Test run"):
+    for words in ("$28,990.00", "one, two", "1 row: email, first_name", "two, three", "car", VIN, "Test run", CAR):
         assert words in page.text.replace("\u00a0", " ")
     started = browser.post(f"{address}/run", data={"draft": page.fields()["draft"]})
     with app.app_context():
@@ -159,6 +168,10 @@ def test_right_answers_of_every_type_start_a_run_with_typed_values(app: Flask, c
         assert (run.label, run.test) == ("Everything", False)
         assert run.inputs["integer"] == 34150
         assert run.inputs["people"] == ["bob@north.example", "x@y.example", "z@y.example"]
+        assert run.inputs["vehicle"] == {
+            "vin": VIN, "stock": None, "year": 2021, "make": "Toyota", "model": None, "trim": "XLE", "mileage": 34150,
+            "price": "31990.00",
+        }  # fmt: skip
         assert run.inputs["csv"] == "email,first_name\nd@x.example,Dana\n"
         assert db.session.get_one(Document, run.inputs["document"]).body == "One."
         assert len(run.inputs["images"]) == 2
@@ -181,6 +194,50 @@ def test_a_vin_says_what_it_is_while_it_is_typed_and_on_the_page(app: Flask, cas
     assert page.faults == check.faults == []
     assert f"{said}. The check digit is right." in page.text
     assert f"{VIN} · {said}" in check.text
+
+
+def test_leaving_the_vin_of_a_vehicle_fills_what_is_empty(app: Flask, cast: Cast) -> None:
+    address = f"/workflows/{_workflow(app, cast, _questions([InputType.VEHICLE]))}/launch"
+    browser = cast.browser(cast.alice)
+    data = _sent("vehicle", {"vin": VIN.lower(), "model": "Highlander"})
+    said = browser.post(f"{address}/vin?page=1", data=data, headers={"HX-Request": "true"}).text
+    kept = browser.post(f"{address}/draft?page=1", data=data, headers={"HX-Request": "true"}).text
+    page = Page(browser.get(address).text)
+
+    assert 'id="vin-vehicle" role="status" hx-swap-oob="innerHTML"' in said
+    assert "From the VIN: 2021 Toyota, made in the United States." in said
+    assert '<data data-fills="q_vehicle-year" value="2021">' in said
+    assert '<data data-fills="q_vehicle-make" value="Toyota">' in said
+    assert "From the VIN: 2021 Toyota" in kept
+    assert "data-fills" not in kept  # while somebody types, nothing is filled in
+    assert page.faults == []
+    assert page.fields()["q_vehicle-model"] == "Highlander"
+    assert page.fields()["q_vehicle-year"] == ""
+    assert browser.post(f"{address}/vin?page=1", data=data).location == f"{address}?page=1"
+
+
+def test_a_vin_that_says_another_car_is_told_and_nothing_is_filled_in(app: Flask, cast: Cast) -> None:
+    address = f"/workflows/{_workflow(app, cast, _questions([InputType.VEHICLE]))}/launch"
+    data = _sent("vehicle", {"vin": VIN, "year": "2019", "make": "toyota", "model": "Highlander"})
+    browser = cast.browser(cast.alice)
+    said = browser.post(f"{address}/vin?page=1", data=data, headers={"HX-Request": "true"}).text
+    assert "The VIN says year 2021. Is it the right VIN?" in said
+    check = Page(browser.get(_send(browser, address, **data).location).text)
+    assert "2019 toyota Highlander" in check.text
+
+
+def test_a_vehicle_that_must_be_named_says_by_what(app: Flask, cast: Cast) -> None:
+    question = {"key": "car", "label": "Which car?", "type": "vehicle", "required": True}
+    address = f"/workflows/{_workflow(app, cast, [question])}/launch"
+    browser = cast.browser(cast.alice)
+    refused = _send(browser, address, **_sent("car", {"make": "Honda", "mileage": "32,000"}))
+    page = Page(refused.text)
+    assert refused.status_code == 422
+    assert page.faults == []
+    said = "“Which car?” does not say which vehicle it is. Give its VIN, its stock number or year, make and model."
+    assert said in page.text
+    assert page.fields()["q_car-mileage"] == "32,000"
+    assert _send(browser, address, **_sent("car", {"stock": "P2208"})).status_code == 303
 
 
 def test_files_of_a_page_with_a_wrong_answer_are_kept(app: Flask, cast: Cast) -> None:

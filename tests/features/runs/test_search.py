@@ -24,6 +24,7 @@ FORM: dict[str, Any] = {
         {"key": "phone", "label": "Phone", "type": "phone"},
         {"key": "vin", "label": "VIN", "type": "vin"},
         {"key": "stock", "label": "Stock", "type": "integer"},
+        {"key": "car", "label": "Car", "type": "vehicle"},
         {"key": "story", "label": "Story", "type": "long_text"},
         {"key": "notes", "label": "Notes", "type": "json"},
         {"key": "owners", "label": "Owners", "type": "csv"},
@@ -74,6 +75,13 @@ def test_a_run_is_found_by_what_people_know_of_it(session: Session, people: Cast
         assert _found(session, people, typed) == [run.number, other.number], typed
     for typed in ("hidden", "fillercc", "whitfield eve", "", "%", "'; drop table run; --"):
         assert _found(session, people, typed) == [], typed
+
+
+@pytest.mark.parametrize("typed", ["5TDDZRBH1MS104417", "ms104417", "104417", "p2208", "highlander", "2021 toyota"])
+def test_a_run_is_found_by_its_vehicle(session: Session, people: Cast, typed: str) -> None:
+    run = _start(session, people, car={"vin": "5TDDZRBH1MS104417", "stock": "P2208", "model": "Highlander"})
+    assert _found(session, people, typed) == [run.number]
+    assert _found(session, people, "p2209") == []
 
 
 def test_a_stranger_finds_nothing_of_ours(session: Session, people: Cast) -> None:

@@ -22,3 +22,18 @@ def test_a_table_is_offered_by_its_rows_and_a_row_by_its_columns() -> None:
     unfit = offers.unfit((each.text for each in found), Kinds(data, outline(data), TYPES))
     assert "{{ inputs.owners | rows }}" in unfit["number"] - unfit["list"]
     assert {"{{ inputs.owners }}", "{{ run.number }}", "{{ run.label }}"} <= unfit["list"]
+
+
+def test_a_vehicle_is_offered_whole_and_by_its_parts() -> None:
+    car = {"key": "car", "type": "vehicle", "label": "Which car?"}
+    data = workflow(step("ads", type="generate_copy", config={"prompt": "x"}), inputs=[car])
+    found = [each for each in offers.offers(data, parse(data, TYPES), "ads", TYPES) if each.kind == "answer"]
+    assert [(each.text, each.label) for each in found[:4]] == [
+        ("{{ inputs.car }}", "Which car?"),
+        ("{{ inputs.car.vin }}", "Which car: VIN"),
+        ("{{ inputs.car.stock }}", "Which car: stock number"),
+        ("{{ inputs.car.year }}", "Which car: year"),
+    ]
+    assert found[-1].in_text == "{{ inputs.car.price | money }}"
+    unfit = offers.unfit((each.text for each in found), Kinds(data, outline(data), TYPES))
+    assert unfit["number"] == {"{{ inputs.car }}", "{{ inputs.car.vin }}"}

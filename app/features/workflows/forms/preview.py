@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.cached import cached_property
-from app.definition import launch_form
+from app.definition import launch_form, vehicle
 from app.definition.parts import Input, InputType
 from app.web import written
 
@@ -13,7 +13,7 @@ _LOOKS = {
     InputType.LONG_TEXT: "area", InputType.CSV: "area", InputType.JSON: "area", InputType.BOOLEAN: "tick",
     InputType.MULTI_CHOICE: "ticks", InputType.DATE: "date", InputType.DATETIME: "datetime-local",
     InputType.DOCUMENT: "select", InputType.DOCUMENTS: "offer", InputType.IMAGE: "offer", InputType.IMAGES: "offer",
-    InputType.PEOPLE: "offer",
+    InputType.PEOPLE: "offer", InputType.VEHICLE: "parts",
 }  # fmt: skip
 _UNITS = {InputType.MONEY: ("$", ""), InputType.PERCENT: ("", "%")}
 _OFFERS = {
@@ -49,7 +49,15 @@ class AskedPreview:
     def text(self) -> str:
         """The answer to begin with, as it stands in the field."""
         default = self.question.default
+        if self.question.type is InputType.VEHICLE and isinstance(default, dict):
+            return vehicle.in_words(default)
         return "" if default is None else default if isinstance(default, str) else written.write(default)
+
+    @property
+    def parts(self) -> list[tuple[Input, str]]:
+        """The parts of a vehicle that are asked for, each with what stands in its field."""
+        given = self.question.default if isinstance(self.question.default, dict) else {}
+        return [(part, str(given.get(part.key) or "")) for part in vehicle.asked(self.question)]
 
     @property
     def is_ticked(self) -> bool:

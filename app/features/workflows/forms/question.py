@@ -8,6 +8,7 @@ from typing import Any
 import wtforms
 from werkzeug.datastructures import MultiDict
 
+from app.definition import vehicle
 from app.definition.answer import TODAY
 from app.definition.edit import EditImpossible, free_key
 from app.definition.parts import Input, in_words
@@ -15,13 +16,14 @@ from app.definition.problems import Problem
 from app.features.workflows.forms.step import with_other_rows
 from app.web.forms import settings_of
 from app.web.list_fields import Many, Rows
+from app.web.record_fields import Record
 from app.web.setting_fields import Choice, Day, Json, Moment, Number, Setting, Text, YesNo, put
 
 Posted = MultiDict[str, str]
 
 _QUESTION_PARTS = {
     "label": "Question", "type": "Kind of answer", "required": "Must be answered", "choices": "Choices",
-    "columns": "Columns it must have", "help": "Help under the question",
+    "columns": "Columns it must have", "parts": "What to ask of the vehicle", "help": "Help under the question",
     "placeholder": "Example in the empty field",
     "default": "Answer to begin with", "fixed": "When is it asked?", "group": "Page", "days": "Which days?",
     "min": "At least", "max": "At most",
@@ -32,10 +34,13 @@ TYPE_WORDS = {
     "percent": "Percent", "boolean": "Yes or no", "date": "Date", "datetime": "Date and time",
     "choice": "One of a list",
     "multi_choice": "Several of a list", "email": "E-mail address", "phone": "Phone number", "url": "Web address",
-    "vin": "VIN", "document": "A document", "documents": "Documents", "image": "A picture", "images": "Pictures",
+    "vin": "VIN", "vehicle": "Vehicle", "document": "A document", "documents": "Documents", "image": "A picture",
+    "images": "Pictures",
     "people": "People", "csv": "Table (CSV)", "json": "Data (JSON)",
 }  # fmt: skip
+_PARTS = [(key, part.label) for key, part in vehicle.PARTS.items()]
 _WITH_CHOICES = ("choice", "multi_choice")
+_ALONE = {"choices": _WITH_CHOICES, "columns": ("csv",), "parts": ("vehicle",), "not_before": ("date", "datetime")}
 _NUMBERS = ("number", "integer", "money", "percent")
 _DATES = ("date", "datetime")
 _TEXTS = ("text", "email", "phone", "url", "vin")
@@ -74,7 +79,7 @@ class QuestionForm:
     def shown(self) -> list[Setting]:
         """The settings that the kind of answer has, and those that hold something all the same."""
         kind, hidden = self.kind, set()
-        for key, kinds in (("choices", _WITH_CHOICES), ("columns", ("csv",)), ("not_before", _DATES)):
+        for key, kinds in _ALONE.items():
             if kind not in kinds and not self._question.get(key):
                 hidden.add(f"q-{key}")
         if kind in _HANDED and self._question.get("default") is None:
@@ -189,6 +194,7 @@ def _question_fields(
     fields = settings_of(Input, prefix="q-", offered=lambda _key, _extra: None)
     fields["q-label"] = Text("", usual="", required=True)
     fields["q-type"] = Choice("", usual="text", choices=list(TYPE_WORDS.items()))
+    fields["q-parts"] = Many("", usual=[], choices=_PARTS)
     fields["q-default"] = _default_field(kind, question, handed)
     fields["q-min"], fields["q-max"] = _bound_field(kind, question, "min"), _bound_field(kind, question, "max")
     fields["q-days"] = Choice("", usual="", choices=_DAYS, is_row=True)
@@ -224,7 +230,23 @@ def _default_field(kind: str, question: Mapping[str, Any], handed: Sequence[tupl
         return Text("")
     if kind == "long_text" and is_text:
         return Text("", rows=5)
+    if kind == "vehicle" and (stored is None or _is_vehicle(stored)):
+        return Record("", fields_of=_part_fields)
     return _amount_field(kind, stored) or Json("", usual=None, is_long=kind == "json")
+
+
+def _is_vehicle(stored: Any) -> bool:
+    return isinstance(stored, dict) and bool(stored) and stored.keys() <= vehicle.PARTS.keys()
+
+
+def _part_fields(prefix: str) -> dict[str, Any]:
+    """Return a field for each part of a vehicle, by its name."""
+    return {
+        f"{prefix}{key}": Number(part.label, unit=_UNITS.get(part.type.value, ""))
+        if part.type in _NUMBERS
+        else Text(part.label)
+        for key, part in vehicle.PARTS.items()
+    }
 
 
 def _bound_field(kind: str, question: Mapping[str, Any], key: str) -> Any:

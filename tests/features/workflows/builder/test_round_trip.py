@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 import app.steps as step_package
 from app.core.settings import Settings
+from app.definition import vehicle
 from app.definition.conditions import Condition
 from app.definition.parts import InputType
 from app.definition.problems import Problem
@@ -336,10 +337,12 @@ def test_what_is_wrong_in_a_record_stands_at_its_field() -> None:
 @settings(max_examples=80)
 @given(st.data())
 def test_a_question_that_nobody_touched_is_the_same(data: st.DataObject) -> None:
-    keys = "label help placeholder group default min max max_length choices columns not_before fixed".split()
+    keys = "label help placeholder group default min max max_length choices columns parts not_before fixed".split()
     options: dict[str, Any] = dict.fromkeys(keys, JSON)
     options["choices"] = st.lists(TEXTS, max_size=3) | JSON
-    options["default"] = st.lists(TEXTS, max_size=3) | st.dates().map(str) | SCALARS | JSON
+    options["parts"] = st.lists(st.sampled_from(list(vehicle.PARTS)), unique=True) | JSON
+    car = st.dictionaries(st.sampled_from(list(vehicle.PARTS)), SCALARS, max_size=4)
+    options["default"] = st.lists(TEXTS, max_size=3) | st.dates().map(str) | SCALARS | JSON | car
     options["min"] = st.dates().map(str) | SCALARS | JSON
     options["fixed"] = st.booleans() | JSON
     options["type"] = st.sampled_from([each.value for each in InputType]) | TEXTS
@@ -350,3 +353,35 @@ def test_a_question_that_nobody_touched_is_the_same(data: st.DataObject) -> None
     sent = posted(form.shown)
     sent.update(MultiDict(form.kept))
     assert written.same(QuestionForm(question, sent).question(), question)
+
+
+VEHICLE: dict[str, Any] = {"key": "car", "type": "vehicle"}
+
+
+@settings(max_examples=40)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            part.key: st.integers(0, 2_000) if part.type is InputType.INTEGER
+            else st.integers(0, 90_000) if part.type is InputType.MONEY
+            else st.from_regex(r"[A-Za-z][A-Za-z0-9 ]{0,8}[a-z]", fullmatch=True)
+            for part in vehicle.PARTS.values()
+        },
+    ),
+    st.lists(st.sampled_from(list(vehicle.PARTS)), unique=True),
+)  # fmt: skip
+def test_a_vehicle_to_begin_with_is_read_as_the_same_by_an_empty_form(car: dict[str, Any], parts: list[str]) -> None:
+    full = VEHICLE | ({"default": car} if car else {}) | ({"parts": parts} if parts else {})
+    sent = posted(QuestionForm(full).shown)
+    read = QuestionForm(VEHICLE, sent).question()
+    assert read.get("default", {}) == car
+    assert sorted(read.get("parts", [])) == sorted(parts)
+
+
+def test_a_part_that_is_emptied_goes_and_the_others_stay() -> None:
+    full = VEHICLE | {"default": {"make": "Honda", "year": 2021, "price": "22500.00"}}
+    sent = posted(QuestionForm(full).shown)
+    sent["q-default.make"] = ""
+    sent["q-default.mileage"] = "32000"
+    assert QuestionForm(full, sent).question()["default"] == {"year": 2021, "price": "22500.00", "mileage": 32000}
