@@ -247,6 +247,16 @@ class WaitRow(Model):
     created_at: Mapped[datetime]
 
 
+# The index of days has it, so written in one way.
+WAITS_FOR_TIME: sa.ColumnElement[bool] = sa.and_(
+    WaitRow.kind == sa.literal_column("'time'"), WaitRow.status == sa.literal_column("'waiting'")
+)
+sa.Index(
+    "ix_wait_time", WaitRow.workspace_id, WaitRow.until, WaitRow.id,
+    postgresql_where=WAITS_FOR_TIME, sqlite_where=WAITS_FOR_TIME,
+)  # fmt: skip
+
+
 class RunLog(Model):
     """One line of a run's log, for people and for the trace."""
 

@@ -1,7 +1,7 @@
 """Finding runs by words: each run keeps the words of its name and answers, and a search reads them by an index.
 
 A word is a run of letters and digits, lower case, without accents. What is typed matches the beginning of words;
-several words must all match. An e-mail address, a price or a date is found by its parts.
+several words must all match. An e-mail address or a date is found by its parts, "$22,500" also as 22500.
 
 Of a table among the answers the e-mail addresses, VINs, phone and stock numbers are kept, those of the first rows.
 """
@@ -38,6 +38,8 @@ VIN_CHARS = 17
 VIN_TAILS = (8, 6)  # how people in the trade say a VIN
 
 _NUMBER = re.compile(r"(run\s*#?|#)?\s*([0-9]{1,9})", re.IGNORECASE)  # "418", "#418", "run 418"
+_GROUPED = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?!\d)")  # thousands: "22,500"
+_CENTS = re.compile(r"(?<=\d)\.00(?!\d)")
 _PHONE = re.compile(r"\+?[\d ().-]{10,20}")
 _PHONES, _NUMBERED = (
     frozenset(name for column in columns for name in tables.HEADINGS[column].split())
@@ -58,7 +60,7 @@ def words_of(label: str, definition: Definition, inputs: Mapping[str, Any]) -> l
 
     At most :data:`MOST_WORDS`, and :data:`MOST_TABLE_WORDS` more of tables.
     """
-    found = words(label)
+    found = [*words(label), *_amounts(label)]
     for question in definition.inputs:
         if question.type not in _UNREAD:
             for text in _texts(inputs.get(question.key)):
@@ -103,7 +105,8 @@ def matching(session: Session, workspace_id: str, text: str) -> Match:
     also = frozenset((int(number[2]),) if number else ())
     if number and number[1]:
         return Match(_is_one_of(also), True)
-    typed = _read(session, workspace_id, words(text)[:MOST_TYPED])
+    plain = _CENTS.sub("", _GROUPED.sub(lambda amount: amount[0].replace(",", ""), text))
+    typed = _read(session, workspace_id, words(plain)[:MOST_TYPED])
     rare = [word.numbers for word in typed if word.numbers is not None]
     common = [word for word in typed if word.numbers is None]
     if rare or not typed:
@@ -262,11 +265,17 @@ def _texts(value: object) -> Iterator[str]:
 def _of_answer(text: str, kind: InputType) -> list[str]:
     if kind is InputType.PHONE:
         return [*words(text), "".join(mark for mark in text if mark.isdigit())[:LONGEST]]
-    found = words(text[:20_000])
+    found, amounts = words(text[:20_000]), _amounts(text[:20_000])
     if kind is not InputType.LONG_TEXT:
-        return found
+        return [*found, *amounts]
     addresses = {word for part in text[:20_000].split() if "@" in part for word in words(part)}
-    return [word for place, word in enumerate(found) if place < LONG_TEXT_WORDS or word in addresses or _is_mixed(word)]
+    kept = [word for place, word in enumerate(found) if place < LONG_TEXT_WORDS or word in addresses or _is_mixed(word)]
+    return [*kept, *amounts]
+
+
+def _amounts(text: str) -> list[str]:
+    """Return the amounts of a text that are written with commas, without them."""
+    return [each.replace(",", "")[:LONGEST] for each in _GROUPED.findall(text)]
 
 
 def _tails(found: Iterable[str]) -> list[str]:

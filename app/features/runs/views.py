@@ -15,6 +15,7 @@ from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
 from app.features.accounts.service import Actor
 from app.features.runs import (
+    calendar_pages,
     history,
     history_pages,
     listing,
@@ -30,6 +31,7 @@ from app.web import htmx
 
 blueprint = Blueprint("runs", __name__)
 blueprint.register_blueprint(history_pages.blueprint)
+blueprint.register_blueprint(calendar_pages.blueprint)
 blueprint.register_blueprint(log_pages.blueprint)
 blueprint.register_blueprint(problem_pages.blueprint)
 
@@ -221,7 +223,8 @@ def _steer(run_id: str, step_run_id: str, change: Callable[..., object], said: s
     """Make a change to one step of a run; *said* has a place for the run's number."""
     run = queries.run(db.session(), who().workspace_id, run_id)
     change(db.session(), run, step_run_id, actor=_me())
-    return _done(run_id, said.format(run.number))
+    day = calendar_pages.day_of(request.args.get("day"))  # it was pressed there
+    return _done(run_id, said.format(run.number), url_for("runs.calendar.show", day=day) if day else "")
 
 
 def _me() -> Actor:
@@ -229,8 +232,8 @@ def _me() -> Actor:
     return Actor(me.user_id, me.name, me.email)
 
 
-def _done(run_id: str, sentence: str) -> Response:
+def _done(run_id: str, sentence: str, back: str = "") -> Response:
     db.session.commit()
     service.hint(run_id)
     flash(sentence, "go")
-    return htmx.redirect(url_for("runs.show", run_id=run_id))
+    return htmx.redirect(back or url_for("runs.show", run_id=run_id))

@@ -1,5 +1,6 @@
 """The words that runs are found by."""
 
+import importlib
 from typing import Any
 
 import pytest
@@ -82,6 +83,18 @@ def test_a_run_is_found_by_its_vehicle(session: Session, people: Cast, typed: st
     run = _start(session, people, car={"vin": "5TDDZRBH1MS104417", "stock": "P2208", "model": "Highlander"})
     assert _found(session, people, typed) == [run.number]
     assert _found(session, people, "p2209") == []
+
+
+def test_an_amount_is_found_however_it_is_written(session: Session, people: Cast) -> None:
+    told = _start(session, people, story="The dealer asks $22,500 for it, 1,234,567 in all; see 2024,2025.")
+    number = _start(session, people, stock=22500)
+    cents = _start(session, people, customer="22500.00")
+    parts = _start(session, people, customer="22 boxes, 500 sheets")
+    for typed in ("22500", "22,500", "$22,500", "$22,500.00"):
+        assert _found(session, people, typed) == [told.number, number.number, cents.number], typed
+    assert _found(session, people, "1,234,567") == _found(session, people, "1234567") == [told.number]
+    assert _found(session, people, "22 500") == [told.number, parts.number]
+    assert _found(session, people, "20242025") == []
 
 
 def test_a_stranger_finds_nothing_of_ours(session: Session, people: Cast) -> None:
@@ -218,3 +231,16 @@ def test_a_run_is_found_by_whom_it_asks(session: Session, people: Cast) -> None:
         listeners.wait_started(session, asked)
 
     assert _found(session, people, "gm@northfield.example") == [run.number]
+
+
+def test_runs_of_before_are_found_by_their_amounts_too(session: Session, people: Cast) -> None:
+    run = _start(session, people, story="It costs $22,500.", owners="price,stock\n1,200\n")
+    _start(session, people, customer="500 of 22")
+    session.execute(sa.delete(RunWord).where(RunWord.word == "22500"))  # as it was written before
+    assert _found(session, people, "22,500") == []
+
+    for _ in range(2):
+        importlib.import_module("migrations.versions.0031_waits_by_day")._write_amounts(session.connection())
+
+    assert _found(session, people, "22,500") == _found(session, people, "22500") == [run.number]
+    assert _found(session, people, "1200") == []
