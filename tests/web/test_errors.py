@@ -106,6 +106,8 @@ def test_an_error_page_offers_what_helps(cast: Cast) -> None:
     assert _buttons(crashed) == {"Try again": "/fail/crash", "Go back": "/documents?q=honda", "Go home": "/"}
     assert _buttons(missing) == {"See runs": "/runs", "Go home": "/"}
     assert _buttons(posted) == {"Go back": "/runs/nothing", "See runs": "/runs", "Go home": "/"}
+    assert 'data-address="/runs/nothing"' in posted  # so that coming back to it sends nothing again
+    assert "data-address" not in crashed + missing
     code, = re.findall(r"GL-[2-9A-Z]{6}", Page(crashed).text)
     report, = (a["href"] for a in Page(crashed).attributes("a") if a["href"].startswith("/problems"))
     form = Page(alice.get(report).text)

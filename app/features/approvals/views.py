@@ -308,7 +308,7 @@ def _show(
         form_token=csrf.token(),
         picture_url=rows.small,
         undo=_undoing_inside(approval, person),
-        **({} if may_decide else _lost(approval, form)),
+        **({} if may_decide else _late(approval, form, url_for("approvals.show", approval_id=approval.id))),
         **_facts(approval, person, form if may_decide else DecisionForm(), problems),
     )
 
@@ -350,12 +350,20 @@ def _ended(
         form_token=_link_signer().dumps(person.id),
     )
     shown = status if status in (400, 409) or undo["said"] else 410
-    return htmx.page("approvals/ended.html", status=shown, warning=warning, undo=undo, **_lost(approval, form), **end)
+    late = _late(approval, form, url_for("approvals.public", token=token))
+    return htmx.page("approvals/ended.html", status=shown, warning=warning, undo=undo, **late, **end)
 
 
-def _lost(approval: Approval, form: DecisionForm) -> dict[str, Any]:
-    """Return what somebody typed into a page that decides nothing any more: it is kept nowhere else."""
-    return {"lost": service.typed(db.session(), approval, form.edits), "lost_reason": form.more}
+def _late(approval: Approval, form: DecisionForm, address: str) -> dict[str, Any]:
+    """Return what somebody typed into a page that decides nothing any more: it is kept nowhere else.
+
+    And the address that shows the answer, where it answers a form.
+    """
+    return {
+        "lost": service.typed(db.session(), approval, form.edits),
+        "lost_reason": form.more,
+        "address": address if request.method == "POST" else "",
+    }
 
 
 def _facts(

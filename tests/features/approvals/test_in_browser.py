@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 from werkzeug.serving import make_server
 
-from tests.features.approvals.desk import Asked, Desk
+from tests.features.approvals.desk import Asked, Desk, form_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
-SAM = "sam@northfield.example"
+SAM, EVA = "sam@northfield.example", "eva@northfield.example"
 FIRST_SCREEN_BYTES = 100_000
 
 
@@ -72,6 +72,29 @@ def test_a_scanner_that_runs_scripts_and_presses_keys_decides_nothing(
     phone.wait_for_timeout(200)
     assert sent == []
     assert desk.approval(asked).status == "open"
+
+
+def test_who_was_too_late_can_leave_and_come_back_without_sending_again(
+    desk: Desk, address: str, phone: Page
+) -> None:
+    asked = desk.ask(SAM, EVA)
+    phone.goto(address + asked.path)
+    card = phone.locator("article").first
+    card.locator("[data-edit] summary").click()
+    card.get_by_label("Text", exact=True).fill("My own words.")
+    other = desk.app.test_client()
+    theirs = form_of(other.get(f"/a/{asked.tokens[EVA]}").text)
+    answer = other.post(f"/a/{asked.tokens[EVA]}/decision", data={**theirs, "decision": "approved"})
+    assert answer.status_code == 303
+    sent = posts(phone)
+    phone.get_by_role("button", name="Approve all 3").click()
+    expect(phone.get_by_text("What you typed was not saved")).to_be_visible()
+    expect(phone.get_by_text("My own words.")).to_be_visible()
+    assert phone.url == address + asked.path
+    phone.goto("about:blank")
+    phone.go_back()
+    expect(phone.get_by_text(f"{EVA} approved this")).to_be_visible()
+    assert [request.url for request in sent] == [f"{address}{asked.path}/decision"]
 
 
 def test_edit_in_place_then_approve(desk: Desk, address: str, phone: Page) -> None:
