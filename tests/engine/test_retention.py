@@ -14,6 +14,7 @@ from app.core.ids import new_id
 from app.engine import control, ports, retention
 from app.engine.events import RunsNotRemoved, RunsRemoved
 from app.engine.models import Allowance, Beat, Run, StepRun
+from app.features.accounts.models import Workspace
 from app.features.files.models import Attachment, Document, Image
 from app.features.files.removal import remove_made_by
 from tests.engine.rig import House
@@ -239,7 +240,7 @@ def test_a_run_stays_while_one_that_it_started_is_under_way(house: House, old_ru
     assert (retention.work(house.engine), above in left(house)) == (1, False)
 
 
-def _file(kind: type[Document] | type[Image], house: House, run_id: str, name: str, **more: Any) -> Any:
+def _file(kind: type[Document] | type[Image], house: House, run_id: str | None, name: str, **more: Any) -> Any:
     """Return a document or a picture of a run."""
     now = clock.now()
     common = {"id": new_id(), "workspace_id": house.workspace_id, "run_id": run_id, "created_at": now, **more}
@@ -271,3 +272,38 @@ def test_documents_and_pictures_that_another_run_has_stay(house: House, old_run:
         images = {one.prompt: one.run_id for one in session.scalars(sa.select(Image))}
     assert documents == {"taken": young, "named": None, "shown": None, "own": young}
     assert images == {"drawn": None, "new": young}
+
+
+def test_what_runs_were_given_goes_with_the_last_of_them(house: House, old_run: Callable[..., str]) -> None:
+    keep(house, 13, documents=False)
+    made = house.start([{"id": "one", "type": "echo", "config": {}}])
+    house.work(made)
+    of_step = {"step_run_id": house.steps(made)["one"].id}
+    text, picture = _file(Document, house, made, "text", **of_step), _file(Image, house, made, "picture", **of_step)
+    own, foreign = _file(Document, house, None, "own"), _file(Document, house, None, "foreign", **of_step)
+    with house.session() as session:
+        stranger = Workspace(id=new_id(), name="Southfield Motors", created_at=clock.now())
+        session.add(stranger)
+        session.flush()
+        foreign.workspace_id = stranger.id
+        session.add_all([text, picture, own, foreign])
+    given = {"texts": [text.id, own.id, foreign.id], "picture": picture.id}
+    readers = [old_run() for _ in range(2)]
+    with house.session() as session:
+        session.execute(sa.update(Run).where(Run.id.in_(readers)).values(inputs=given))
+        for run_id, age_days in ((made, 900), (readers[0], 800)):
+            ended = clock.now() - timedelta(days=age_days)
+            session.execute(sa.update(Run).where(Run.id == run_id).values(created_at=ended, finished_at=ended))
+        session.execute(sa.update(Run).where(Run.id == readers[1]).values(created_at=clock.now()))
+
+    def stay() -> list[str]:
+        tomorrow(house)
+        retention.work(house.engine)
+        with house.session() as session:
+            texts = session.scalars(sa.select(Document.title).where(Document.title != "An ad"))
+            return sorted([*texts, *session.scalars(sa.select(Image.prompt))])
+
+    assert (stay(), left(house)) == (["foreign", "own", "picture", "text"], {readers[1]})
+    with house.session() as session:
+        session.execute(sa.update(Run).values(created_at=clock.now() - timedelta(days=700)))
+    assert (stay(), left(house)) == (["foreign", "own"], set())

@@ -18,11 +18,12 @@ def remove_made_by(session: Session, run_ids: Sequence[str]) -> None:
     """Remove for good the documents and pictures that these runs, of one workspace, made, but for what others have.
 
     What another run took over belongs to that one from here on. What was another one's answer, or is attached to
-    something of another one, stays by itself.
+    something of another one, stays by itself; an answer goes with the last run that was given it.
     """
     for model in (Document, Image):
         _leave_to_heirs(session, model, run_ids)
-    named = _named_elsewhere(session, run_ids)
+    given = _given(session, run_ids)
+    named = _named_elsewhere(session, run_ids, given)
     shown = sa.exists().where(
         Attachment.document_id == Document.id,
         Image.id == Attachment.image_id,
@@ -30,12 +31,12 @@ def remove_made_by(session: Session, run_ids: Sequence[str]) -> None:
         Image.created_at > Document.created_at,  # else it was there before, and these runs took it
     )
     session.execute(
-        sa.delete(Document).where(Document.run_id.in_(run_ids), Document.id.not_in(named), sa.not_(shown)),
+        sa.delete(Document).where(_goes(Document, run_ids, given), Document.id.not_in(named), sa.not_(shown)),
         execution_options=_AS_IS,
     )
     used = sa.exists().where(Attachment.image_id == Image.id)
     session.execute(
-        sa.delete(Image).where(Image.run_id.in_(run_ids), Image.id.not_in(named), sa.not_(used)),
+        sa.delete(Image).where(_goes(Image, run_ids, given), Image.id.not_in(named), sa.not_(used)),
         execution_options=_AS_IS,
     )
 
@@ -50,13 +51,37 @@ def _leave_to_heirs(session: Session, model: type[Document] | type[Image], run_i
     session.execute(left, execution_options=_AS_IS)
 
 
-def _named_elsewhere(session: Session, run_ids: Sequence[str]) -> set[str]:
-    """Return which documents and pictures of these runs other runs were given as answers."""
+def _given(session: Session, run_ids: Sequence[str]) -> set[str]:
+    """Return the documents and pictures that these runs were given as answers, made by runs that are gone."""
+    inputs = sa.cast(Run.inputs, sa.Text)
+    runs = sa.select(Run.workspace_id, inputs.label("inputs")).where(Run.id.in_(run_ids), inputs.like(_LIKE_AN_ID))
+    rows = session.execute(runs).all()
+    named = {found for row in rows for found in _ID.findall(row.inputs)}
+    if not named:
+        return set()
+    return {
+        found
+        for model in (Document, Image)
+        for found in session.scalars(
+            sa.select(model.id).where(
+                model.id.in_(named), model.workspace_id == rows[0].workspace_id, model.run_id.is_(None),
+                model.step_run_id.is_not(None),  # a person's own has none
+            )
+        )
+    }  # fmt: skip
+
+
+def _goes(model: type[Document] | type[Image], run_ids: Sequence[str], given: set[str]) -> sa.ColumnElement[bool]:
+    return sa.or_(model.run_id.in_(run_ids), model.id.in_(given))
+
+
+def _named_elsewhere(session: Session, run_ids: Sequence[str], given: set[str]) -> set[str]:
+    """Return which documents and pictures that go with these runs other runs were given as answers."""
     made = [
         row
         for model in (Document, Image)
         for row in session.execute(
-            sa.select(model.id, model.workspace_id, model.created_at).where(model.run_id.in_(run_ids))
+            sa.select(model.id, model.workspace_id, model.created_at).where(_goes(model, run_ids, given))
         )
     ]
     if not made:
