@@ -55,8 +55,11 @@ class Line:
         return found
 
 
-def run(settings: Settings, owner: str, step_run_id: str) -> int:
-    """Do one step alone and end; 0 when the process survived it, whatever became of the step."""
+def run(settings: Settings, owner: str, step_run_id: str, tell: Callable[[], None]) -> int:
+    """Do one step alone and end; 0 when the process survived it, whatever became of the step.
+
+    *tell* gives a sign of life to the parent, which ends a process that has frozen.
+    """
     engine = make_engine(settings.sqlalchemy_url, pool=1, wait_s=30)
     seat = _seat(settings, engine, owner)
     end_on_sigterm(seat.is_ending)
@@ -67,7 +70,7 @@ def run(settings: Settings, owner: str, step_run_id: str) -> int:
     done = threading.Event()
     threading.Thread(target=_do, args=(seat, step_run_id, limit_time, done), name="step", daemon=True).start()
     while not done.wait(0.2) and not seat.is_ending.is_set():
-        pass
+        tell()
     done.wait(FINISH_S)
     seat.is_over.set()
     runs: list[str] = []

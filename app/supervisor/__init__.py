@@ -17,7 +17,8 @@ from app.core import logging, vitals
 from app.core.errors import GreenlightError
 from app.core.settings import Settings
 from app.supervisor import forks, preflight, roles, web
-from app.supervisor.loop import Child, Supervisor
+from app.supervisor.child import Child
+from app.supervisor.loop import Supervisor
 from app.supervisor.pulse import Pulse
 from app.supervisor.ward import Ward
 
@@ -85,7 +86,8 @@ def run(
     children = [redis] if redis is not None else []
     line = _line()
     children += _children(app, settings, wanted, line, guest)
-    ward = Ward(line, partial(roles.quarantine, app, settings), partial(roles.tidy, app, settings, was_alone=True))
+    tidy = partial(roles.tidy, app, settings, was_alone=True)
+    ward = Ward(line, partial(roles.quarantine, app, settings), tidy, hang_s=HANG_S)
     return Supervisor(children, ward).run()
 
 

@@ -43,12 +43,12 @@ def tick(app: Flask, settings: Settings, line: "Line", pulse: Pulse, owner: str)
     return clock_process.run(settings, owner, line.ask, pulse.beat)
 
 
-def quarantine(app: Flask, settings: Settings, owner: str, step_run_id: str) -> int:
+def quarantine(app: Flask, settings: Settings, pulse: Pulse, step_run_id: str, owner: str) -> int:
     """Do one suspect step."""
     from app.engine import quarantine
 
     _begin("quarantine", app)
-    return quarantine.run(settings, owner, step_run_id)
+    return quarantine.run(settings, owner, step_run_id, pulse.beat)
 
 
 def tidy(app: Flask, settings: Settings, owner: str, *, was_alone: bool = False) -> int:

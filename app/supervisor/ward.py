@@ -1,17 +1,18 @@
 """The ward: where the supervisor has suspect steps done, a few at a time, each in a child of its own."""
 
-import os
-import secrets
 import signal
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
-from app.supervisor import forks
+from app.supervisor.child import Child
+from app.supervisor.pulse import Pulse
 
 AT_ONCE = 2  # each may load the AI libraries for itself
 IN_LINE = 200  # asked for beyond these: forgotten, and asked for again by the clock
+
+Start = Callable[[Pulse, str, str], int | None]  # gets the child's pulse, the step run and the owner id
 
 
 class Asked(Protocol):
@@ -25,41 +26,47 @@ class Asked(Protocol):
 
 
 class Ward:
-    """*start* does one step run in the child, by its owner id; *tidy* voids a dead child's lease and counts it."""
+    """*start* does one step run in the child; *tidy* voids a dead child's lease and counts it.
 
-    def __init__(
-        self, asked: Asked, start: Callable[[str, str], int | None], tidy: Callable[[str], int | None]
-    ) -> None:
+    A child that gives no sign of life for *hang_s* is killed: it would keep its place for ever.
+    """
+
+    def __init__(self, asked: Asked, start: Start, tidy: Callable[[str], int | None], *, hang_s: float) -> None:
         self.asked = asked
         self.tidy = tidy
         self._start = start
+        self._hang_s = hang_s
         self._line: deque[str] = deque(maxlen=IN_LINE)
-        self._under_way: dict[int, tuple[str, str]] = {}  # pid → (step run, owner)
+        self._under_way: dict[str, Child] = {}  # by step run
 
     def admit(self) -> None:
         """Take in what was asked for and start as many as fit."""
         for step_run_id in self.asked.read():
-            if step_run_id not in self._line and step_run_id not in [one for one, _ in self._under_way.values()]:
+            if step_run_id not in self._line and step_run_id not in self._under_way:
                 self._line.append(step_run_id)
         while self._line and len(self._under_way) < AT_ONCE:
-            try:
-                self._fork(self._line[0])
-            except OSError:  # no room for a child now; the clock asks again, which wakes us
+            pulse = Pulse(self._hang_s)
+            child = Child("quarantine", partial(self._start, pulse, self._line[0]), pulse=pulse)
+            child.launch()
+            if child.pid is None:  # no room for it now; the clock asks again, which wakes us
                 return
-            self._line.popleft()
+            self._under_way[self._line.popleft()] = child
 
     def close(self) -> None:
         """Start nothing more, and ask those under way to end."""
         self._line.clear()
-        for pid in self._under_way:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        for child in self.children:
+            child.signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End those under way at once."""
-        for pid in self._under_way:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for child in self.children:
+            child.signal(signal.SIGKILL)
+
+    @property
+    def children(self) -> list[Child]:
+        """The processes under way."""
+        return list(self._under_way.values())
 
     @property
     def is_empty(self) -> bool:
@@ -68,9 +75,8 @@ class Ward:
 
     def bury(self, pid: int) -> str | None:
         """Return the owner id of a child of the ward that has ended; None when it was none of ours."""
-        return self._under_way.pop(pid, ("", None))[1]
-
-    def _fork(self, step_run_id: str) -> None:
-        boot = secrets.token_hex(4)
-        pid = forks.fork(lambda: self._start(f"quarantine:{os.getpid()}:{boot}", step_run_id))
-        self._under_way[pid] = (step_run_id, f"quarantine:{pid}:{boot}")
+        for step_run_id, child in self._under_way.items():
+            if child.pid == pid:
+                del self._under_way[step_run_id]
+                return child.owner
+        return None

@@ -34,7 +34,7 @@ def comes_to(house: House, run_id: str, status: str) -> None:
     wait_until(lambda: house.run(run_id).status == status, timeout_s=END_S)
 
 
-@pytest.mark.parametrize("by", ["abort", "memory"])
+@pytest.mark.parametrize("by", ["abort", "memory", "frost"])
 def test_f09_a_step_that_kills_its_process_ends_with_a_person_and_harms_no_other(
     house: House, fleet: Fleet, by: str
 ) -> None:
@@ -55,6 +55,7 @@ def test_f09_a_step_that_kills_its_process_ends_with_a_person_and_harms_no_other
     said = {
         "abort": (2, "This step stopped its worker twice."),
         "memory": (0, "This step needed more memory than it may have."),
+        "frost": (2, "This step stopped its worker twice."),
     }
     assert (step.crashes, (step.error or {})["message"]) == said[by]
     assert fleet.said.count("died, starting it again") == 1, "the shared worker died once, the rest was quarantine"

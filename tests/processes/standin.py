@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app.core.settings import Settings
 from app.supervisor import forks, loop
+from app.supervisor.child import Child
 from app.supervisor.pulse import Pulse
 
 folder = Path(sys.argv[1])
@@ -74,12 +75,12 @@ def main() -> int:
         loop.GRACE_S = 1.0
     pulse = Pulse(0.3)
     children = {
-        "hung": loop.Child("hung", lambda owner: hung(pulse), pulse=pulse),
-        "web": loop.Child("web", lambda owner: wait("web"), is_vital=True),
-        "worker": loop.Child("worker", lambda owner: wait("worker"), tidy=tidy),
-        "stubborn": loop.Child("stubborn", stubborn, tidy=tidy),
-        "mortal": loop.Child("mortal", mortal, is_vital=True),
-        "last": loop.Child("last", lambda owner: wait("last"), ends_last=True),
+        "hung": Child("hung", lambda owner: hung(pulse), pulse=pulse),
+        "web": Child("web", lambda owner: wait("web"), is_vital=True),
+        "worker": Child("worker", lambda owner: wait("worker"), tidy=tidy),
+        "stubborn": Child("stubborn", stubborn, tidy=tidy),
+        "mortal": Child("mortal", mortal, is_vital=True),
+        "last": Child("last", lambda owner: wait("last"), ends_last=True),
     }
     forks.settle(forks.open_sockets())
     return loop.Supervisor([children[kind] for kind in kinds if kind in children]).run()

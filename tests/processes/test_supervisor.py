@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.supervisor import forks, loop
+from app.supervisor.child import Child
 from app.supervisor.pulse import Pulse
 from app.supervisor.ward import Ward
 from tests.processes.waiting import lives, until
@@ -120,7 +121,7 @@ def test_a_child_without_a_sign_of_life_is_killed_and_started_again(start: Start
 
 def test_a_child_that_slept_with_the_whole_house_is_left_time_to_give_a_sign(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "DOUBT_S", 0.0)
-    child = loop.Child("worker", lambda owner: 0, pulse=Pulse(0.0))
+    child = Child("worker", lambda owner: 0, pulse=Pulse(0.0))
     with subprocess.Popen(["sleep", "60"]) as process:
         child.pid = process.pid
         supervisor = loop.Supervisor([child])
@@ -207,7 +208,7 @@ def test_a_child_for_which_there_is_no_room_is_started_later(monkeypatch: pytest
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", full)
-    child = loop.Child("web", lambda _owner: None)
+    child = Child("web", lambda _owner: None)
     child.launch()
     assert (child.pid, child.start_at is not None) == (None, True)
     assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
@@ -222,7 +223,7 @@ def test_a_child_for_which_there_is_no_room_is_started_later(monkeypatch: pytest
         def read(self) -> list[str]:
             return ["one"]
 
-    ward = Ward(Asked(), lambda _owner, _step: None, lambda _owner: None)
+    ward = Ward(Asked(), lambda *_: None, lambda _owner: None, hang_s=60.0)
     ward.admit()
     assert ward.is_empty
     monkeypatch.setattr(os, "fork", lambda: 4242)

@@ -1,4 +1,4 @@
-"""A step that takes its process with it: it aborts, or needs more memory than there is."""
+"""A step that takes its process with it: it aborts, needs more memory than there is, or freezes where it is alone."""
 
 import os
 import resource
@@ -12,13 +12,15 @@ from app.engine.contract import Context, Done, Effect, StepType
 
 
 class Config(BaseModel):
-    by: Literal["abort", "memory"] = "abort"
+    by: Literal["abort", "memory", "frost"] = "abort"
 
 
 def run(config: Config, ctx: Context) -> Done:
-    if config.by == "memory":
+    if config.by != "abort":
         if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
             os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does to whoever has most when there is no more
+        if config.by == "frost":
+            os.kill(os.getpid(), signal.SIGSTOP)
         return Done({"size": len(bytearray(4 * 1024**3))})
     os.abort()
 
