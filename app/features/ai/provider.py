@@ -74,6 +74,19 @@ class Provider:
         """Return one picture's bytes."""
         return self._run(_within(self._picture(request, key), timeout_s), timeout_s)
 
+    def most_tokens(self, request: TextRequest) -> tuple[int, int]:
+        """Return how many tokens a text may take at most, said and written.
+
+        No token is less than a byte, in any language; what the format adds around a message is less than its JSON.
+        """
+        said = [asked(request, manner=self._manner(request)), form_of(request.answer)]
+        return len(json.dumps(said, ensure_ascii=False).encode()), self._limit(request)
+
+    def most_picture_tokens(self, request: ImageRequest) -> tuple[int, int]:
+        """As :meth:`most_tokens`, of a picture."""
+        size = prices.SIZES.get(request.size, prices.SIZES["square"])
+        return len(_prompt_with_style(request).encode()), prices.PICTURE_TOKENS[size]
+
     def close(self) -> None:
         """Close the connections and end the loop of this process; the next request makes them anew."""
         loop = self._loop
@@ -154,15 +167,17 @@ class Provider:
 
     def _options(self, request: TextRequest) -> dict[str, Any]:
         thought = thought_of(self.text_model)
-        limit = request.max_tokens * request.room + thinking_tokens(self.text_model)
         options: dict[str, Any] = {}
         if thought in (Thought.AT_WILL, Thought.ALWAYS):
             options["reasoning_effort"] = thought.value
         if self._takes_temperature:
             options["temperature"] = TEMPERATURES.get(request.creativity, TEMPERATURES["balanced"])
         # most compatible services know the older name of the limit only
-        options["max_completion_tokens" if self._is_official else "max_tokens"] = limit
+        options["max_completion_tokens" if self._is_official else "max_tokens"] = self._limit(request)
         return options
+
+    def _limit(self, request: TextRequest) -> int:
+        return request.max_tokens * request.room + thinking_tokens(self.text_model)
 
     def _manner(self, request: TextRequest) -> str:
         return "" if self._takes_temperature else MANNERS.get(request.creativity, "")

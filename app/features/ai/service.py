@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SAMPLE_MODEL = "Sample writer"
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-_FRAME_TOKENS = 20  # what the chat format adds around a prompt
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -103,24 +102,22 @@ def make_image(request: ImageRequest, *, key: str, timeout_s: float, as_sample: 
 
 def estimate_text(request: TextRequest) -> int:
     """Return what a text may cost at most, in micro-dollars: all that is said in, the token limit out."""
-    if is_sample():
-        return 0
-    from app.features.ai import models, prices
-
-    model = model_name("text")
-    said = (request.system, request.prompt, *(message["content"] for message in request.said))
-    tokens_in = sum(prices.tokens_of(text) for text in said) + _FRAME_TOKENS
-    return prices.cost_microusd(model, tokens_in, request.max_tokens * request.room + models.thinking_tokens(model))
-
-
-def estimate_image(request: ImageRequest) -> int:
-    """Return what a picture of that size costs, in micro-dollars, at medium quality."""
-    if is_sample():
+    provider = _provider()
+    if provider is None:
         return 0
     from app.features.ai import prices
 
-    tokens_out = prices.PICTURE_TOKENS[prices.SIZES.get(request.size, prices.SIZES["square"])]
-    return prices.cost_microusd(model_name("image"), prices.tokens_of(request.prompt), tokens_out)
+    return prices.cost_microusd(provider.text_model, *provider.most_tokens(request))
+
+
+def estimate_image(request: ImageRequest) -> int:
+    """Return what a picture of that size may cost at most, in micro-dollars, at medium quality."""
+    provider = _provider()
+    if provider is None:
+        return 0
+    from app.features.ai import prices
+
+    return prices.cost_microusd(provider.image_model, *provider.most_picture_tokens(request))
 
 
 def _provider() -> "Provider | None":

@@ -1,5 +1,6 @@
 """Texts and pictures over the wire, against a real local server, and every way in which that goes wrong."""
 
+import json
 import os
 import subprocess
 import sys
@@ -141,7 +142,7 @@ def test_a_pictures_cost_comes_from_the_services_own_usage(server: FakeOpenAI) -
     answer = picture()
     # gpt-image-1: $5 a million tokens in, $40 out
     assert (answer.tokens_in, answer.tokens_out, answer.cost_microusd) == (50, 1056, 250 + 42240)
-    assert service.estimate_image(ImageRequest("x" * 199)) == 250 + 42240
+    assert service.estimate_image(ImageRequest("店" * 50, style="")) == 150 * 5 + 42240
 
 
 def test_a_model_on_no_price_list_costs_nothing(server: FakeOpenAI) -> None:
@@ -155,6 +156,17 @@ def test_an_estimate_is_never_below_the_cost(server: FakeOpenAI) -> None:
     assert service.estimate_text(ask(max_tokens=100)) < service.estimate_text(ask(max_tokens=200))
     use(server.url, ai_text_model="gpt-5-mini")  # it thinks, and what it thinks is paid for
     assert service.estimate_text(ask(max_tokens=100)) > prices.cost_microusd("gpt-5-mini", 0, 4100)
+
+
+@pytest.mark.parametrize("word", ["drive ", "7q,", "试驾", "ทดลองขับ", "👩‍👩‍👧‍👦"])
+def test_an_estimate_is_never_below_the_cost_in_any_language(server: FakeOpenAI, word: str) -> None:
+    use(server.url, ai_text_model="gpt-5-mini")
+    request = {"prompt": word * 1000, "said": ({"role": "user", "content": word * 100},), "max_tokens": 100}
+    write(**request)
+    body = server.of("chat")[-1].body
+    asked = json.dumps([body["messages"], body["response_format"]], ensure_ascii=False)
+    most = prices.cost_microusd("gpt-5-mini", len(asked.encode()), body["max_tokens"])  # a token has a byte at least
+    assert service.estimate_text(ask(**request)) == most
 
 
 def test_many_threads_share_one_connection_pool(server: FakeOpenAI) -> None:
