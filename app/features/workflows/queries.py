@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, defer
 
 from app.core import lookup
 from app.core.errors import Conflict, NotFound
+from app.core.ids import is_id
 from app.definition import graph, schema
 from app.definition.parts import in_words
 from app.definition.problems import Problem
@@ -65,8 +66,16 @@ def load_definition(session: Session, version_id: str) -> Definition:
 
 
 def workflow(session: Session, workspace_id: str, workflow_id: str) -> Workflow:
-    """Return one workflow. Raises NotFound for a missing, deleted or stranger's one."""
-    return lookup.by_id(session, _alive(workspace_id), Workflow, workflow_id, "workflow")
+    """Return one workflow. Raises NotFound for a missing, deleted or stranger's one; of a deleted one it says so."""
+    try:
+        return lookup.by_id(session, _alive(workspace_id), Workflow, workflow_id, "workflow")
+    except NotFound as missing:
+        gone = sa.select(Workflow.name).where(Workflow.workspace_id == workspace_id, Workflow.id == workflow_id)
+        name = session.scalar(gone) if is_id(workflow_id) else None
+        if name is None:
+            raise
+        fix = "Under Workflows, Deleted, it can be brought back for 30 days."
+        raise NotFound(f"“{name}” was deleted.", fix=fix) from missing
 
 
 def named(session: Session, workspace_id: str, reference: str) -> Workflow:

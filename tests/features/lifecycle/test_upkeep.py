@@ -108,8 +108,11 @@ def test_deleting_hides_it_and_bringing_back_undoes_that(cast: Cast, session: Se
     run = factories.queued_run(session, workflow)
     service.delete(session, workflow, open_runs=OpenRuns.STOP, actor=_actor(cast))
     assert _status(session, run) == "stopping"
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=f"“{workflow.name}” was deleted") as gone:
         workflows.workflow(session, cast.alice.workspace_id, workflow.id)
+    assert gone.value.fix == "Under Workflows, Deleted, it can be brought back for 30 days."
+    with pytest.raises(NotFound, match="This workflow does not exist"):
+        workflows.workflow(session, cast.charlie.workspace_id, workflow.id)
     assert [one.workflow.id for one in queries.deleted(session, cast.alice.workspace_id)] == [workflow.id]
     assert queries.deleted(session, cast.charlie.workspace_id) == []
     service.bring_back(session, workflow, actor=_actor(cast))
