@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.definition import vehicle
 from app.definition.parts import Definition, Input, InputType
 
 ONE_PAGE = 7
-"""The most questions that one page asks; more are asked a group a page."""
+"""The most questions that one page asks, each part of a vehicle counted; more are asked a group a page."""
 
 FILE_CHARS = 10_000
 """A long text that may hold so many characters can also be filled from a file."""
@@ -37,12 +38,17 @@ def pages(definition: Definition) -> list[tuple[str, tuple[Input, ...]]]:
     questions = asked(definition)
     if not questions:
         return []
-    if len(questions) <= ONE_PAGE:
+    if sum(map(_size, questions)) <= ONE_PAGE:
         return [("Your answers", tuple(questions))]
     groups: dict[str, list[Input]] = {}
     for question in questions:
         groups.setdefault(question.group or "Your answers", []).append(question)
     return [(title, tuple(asked)) for title, asked in groups.items()]
+
+
+def _size(question: Input) -> int:
+    """Return how many fields a question has."""
+    return len(vehicle.asked(question)) if question.type is InputType.VEHICLE else 1
 
 
 def takes_file(question: Input) -> bool:

@@ -51,7 +51,9 @@ def cleaned(raw: object, clean: Callable[[Input, object], Any]) -> dict[str, Any
         try:
             found[key] = clean(part, raw.get(key))
         except Refused as refused:
-            faults.append(Refused(refused.code, refused.message, refused.fix, part=key))
+            is_no_number = refused.code == "wrong_type" and part.type is InputType.INTEGER
+            fix = f"Write it like {SAMPLE[key]}." if is_no_number else refused.fix
+            faults.append(Refused(refused.code, refused.message, fix, part=key))
     if faults:
         raise Refused.of(faults)
     return found if any(value is not None for value in found.values()) else None

@@ -22,6 +22,14 @@ def test_more_than_seven_questions_are_asked_a_group_a_page() -> None:
     assert launch_form.pages(_definition(0)) == []
 
 
+def test_the_parts_of_a_vehicle_count_as_questions() -> None:
+    car = {"key": "car", "type": "vehicle", "group": "The car"}
+    rest = {"key": "rest", "group": "The rest"}
+    for parts, titles in ((["vin", "price"], ["Your answers"]), ([], ["The car", "The rest"])):
+        definition = launch_form.sketched({"inputs": [car | {"parts": parts}, rest]})
+        assert [title for title, _ in launch_form.pages(definition)] == titles
+
+
 def test_what_is_wrong_in_a_question_counts_as_not_there() -> None:
     odd = {"key": "c", "type": "odd", "help": "H", "x": 1}
     listed = [{"key": "a b", "label": "A", "choices": [1]}, "no question", odd]

@@ -161,6 +161,36 @@ def test_a_date_that_there_is_not_keeps_the_form_here_and_says_so(stage: Stage, 
     page.wait_for_url("**/launch?page=3")
 
 
+def test_leaving_a_vin_fills_in_what_it_says_and_nothing_that_was_typed(page: Page, stage: Stage) -> None:
+    page.goto(f"{stage.url}/gallery/used-vehicle-listing-copy/launch")
+    page.get_by_label("Make").fill("TOYOTA")
+    page.get_by_label("VIN").press_sequentially("5tddzrbh1ms104417")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Stock number")).to_be_focused()
+    page.keyboard.type("P2208")
+
+    expect(page.get_by_label("Year")).to_have_value("2021")
+    expect(page.locator("#vin-car")).to_have_text("From the VIN: 2021 Toyota, made in the United States.")
+    expect(page.get_by_label("Make")).to_have_value("TOYOTA")
+    expect(page.get_by_label("Stock number")).to_have_value("P2208")
+    expect(page.get_by_label("Stock number")).to_be_focused()
+    expect(page.locator("#told")).to_contain_text("2021 TOYOTA")
+
+    page.get_by_label("Year").fill("")  # what somebody empties stays empty while they type on
+    page.get_by_label("Model").fill("Highlander")
+    expect(page.locator("#told")).to_contain_text("Highlander")
+    expect(page.get_by_label("Year")).to_have_value("")
+    page.get_by_label("Year").fill("2019")
+    expect(page.locator("#vin-car")).to_have_text("The VIN says year 2021. Is it the right VIN?")
+    page.reload()
+    expect(page.get_by_label("Year")).to_have_value("2019")
+    for width, wide in ((360, 1), (1280, 4)):
+        page.set_viewport_size({"width": width, "height": 800})
+        boxes = [page.get_by_label(name).bounding_box() for name in ("Year", "Make", "Model", "Trim")]
+        assert len({box["y"] for box in boxes if box}) == (1 if wide == 4 else 2)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_without_script_the_gallery_is_searched_compared_and_launched(stage: Stage, browser: object) -> None:
     context = browser.new_context(java_script_enabled=False)  # type: ignore[attr-defined]
     context.add_cookies([{"name": "gl", "value": stage.scenes["one"].cookie, "url": stage.url}])

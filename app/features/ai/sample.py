@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from app.definition import vehicle
 from app.engine.contract import TextRequest
 from app.features.ai import sample_forms
 
@@ -69,21 +70,30 @@ def write(request: TextRequest) -> dict[str, Any]:
     wanted = request.sample
     count = max(1, int(wanted.get("count") or 1))
     first = max(1, int(wanted.get("number") or 1))
-    facts = _facts(wanted.get("facts") or {}, str(wanted.get("prompt") or request.prompt))
-    texts = list(_texts(request, facts, range(first, first + count)))
+    told = _with_parts(wanted.get("facts") or {})
+    facts = _facts(told, str(wanted.get("prompt") or request.prompt))
+    texts = list(_texts(request, facts, told, range(first, first + count)))
     if _is_texts(request.answer):
         return request.answer.model_validate({"texts": texts}).model_dump(mode="json")
     filled = {name: _value(field, texts[0]["text"]) for name, field in request.answer.model_fields.items()}
     return request.answer.model_validate(filled).model_dump(mode="json")
 
 
-def _texts(request: TextRequest, facts: _Facts, numbers: range) -> Iterator[dict[str, str]]:
+def _with_parts(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answers with the parts of a vehicle among them beside the others, and what it is called."""
+    found: dict[str, Any] = {}
+    for car in filter(vehicle.is_vehicle, answers.values()):
+        found |= {**car, "vehicle": vehicle.in_words({**car, "mileage": None, "price": None})}
+    return {**found, **answers}
+
+
+def _texts(request: TextRequest, facts: _Facts, answers: Mapping[str, Any], numbers: range) -> Iterator[dict[str, str]]:
     most = int(request.sample.get("max_chars") or 0) or ROOMY
     title_most = int(request.sample.get("title_max_chars") or 0)
     kind, make, named = sample_forms.kind_of(request.prompt), _maker(request.prompt), _named(request.prompt)
     for number in numbers:
         label = f"{LABEL} {number}: "
-        told = sample_forms.Told(facts.subject, facts.name, request.sample.get("facts") or {}, number)
+        told = sample_forms.Told(facts.subject, facts.name, answers, number)
         text = _stack(_labelled(label, kind.form(told)), most) if kind else make(facts, number, most)
         title = kind.title(told) if kind else ""
         title = title or _title(facts, number, title_most - len(label), named)

@@ -84,6 +84,17 @@ def test_samples_speak_of_the_offer_and_of_nobodys_address() -> None:
     assert sum("30 November" in text["text"] for text in texts) >= 5
 
 
+def test_a_vehicle_among_the_answers_is_spoken_of() -> None:
+    car = dict.fromkeys(("vin", "stock", "trim")) | {"year": 2021, "make": "Toyota", "model": "Highlander"}
+    facts = {"notes": "One owner", "car": {**car, "mileage": 34150, "price": "31990.00"}}
+    (listing,) = write("Write the website description of a pre-owned vehicle", facts=facts, max_chars=400)
+    assert "2021 Toyota Highlander" in listing["text"]
+    assert "$31,990, 34,150 miles" in listing["text"]
+    (message,) = write("Write a series of follow-up e-mails", facts={**facts, "amount": "9000"}, max_chars=400)
+    assert "2021 Toyota Highlander" in message["text"]
+    assert "34,150" not in message["text"]
+
+
 def test_an_answer_without_a_vehicle_speaks_of_the_question_and_not_of_the_name() -> None:
     facts = {"name": "Ann Lee", "question": "Is the blue one still there?"}
     (letter,) = write("Write an e-mail to Ann Lee", facts=facts, count=1, max_chars=700, title_max_chars=80)

@@ -141,7 +141,7 @@ def test_each_part_of_a_vehicle_has_its_field_and_its_own_problem(app: Flask) ->
     assert answers == {"x": {"vin": "5TDD", "year": "soon"}}
     assert [(problem.path, problem.message) for problem in form.problems] == [
         ("q_x-vin", "“5TDD” has 4 characters; a VIN has 17. Read it again from the car."),
-        ("q_x-year", "Year: “soon” is not a whole number. Write it like 12."),
+        ("q_x-year", "Year: “soon” is not a whole number. Write it like 2003."),
     ]
     assert page.faults == []
 

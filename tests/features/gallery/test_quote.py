@@ -81,15 +81,16 @@ def test_how_it_is_made_fills_in_the_answers_and_leaves_out_forks() -> None:
 
 def test_at_hand_lists_required_questions_first() -> None:
     hand = quote.at_hand(_definition("used-vehicle-listing-copy"))
-    assert [question.key for question in hand][:4] == ["vehicle", "mileage", "price", "notes"]
-    assert len(hand) == 6
+    assert [question.key for question in hand][:2] == ["car", "notes"]
+    assert len(hand) == 4
 
 
 def test_what_a_transform_will_give_is_told_too() -> None:
     definition = _definition("used-vehicle-listing-copy")
-    answers = {"vehicle": "2021 Highlander", "mileage": 34150, "price": "31990.00", "notes": "One owner"}
+    car = {"vin": "", "stock": "", "year": "2021", "make": "", "model": "Highlander", "trim": "", "mileage": "34150"}
+    answers = {"car": car | {"price": "31990"}, "notes": "One owner"}
     text = "".join(piece.text for piece in quote.told(definition, answers, RUN))
-    assert "Vehicle: 2021 Highlander" in text
+    assert "Vehicle: 2021 Highlander, 34,150 miles, $31,990" in text
     assert "Stock number: not given" in text
     assert "Vehicle: …" in "".join(piece.text for piece in quote.told(definition, {}, RUN))
 
