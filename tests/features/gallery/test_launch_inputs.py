@@ -226,6 +226,15 @@ def test_a_vin_that_says_another_car_is_told_and_nothing_is_filled_in(app: Flask
     assert "2019 toyota Highlander" in check.text
 
 
+@pytest.mark.parametrize("kind", [InputType.VIN, InputType.VEHICLE])
+def test_what_is_wrong_with_a_vin_is_said_once(app: Flask, cast: Cast, kind: InputType) -> None:
+    address = f"/workflows/{_workflow(app, cast, _questions([kind]))}/launch"
+    name = "q_vehicle-vin" if kind is InputType.VEHICLE else "q_vin"
+    page = Page(_send(cast.browser(cast.alice), address, **{name: "5TDDZRBH2MS104417"}).text)
+    assert page.text.count("its check digit, the 9th, should be 1") == 1
+    assert page.faults == []
+
+
 def test_a_vehicle_that_must_be_named_says_by_what(app: Flask, cast: Cast) -> None:
     question = {"key": "car", "label": "Which car?", "type": "vehicle", "required": True}
     address = f"/workflows/{_workflow(app, cast, [question])}/launch"

@@ -89,6 +89,8 @@ class QuestionForm:
                 hidden.add(f"q-{key}")
         if kind not in _DATES:
             hidden.add("q-days")
+        if kind == "vehicle" and not self._question.get("placeholder"):
+            hidden.add("q-placeholder")
         if "text" not in kind and self._question.get("max_length") is None:
             hidden.add("q-max_length")
         return [self.fields[f"q-{key}"] for key in _QUESTION_PARTS if f"q-{key}" not in hidden]
@@ -194,7 +196,7 @@ def _question_fields(
     fields = settings_of(Input, prefix="q-", offered=lambda _key, _extra: None)
     fields["q-label"] = Text("", usual="", required=True)
     fields["q-type"] = Choice("", usual="text", choices=list(TYPE_WORDS.items()))
-    fields["q-parts"] = Many("", usual=[], choices=_PARTS)
+    fields["q-parts"] = Many("", usual=[], choices=_PARTS, description="All of it where nothing is ticked.")
     fields["q-default"] = _default_field(kind, question, handed)
     fields["q-min"], fields["q-max"] = _bound_field(kind, question, "min"), _bound_field(kind, question, "max")
     fields["q-days"] = Choice("", usual="", choices=_DAYS, is_row=True)
