@@ -76,7 +76,7 @@ class Run(Model):
             postgresql_where=sa.text(f"status IN ({_OPEN})"),
             sqlite_where=sa.text(f"status IN ({_OPEN})"),
         ),
-        sa.Index("ix_run_workspace_id_created_at", "workspace_id", "created_at", "id", postgresql_with=_ROOM),
+        sa.Index("ix_run_workspace_id_created_at", "workspace_id", "created_at", "id", "number", postgresql_with=_ROOM),
         sa.Index("ix_run_workspace_id_status", "workspace_id", "status", "created_at", "id"),
         sa.Index("ix_run_workflow_id_created_at", "workflow_id", "created_at", postgresql_with=_ROOM),
         sa.Index("ix_run_version_id", "version_id"),

@@ -128,9 +128,23 @@ def test_names_with_a_common_word_are_found_without_reading_runs_or_looking_up_w
     monkeypatch.setattr(search, "RARE", 0)
     monkeypatch.setattr(history, "LOOKED_AT", 0)
     _start(session, people, customer="Dana Ames")
-    workspace_id, statements = people.alice.workspace_id, list[tuple[str, Any]]()
     is_postgresql = session.get_bind().dialect.name == "postgresql"
-    if is_postgresql:  # nothing is few enough to go through
+
+    _edge, first, plan = _plans(session, people.alice.workspace_id, Wanted(q="dana", sort=Sort.NAME))
+
+    assert ("Index Only Scan using ix_run_name" if is_postgresql else "INDEX ix_run_name") in first
+    assert "TEMP B-TREE" not in first.partition("SCAN page")[0]  # only the page itself is sorted
+    assert ("Index Only Scan using ix_run_name" if is_postgresql else "INDEX ix_run_name") in plan
+    assert ("LIST SUBQUERY" in plan) is not is_postgresql
+    assert ("hashed SubPlan" in plan) is is_postgresql
+    assert "CORRELATED" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def _plans(session: Session, workspace_id: str, wanted: Wanted) -> list[str]:
+    """Return the plans of a page's sorted statements, as if there were too many runs to go through."""
+    statements, is_postgresql = list[tuple[str, Any]](), session.get_bind().dialect.name == "postgresql"
+    if is_postgresql:
         session.execute(sa.text("SET LOCAL enable_seqscan = off"))
         session.execute(sa.text("SET LOCAL enable_bitmapscan = off"))
     connection = session.connection()
@@ -139,21 +153,41 @@ def test_names_with_a_common_word_are_found_without_reading_runs_or_looking_up_w
     def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         statements.append((statement, parameters))
 
-    wanted = Wanted(q="dana", sort=Sort.NAME)
     assert len(history.page(session, workspace_id, wanted, zone="UTC", limit=26)) == 1
     explain = "EXPLAIN" if is_postgresql else "EXPLAIN QUERY PLAN"
-    _edge, first, plan = (
+    return [
         "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters))
         for statement, parameters in list(statements)
         if "ORDER BY" in statement
-    )
-    assert ("Index Only Scan using ix_run_name" if is_postgresql else "INDEX ix_run_name") in first
-    assert "TEMP B-TREE" not in first.partition("SCAN page")[0]  # only the page itself is sorted
-    assert ("Index Only Scan using ix_run_name" if is_postgresql else "INDEX ix_run_name") in plan
-    assert ("LIST SUBQUERY" in plan) is not is_postgresql
-    assert ("hashed SubPlan" in plan) is is_postgresql
-    assert "CORRELATED" not in plan
-    assert "TEMP B-TREE" not in plan
+    ]
+
+
+def test_runs_by_time_are_looked_at_without_reading_them(
+    session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "RARE", 0)
+    _start(session, people, customer="Dana Ames")
+
+    _edge, page = _plans(session, people.alice.workspace_id, Wanted(q="dana"))
+
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    by_index = "Index Only Scan Backward using" if is_postgresql else "USING COVERING INDEX"
+    assert f"{by_index} ix_run_workspace_id_created_at" in page
+
+
+def test_common_words_of_few_runs_are_read_by_their_numbers_once(
+    session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Dana Ames", "Dana Berg"):
+        _start(session, people, customer=name)
+    monkeypatch.setattr(search, "RARE", 1)
+
+    plan, = _plans(session, people.alice.workspace_id, Wanted(q="dana berg"))
+
+    if session.get_bind().dialect.name == "postgresql":
+        assert "SubPlan" not in plan  # else the words of each run are looked up
+        assert "InitPlan" in plan
+    assert "run_word" in plan
 
 
 def test_words_go_with_their_run_and_are_added_once(session: Session, people: Cast) -> None:
