@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
@@ -50,6 +50,7 @@ AT_ONCE = ("40P01", "40001")  # a deadlock, a serialisation failure: the other o
 READS_ONLY = "25006"  # what a server says that has become, or is not yet, the one to write to
 
 T = TypeVar("T")
+Value: TypeAlias = T | sa.BindParameter[T]  # in a condition: what is known, or is bound later
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -5,6 +5,7 @@ A place whose pages do not exist, or that a role may not use, is absent, not gre
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -16,7 +17,29 @@ from app.core.db import db
 from app.web.visitor import Visitor, visitor
 
 log = structlog.get_logger(__name__)
-Counter = Callable[[Visitor], sa.ColumnElement[int]]
+
+
+class Asker:
+    """Whom counts are for, as values of a statement that is put together once for all who may do the same."""
+
+    workspace_id = sa.bindparam("asker_workspace_id", type_=sa.String())
+    user_id = sa.bindparam("asker_user_id", type_=sa.String())
+    email = sa.bindparam("asker_email", type_=sa.String())  # in lower case
+
+    def __init__(self, who: Visitor) -> None:
+        self.may = who.may
+
+    @staticmethod
+    def values(who: Visitor) -> dict[str, str]:
+        """Return what stands for the values when *who* asks."""
+        return {
+            "asker_workspace_id": who.workspace_id,
+            "asker_user_id": who.user_id,
+            "asker_email": who.email.lower(),
+        }
+
+
+Counter = Callable[[Asker], sa.ColumnElement[int]]
 _counters: dict[str, Counter] = {}
 
 
@@ -127,9 +150,10 @@ class Navigation:
 
     @cached_property
     def _counts(self) -> dict[str, int]:
-        wanted = sa.select(*(count(self._who).label(name) for name, count in _counters.items()))
+        if not _counters:
+            return {}
         try:
-            return dict(db.session.execute(wanted).mappings().one()) if _counters else {}
+            return dict(db.session.execute(_all_counts(self._who), Asker.values(self._who)).mappings().one())
         except SQLAlchemyError as error:  # an error page is shown while the database is away
             log.warning("nav.counts_failed", error=type(error).__name__)
             db.session.rollback()
@@ -140,18 +164,32 @@ class Navigation:
 
 
 def counter(name: str, provider: Counter) -> None:
-    """Let *provider* say how the number called *name* is read (``approvals``, ``runs``, ``running``)."""
+    """Let *provider* say how the number called *name* is read (``approvals``, ``runs``, ``running``).
+
+    It is asked once for all who may do the same: what differs between them, and the time, are bound values.
+    """
     _counters[name] = provider
 
 
 def init_app(app: Flask) -> None:
     """Give layouts ``nav`` (None for a stranger)."""
+    app.extensions["nav_counts"] = {}
     app.context_processor(_context)
 
 
 def _context() -> dict[str, Navigation | None]:
     who = visitor()
     return {"nav": Navigation(who) if who else None}
+
+
+def _all_counts(who: Visitor) -> sa.Select[*tuple[Any, ...]]:
+    """Return the statement of all counts; putting it together takes longer than the database takes for it."""
+    kept: dict[object, sa.Select[*tuple[Any, ...]]] = current_app.extensions["nav_counts"]
+    permissions = {place.permission for place in (*MAIN, *SET_UP, *FOOT)}
+    key = (frozenset(filter(who.may, permissions)), *_counters.values())
+    if key not in kept:
+        kept[key] = sa.select(*(count(Asker(who)).label(name) for name, count in _counters.items()))
+    return kept[key]
 
 
 def _section(endpoint: str) -> str:

@@ -43,11 +43,26 @@ def test_the_place_one_is_at_is_marked(cast: Cast) -> None:
 
 def test_counts_stand_beside_their_places(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
-        nav._counters, "waiting", lambda who: sa.literal(3 if who.name == "Bob Brown" else 1)
+        nav._counters, "waiting", lambda asker: sa.case((asker.email == cast.bob.email, 3), else_=1)
     )
     bob, alice = (Page(cast.browser(who).get("/more").text).text for who in (cast.bob, cast.alice))
     assert "3 wait for you" in bob
     assert "1 waits for you" in alice
+
+
+def test_counts_are_put_together_once_for_all_who_may_do_the_same(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def one(asker: nav.Asker) -> sa.ColumnElement[int]:
+        asked.append(asker.may("manage"))
+        return sa.literal(1)
+
+    monkeypatch.setitem(nav._counters, "waiting", one)
+    for who in (cast.alice, cast.bob, cast.charlie, cast.alice, cast.bob):
+        assert "1 waits for you" in Page(cast.browser(who).get("/more").text).text
+    assert sorted(asked) == [False, True]
 
 
 def test_the_phone_has_five_tabs_and_more_leads_to_the_rest(cast: Cast) -> None:

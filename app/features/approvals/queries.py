@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
+from app.core.db import Value
 from app.core.errors import NotFound
 from app.core.ids import token_hash
 from app.engine.models import Run
@@ -140,7 +141,7 @@ def open_approvals(
         .limit(limit)
     )
     if email is not None:
-        wanted = wanted.where(Approval.id.in_(_unanswered(workspace_id, email)))
+        wanted = wanted.where(Approval.id.in_(_unanswered(workspace_id, email.lower())))
     return session.execute(wanted).scalars().all()
 
 
@@ -159,8 +160,8 @@ def decided(session: Session, workspace_id: str, *, limit: int, before: str | No
     return session.execute(wanted).scalars().all()
 
 
-def count_for(workspace_id: str, email: str) -> sa.ScalarSelect[int]:
-    """Count what waits for this person's answer, as part of a statement."""
+def count_for(workspace_id: Value[str], email: Value[str]) -> sa.ScalarSelect[int]:
+    """Count what waits for this person's answer, as part of a statement; *email* in lower case."""
     wanted = sa.select(sa.func.count()).where(
         Approval.workspace_id == workspace_id,
         Approval.status == OPEN,
@@ -284,9 +285,9 @@ def is_decided_by(person: Approver) -> bool:
     return person.decision in tuple(Decision)
 
 
-def _unanswered(workspace_id: str, email: str) -> sa.Select[str]:
+def _unanswered(workspace_id: Value[str], email: Value[str]) -> sa.Select[str]:
     return sa.select(Approver.approval_id).where(
-        Approver.workspace_id == workspace_id, Approver.email == email.lower(), Approver.decision.is_(None)
+        Approver.workspace_id == workspace_id, Approver.email == email, Approver.decision.is_(None)
     )
 
 

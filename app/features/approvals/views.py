@@ -37,7 +37,7 @@ Change = Callable[..., None]
 PICTURE_CACHE = "private, max-age=600"
 
 
-nav.counter("approvals", lambda me: queries.count_for(me.workspace_id, me.email))
+nav.counter("approvals", lambda asker: queries.count_for(asker.workspace_id, asker.email))
 
 
 @blueprint.url_value_preprocessor

@@ -22,7 +22,6 @@ from app.features.runs import chips, listing, standing
 from app.features.runs.standing import counts, open_count
 from app.web import nav
 from app.web.htmx import page, unchanged
-from app.web.visitor import Visitor
 
 blueprint = Blueprint("home", __name__)
 
@@ -36,11 +35,11 @@ SAID_AGAIN_S = 30  # how long what is said of the time that is left stays as it 
 def _count(_state: BlueprintSetupState) -> None:
     nav.counter("running", _running)
     nav.counter("waiting", waits.count)
-    nav.counter("runs", lambda person: _running(person) + open_count(person.workspace_id, is_held=True))
+    nav.counter("runs", lambda asker: _running(asker) + open_count(asker.workspace_id, is_held=True))
 
 
-def _running(person: Visitor) -> sa.ScalarSelect[int]:
-    return open_count(person.workspace_id, is_held=False)
+def _running(asker: nav.Asker) -> sa.ScalarSelect[int]:
+    return open_count(asker.workspace_id, is_held=False)
 
 
 @blueprint.get("/")

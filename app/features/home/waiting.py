@@ -14,6 +14,7 @@ from app.features.accounts.enums import Permission
 from app.features.approvals import queries as approvals
 from app.features.approvals.models import Approval
 from app.features.runs import standing
+from app.web.nav import Asker
 from app.web.visitor import Visitor
 
 FAILED_DAYS = 3  # over a weekend; later a failed run stands in the list of runs alone
@@ -43,12 +44,13 @@ def waiting(session: Session, me: Visitor, now: datetime, *, limit: int) -> Wait
     return Waiting(mine, [*asking, *failed][:limit])
 
 
-def count(me: Visitor) -> sa.ColumnElement[int]:
+def count(asker: Asker) -> sa.ColumnElement[int]:
     """Count all of it, as part of a statement."""
-    mine: sa.ColumnElement[int] = approvals.count_for(me.workspace_id, me.email)
-    if not me.may(Permission.LAUNCH):
+    mine: sa.ColumnElement[int] = approvals.count_for(asker.workspace_id, asker.email)
+    if not asker.may(Permission.LAUNCH):
         return mine
-    return mine + standing.for_person_count(me.workspace_id, me.user_id, _since(clock.now()))
+    since: sa.BindParameter[datetime] = sa.bindparam("failed_since", callable_=lambda: _since(clock.now()))
+    return mine + standing.for_person_count(asker.workspace_id, asker.user_id, since)
 
 
 def _since(now: datetime) -> datetime:

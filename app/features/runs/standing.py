@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from app.core import clock
+from app.core.db import Value
 from app.engine.enums import RUN_OPEN, RunStatus
 from app.engine.models import RUN_SAMPLE, Run
 from app.features.accounts.models import Membership, Workspace
@@ -62,7 +63,7 @@ def given_up(
     return session.execute(wanted.order_by(Run.finished_at.desc()).limit(limit)).scalars().all()
 
 
-def for_person_count(workspace_id: str, user_id: str, since: datetime) -> sa.ColumnElement[int]:
+def for_person_count(workspace_id: Value[str], user_id: Value[str], since: Value[datetime]) -> sa.ColumnElement[int]:
     """Count what :func:`asking` and :func:`given_up` return, each up to :data:`MOST`, as part of a statement."""
     either = (_asking(workspace_id, user_id), _given_up(workspace_id, user_id, since))
     some = (sa.select(Run.id).where(*conditions).limit(MOST).subquery() for conditions in either)
@@ -98,7 +99,7 @@ def counts(session: Session, workspace_id: str) -> Counts:
     return Counts(running=sum(found.values()), waiting=held, failed_today=failed_today)
 
 
-def open_count(workspace_id: str, *, is_held: bool) -> sa.ScalarSelect[int]:
+def open_count(workspace_id: Value[str], *, is_held: bool) -> sa.ScalarSelect[int]:
     """Count what waits or is paused (*is_held*), or what runs, up to :data:`MOST`: polls ask for it."""
     kinds = _HELD if is_held else RUN_OPEN - _HELD
     ours = sa.select(Run.id).where(Run.workspace_id == workspace_id, Run.status.in_(sorted(kinds)), _IS_OURS)
@@ -115,7 +116,7 @@ def panel_mark(session: Session, workspace_id: str) -> tuple[int, datetime | Non
     return number, changed_at
 
 
-def _asking(workspace_id: str, user_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+def _asking(workspace_id: Value[str], user_id: Value[str]) -> tuple[sa.ColumnElement[bool], ...]:
     """Keep the runs that need an answer and that the person started, or nobody who is in the workspace still."""
     starter = sa.exists().where(Membership.workspace_id == workspace_id, Membership.user_id == Run.started_by)
     return (
@@ -125,7 +126,9 @@ def _asking(workspace_id: str, user_id: str) -> tuple[sa.ColumnElement[bool], ..
     )
 
 
-def _given_up(workspace_id: str, user_id: str, since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+def _given_up(
+    workspace_id: Value[str], user_id: Value[str], since: Value[datetime]
+) -> tuple[sa.ColumnElement[bool], ...]:
     following = aliased(Run)
     return (
         Run.workspace_id == workspace_id,

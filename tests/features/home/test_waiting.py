@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+from freezegun import freeze_time
+
 from app.core import clock
 from app.core.db import db
 from app.engine.enums import RunStatus, StepStatus
@@ -60,6 +62,14 @@ def test_runs_that_ask_and_that_failed_wait_for_who_started_them(yard: Yard) -> 
         f"/runs/{asking}",
         f"/runs/{failed}",
     ]
+
+
+def test_a_failed_run_is_counted_until_its_days_are_over_however_long_the_house_runs(yard: Yard) -> None:
+    _failed(yard)
+    for days, title in ((0, "(1) Help"), (2, "(1) Help"), (4, "Help")):
+        with freeze_time(clock.now() + timedelta(days=days), tick=True):
+            alice = yard.cast.browser(yard.cast.alice)
+            assert f"<title>{title} · Greenlight</title>" in alice.get("/help").text
 
 
 def test_the_badge_the_title_the_words_and_the_list_agree(yard: Yard) -> None:
