@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from app.definition import vehicle
 from app.definition.problems import Problem, listed, shorten, suggest
 from app.definition.value_filters import (
     MissingValue,
@@ -218,7 +219,7 @@ def _group(parts: list[Any], scope: Mapping[str, object], *, decisive: bool) -> 
 def _compare(tree: dict[str, Any], scope: Mapping[str, object]) -> Verdict:
     op, name = tree["op"], _label(tree["value"])
     try:
-        value = evaluate(tree["value"], scope)
+        value = vehicle.said(evaluate(tree["value"], scope))
     except MissingValue as missing:
         if op not in EMPTY:
             raise ConditionUnclear(missing.message) from missing
@@ -228,7 +229,7 @@ def _compare(tree: dict[str, Any], scope: Mapping[str, object]) -> Verdict:
     if op in EMPTY:
         return _empty(op, name, value)
     try:
-        than = evaluate(tree["than"], scope)
+        than = vehicle.said(evaluate(tree["than"], scope))
     except ValueProblem as problem:
         raise ConditionUnclear(problem.message) from problem
     if value is None or than is None:

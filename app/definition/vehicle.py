@@ -93,7 +93,7 @@ def in_words(vehicle: Mapping[str, Any]) -> str:
     return ", ".join(part for part in (named, *figures) if part)
 
 
-def said(filled: Any, place: Sequence[str | int]) -> Any:
+def said(filled: Any, place: Sequence[str | int] = ()) -> Any:
     """Return settings with the vehicle at a place in words, for where a text belongs; the same where none is there.
 
     *place* is pydantic's: beyond the vehicle it may name what else could stand there.

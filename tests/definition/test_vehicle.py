@@ -59,6 +59,13 @@ def test_conditions_compare_parts_by_what_they_are(part: str, op: str, than: obj
     assert evaluate_condition(condition, {"inputs": {"car": CIVIC}}).value is holds
 
 
+def test_a_condition_reads_a_vehicle_as_people_say_it() -> None:
+    condition = {"value": "{{ inputs.car }}", "op": "contains", "than": "Civic"}
+    found = evaluate_condition(condition, {"inputs": {"car": CIVIC}})
+    assert found.value
+    assert found.because == "car (2021 Honda Civic EX, 32,000 miles, $22,500) contains Civic"
+
+
 def test_a_part_that_no_vehicle_has_is_found_before_a_run() -> None:
     data = workflow(
         step("a", config={"text": "{{ inputs.car.modell }} {{ inputs.car.year }} {{ inputs.car }}"}),

@@ -128,7 +128,8 @@ class Reading:
         definition = self._definition
         if path[0] == "inputs" and len(path) > 1:
             question = next((q for q in definition.inputs if q.key == path[1]), None)
-            return f"Answer to “{question.label if question else path[1]}”"
+            part = "".join(f", {in_words(str(each)).lower()}" for each in path[2:])
+            return f"Answer to “{question.label if question else path[1]}”{part}"
         if path[0] == "steps" and len(path) > 1:
             name = definition.step(str(path[1])).name if definition.has_step(str(path[1])) else path[1]
             return f"From “{name}”"

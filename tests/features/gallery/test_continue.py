@@ -4,7 +4,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.db import db
+from app.engine.enums import RunStatus
 from app.engine.models import Run, StepRun
+from tests import factories
 from tests.features.runs.conftest import Yard, yard
 from tests.page import Page
 from tests.web.conftest import cast, web_app, web_settings
@@ -66,6 +68,35 @@ def test_wrong_answers_come_back_with_what_to_do(yard: Yard, failed: str) -> Non
     assert Page(answer.text).faults == []
     assert "nobody" in answer.text
     assert "needs an answer" in answer.text
+
+
+def test_a_vehicle_is_changed_by_its_parts(yard: Yard) -> None:
+    car = {"vin": None, "stock": "P2208", "year": 2021, "make": "Honda", "model": "Civic", "trim": None}
+    definition = {
+        "schema": 1,
+        "inputs": [{"key": "car", "label": "Which car?", "type": "vehicle", "required": True}],
+        "steps": [{"id": "note", "type": "transform", "config": {"set": {"car": "{{ inputs.car }}"}}}],
+    }
+    with yard.app.app_context():
+        flow = factories.workflow(db.session(), yard.cast.alice.workspace_id, name="Cars", definition=definition)
+        run = factories.queued_run(db.session(), flow, label="A car", inputs={"car": {**car, "price": "22500"}})
+        run.status = RunStatus.COMPLETED
+        run.finished_at = run.created_at
+        db.session.commit()
+        run_id = run.id
+    alice = yard.cast.browser(yard.cast.alice)
+    page = Page(alice.get(f"/runs/{run_id}/continue").text)
+    sent = {name: text for name, text in page.fields().items() if name.startswith("q_car-")}
+    assert page.faults == []
+    assert (sent["q_car-stock"], sent["q_car-price"], sent["q_car-year"]) == ("P2208", "22500.00", "2021")
+
+    wrong = alice.post(f"/runs/{run_id}/continue", data={**sent, "q_car-price": "dear", "step": "note"})
+    assert wrong.status_code == 422
+    assert "$dear is not a price." in Page(wrong.text).text
+    going = alice.post(f"/runs/{run_id}/continue", data={**sent, "q_car-price": "21,900", "step": "note"}).location
+    with yard.app.app_context():
+        after = db.session.get_one(Run, going.rsplit("/", 1)[-1]).inputs["car"]
+    assert after == {**car, "mileage": None, "price": "21900.00"}
 
 
 def test_open_runs_strangers_and_lesser_roles_are_refused(yard: Yard, failed: str) -> None:

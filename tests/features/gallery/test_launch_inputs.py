@@ -418,3 +418,20 @@ def test_the_last_answers_of_a_workflow_come_back(app: Flask, cast: Cast) -> Non
     assert "Same as last time" in browser.get(address).text
     browser.post(f"{address}/last?page=1")
     assert _draft(app)["text"] == "A red car"
+
+
+def test_a_vehicle_comes_back_the_next_time_and_is_found(app: Flask, cast: Cast) -> None:
+    address = f"/workflows/{_workflow(app, cast, _questions([InputType.VEHICLE]))}/launch"
+    browser = cast.browser(cast.alice)
+    _send(browser, address, **_sent("vehicle", {"vin": VIN, "stock": "P2208", "price": "31,990"}))
+    check = Page(browser.get(f"{address}?page=check").text)
+    run = browser.post(f"{address}/run", data={"draft": check.fields()["draft"]}).location
+    assert run in browser.get("/runs?q=P2208").text
+    assert run in browser.get("/runs?q=ms104417").text
+    assert run not in browser.get("/runs?q=P2209").text
+
+    browser.post(f"{address}/last?page=1")
+    shown = Page(browser.get(address).text).fields()
+    assert [shown[f"q_vehicle-{part}"] for part in ("vin", "year", "make", "price", "model")] == [
+        VIN, "2021", "Toyota", "31990.00", "",
+    ]  # fmt: skip

@@ -112,6 +112,23 @@ def _fixed(app: Flask) -> dict[str, Any]:
         return {each["key"]: each["default"] for each in version.definition["inputs"] if each["fixed"]}
 
 
+def test_a_vehicle_can_be_fixed_and_its_parts_are_told_apart(app: Flask, cast: Cast) -> None:
+    browser, address = cast.browser(cast.alice), "/gallery/used-vehicle-listing-copy/customise"
+    data = {"name": "Our demo car", "how_car": "always", "q_car-stock": "P2208", "q_car-price": "31,990"}
+
+    wrong = Page(browser.post(address, data={**data, "q_car-price": "dear"}).text)
+    made = browser.post(address, data=data)
+
+    assert wrong.faults == []
+    assert "$dear is not a price." in wrong.text
+    assert wrong.fields()["q_car-stock"] == "P2208"
+    with app.app_context():
+        version = workflow_queries.current_version(db.session(), db.session.scalars(sa.select(Workflow)).one())
+        (fixed,) = (each["default"] for each in version.definition["inputs"] if each["fixed"])
+    assert (fixed["stock"], fixed["price"], fixed["vin"]) == ("P2208", "31990.00", None)
+    assert "q_car" not in browser.get(made.location).text
+
+
 def test_files_and_tables_can_be_fixed(app: Flask, cast: Cast) -> None:
     _asking_for_files(app, cast)
     browser = cast.browser(cast.alice)

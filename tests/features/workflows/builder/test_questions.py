@@ -100,6 +100,26 @@ def test_the_answer_to_begin_with_has_the_control_of_its_kind(
     assert questions(bench)["offer"].get("default") is None
 
 
+def test_a_vehicle_is_asked_by_its_parts_and_begins_with_some(make: Callable[[dict[str, Any]], Bench]) -> None:
+    question = {"key": "offer", "label": "Offer", "type": "vehicle"}
+    bench = make(ADS | {"inputs": [question, *ADS["inputs"][1:]]})
+    form = bench.form("/questions/offer")
+    sent = {"q-parts": ["vin", "price"], "q-default.make": "Honda", "q-default.price": "22500"}
+    bench.post("/questions/offer", form | sent)
+    found = questions(bench)["offer"]
+    assert (found["parts"], found["default"]) == (["vin", "price"], {"make": "Honda", "price": 22500})
+    page = Page(bench.browser.get(f"{bench.url}/questions/offer").text)
+    assert page.faults == []
+    assert "All of it where nothing is ticked." in page.text
+    assert "Example in the empty field" not in page.text
+    asked = Page(bench.browser.get(f"{bench.url}/questions").text)
+    assert asked.faults == []
+    assert "VIN Price" in " ".join(asked.text.split())
+
+    bench.post("/questions/offer", bench.form("/questions/offer") | {"q-type": "text"})
+    assert "has no parts to ask for" in bench.browser.get(f"{bench.url}/questions/offer").text
+
+
 def test_the_bounds_of_a_moment_are_moments_of_the_workspace(make: Callable[[dict[str, Any]], Bench]) -> None:
     question = {"key": "offer", "label": "Offer", "type": "datetime", "max": "2026-12-31T22:15:30Z"}
     bench = make(ADS | {"inputs": [question, *ADS["inputs"][1:]]})
