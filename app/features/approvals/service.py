@@ -252,11 +252,11 @@ def is_change(session: Session, item: Item, edit: Edit) -> bool:
 
 
 def typed(session: Session, approval: Approval, edits: Mapping[str, Mapping[str, Any]]) -> list[Item]:
-    """Return the texts that somebody changed on their page, as they typed them; what they did not send is empty."""
+    """Return the texts that somebody changed on their page as they typed them, without a headline that is as it was."""
     items = queries.items(session, approval.workspace_id, approval.document_ids) if edits else ()
     changes = ((item, Edit(**edits[item.id])) for item in items if item.id in edits)
     return [
-        replace(item, title=edit.title or "", body=edit.body or "")
+        replace(item, title="" if edit.title in (None, item.title) else edit.title, body=edit.body or "")
         for item, edit in changes
         if is_change(session, item, edit)
     ]

@@ -268,7 +268,7 @@ def _waits(items: Sequence[Entry], row: StepRun) -> tuple[Chip, str, str]:
     """Say for whom or what a step waits that is done for several items, and how many of them are done."""
     people = listed(list(dict.fromkeys(item.waits_for for item in items if item.waits_for))[:3])
     said = f"{items[0].chip.word} for {people}" if people else items[0].word
-    part = f"{row.done} of {row.total}" if row.total else ""
+    part = f"{row.done} of {row.total}" if row.done else ""
     return items[0].chip, f"{said} · {part}" if part else said, f"{said[0].lower()}{said[1:]}" if people else ""
 
 

@@ -217,7 +217,8 @@ def test_what_one_typed_while_somebody_else_decided_stands_there_to_be_copied(de
     first, second = asked.document_ids[:2]
     path = f"/approvals/{asked.approval_id}"
     form = form_of(eva.get(path).text)
-    mine = {**form, f"body-{first}": "Eva's <words>\nand more.", "kind": "Something else", "more": "Too loud."}
+    mine = {**form, f"body-{first}": "Eva's <words>\nand more.", f"title-{first}": "Eva’s headline",
+            "kind": "Something else", "more": "Too loud."}
     taken = {**form_of(sam.get(path).text), f"body-{second}": "Sam's words.", "decision": "approved"}
     assert sam.post(f"{path}/decision", data=taken).status_code == 303
 
@@ -229,6 +230,7 @@ def test_what_one_typed_while_somebody_else_decided_stands_there_to_be_copied(de
         lost = answer.text.partition('id="lost-title"')[2].partition("</section>")[0]
         assert "What you typed was not saved" in lost
         assert "Eva&#39;s &lt;words&gt;<br>and more." in lost
+        assert "Eva’s headline" in lost
         assert "Too loud." in lost
         assert "Sam" not in lost  # nor what she only looked at
         assert f'data-copy="#lost-body-{first}"' in lost
