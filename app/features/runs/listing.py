@@ -13,7 +13,7 @@ from app.engine.models import Run, WaitRow
 from app.features.runs import beside, chips, pace, queries, wait_words
 from app.features.runs.chips import Chip
 from app.features.runs.pace import State
-from app.features.runs.words import clipped, moment
+from app.features.runs.words import clipped, moment, named_now
 from app.features.workflows import queries as workflows
 from app.web.filters import duration
 
@@ -23,6 +23,7 @@ class Row:
     """A run in a list."""
 
     run: Run
+    name: str  # with its workflow's name of now
     workflow: str
     chip: Chip
     sentence: str
@@ -81,7 +82,7 @@ def rows(
     places = line.places(session, workspace_id, [run.id for run in runs if run.status == RunStatus.RUNNING])
     return [
         _row(
-            run, names.get(run.workflow_id, ""), waits.get(run.id), people, errors.get(run.id, ""),
+            run, names.get(run.workflow_id, ("", ())), waits.get(run.id), people, errors.get(run.id, ""),
             run.id in unanswered, begun.get(run.id, ""), places.get(run.id), zone, now,
         )
         for run in runs
@@ -119,7 +120,7 @@ def _ways(definition: Definition, states: Mapping[str, State]) -> str:
 
 def _row(
     run: Run,
-    workflow: str,
+    workflow: tuple[str, Sequence[str]],
     wait: WaitRow | None,
     people: dict[str, str],
     error: str,
@@ -138,7 +139,8 @@ def _row(
         chip = Chip(kind.kind, kind.icon, word)
         sentence = _wait_sentence(wait, zone, now) + begun
     starter = str((run.facts.get("started_by") or {}).get("name") or "Greenlight")
-    return Row(run, workflow, chip, sentence.strip(), starter, round(100 * run.progress))
+    name = named_now(run.label, *workflow)
+    return Row(run, name, workflow[0], chip, sentence.strip(), starter, round(100 * run.progress))
 
 
 def _wait_sentence(wait: WaitRow, zone: str, now: datetime) -> str:

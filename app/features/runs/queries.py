@@ -35,6 +35,7 @@ class VersionFacts:
     number: int
     newest: int
     is_there: bool
+    former_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +142,14 @@ def continued(session: Session, run: Run) -> tuple[tuple[str, int] | None, tuple
     return before, next(reversed(found.values()), None)
 
 
-def workflow_names(session: Session, workspace_id: str, listed: Iterable[Run]) -> dict[str, str]:
-    """Return the names of the workflows that these runs are of, by workflow id."""
+def workflow_names(
+    session: Session, workspace_id: str, listed: Iterable[Run]
+) -> dict[str, tuple[str, Sequence[str]]]:
+    """Return the name of each workflow that these runs are of, and those that it had before, by workflow id."""
     ids = {run.workflow_id for run in listed}
-    wanted = sa.select(Workflow.id, Workflow.name).where(Workflow.workspace_id == workspace_id, Workflow.id.in_(ids))
-    return dict(session.execute(wanted).all())
+    wanted = sa.select(Workflow.id, Workflow.name, Workflow.former_names)
+    rows = session.execute(wanted.where(Workflow.workspace_id == workspace_id, Workflow.id.in_(ids)))
+    return {row.id: (row.name, row.former_names) for row in rows}
 
 
 def step_runs(session: Session, run_id: str) -> Sequence[StepRun]:
@@ -205,7 +209,7 @@ def version_facts(session: Session, run: Run) -> VersionFacts:
     row = session.execute(
         sa.select(
             Workflow.id, Workflow.name, Workflow.template_slug, Version.number, Workflow.published_number,
-            Workflow.deleted_at.is_(None),
+            Workflow.deleted_at.is_(None), Workflow.former_names,
         )
         .join(Version, Version.workflow_id == Workflow.id)
         .where(Version.id == run.version_id)

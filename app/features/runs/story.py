@@ -33,7 +33,7 @@ from app.features.runs.now_card import Now
 from app.features.runs.pace import Estimate
 from app.features.runs.queries import VersionFacts
 from app.features.runs.trace import Entry
-from app.features.runs.words import by_schedule
+from app.features.runs.words import by_schedule, named_now
 from app.features.workflows import queries as workflows
 from app.web.filters import ordinal
 
@@ -45,6 +45,7 @@ class Story:
     """All that the run page shows."""
 
     run: Run
+    name: str  # with its workflow's name of now
     etag: str
     version: VersionFacts
     starter: str
@@ -106,10 +107,12 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         if run.status == RunStatus.FAILED
         else None
     )
+    version = queries.version_facts(session, run)
     return Story(
         run=run,
+        name=named_now(run.label, version.name, version.former_names),
         etag=etag(run.changed_at, run.status),
-        version=queries.version_facts(session, run),
+        version=version,
         starter=str((run.facts.get("started_by") or {}).get("name") or "Greenlight"),
         schedule=by_schedule(run.facts, run.started_at or run.created_at),
         now=now_card.now_card(run, entries, _is_unanswered(rows), arrived, left_house, left, place, ways, zone, now),

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.core.ids import is_id
 from app.engine.models import WAITS_FOR_TIME, Run, StepRun, WaitRow
+from app.features.runs.words import named_now
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
 
@@ -126,6 +127,7 @@ def _read(session: Session, ids: Any, zone: str) -> list[TimeWait]:
         sa.select(
             WaitRow.id, WaitRow.until, WaitRow.run_id, WaitRow.step_run_id, StepRun.step_id, StepRun.item,
             Run.number, Run.label, Run.test, Run.version_id, Workflow.name.label("workflow"),
+            Workflow.former_names,
         )
         .join(StepRun, StepRun.id == WaitRow.step_run_id)
         .join(Run, Run.id == WaitRow.run_id)
@@ -142,5 +144,5 @@ def _told(session: Session, rows: Sequence[Any], zone: ZoneInfo) -> Iterator[Tim
         yield TimeWait(
             row.id, row.until.astimezone(zone), row.run_id, row.step_run_id, row.step_id,
             f"{name} {row.item + 1}" if row.item >= 0 else name,
-            row.number, row.label, row.test, row.workflow,
+            row.number, named_now(row.label, row.workflow, row.former_names), row.test, row.workflow,
         )  # fmt: skip

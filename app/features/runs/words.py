@@ -1,6 +1,6 @@
 """Words for moments, lists and long texts, as people say them; the filters of ``app.web`` say the rest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +27,20 @@ def moment(at: datetime, zone: str, now: datetime) -> str:
     if 1 < days < 7:
         return f"{local:%a %H:%M}"
     return f"{local.day}{NBSP}{local:%b}, {local:%H:%M}"
+
+
+def named_now(label: str, workflow: str, former_names: Sequence[str]) -> str:
+    """Say a run's name with its workflow's name of now, where it was made of one that the workflow had before."""
+    for former in sorted((_plain(name) for name in former_names), key=len, reverse=True):
+        if label == former or label.startswith(f"{former}: "):
+            is_so_now = label == (now := _plain(workflow)) or label.startswith(f"{now}: ")
+            return label if is_so_now else now + label[len(former) :]
+    return label
+
+
+def _plain(name: str) -> str:
+    """Write a workflow's name as a run's name has it: no value can be put in there."""
+    return " ".join(name.replace("{", "(").replace("}", ")").split())
 
 
 def by_schedule(facts: Mapping[str, Any], ran_at: datetime) -> str:
