@@ -14,8 +14,8 @@ import structlog
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
-from app.core import clock, events
-from app.core.db import table, transaction
+from app.core import events
+from app.core.db import moment, table, transaction
 from app.engine import store
 from app.engine.enums import RUN_ENDS, RUN_OPEN, SEED
 from app.engine.events import DayCleared, RunsNotRemoved, RunsRemoved
@@ -83,14 +83,19 @@ def before(now: datetime, months: int) -> datetime:
     return now.replace(year=year, month=month + 1, day=min(now.day, monthrange(year, month + 1)[1]))
 
 
+def _now(session: Session) -> datetime:
+    """Return the time by the database's clock: what goes is gone for good, and this machine's may be years off."""
+    return session.execute(sa.select(moment())).scalar_one()
+
+
 def _is_due(session: Session) -> bool:
     at = session.scalar(sa.select(_beat.c.at).where(_beat.c.name == NAME))
-    return at is None or (clock.now() - at).total_seconds() >= EVERY_S
+    return at is None or (_now(session) - at).total_seconds() >= EVERY_S
 
 
 def _mark(session: Session, *, is_whole: bool) -> None:
     """Note that the day's work is done; where it is not *whole*, that it goes on in a while."""
-    at = clock.now() if is_whole else clock.now() - timedelta(seconds=EVERY_S - AGAIN_S)
+    at = _now(session) if is_whole else _now(session) - timedelta(seconds=EVERY_S - AGAIN_S)
     session.execute(store.insert_new(session, _beat, ["name"]), {"name": NAME, "at": at})
     session.execute(sa.update(_beat).where(_beat.c.name == NAME).values(at=at))
     if is_whole:
@@ -108,7 +113,7 @@ def _keepings(session: Session) -> list[Keeping]:
 
 
 def _remove(session: Session, keeping: Keeping, most: int) -> int:
-    cut = before(clock.now(), keeping.months)
+    cut = before(_now(session), keeping.months)
     parent, child, following = _run.alias("parent"), _run.alias("child"), _run.alias("following")
     of_child = sa.and_(store.step_run.c.run_id == _run.c.id, child.c.parent_step_run_id == store.step_run.c.id)
     is_open = [status.value for status in RUN_OPEN]

@@ -138,6 +138,22 @@ def test_a_workspace_says_how_long_and_whether_documents_go(house: House, old_ru
     assert gone not in left(other)
 
 
+def test_a_machine_whose_clock_is_years_off_removes_nothing_and_puts_nothing_off(
+    house: House, old_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    young = old_run(created_at=now, finished_at=now)
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "now", lambda: now + timedelta(days=3650))
+        assert (retention.work(house.engine), left(house)) == (0, {young})
+    old_run()
+    tomorrow(house)
+    assert (retention.work(house.engine), left(house)) == (1, {young})
+    assert retention.work(house.engine) == 0
+    with house.session() as session:
+        assert abs(session.scalar(sa.select(Beat.at)) - clock.now()) < timedelta(minutes=5)
+
+
 def test_many_go_a_few_at_a_time(
     house: House, old_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,10 +137,10 @@ def _started(session: Session, parent: Run, workflow: Workflow, event: WaitStart
 
 
 def _above(session: Session, run: Run) -> list[Run]:
-    """Return a run and those that it was started by, the nearest first."""
+    """Return a run and those that it was started by, the nearest first; one that nobody keeps any more is left out."""
     above = [run]
-    while above[-1].parent_run_id is not None and len(above) <= DEEPEST:
-        above.append(session.get_one(Run, above[-1].parent_run_id))
+    while len(above) <= DEEPEST and (parent := session.get(Run, above[-1].parent_run_id or "")) is not None:
+        above.append(parent)
     return above
 
 

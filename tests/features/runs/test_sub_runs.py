@@ -220,6 +220,23 @@ def test_stopping_stops_what_runs_below(yard: Yard) -> None:
     assert [yard.run(one).status for one in (run_id, child.id)] == ["stopped", "stopped"]
 
 
+def test_a_run_whose_one_above_is_gone_still_runs_other_workflows(yard: Yard) -> None:
+    yard.workflow("Middle", CALLS)
+    yard.workflow("Campaign", {**CALLS, "config": {"workflow": "Middle"}})
+    top = yard.start("Campaign")
+    yard.work()
+    middle = yard.child(top).id
+    with transaction(yard.engine) as session:
+        session.execute(sa.delete(Run).where(Run.id == top))
+        session.execute(sa.delete(Run).where(Run.parent_run_id == middle))
+        session.execute(sa.delete(StepRun).where(StepRun.run_id == middle))
+        again = {"status": "running", "due_at": moment(), "finished_at": None}
+        session.execute(sa.update(Run).where(Run.id == middle).values(**again))
+    yard.work()
+    assert yard.step(middle, "sub").status == "completed"
+    assert yard.child(middle).facts["part_of"] == [middle]
+
+
 def family(yard: Yard) -> list[str]:
     """Start a run that waits for one that waits for one that waits for its time; return all three, the first on top."""
     yard.workflow("Slow", {"id": "wait", "type": "delay", "config": {"seconds": 3600}})
