@@ -51,7 +51,7 @@ def answer(session: Session, run_id: str, step_run_id: str, reply: Reply, *, by:
     """Take a person's answer, once; *by* is their name. Raises NotFound, and Conflict when it was answered before."""
     steps = store.step_run
     row = session.execute(
-        sa.select(steps).where(steps.c.id == step_run_id, steps.c.run_id == run_id).with_for_update()
+        sa.select(steps).where(steps.c.id == step_run_id, steps.c.run_id == run_id).with_for_update(key_share=True)
     ).first()
     if row is None:
         raise NotFound("This step does not exist.")

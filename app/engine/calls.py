@@ -298,7 +298,8 @@ class Ledger:
         tried: list[str] = []
 
         def write(session: Session) -> None:
-            session.execute(sa.select(call.c.id).where(call.c.id == row.id).with_for_update())  # behind it
+            steps = store.step_run
+            session.execute(sa.select(steps.c.id).where(steps.c.id == self._step.id).with_for_update(key_share=True))
             if not any(was_committed(session, mark) for mark in tried):
                 tried.append(mark_of(session))
                 self._close(session, row, answer, CallStatus.LATE, None)
@@ -317,7 +318,7 @@ class Ledger:
 
     def _charge(self, session: Session, row: Recorded, spent: Answer) -> None:
         """Add what was spent to the call, and to the step run, whoever holds it now."""
-        for table_, row_id in ((call, row.id), (store.step_run, self._step.id)):
+        for table_, row_id in ((store.step_run, self._step.id), (call, row.id)):
             columns = table_.c
             session.execute(
                 sa.update(table_)
@@ -364,14 +365,14 @@ class Ledger:
             if is_repeat and session.execute(sa.select(call.c.id).where(*mine, call.c.error.is_not(None))).first():
                 return  # an earlier commit whose answer was lost
             is_repeat = True
+            if error.spent is not None:
+                self._charge(session, row, error.spent)
             closed = session.execute(
                 sa.update(call)
                 .where(*mine)
                 .values(status=status.value, error=described, finished_at=moment())
                 .returning(call.c.estimate_microusd)
             ).first()
-            if error.spent is not None:
-                self._charge(session, row, error.spent)
             # what a newer holder has reserved is not ours to free, nor what was given back when the run ended
             freed = closed.estimate_microusd if closed is not None and error.definite else 0
             self._charge_run(session, row, error.spent, freed=freed)

@@ -81,7 +81,7 @@ def try_again(session: Session, run_id: str) -> None:
     rows = session.execute(
         sa.select(steps.c.id, steps.c.step_id, steps.c.item, steps.c.status, steps.c.total, steps.c.error)
         .where(steps.c.run_id == run_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).all()
     stops = {step.id for step in definition.steps if step.on_failure == "stop"}
     each = {step.id for step in definition.steps if step.for_each is not None}

@@ -104,7 +104,7 @@ def lock(session: Session, run_ids: Sequence[str]) -> int:
     if len(run_ids) == 1:
         return 1
     run = store.run
-    payers = sa.select(run.c.id).where(run.c.id.in_(run_ids)).order_by(run.c.id).with_for_update()
+    payers = sa.select(run.c.id).where(run.c.id.in_(run_ids)).order_by(run.c.id).with_for_update(key_share=True)
     return len(session.execute(payers).all())
 
 

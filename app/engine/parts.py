@@ -104,7 +104,7 @@ def lock_paused(session: Session, run_id: str) -> None:
     """Lock all runs below that a resume of this one will write."""
     level: Sequence[str] = [run_id]
     while level:
-        level = session.scalars(_held.with_for_update(), {"b_run_ids": level}).all()
+        level = session.scalars(_held.with_for_update(key_share=True), {"b_run_ids": level}).all()
 
 
 def resume(session: Session, run_id: str) -> None:

@@ -1,6 +1,7 @@
 """Statements: the writes of the engine, each guarded by what it relies on (an epoch, a fence, a status).
 
-Locks in one order: step rows first, then the run's row, last and short. Nobody else writes a status.
+Locks in one order: step rows first, then the run's row, last and short. Nobody else writes a status. Rows that others
+name by a key are locked without it (``key_share``): whoever writes a row of a run would else wait for who has the run.
 Each function runs in the caller's transaction; zero rows means that somebody was quicker, and the answer says so.
 How a step run is claimed and ended is in ``claims``.
 """

@@ -25,6 +25,7 @@ from app.engine.models import Allowance, Call, Spending
 from tests.engine.rig import House, url_for
 from tests.engine.sink import Sink
 from tests.faults.proxy import Proxy
+from tests.servers import wait_until
 
 AT_ONCE = 20
 
@@ -418,3 +419,47 @@ def test_a_run_whose_one_above_is_gone_pays_by_itself(house: House, sink: Sink) 
     poor = house.start([step], budget=1, facts={"part_of": [above]})
     house.work(poor)
     assert (house.run(poor).status, len(sink.log)) == ("needs_attention", 2)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_whoever_counts_money_does_not_wait_for_whoever_writes_a_row_of_the_same_run(house: House, sink: Sink) -> None:
+    """Else two calls of one family wait for each other: one holds the day, the other has written its intent."""
+    runs = [held.run_id for held in claimed(house, sink, 2)]
+    with house.session() as writing, house.session() as counting:
+        store.log(writing, store.read_run(writing, runs[0]), "something", "Something happened.")
+        counting.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
+        assert money.lock(counting, runs) == 2
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_a_refused_call_cost_is_counted_at_its_step_before_the_call(house: House, sink: Sink) -> None:
+    """In the order of whoever stops the run: first the step, then its calls."""
+    (step,) = claimed(house, sink, 1)
+    with house.session() as stopping:
+
+        def do(key: str, timeout_s: float) -> Answer:
+            store.cancel_steps(stopping, step.run_id, "the run was stopped")
+            refused = StepError(Category.AI_ANSWER, "It is of no use.")
+            refused.spent = Answer(None, cost_microusd=90)
+            raise refused
+
+        options: dict[str, Any] = {"about": "", "estimate_microusd": 100, "keep": None, "keyed": False}
+        ledger = Ledger(house.engine, step, Effect.SPENDS)
+        calling = threading.Thread(target=lambda: suppress_error(ledger, do, options))
+        calling.start()
+        wait_until(lambda: somebody_waits(house))
+        calls = sa.select(Call.id).where(Call.run_id == step.run_id).with_for_update(nowait=True)
+        assert len(stopping.execute(calls).all()) == 1
+    calling.join()
+    assert day(house) == (90, 0)
+
+
+def somebody_waits(house: House) -> bool:
+    waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE %'")
+    with house.engine.connect() as looking:
+        return bool(looking.execute(waiting).scalar_one())
+
+
+def suppress_error(ledger: Ledger, do: Callable[[str, float], Answer], options: dict[str, Any]) -> None:
+    with suppress(StepError):
+        ledger.call("call", do, 5, **options)

@@ -148,7 +148,7 @@ def _child(session: Session, step_run_id: str, *, lock: bool = False) -> Run | N
     """Return the run that a step waits for; with *lock* it does not end before the caller's transaction."""
     wanted = sa.select(Run).where(Run.parent_step_run_id == step_run_id)
     if lock:
-        wanted = wanted.with_for_update()
+        wanted = wanted.with_for_update(key_share=True)
     return session.scalars(wanted.execution_options(populate_existing=True)).one_or_none()
 
 
