@@ -43,6 +43,9 @@ WORDS = {
 }
 
 
+GONE = "This is not there any more"  # for a page that is open: what it asked for was there
+
+
 def init_app(app: Flask) -> None:
     """Register the handlers for our errors, HTTP's and all others."""
     app.register_error_handler(GreenlightError, _ours)
@@ -101,6 +104,8 @@ def _unexpected(error: Exception) -> Response:
 def answer(status: int, message: str = "", *, code: str = "", problems: object = ()) -> Response:
     """Return the page, or the fragment aimed at the notices, for *status*; from 500 on with a code, which is logged."""
     title, otherwise, icon = WORDS.get(status, WORDS[400 if status < 500 else 500])
+    if status == 404 and htmx.is_fragment():
+        title = GONE
     if status >= 500 and not code:
         code = new_code()
         log.error(

@@ -41,7 +41,7 @@ def client(web_app: Flask) -> FlaskClient:
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
-        ("/nowhere", 404, "This page does not exist"),
+        ("/nowhere", 404, "It may have been removed, or the address has a slip in it."),
         ("/sign-out", 405, "This address cannot do that"),
         ("/fail/crash", 500, "Something went wrong on our side"),
         ("/fail/database", 503, "Greenlight is busy"),
@@ -64,6 +64,12 @@ def test_page_and_fragment_agree(client: FlaskClient, path: str, status: int, sa
     assert "<html" not in part.text
     assert (part.headers["HX-Retarget"], part.headers["HX-Reswap"]) == ("#notices", "innerHTML")
     assert "HX-Request" in whole.headers["Vary"]
+
+
+def test_what_is_gone_is_a_page_that_does_not_exist_or_a_part_of_one_that_does(client: FlaskClient) -> None:
+    assert "This page does not exist" in Page(client.get("/fail/missing").text).text
+    fragment = Page(client.get("/fail/missing", headers={"HX-Request": "true"}).text).text
+    assert fragment == "This is not there any more. There is no such run."
 
 
 def test_a_crash_shows_a_code_and_logs_it_with_the_trace(

@@ -34,13 +34,11 @@ class DraftConflict(Conflict):
 
     code = "draft_changed"
 
-    def __init__(self, theirs: Draft) -> None:
+    def __init__(self, theirs: Draft, *, fix: str = "Keep their change, or save yours over it.") -> None:
         who = theirs.author or "Somebody"
         what = f": {theirs.summary}" if theirs.summary else ""
-        super().__init__(
-            f"{who} saved this workflow while you were at it{what}.",
-            fix="Keep their change, or save yours over it.",
-        )
+        end = "" if what.endswith(("?", "!", ".")) else "."
+        super().__init__(f"{who} saved this workflow while you were at it{what}{end}", fix=fix)
         self.theirs = theirs
 
 

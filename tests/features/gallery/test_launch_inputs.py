@@ -91,6 +91,8 @@ def test_a_workflow_asks_every_type_on_pages_without_a_fault(cast: Cast, address
         files = {a["name"]: a["aria-label"] for a in page.attributes("input") if a.get("type") == "file"}
         assert len(set(files.values())) == len(files), "two fields for files have one name"
     assert "Everything" in page.text
+    assert "Your answers are kept while you write." in page.text
+    assert "What the AI will be told" not in page.text  # no step of it asks one
     assert 'href="/workflows"' in browser.get(address).text
 
 

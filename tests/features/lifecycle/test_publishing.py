@@ -70,8 +70,9 @@ def test_a_draft_with_problems_is_not_published(cast: Cast, session: Session) ->
 
 def test_what_somebody_changed_meanwhile_is_not_published_unseen(cast: Cast, session: Session) -> None:
     workflow = _edited(session, cast)
-    with pytest.raises(DraftConflict):
+    with pytest.raises(DraftConflict) as changed:
         service.publish_draft(session, workflow, revision=workflow.draft_number - 1, actor=_actor(cast))
+    assert changed.value.fix == "Look at what it changes now, then publish it."
 
 
 def test_two_who_publish_the_same_draft_at_once_get_one_version_and_a_clear_message(app: Flask, cast: Cast) -> None:

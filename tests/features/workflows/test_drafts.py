@@ -195,6 +195,15 @@ def test_a_save_after_an_undo_is_what_redo_comes_back_to(cast: Cast, session: Se
     assert service.redo(session, workflow, base_revision=first.revision).definition == _with("c")
 
 
+def test_a_change_of_a_setting_that_asks_ends_in_one_mark(cast: Cast, session: Session) -> None:
+    workflow = _empty(session, cast)
+    asked, base = "Changed “Ads”: what should be written?", workflow.draft_number
+    service.save_draft(session, workflow, _with("a"), base_revision=base, actor_id=cast.alice.user_id, summary=asked)
+    with pytest.raises(service.DraftConflict) as caught:
+        _save(session, workflow, "b", base, cast.bob.user_id)
+    assert caught.value.message.endswith("while you were at it: Changed “Ads”: what should be written?")
+
+
 def test_the_second_save_is_told_who_changed_what_and_loses_nothing(cast: Cast, session: Session) -> None:
     workflow = _empty(session, cast)
     hers = _save(session, workflow, "a", 0, cast.alice.user_id)
