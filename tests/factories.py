@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.core import clock, yaml
 from app.core.ids import new_id
+from app.engine import catalog
 from app.engine.enums import CallStatus, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.accounts.service import Actor
@@ -109,13 +110,15 @@ class Story:
     def step(self, step_id: str, status: StepStatus, *, took_s: float = 2.0, **columns: Any) -> StepRun:
         """Write one step run."""
         definition = workflow_queries.load_definition(self.session, self.run.version_id)
+        kind = definition.step(step_id).type
+        columns.setdefault("effect", catalog.step_types()[kind].effect.value)
         begun = status not in (StepStatus.PENDING, StepStatus.SKIPPED)
         settled = status.is_settled
         row = StepRun(
             workspace_id=self.run.workspace_id,
             run_id=self.run.id,
             step_id=step_id,
-            type=definition.step(step_id).type,
+            type=kind,
             status=status.value,
             created_at=self.at,
             started_at=self.at if begun else None,

@@ -76,7 +76,8 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     definition = workflows.load_definition(session, run.version_id)
     rows = queries.step_runs(session, run.id)
     is_untouched = run.status == RunStatus.QUEUED and not rows  # then nothing hangs on it either
-    calls = [] if is_untouched else queries.calls(session, run.id)
+    goes_out = any(row.effect != Effect.NONE for row in rows)  # no other step makes calls or mails
+    calls = queries.calls(session, run.id) if goes_out else []
     waits = [] if is_untouched else queries.waits(session, run.id)
     people = wait_words.called(queries.names_by_email(session, run.workspace_id, wait_words.people_of(waits)), me)
     is_held = any(row.status == StepStatus.PENDING and row.effect == Effect.SENDS for row in rows) and bool(
@@ -99,7 +100,7 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         title=_heading(run),
         has_ended=not run.is_open,
     )
-    left_house = sent.sent(rows, calls, [] if is_untouched else queries.outbox_counts(session, run.id))
+    left_house = sent.sent(rows, calls, queries.outbox_counts(session, run.id) if goes_out else [])
     left = _left(session, run, definition, entries, now)
     continues, continued_by = queries.continued(session, run)
     failed = (

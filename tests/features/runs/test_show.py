@@ -205,6 +205,21 @@ def test_show_reads_less_for_a_run_that_nobody_has_begun(yard: Yard) -> None:
     assert few <= more - 4  # no calls, waits, documents, pictures or messages; where it stands in line
 
 
+def test_show_reads_no_calls_and_messages_where_no_step_goes_out(yard: Yard) -> None:
+    pure, outward = yard.make("queued")[0], yard.make("running")[0]
+    with yard.app.app_context():
+        factories.story(db.session(), db.session.get_one(Run, pure)).step("attach", StepStatus.COMPLETED)
+        db.session.commit()
+    alice, read = yard.cast.browser(yard.cast.alice), []
+    for run_id in (pure, outward):
+        with statements(yard.app) as seen:
+            alice.get(f"/runs/{run_id}")
+        said = " ".join(" ".join(seen).split())
+        read.append({table for table in ("call", "outbox") if f" FROM {table} " in said})
+
+    assert read == [set(), {"call", "outbox"}]
+
+
 def asked_for(yard: Yard, *run_ids: str) -> list[int]:
     """Return how many statements the page of each run takes."""
     alice = yard.cast.browser(yard.cast.alice)
