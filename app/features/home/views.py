@@ -10,7 +10,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from flask.blueprints import BlueprintSetupState
 
 from app.core.clock import now
-from app.core.db import db
+from app.core.db import db, glance
 from app.engine.models import Run
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
@@ -154,5 +154,6 @@ def _rows(found: Sequence[Run]) -> list[listing.Row]:
 
 
 def _mark() -> str:
-    number, changed_at = standing.panel_mark(db.session(), who().workspace_id)
+    with glance() as connection:
+        number, changed_at = standing.panel_mark(connection, who().workspace_id)
     return f"{number}-{changed_at.timestamp() if changed_at else 0:.6f}"

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, make_response, render_template, request
 
 from app.core import clock
-from app.core.db import db
+from app.core.db import db, glance
 from app.engine.models import Run
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
@@ -53,7 +53,8 @@ def tail(run_id: str) -> Response:
     The last answer ends the poll.
     """
     me = who()
-    seen = queries.seen(db.session(), me.workspace_id, run_id)
+    with glance() as connection:
+        seen = queries.seen(connection, me.workspace_id, run_id)
     same = htmx.unchanged(story.etag(seen.changed_at, seen.status))
     if same is not None:
         return same

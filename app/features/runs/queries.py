@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
@@ -23,6 +24,9 @@ from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
 PAGE = 25
+_seen = sa.select(Run.changed_at, Run.status).where(
+    Run.id == sa.bindparam("b_run_id"), Run.workspace_id == sa.bindparam("b_workspace_id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,10 @@ def run(session: Session, workspace_id: str, run_id: str) -> Run:
     return found
 
 
-def seen(session: Session, workspace_id: str, run_id: str) -> Seen:
+def seen(bind: Session | Connection, workspace_id: str, run_id: str) -> Seen:
     """Return when the run changed last and its status: one read by primary key. Raises NotFound."""
-    wanted = sa.select(Run.changed_at, Run.status).where(Run.id == run_id, Run.workspace_id == workspace_id)
-    row = session.execute(wanted).one_or_none() if is_id(run_id) else None
+    values = {"b_run_id": run_id, "b_workspace_id": workspace_id}
+    row = bind.execute(_seen, values).one_or_none() if is_id(run_id) else None
     if row is None:
         raise NotFound("This run does not exist.", fix="Look for it in the list of runs.")
     return Seen(row.changed_at, row.status)

@@ -6,6 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, aliased
 
 from app.core import clock
@@ -107,12 +108,12 @@ def open_count(workspace_id: Value[str], *, is_held: bool) -> sa.ScalarSelect[in
     return sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery()
 
 
-def panel_mark(session: Session, workspace_id: str) -> tuple[int, datetime | None]:
+def panel_mark(bind: Session | Connection, workspace_id: str) -> tuple[int, datetime | None]:
     """Return how many runs are open and when one of them changed last: what a poll of the panel compares."""
     wanted = sa.select(sa.func.count(), sa.func.max(Run.changed_at)).where(
         Run.workspace_id == workspace_id, Run.status.in_(_OPEN), _IS_OURS
     )
-    number, changed_at = session.execute(wanted).one()
+    number, changed_at = bind.execute(wanted).one()
     return number, changed_at
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Response, flash, render_template, request, url_for
 
 from app.core import clock
-from app.core.db import db
+from app.core.db import db, glance
 from app.core.errors import Invalid, NotFound
 from app.engine.answers import Reply
 from app.engine.enums import RunStatus
@@ -57,7 +57,8 @@ def index() -> Response:
 def panel() -> Response:
     """Show what runs now, for the home page; asked again, it answers 204 while nothing has changed."""
     me = who()
-    number, changed_at = standing.panel_mark(db.session(), me.workspace_id)
+    with glance() as connection:
+        number, changed_at = standing.panel_mark(connection, me.workspace_id)
     old = int(clock.now().timestamp() / SAID_AGAIN_S) if number else 0
     etag = f"{number}-{changed_at.timestamp() if changed_at else 0:.6f}-{old}"
     same = htmx.unchanged(etag)
@@ -87,7 +88,8 @@ def live(run_id: str) -> Response:
     ``?again=`` is the second from which the page's estimate is old although nothing has changed.
     """
     me, again = who(), request.args.get("again", type=int)
-    seen = queries.seen(db.session(), me.workspace_id, run_id)
+    with glance() as connection:
+        seen = queries.seen(connection, me.workspace_id, run_id)
     same = htmx.unchanged(story.etag(seen.changed_at, seen.status))
     if same is not None and (again is None or clock.now().timestamp() < again):
         return same if RunStatus(seen.status).is_open else htmx.stop_polling()
@@ -104,7 +106,8 @@ def live(run_id: str) -> Response:
 def timeline(run_id: str) -> Response:
     """Show the run as bars over time; asked again, it answers 204 while nothing has changed."""
     me = who()
-    seen = queries.seen(db.session(), me.workspace_id, run_id)
+    with glance() as connection:
+        seen = queries.seen(connection, me.workspace_id, run_id)
     same = htmx.unchanged(story.etag(seen.changed_at, seen.status))
     if same is not None:
         return same

@@ -2,6 +2,9 @@
 
 import re
 
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
 from app.core import clock
 from app.engine.models import Run
 from tests.features.runs.conftest import Yard, statements
@@ -37,6 +40,26 @@ def test_live_unchanged_is_204_after_one_read_by_key(yard: Yard) -> None:
         plan = " ".join(str(row) for row in db.session.execute(text(f"EXPLAIN QUERY PLAN {last}")))
         assert "SCAN" not in plan
         assert "USING INDEX" in plan
+
+
+def test_a_poll_begins_no_transaction_while_nothing_has_changed(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    alice = yard.cast.browser(yard.cast.alice)
+    page, panel = alice.get(f"/runs/{run_id}").text, alice.get("/runs/panel").text
+    polls = [_seen(page), *re.findall(r'hx-get="(/runs/panel[^"]+)"', panel)]
+    begun: list[object] = []
+
+    def note(session: Session, *_: object) -> None:
+        begun.append(session)
+
+    event.listen(Session, "after_begin", note)
+    try:
+        answers = [alice.get(poll.replace("&amp;", "&"), headers=HTMX).status_code for poll in polls]
+    finally:
+        event.remove(Session, "after_begin", note)
+
+    assert answers == [204, 204]
+    assert begun == []
 
 
 def test_live_unchanged_is_304_for_if_none_match(yard: Yard) -> None:
