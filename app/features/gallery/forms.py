@@ -135,12 +135,12 @@ def _field(question: Input, choices: Choices) -> Field:
         case InputType.DOCUMENT | InputType.DOCUMENTS | InputType.IMAGE | InputType.IMAGES | InputType.PEOPLE:
             return _choosing(question, list(choices.get(question.type.value.removesuffix("s"), ())), common)
         case InputType.VEHICLE:
-            return vehicle_field(question, common)
+            return _vehicle(question, common)
         case _:
             return _typed(question, common)
 
 
-def vehicle_field(question: Input, common: dict[str, Any]) -> PartsField:
+def _vehicle(question: Input, common: dict[str, Any]) -> PartsField:
     """Return a field for each part of a vehicle that a question asks for."""
     asked = vehicle.asked(question)
     fields = {part.key: _typed(part, {"label": part.label}) for part in asked}
