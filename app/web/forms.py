@@ -99,7 +99,9 @@ class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
 
 
 def _named(label: str, message: str) -> str:
-    return message if not label or label in message else f"{label}: {message}"
+    if not label or label in message:
+        return message
+    return f"{label}{'' if label.endswith('?') else ':'} {message}"
 
 
 def form_for(model: type[BaseModel], *, only: Iterable[str] | None = None) -> type[Form]:

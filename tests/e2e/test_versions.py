@@ -60,7 +60,7 @@ def _bring_in(house: Running, page: Page, folder: Path) -> str:
     page.goto(f"{house.url}/workflows/import")
     page.get_by_label("File").set_input_files(file)
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Before Price check can run")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Before “Price check” can run")
     for box in page.get_by_role("checkbox").all():
         box.check()
     page.get_by_role("button", name="I have looked at what I ticked").click()

@@ -137,17 +137,21 @@ def _row(
     if wait is not None:
         kind, word = wait_words.wait_words(wait, people, zone, now)
         chip = Chip(kind.kind, kind.icon, word)
-        sentence = _wait_sentence(wait, zone, now) + begun
+        sentence = _wait_sentence(wait, run.label, zone, now) + begun
     starter = str((run.facts.get("started_by") or {}).get("name") or "Greenlight")
     name = named_now(run.label, *workflow)
     return Row(run, name, workflow[0], chip, sentence.strip(), starter, round(100 * run.progress))
 
 
-def _wait_sentence(wait: WaitRow, zone: str, now: datetime) -> str:
+def _wait_sentence(wait: WaitRow, label: str, zone: str, now: datetime) -> str:
     if wait.kind != "approval":
         return "Goes on by itself."
-    title = clipped(str(wait.detail.get("title") or "An answer is needed"), 90)
-    return f"“{title}”, asked {moment(wait.created_at, zone, now)}."
+    asked = f"asked {moment(wait.created_at, zone, now)}"
+    title = str(wait.detail.get("title") or "An answer is needed")
+    if wait_words.says_again(title, label):
+        due = f", due {moment(wait.until, zone, now)}" if wait.until else ""
+        return f"{asked.capitalize()}{due}."
+    return f"“{clipped(title, 90)}”, {asked}."
 
 
 def _sentence(run: Run, error: str, is_unanswered: bool) -> str:

@@ -15,7 +15,7 @@ from app.features.runs.pace import Estimate
 from app.features.runs.sent import Sent
 from app.features.runs.trace import Entry
 from app.features.runs.words import listed, moment
-from app.web.filters import duration, money
+from app.web.filters import duration, money, plural
 
 _PAUSES = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION})
 _RESUMES = frozenset({RunStatus.PAUSING, RunStatus.PAUSED})
@@ -154,7 +154,7 @@ def _said(
         case RunStatus.RUNNING:
             return _running(chip, entries, left, place)
         case RunStatus.WAITING:
-            return _waiting(entries, left, zone, now)
+            return _waiting(entries, left, run.label, zone, now)
         case RunStatus.NEEDS_ATTENTION:
             first = _asking(entries)
             if first is None:  # answered, and nobody has taken the run up since
@@ -265,7 +265,7 @@ def _each(entries: Sequence[Entry]) -> Iterator[Entry]:
 
 
 def _waiting(
-    entries: Sequence[Entry], left: Estimate | None, zone: str, now: datetime
+    entries: Sequence[Entry], left: Estimate | None, label: str, zone: str, now: datetime
 ) -> tuple[Chip, str, str]:
     waiting = [entry for entry in _each(entries) if entry.status is StepStatus.WAITING]
     first = next((e for e in waiting if e.wait and e.wait.kind == "approval"), waiting[0] if waiting else None)
@@ -286,8 +286,13 @@ def _waiting(
         more += f" The answer is due {moment(wait.until, zone, now)}."
     if left and left.stop == first.id and left.stop_wait_s:
         more += f" Usually answered in {pace.rough(left.stop_wait_s)}."
-    verb = "decide" if who == wait_words.YOU else "decides"
-    return Chip("wait", first.chip.icon, first.word), f"{who[:1].upper()}{who[1:]} {verb}: “{title}”.", more
+    verb = "decide" if who == wait_words.YOU or who.endswith("others") else "decides"
+    what = f": “{title}”."
+    if wait_words.says_again(title, label):
+        number = len(wait.detail.get("documents") or ())
+        what = f" about {plural(number, 'text')}." if number else "."
+    subject = who if "@" in who.split(" ")[0] else f"{who[:1].upper()}{who[1:]}"  # an address is written as it is
+    return Chip("wait", first.chip.icon, first.word), f"{subject} {verb}{what}", more
 
 
 def _since(at: datetime, zone: str, now: datetime) -> str:

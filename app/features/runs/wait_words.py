@@ -9,6 +9,7 @@ from app.features.runs.words import listed, moment
 from app.web.filters import plural
 
 YOU = "you"
+LONG = 40  # characters of two names that stand in a chip side by side
 
 
 def people_of(waits: Iterable[WaitRow]) -> set[str]:
@@ -45,9 +46,17 @@ def waits_for(wait: WaitRow, people: Mapping[str, str]) -> str:
     return {"time": "its time", "sub_run": "another run"}.get(wait.kind, "another system")
 
 
+def says_again(title: str, label: str) -> bool:
+    """Tell if a request's title is little more than the run's name, beside which it is shown."""
+    name = label.rstrip("….").casefold()
+    return name in title.casefold() and 2 * len(name) >= len(title)
+
+
 def _names(wait: WaitRow | None, people: Mapping[str, str]) -> str:
+    """Name two, the reader first, or one where two are too long, and count the others."""
     emails = list(dict.fromkeys(str(email) for email in (wait.detail.get("approvers") or ()))) if wait else []
-    shown = [people.get(email.lower(), email) for email in emails[:2]]
-    if len(emails) > 2:
-        shown.append(plural(len(emails) - 2, "other"))
+    names = sorted((people.get(email.lower(), email) for email in emails), key=lambda name: name != YOU)
+    shown = names[:2] if sum(map(len, names[:2])) <= LONG else names[:1]
+    if len(names) > len(shown):
+        shown.append(plural(len(names) - len(shown), "other"))
     return listed(shown, "or") if shown else ""

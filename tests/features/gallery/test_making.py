@@ -396,7 +396,7 @@ def test_an_own_template_can_be_removed_and_ours_cannot(app: Flask, cast: Cast) 
             answers={"offer": "A car"}, over=None,
         )  # fmt: skip
         db.session.commit()
-    assert "Remove Our ads" in browser.get("/gallery/our-ads").text
+    assert "Remove this template" in browser.get("/gallery/our-ads").text
     assert browser.post("/gallery/our-ads/removal").location == "/gallery"
     assert browser.get("/gallery/our-ads").status_code == 404
     assert "Remove Facebook" not in browser.get(PAGE).text

@@ -1,5 +1,6 @@
 """The list of runs."""
 
+import re
 import time
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 
 from app.core import clock
 from app.core.db import db
-from app.engine.models import Run
+from app.engine.models import Run, WaitRow
 from tests.features.runs.conftest import Yard, statements
 from tests.page import Page
 
@@ -27,6 +28,21 @@ def test_index_lists_the_newest_first_with_whom_a_run_waits_for(yard: Yard) -> N
     assert _rows(answer.text) == [new, old]
     assert "Waiting for bob@northfield.example" in page.text
     assert "“Approve 10 Facebook ads”, asked" in page.text
+
+
+def test_a_waiting_run_does_not_say_its_own_name_twice(yard: Yard) -> None:
+    run_id, = yard.make("waiting", label="Facebook ads: 2023 Toyota RAV4, stock…")
+    with yard.app.app_context():
+        wait = db.session.scalars(sa.select(WaitRow)).one()
+        wait.detail = {**wait.detail, "title": "10 Facebook ads: 2023 Toyota RAV4, stock T1192", "documents": ["a", "b"]}
+        db.session.commit()
+    browser = yard.cast.browser(yard.cast.alice)
+
+    listed, shown = (Page(browser.get(path).text).text for path in ("/runs", f"/runs/{run_id}"))
+
+    assert re.search(r"Asked today at \d\d:\d\d, due \w{3} \d\d:\d\d\.", listed)
+    assert "bob@northfield.example decides about 2 texts." in shown
+    assert "10 Facebook ads" not in listed
 
 
 def test_index_filters_and_searches_together(yard: Yard) -> None:

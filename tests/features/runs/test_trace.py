@@ -118,6 +118,13 @@ def test_wait_for_people_names_members_and_shows_others_by_address() -> None:
     assert (entry.chip.kind, entry.chip.icon) == ("wait", "user-question")
 
 
+def test_wait_for_people_names_one_alone_where_two_are_too_long_for_a_chip() -> None:
+    asked = ["maximiliane.featherstonehaugh@elsewhere.example", "bob@north.example", "third@elsewhere.example"]
+    entry = _entry("check", _row("check", "waiting"), waits=(_wait("approval", detail={"approvers": asked}),))
+
+    assert entry.word.replace("\u00a0", " ") == "Waiting for maximiliane.featherstonehaugh@elsewhere.example or 2 others"
+
+
 def test_wait_for_a_time_says_when_in_the_workspaces_zone() -> None:
     entry = _entry("check", _row("check", "waiting"), waits=(_wait("time", until=NOW + timedelta(days=3)),))
 
