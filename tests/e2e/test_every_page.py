@@ -1,7 +1,8 @@
 """Every page in every state, light and dark, on a desk and on a phone: for everyone to read, and within our own rules.
 
 Axe finds nothing, the browser refuses nothing (content security policy), no script fails, nothing asked for is missing,
-nothing is wider than the screen, no style or script stands in the page, and the HTML is valid.
+nothing is wider than the screen, no field or button lies on another, no style or script stands in the page, and the
+HTML is valid.
 
 The addresses come from the application's routes: a rule that answers GET needs a row in ``PAGES``, with its states or
 with the reason why it is no page. ``PICTURES=folder`` keeps a picture of each.
@@ -43,6 +44,21 @@ document.addEventListener("securitypolicyviolation", event => {
   refused.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample} ${event.sourceFile}`);
 });
 """
+# Fields and buttons that lie on each other, but for bars that float and for what is scrolled out of sight.
+OVERLAPS = """() => {
+  const floats = element => ["fixed", "sticky", "absolute"].includes(getComputedStyle(element).position);
+  const scrolls = element => ["auto", "scroll"].includes(getComputedStyle(element).overflowY);
+  const up = element => element ? [element, ...up(element.parentElement)] : [];
+  const stands = element => element.checkVisibility({visibilityProperty: true}) && !up(element).some(floats)
+    && !up(element.parentElement).some(scrolls);
+  const name = element => element.outerHTML.slice(0, 80);
+  const all = [...document.querySelectorAll("main :is(.form-control, .form-select, .btn)")].filter(stands);
+  const places = all.map(element => element.getBoundingClientRect());
+  const isOn = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+  return all.flatMap((one, i) => all.slice(i + 1).filter((_, j) => isOn(places[i], places[i + 1 + j]))
+    .map(other => `${name(one)} lies on ${name(other)}`));
+}"""
 
 Act = Callable[[Page], None]
 Theme = Literal["light", "dark"]
@@ -517,6 +533,50 @@ def test_page(visit: Visit, state: str, contexts: "Contexts", request: pytest.Fi
     assert not watch.faults, "\n".join(watch.faults)
 
 
+@pytest.mark.parametrize("path", ["/runs", "/documents", "/workflows", "/approvals", "/"])
+def test_a_row_leads_where_its_title_leads_wherever_a_thumb_comes_down(
+    path: str, contexts: "Contexts", stage: Stage
+) -> None:
+    page = contexts.page(stage, stage.scenes["full"])
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.goto(stage.url + path)
+    row = page.locator(".run-row, .item-row").first
+    href = str(row.locator(":is(h2, h3) > a").get_attribute("href"))
+
+    row.click(position={"x": 4, "y": 4})
+
+    expect(page).to_have_url(stage.url + href)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/runs/{run}", "/gallery", "/approvals/{approval}", "/documents", "/workflows/{workflow}/edit"]
+)
+def test_text_twice_as_large_fits_a_phone(path: str, contexts: "Contexts", stage: Stage) -> None:
+    scene = stage.scenes["one"]
+    page = contexts.page(stage, scene)
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.goto(stage.url + path.format(**scene.refs))
+
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert page.evaluate("document.querySelector('.skip').getBoundingClientRect().bottom") <= 0
+
+
+def test_forced_colours_still_tell_which_page_is_open_and_how_far_a_run_is(contexts: "Contexts", stage: Stage) -> None:
+    scene = stage.scenes["full"]
+    page = contexts.page(stage, scene)
+    page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    page.goto(f"{stage.url}/runs/{scene.refs['running']}")
+
+    page.emulate_media(forced_colors="active")
+    style = "element => [getComputedStyle(element).outlineStyle, getComputedStyle(element).forcedColorAdjust]"
+    told = [page.locator(each).first.evaluate(style) for each in (".side [aria-current]", "main progress")]
+    page.emulate_media(forced_colors="none")
+
+    assert (told[0][0], told[1][1]) == ("solid", "none")
+
+
 @cache
 def _rules(app: Flask) -> set[str]:
     return {rule.rule for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
@@ -579,6 +639,7 @@ class Watch:
         if folder := os.environ.get("PICTURES"):
             self.page.screenshot(path=Path(folder, f"{self._name} {where}.png"), full_page=True, caret="initial")
         self.faults += [f"{where}: {fault}" for fault in self._axe(rules)]
+        self.faults += [f"{where}: {fault}" for fault in self.page.evaluate(OVERLAPS)]
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             self.faults.append(f"{where}: {wide} px too wide: {self._widest()}")

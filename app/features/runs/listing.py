@@ -13,7 +13,7 @@ from app.engine.models import Run, WaitRow
 from app.features.runs import beside, chips, pace, queries, wait_words
 from app.features.runs.chips import Chip
 from app.features.runs.pace import State
-from app.features.runs.words import clipped, moment, named_now
+from app.features.runs.words import clipped, ended, moment, named_now
 from app.features.workflows import queries as workflows
 from app.web.filters import duration
 
@@ -159,7 +159,7 @@ def _sentence(run: Run, error: str, is_unanswered: bool) -> str:
         case RunStatus.QUEUED:
             return "Starts as soon as a worker is free."
         case RunStatus.RUNNING:
-            return f"{clipped(run.doing.rstrip('.'), 120)}." if run.doing else "Getting the next step ready."
+            return ended(clipped(run.doing, 120)) if run.doing else "Getting the next step ready."
         case RunStatus.FAILED:
             return clipped(error, 160) or "Open it to see what was kept."
         case RunStatus.COMPLETED | RunStatus.STOPPED if run.started_at and run.finished_at:

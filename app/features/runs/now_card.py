@@ -14,7 +14,7 @@ from app.features.runs.chips import CHIPS, Chip, chip_of, in_line
 from app.features.runs.pace import Estimate
 from app.features.runs.sent import Sent
 from app.features.runs.trace import Entry
-from app.features.runs.words import listed, moment
+from app.features.runs.words import ended, listed, moment
 from app.web.filters import duration, money, plural
 
 _PAUSES = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION})
@@ -222,9 +222,9 @@ def _tries_alone(entries: Sequence[Entry]) -> bool:
 def _working(entries: Sequence[Entry]) -> str:
     """Say what is being done: the steps' own sentences, else their names."""
     busy = [entry for entry in entries if entry.is_under_way]
-    told = [entry.doing.rstrip(".") for entry in busy if entry.doing]
+    told = [ended(entry.doing) for entry in busy if entry.doing]
     if told:
-        return ". ".join(told[:2]) + "."
+        return " ".join(told[:2])
     if not busy:
         return "Getting the next step ready."
     if _tries_alone(entries):

@@ -54,6 +54,11 @@ def by_schedule(facts: Mapping[str, Any], ran_at: datetime) -> str:
     return f"The schedule “{trigger.get('name', '')}” started it: due {due:{form}}, ran {ran:{form}}."
 
 
+def ended(text: str) -> str:
+    """End a text as a sentence: with a full stop, or with the ellipsis of one that was cut."""
+    return text if text.endswith("…") else f"{text.rstrip('.')}."
+
+
 def clipped(text: str, most: int) -> str:
     """Cut a text to *most* characters, on a word where one ends near."""
     if len(text) <= most:

@@ -34,7 +34,8 @@ def test_a_waiting_run_does_not_say_its_own_name_twice(yard: Yard) -> None:
     run_id, = yard.make("waiting", label="Facebook ads: 2023 Toyota RAV4, stock…")
     with yard.app.app_context():
         wait = db.session.scalars(sa.select(WaitRow)).one()
-        wait.detail = {**wait.detail, "title": "10 Facebook ads: 2023 Toyota RAV4, stock T1192", "documents": ["a", "b"]}
+        title = "10 Facebook ads: 2023 Toyota RAV4, stock T1192"
+        wait.detail = {**wait.detail, "title": title, "documents": ["a", "b"]}
         db.session.commit()
     browser = yard.cast.browser(yard.cast.alice)
 
@@ -43,6 +44,15 @@ def test_a_waiting_run_does_not_say_its_own_name_twice(yard: Yard) -> None:
     assert re.search(r"Asked today at \d\d:\d\d, due \w{3} \d\d:\d\d\.", listed)
     assert "bob@northfield.example decides about 2 texts." in shown
     assert "10 Facebook ads" not in listed
+
+
+def test_what_was_cut_in_what_a_run_does_ends_once(yard: Yard) -> None:
+    run_id, = yard.make("running")
+    yard.change(run_id, lambda run: setattr(run, "doing", "Making picture 4 of 5: the car on a coast…"))
+
+    listed = Page(yard.cast.browser(yard.cast.alice).get("/runs").text).text
+
+    assert "the car on a coast… " in listed
 
 
 def test_index_filters_and_searches_together(yard: Yard) -> None:

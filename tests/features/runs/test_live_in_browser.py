@@ -52,6 +52,26 @@ def _end(run: Run) -> None:
     run.status, run.finished_at, run.changed_at = "completed", clock.now(), clock.now()
 
 
+def test_the_turning_sign_of_a_step_stays_within_its_box(yard: Yard, address: str, new_context: NewContext) -> None:
+    run_id = yard.make("running")[0]
+    page, _ = _open(yard, address, new_context, f"/runs/{run_id}", reduced_motion="no-preference")
+
+    outside = page.evaluate(
+        """() => {
+          const place = element => element.getBoundingClientRect();
+          const signs = [...document.querySelectorAll("#run-diagram .spin-g")];
+          const turns = signs.flatMap(sign => sign.getAnimations());
+          turns.forEach(turn => { turn.pause(); turn.currentTime = 600; });
+          return [turns.length, signs.filter(sign => {
+            const at = place(sign), box = place(sign.closest("a").querySelector(".n"));
+            return at.left < box.left || at.right > box.right || at.top < box.top || at.bottom > box.bottom;
+          }).length];
+        }"""
+    )
+
+    assert outside == [1, 0]
+
+
 def test_page_follows_the_run_and_keeps_what_the_reader_did(
     yard: Yard, address: str, new_context: NewContext
 ) -> None:
