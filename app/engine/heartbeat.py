@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.engine import Engine
 
-from app.core.db import transaction
+from app.core.db import insist
 from app.engine import leases
 from app.engine.seat import Seat
 
@@ -51,8 +51,7 @@ def extend(seat: Seat, engine: Engine) -> None:
         if deadline + GRACE_S > now
     ]
     if runs or steps:
-        with transaction(engine) as session:
-            leases.extend_leases(session, runs, steps)
+        insist(engine, lambda session: leases.extend_leases(session, runs, steps), patience_s=0)
 
 
 def start(seat: Seat, engine: Engine, on_overdue: Callable[[], None]) -> threading.Thread:

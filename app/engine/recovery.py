@@ -2,8 +2,9 @@
 
 import structlog
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session
 
-from app.core.db import make_engine, transaction
+from app.core.db import insist, make_engine
 from app.core.settings import Settings
 from app.engine import jobs, leases, store, timers
 
@@ -15,11 +16,14 @@ def give_back(engine: Engine, owner: str, *, is_dead: bool = False, was_alone: b
 
     What a dead process held is suspect and done alone next time; *was_alone*: it was, so the death is counted.
     """
-    with transaction(engine) as session:
+
+    def write(session: Session) -> list[str]:
         runs = leases.give_back_steps(session, owner, is_dead=is_dead, was_alone=was_alone)
         for run_id in runs:
             store.wake_run(session, run_id)
         return sorted({*runs, *leases.give_back_runs(session, owner, is_dead=is_dead)})
+
+    return insist(engine, write, patience_s=0)
 
 
 def janitor(settings: Settings, owner: str, *, was_alone: bool = False) -> None:
