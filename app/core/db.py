@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
@@ -21,8 +22,9 @@ from sqlalchemy.orm import registry as orm_registry
 from sqlalchemy.sql import expression
 from sqlalchemy.types import TypeDecorator
 
-from app.core import sqlite
+from app.core import postgresql, sqlite
 from app.core.sqlite import BUSY_S
+from app.core.together import Line, Writing
 from app.core.turns import FairPool
 
 NAMING = {
@@ -279,25 +281,12 @@ def statement(engine: Engine) -> Iterator[Connection]:
 
     On SQLite it is a transaction like any other.
     """
-    if engine.dialect.name != "postgresql":
+    if engine.dialect.name == "postgresql":
+        with postgresql.autocommit(engine) as connection:
+            yield connection
+    else:
         with engine.begin() as connection:
             yield connection
-        return
-    with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        driver.autocommit = True  # by hand: SQLAlchemy's option for it costs as much as the statement
-        try:
-            yield connection
-        finally:
-            _end_alone(connection, driver)
-
-
-def _end_alone(connection: Connection, driver: Any) -> None:
-    """Let whoever takes this connection next find transactions again; one that cannot is thrown away."""
-    try:
-        driver.autocommit = False
-    except connection.dialect.loaded_dbapi.Error:
-        connection.invalidate()
 
 
 def write_alone(engine: Engine, write: Callable[[Any], T]) -> T:
@@ -306,16 +295,25 @@ def write_alone(engine: Engine, write: Callable[[Any], T]) -> T:
         return write(session)
 
 
-def write_small(engine: Engine, write: Callable[[Any], T]) -> T:
-    """Run *write*, one guarded statement (on SQLite a few), and return what it returned when that is committed.
+def write_small(engine: Engine, make: Callable[[], Writing[T]], *, locks: str) -> T:
+    """Do a small write, one guarded statement (on SQLite a few), and return what it returned when that is committed.
 
-    On PostgreSQL it is its own transaction, in one round trip. On SQLite, where a commit waits for the disk, it shares
-    one with what other threads write at the moment; it may run twice there, and in another thread.
+    It shares a commit with what other threads of this process write at the moment, and on PostgreSQL the round trip.
+    It may be done twice, and in another thread. *locks*: the id of the row that it locks.
     """
-    if engine.dialect.name != "postgresql":
-        return sqlite.share(engine, write)
-    with statement(engine) as connection:
-        return write(connection)
+    return _line(engine).join(make, locks=locks)
+
+
+def _line(engine: Engine) -> Line:
+    with _lines_lock:
+        found = _lines.get(engine)
+        if found is None:
+            found = _lines[engine] = (postgresql if engine.dialect.name == "postgresql" else sqlite).line(engine)
+    return found
+
+
+_lines: WeakKeyDictionary[Engine, Line] = WeakKeyDictionary()
+_lines_lock = threading.Lock()
 
 
 def mark_of(session: Session) -> str:
@@ -334,23 +332,26 @@ def was_committed(session: Session, mark: str) -> bool:
     return bool(mark) and session.scalar(status, {"mark": mark}) == "committed"
 
 
-def insist(
-    engine: Engine,
-    write: Callable[[Any], T],
-    *,
-    by: Callable[[Engine, Callable[[Any], T]], T] = write_alone,
-    patience_s: float = 60.0,
-) -> T:
+def insist(engine: Engine, write: Callable[[Any], T], *, patience_s: float = 60.0) -> T:
     """Run *write* in a transaction of its own and return what it returns, in spite of a busy or absent database.
 
     Deadlocks and serialisation failures are repeated at once, a database that is busy or away is tried again until
     *patience_s* is over. A commit whose answer was lost is repeated too: *write* must be guarded, so that the second
     time finds what the first one left.
     """
+    return _repeated(lambda: write_alone(engine, write), patience_s)
+
+
+def insist_small(engine: Engine, make: Callable[[], Writing[T]], *, locks: str) -> T:
+    """As :func:`insist` for a small write."""
+    return _repeated(lambda: write_small(engine, make, locks=locks), 60.0)
+
+
+def _repeated(write: Callable[[], T], patience_s: float) -> T:
     began, repeats = time.monotonic(), 0
     while True:
         try:
-            return by(engine, write)
+            return write()
         except (sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
             repeats += 1
             state = getattr(getattr(error, "orig", None), "sqlstate", None)

@@ -1,31 +1,28 @@
 """SQLite as one host needs it: writers of a process stand in one fair line, and may share one commit.
 
 A commit costs a flush to the disk there, and one transaction writes at a time. What threads have to write at the same
-moment is therefore done in one transaction, one after the other, and flushed once (:func:`share`).
+moment is therefore done in one transaction, one after the other, and flushed once (:func:`line`).
 """
 
 import fcntl
 import os
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
+from app.core.together import Line, One, Refused, Writing, carry_out
 from app.core.turns import Turns
 
 BUSY_S = 5.0  # in this process
 LOCKED_S = 15.0  # at least, for another one
 CACHE_KB = 512  # pages kept by each connection; the system's own cache has the rest
-
-T = TypeVar("T")
-
 
 class _Door:
     """Two locks on a file beside the database, by which the processes of a host take turns at its write lock.
@@ -91,7 +88,6 @@ class Serial(SQLiteDialect_pysqlite):
     supports_statement_cache = True
     wait_s = BUSY_S
     busy_s = LOCKED_S
-    sharers: "_Sharers"
     door: _Door | None = None
     _turns = Turns()
     _holders: set[int] = set()
@@ -164,7 +160,6 @@ def make_engine(url: str, *, reading: bool, pool: int, wait_s: float, options: d
 
     if isinstance(engine.dialect, Serial):
         engine.dialect.wait_s, engine.dialect.busy_s = wait_s, max(wait_s, LOCKED_S)
-        engine.dialect.sharers = _Sharers()
         if engine.url.database and not engine.url.database.startswith((":", "file:")):
             engine.dialect.door = _Door(f"{engine.url.database}-turn")
 
@@ -185,90 +180,19 @@ def make_engine(url: str, *, reading: bool, pool: int, wait_s: float, options: d
     return engine
 
 
-class _Write:
-    """Something that a thread has to write, and how far it is."""
+def line(engine: Engine) -> Line:
+    """Return a line of those who have something small to write: the first has the write lock, and writes for all."""
 
-    def __init__(self, write: Callable[[Connection], Any]) -> None:
-        self.write = write
-        self.answer: Any = None
-        self.is_committed = False
-        self.leads = False
-        self._call = threading.Lock()
-        self._call.acquire()
-
-    def wait(self) -> None:
-        self._call.acquire()
-
-    def call(self) -> None:
-        self._call.release()
-
-
-class _Sharers:
-    """The threads that have something to write to one database, and of these the one that writes it for all."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._line: list[_Write] = []
-        self._has_leader = False
-
-    def join(self, engine: Engine, write: Callable[[Connection], T]) -> T:
-        """Stand in line and return what *write* returned when it is committed."""
-        mine = _Write(write)
-        with self._lock:
-            self._line.append(mine)
-            mine.leads = not self._has_leader
-            self._has_leader = True
-        if not mine.leads:
-            mine.wait()
-        if mine.leads:
-            self._lead(engine, mine)
-        if mine.is_committed:
-            answer: T = mine.answer
-            return answer
-        with engine.begin() as connection:  # one of all failed, so nothing was written: each finds out for itself
-            return write(connection)
-
-    def _lead(self, engine: Engine, mine: _Write) -> None:
-        """Do all that stands in line when the write lock comes; then call whose it was, and who leads next."""
-        done: list[_Write] = []
+    def write_all(take: Callable[[], list[One]]) -> None:
         try:
             with engine.begin() as connection:
-                done = self._leave()
-                for one in done:
-                    one.answer = one.write(connection)
-            for one in done:
-                one.is_committed = True
-        except Exception:  # noqa: BLE001, S110 (each of them tries alone now, and raises what is its own to raise)
-            pass
-        finally:
-            done = done or self._leave()
-            following = self._following()
-            if following is not None:
-                following.call()
-            for one in done:
-                if one is not mine:
-                    one.call()
+                for one in take():  # who came while it waited for the lock, too
+                    one.answer = carry_out(connection, one.make())
+        except Exception as refused:
+            raise Refused from refused
 
-    def _leave(self) -> list[_Write]:
-        with self._lock:
-            leaving, self._line = self._line, []
-            return leaving
+    def write_alone(writing: Writing[Any]) -> Any:
+        with engine.begin() as connection:
+            return carry_out(connection, writing)
 
-    def _following(self) -> _Write | None:
-        with self._lock:
-            following = self._line[0] if self._line else None
-            self._has_leader = following is not None
-            if following is not None:
-                following.leads = True
-            return following
-
-
-def share(engine: Engine, write: Callable[[Connection], T]) -> T:
-    """Run *write* in a transaction with what other threads of this process write now; return when it is committed.
-
-    *write* is a statement or two, guarded so that it may run twice: where one of those beside it fails, all is rolled
-    back and each is run alone. It runs in one of the other threads.
-    """
-    dialect = engine.dialect
-    assert isinstance(dialect, Serial)
-    return dialect.sharers.join(engine, write)
+    return Line(write_all, write_alone)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app.core import clock
 from app.core.db import moment
+from app.core.together import Writing
 from app.engine import store
 from app.engine.enums import RunStatus
 from app.engine.held import Fenced, HeldRun
@@ -76,46 +77,35 @@ _plain_insert = sa.insert(step_run)
 
 
 def record_fast(
-    bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int, doing: str = ""
-) -> int | None:
-    """Record a plain result of a pure step and move the run on; return the run's revision.
+    dialect: str, held: HeldRun, row: Mapping[str, Any], *, steps_done: int, doing: str = ""
+) -> Writing[int | None]:
+    """Record a plain result of a pure step and move the run on, in a small write; return the run's revision.
 
     One statement on PostgreSQL, two elsewhere. *row* holds id, step_id, type, outcome, went_in, output, started_at.
     None: the lease is lost, or the run is pausing or stopping; nothing was written.
     """
-    guard = _guard(held, steps_done, doing)
-    if store.dialect_of(bind) != "postgresql":
-        return _record_plain(bind, held, _advance_run, guard, row)
-    return _record_at_once(bind, held, _fast_insert, guard, row)
+    statement = _fast_insert if dialect == "postgresql" else _advance_run
+    return (yield from _record_plain(held, statement, _guard(held, steps_done, doing), row))
 
 
-def record_last(bind: Bind, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> bool:
+def record_last(dialect: str, held: HeldRun, row: Mapping[str, Any], *, steps_done: int) -> Writing[bool]:
     """As :func:`record_fast` for the result that completes the run; False also when the run has changed meanwhile."""
     guard = {**_guard(held, steps_done), "g_revision": held.revision}
-    if store.dialect_of(bind) != "postgresql":
-        return _record_plain(bind, held, _complete_run, guard, row) is not None
-    return _record_at_once(bind, held, _last_insert, guard, row) is not None
-
-
-def _record_at_once(
-    bind: Bind, held: HeldRun, statement: sa.Insert, guard: dict[str, Any], row: Mapping[str, Any]
-) -> int | None:
-    result = bind.execute(statement, {**guard, **_bound(held, row)}).first()
-    return result.revision if result else None
+    statement = _last_insert if dialect == "postgresql" else _complete_run
+    return (yield from _record_plain(held, statement, guard, row)) is not None
 
 
 def _record_plain(
-    bind: Bind, held: HeldRun, move: sa.UpdateBase, guard: dict[str, Any], row: Mapping[str, Any]
-) -> int | None:
-    moved = bind.execute(move, guard).first()
+    held: HeldRun, statement: sa.UpdateBase, guard: dict[str, Any], row: Mapping[str, Any]
+) -> Writing[int | None]:
+    values = {"s_run_id": held.id, **{f"s_{name}": value for name, value in row.items()}}
+    is_at_once = statement.is_insert
+    moved = yield statement, {**guard, **values} if is_at_once else guard
     if moved is None:
         return None
-    bind.execute(_second_insert, {"s_workspace_id": held.workspace_id, **_bound(held, row)})
+    if not is_at_once:
+        yield _second_insert, {"s_workspace_id": held.workspace_id, **values}
     return int(moved.revision)
-
-
-def _bound(held: HeldRun, row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"s_run_id": held.id, **{f"s_{name}": value for name, value in row.items()}}
 
 
 def _record(

@@ -3,6 +3,7 @@
 What a process loads, compiles and connects for its first run it has then; nothing is written.
 """
 
+import functools
 from contextlib import suppress
 
 from app.core import clock
@@ -31,15 +32,16 @@ def rehearse(seat: Seat) -> None:
     claim = HeldStep(
         new_id(), held.workspace_id, held.id, "a", NO_ITEM, "transform", 1, 1, 0, held.now
     )
-    write_small(seat.engine, lambda bind: store.take_run(bind, held.id, seat.owner, seat.lease_s))
+    write_small(seat.engine, lambda: store.take_run(held.id, seat.owner, seat.lease_s), locks=held.id)
     plan(definition, {}, held.now, "go")
     tried = try_step(seat, claim, definition.step("a"), held, {})
     row = {
         "id": claim.id, "step_id": claim.step_id, "type": claim.type, "started_at": claim.started_at,
         "outcome": tried.outcome, "went_in": tried.went_in, "output": tried.output,
     }  # fmt: skip
-    write_small(seat.engine, lambda bind: progress.record_fast(bind, held, row, steps_done=1))
-    write_small(seat.engine, lambda bind: progress.record_last(bind, held, row, steps_done=1))
+    for record in (progress.record_fast, progress.record_last):
+        result = functools.partial(record, seat.engine.dialect.name, held, row, steps_done=1)
+        write_small(seat.engine, result, locks=held.id)
 
 
 def _nobodys() -> HeldRun:

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import changed, moment, table
 from app.core.ids import new_id
+from app.core.together import Writing
 from app.engine import catalog
 from app.engine.enums import RUN_OPEN, Effect, RunStatus, StepStatus, WaitStatus
 from app.engine.held import HeldRun, HeldStep
@@ -84,9 +85,9 @@ _take_run = (
 )
 
 
-def take_run(bind: Bind, run_id: str, owner: str, lease_s: float) -> HeldRun | None:
-    """Take the run's lease; None when it has ended or somebody has it."""
-    row = bind.execute(_take_run, {"b_run_id": run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
+def take_run(run_id: str, owner: str, lease_s: float) -> Writing[HeldRun | None]:
+    """Take the run's lease, in a small write; None when it has ended or somebody has it."""
+    row = yield _take_run, {"b_run_id": run_id, "b_owner": owner, "b_lease_s": lease_s}
     if row is None:
         return None
     return HeldRun(**{**row._mapping, "status": RunStatus(row.status)})

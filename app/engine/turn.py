@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import crash, events
-from app.core.db import changed, insist, moment, statement, transaction, write_alone, write_small
+from app.core.db import changed, insist, insist_small, moment, statement, transaction, write_small
 from app.core.ids import new_id
+from app.core.together import carry_out
 from app.definition.schema import Definition, Step
 from app.engine import (
     catalog,
@@ -61,16 +62,16 @@ def advance(seat: Seat, run_id: str) -> str | None:
 
 def _take(seat: Seat, run_id: str) -> HeldRun | None:
     """Take a run's lease; where the answer was lost the first time, take it again from ourselves."""
-    is_repeat = False
+    take = functools.partial(store.take_run, run_id, seat.owner, seat.lease_s)
+    try:
+        return write_small(seat.engine, take, locks=run_id)
+    except (sa.exc.TimeoutError, sa.exc.DBAPIError):
 
-    def write(bind: store.Bind) -> HeldRun | None:
-        nonlocal is_repeat
-        if is_repeat:
-            store.drop_lost(bind, run_id, seat.owner, seat.held.runs.get(run_id))
-        is_repeat = True
-        return store.take_run(bind, run_id, seat.owner, seat.lease_s)
+        def write(session: Session) -> HeldRun | None:
+            store.drop_lost(session, run_id, seat.owner, seat.held.runs.get(run_id))
+            return carry_out(session, take())
 
-    return insist(seat.engine, write, by=write_small)
+        return insist(seat.engine, write)
 
 
 def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
@@ -255,9 +256,10 @@ def _record_under_run(
         if then.status is RunStatus.COMPLETED and not then.skip and not is_owing:
             return COMPLETED if _complete(seat, held, row, done) else None
         doing = _doing(definition, recorded=Recorded(), todo=then)
-        revision = write_small(
-            seat.engine, lambda bind: progress.record_fast(bind, held, row, steps_done=done, doing=doing)
+        record = functools.partial(
+            progress.record_fast, seat.engine.dialect.name, held, row, steps_done=done, doing=doing
         )
+        revision = write_small(seat.engine, record, locks=held.id)
         return None if revision is None else (revision, True)
     row |= tried.row()
     with transaction(seat.engine) as session:
@@ -276,14 +278,19 @@ def _record_under_run(
 
 def _complete(seat: Seat, held: HeldRun, row: dict[str, Any], steps_done: int) -> bool:
     """Record the last result and the end of the run in one transaction; False when the run changed or is not ours."""
+    record = functools.partial(
+        progress.record_last, seat.engine.dialect.name, held, row, steps_done=steps_done
+    )
+    if not _is_part(held):
+        return insist_small(seat.engine, record, locks=held.id)
 
-    def write(bind: store.Bind) -> bool:
-        completed = progress.record_last(bind, held, row, steps_done=steps_done)
-        if completed and isinstance(bind, Session):
-            _tell_end(bind, held, RunStatus.COMPLETED)
+    def write(session: Session) -> bool:
+        completed = carry_out(session, record())
+        if completed:
+            _tell_end(session, held, RunStatus.COMPLETED)
         return completed
 
-    return insist(seat.engine, write, by=write_alone if _is_part(held) else write_small)
+    return insist(seat.engine, write)
 
 
 def _tell_end(session: Session, held: HeldRun, status: RunStatus) -> None:

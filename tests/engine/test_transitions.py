@@ -30,6 +30,7 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import make_engine, transaction
 from app.core.errors import Conflict
+from app.core.together import carry_out
 from app.engine import claims, control, definitions, leases, store, timers, turn
 from app.engine.enums import STEP_TRANSITIONS, Effect, RunStatus, StepStatus
 from app.engine.held import Fenced, HeldRun, HeldStep
@@ -81,7 +82,7 @@ class Transitions(RuleBasedStateMachine):
     @rule(target=runs, who=st.integers(0, 1))
     def take(self, who: int) -> MultipleResults[tuple[int, HeldRun]]:
         with transaction(self.engines[who]) as session:
-            held = store.take_run(session, self.run_id, self.seats[who].owner, LEASE_S)
+            held = carry_out(session, store.take_run(self.run_id, self.seats[who].owner, LEASE_S))
         return multiple() if held is None else multiple((who, held))
 
     @rule(hold=consumes(runs))

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, make_transient_to_detached
 
-from app.core.db import changed, moment, table
+from app.core.db import moment, table
+from app.core.together import Writing
 from app.engine.enums import RunStatus
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry, Workspace
@@ -67,26 +67,26 @@ class Written:
     row: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write(bind: Session | Connection, new: New, claim: Claim | None = None) -> Written | None:
-    """Write a run in line; None, and nothing is written, where what it claims is gone."""
+def write(dialect: str, new: New, claim: Claim | None = None) -> Writing[Written | None]:
+    """Write a run in line, in a small write; None, and nothing is written, where what it claims is gone."""
     row = {f"r_{name}": new.row[name] for name in _GIVEN}
     taking: dict[str, Any] = {"w_take": int(new.number is None), "w_number": new.number}
-    if _dialect(bind) == "postgresql":
+    if dialect == "postgresql":
         entry = {f"a_{name}": value for name, value in new.entry.items()}
         values = {**row, **taking, **entry, "b_words": list(new.words), **(claim.values if claim else {})}
-        found = bind.execute(_in_one(claim.statement if claim else None), values).one_or_none()
+        found = yield _in_one(claim.statement if claim else None), values
         return None if found is None else _written(new, found.is_new, found.number, found.name, found.timezone)
-    if claim is not None and not changed(bind.execute(claim.statement, claim.values)):
+    if claim is not None and (yield _claiming(claim.statement), claim.values) is None:
         return None
-    number, name, timezone = _count(bind, new.row["workspace_id"], **taking)
+    place = {"workspace_id": new.row["workspace_id"]}
+    number, name, timezone = yield _take[dialect], {"r_workspace_id": new.row["workspace_id"], **taking}
     written = _written(new, True, number, name, timezone)
     row |= {"r_facts": written.row["facts"], "r_number": number}
-    if bind.execute(_insert_run, row).scalar_one_or_none() is None:
+    if (yield _insert_run, row) is None:
         return Written(False, number)
-    bind.execute(_insert_entry, {**new.entry, "detail": {**new.entry["detail"], "number": number}})
+    yield _insert_entry, {**new.entry, "detail": {**new.entry["detail"], "number": number}}
     if new.words:
-        place = {"workspace_id": new.row["workspace_id"], "number": number}
-        bind.execute(_insert_word, [{**place, "word": word} for word in new.words])
+        yield _insert_word, [{**place, "number": number, "word": word} for word in new.words]
     return written
 
 
@@ -109,19 +109,15 @@ def give_number_back(session: Session, workspace_id: str) -> None:
     _count(session, workspace_id, w_take=-1)
 
 
-def _count(bind: Session | Connection, workspace_id: str, *, w_take: int, w_number: int | None = None) -> Any:
-    values = {"r_workspace_id": workspace_id, "w_take": w_take, "w_number": w_number}
-    return bind.execute(_take[_dialect(bind)], values).one()
+def _count(session: Session, workspace_id: str, *, w_take: int) -> Any:
+    values = {"r_workspace_id": workspace_id, "w_take": w_take, "w_number": None}
+    return session.execute(_take[session.get_bind().dialect.name], values).one()
 
 
 def _written(new: New, is_new: bool, number: int, name: str, timezone: str) -> Written:
     workspace = {"name": name, "timezone": timezone}
     facts = {**new.row["facts"], "number": number, "workspace": workspace}
     return Written(is_new, number, {**new.row, "number": number, "facts": facts})
-
-
-def _dialect(bind: Session | Connection) -> str:
-    return (bind.get_bind() if isinstance(bind, Session) else bind).dialect.name
 
 
 # --- the statements, each built once ---
@@ -150,6 +146,11 @@ def _taking(insert: Callable[[Any], Any], claimed: sa.CTE | None = None) -> Any:
     )
 
 
+@lru_cache(maxsize=8)
+def _claiming(statement: sa.Delete) -> Any:
+    return statement.returning(sa.literal(1).label("one"))
+
+
 _OF_HOME = (_workspace.c.name, _workspace.c.timezone)
 _FIRST_WRITTEN: dict[str, sa.ColumnElement[Any]] = {
     name: sa.literal_column(f"'{value}'" if isinstance(value, str) else str(value), _run.c[name].type)
@@ -159,7 +160,7 @@ _FIRST_WRITTEN: dict[str, sa.ColumnElement[Any]] = {
 
 @lru_cache(maxsize=8)
 def _in_one(claiming: sa.Delete | None) -> sa.Select[Any]:
-    claimed = None if claiming is None else claiming.returning(sa.literal(1).label("one")).cte("claimed")
+    claimed = None if claiming is None else _claiming(claiming).cte("claimed")
     home = _taking(insert_postgresql, claimed).cte("home")
     late = sa.func.jsonb_build_object(
         "number", home.c.number,

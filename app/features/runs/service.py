@@ -1,5 +1,6 @@
 """Writes of runs: starting, pausing, resuming, stopping. The caller commits, then calls :func:`hint`."""
 
+import functools
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from app.core import clock
 from app.core.db import write_small
 from app.core.errors import Conflict, FieldError, Invalid, NotFound
 from app.core.ids import new_id
+from app.core.together import carry_out
 from app.definition.inputs import clean_inputs, names_today
 from app.definition.problems import InputsInvalid, listed
 from app.definition.schema import Definition
@@ -114,7 +116,7 @@ def start(
         parent=parent,
         number=number,
     )
-    written = making.write(session, new)
+    written = carry_out(session, making.write(session.get_bind().dialect.name, new))
     if written is None or not written.is_new:
         making.give_number_back(session, workspace_id)
         return _same(session, workspace_id, str(dedupe_key))
@@ -150,7 +152,8 @@ def start_claimed(
         label=label,
         dedupe_key=dedupe_key,
     )
-    written = write_small(engine, lambda bind: making.write(bind, new, claim))
+    write = functools.partial(making.write, engine.dialect.name, new, claim)
+    written = write_small(engine, write, locks=workspace_id)
     return str(new.row["id"]) if written is not None and written.is_new else None
 
 

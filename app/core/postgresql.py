@@ -1,0 +1,135 @@
+"""PostgreSQL: statements that are their own transaction, and what threads have to write at once in one round trip."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Dialect, Engine, result_tuple
+
+from app.core.together import Line, One, Refused, Statement, Writing, carry_out
+
+PATIENCE_S = 0.1
+ENDED = ("08", "57P")  # classes of errors that end a connection: what it had sent may be committed
+
+
+@contextmanager
+def autocommit(engine: Engine) -> Iterator[Connection]:
+    """Open a connection on which each statement is its own transaction: one round trip, not three."""
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.autocommit = True  # by hand: SQLAlchemy's option for it costs as much as the statement
+        try:
+            yield connection
+        finally:
+            _end_alone(connection, driver)
+
+
+def _end_alone(connection: Connection, driver: Any) -> None:
+    """Let whoever takes this connection next find transactions again; one that cannot is thrown away."""
+    try:
+        driver.autocommit = False
+    except connection.dialect.loaded_dbapi.Error:
+        connection.invalidate()
+
+
+def line(engine: Engine) -> Line:
+    """Return a line of those who have something small to write: all of it goes out together, and is one transaction."""
+
+    def write_all(take: Callable[[], list[One]]) -> None:
+        with autocommit(engine) as connection:
+            ones = take()
+            if len(ones) == 1:
+                ones[0].answer = carry_out(connection, ones[0].make())
+            else:
+                _write_all(connection, ones)
+
+    def write_alone(writing: Writing[Any]) -> Any:
+        with autocommit(engine) as connection:
+            return carry_out(connection, writing)
+
+    return Line(write_all, write_alone, patience_s=PATIENCE_S)
+
+
+def _write_all(connection: Connection, ones: list[One]) -> None:
+    """Send the statement of each, then wait: up to the end of a pipeline all that is sent is one transaction.
+
+    Past SQLAlchemy, whose results want to be read before the next statement is sent.
+    """
+    driver: Any = connection.connection.driver_connection
+    try:
+        writings = [one.make() for one in ones]
+        sent = [_Sent(connection.dialect, *next(writing)) for writing in writings]
+        with driver.pipeline():
+            for each in sent:
+                each.send(driver)
+    except Exception as error:
+        is_known = not isinstance(error, connection.dialect.loaded_dbapi.Error) or _is_answer(driver, error)
+        connection.invalidate()  # what fails at the very end leaves the driver in the pipeline
+        if is_known:
+            raise Refused from error
+        raise sa.exc.OperationalError("small writes", None, error, connection_invalidated=True) from error
+    for one, writing, each in zip(ones, writings, sent, strict=True):
+        try:
+            writing.send(each.first())
+        except StopIteration as end:
+            one.answer = end.value
+        except Exception as error:  # noqa: BLE001 (its own: the others are written)
+            one.error = error
+        else:
+            one.error = RuntimeError("a small write is one statement on PostgreSQL")
+
+
+def _is_answer(driver: Any, error: Any) -> bool:
+    """Tell whether the server said no, and so wrote nothing; else nobody knows."""
+    return not driver.closed and error.sqlstate is not None and not error.sqlstate.startswith(ENDED)
+
+
+class _Sent:
+    """A statement on its way, past SQLAlchemy."""
+
+    def __init__(self, dialect: Dialect, statement: Statement, values: Any) -> None:
+        self._as_sent = _compiled(statement, dialect)
+        self._values = self._as_sent.bound(values)
+        self._cursor: Any = None
+
+    def send(self, driver: Any) -> None:
+        self._cursor = driver.execute(self._as_sent.text, self._values)
+
+    def first(self) -> Any:
+        if self._cursor.description is None:
+            return None
+        row = self._cursor.fetchone()
+        return None if row is None else self._as_sent.row(self._cursor.description)(row)
+
+
+class _AsSent:
+    """A statement as the driver takes it, and what its values have to be made into."""
+
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        self._constants = dict(compiled.params)
+        makers = {
+            name: parameter.type.dialect_impl(dialect).bind_processor(dialect)
+            for parameter, name in compiled.bind_names.items()
+        }
+        self._makers = {name: make for name, make in makers.items() if make is not None}
+        self._row: Any = None
+
+    def bound(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        given = {**self._constants, **values}
+        for name, make in self._makers.items():
+            given[name] = make(given[name])
+        return given
+
+    def row(self, description: Any) -> Any:
+        if self._row is None:
+            self._row = result_tuple([column.name for column in description])
+        return self._row
+
+
+@lru_cache(maxsize=32)
+def _compiled(statement: Statement, dialect: Dialect) -> _AsSent:
+    return _AsSent(statement, dialect)

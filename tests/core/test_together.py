@@ -1,0 +1,195 @@
+"""Small writes: threads that write at the same moment share one transaction, on both databases."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from app.core import db
+from app.core.db import make_engine, write_small
+from app.core.together import Writing
+
+_word = sa.table("word", sa.column("word", sa.Text), sa.column("times", sa.Integer))
+ADD = sa.insert(_word).values(word=sa.bindparam("word", type_=sa.Text()), times=1).returning(_word.c.word)
+AGAIN = (
+    sa.update(_word)
+    .where(_word.c.word == sa.bindparam("b_word", type_=sa.Text()))
+    .values(times=_word.c.times + 1)
+    .returning(_word.c.times)
+)
+
+_WAITING = "FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+WHO_WAITS = sa.text(f"SELECT count(*) {_WAITING}")
+END_WHO_WAITS = sa.text(f"SELECT pg_terminate_backend(pid) {_WAITING}")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine with a table of words and, on PostgreSQL, one connection."""
+    engine = make_engine(with_driver(database_url), pool=1)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("CREATE TABLE word (word TEXT PRIMARY KEY, times INTEGER NOT NULL CHECK (times < 9))")
+        )
+    yield engine
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE word"))
+    engine.dispose()
+
+
+def with_driver(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def adds(word: str) -> Callable[[], Writing[str]]:
+    """Add *word* and return it as a shout; whoever is told finds it in the database."""
+
+    def writing() -> Writing[str]:
+        row = yield ADD, {"word": word}
+        return str(row.word).upper()
+
+    return writing
+
+
+def says_again(word: str) -> Callable[[], Writing[int | None]]:
+    def writing() -> Writing[int | None]:
+        row = yield AGAIN, {"b_word": word}
+        return None if row is None else int(row.times)
+
+    return writing
+
+
+def until(found: Callable[[], object]) -> None:
+    end = time.monotonic() + 5
+    while not found() and time.monotonic() < end:
+        threading.Event().wait(0.002)
+
+
+def words(engine: Engine) -> dict[str, int]:
+    with engine.connect() as connection:
+        rows = connection.execute(sa.text("SELECT word, times FROM word ORDER BY word"))
+        return {row.word: row.times for row in rows}
+
+
+def at_once(engine: Engine, writes: list[Callable[[], Writing[object]]]) -> list[object]:
+    """Let a thread for each write stand in line before the first may begin; return what each got or raised."""
+    line = db._line(engine)
+    line.patience_s = None
+    got: dict[int, object] = {}
+
+    def write(place: int) -> None:
+        try:
+            got[place] = write_small(engine, writes[place], locks=str(place))
+        except sa.exc.SQLAlchemyError as error:
+            got[place] = type(error)
+
+    threads = [threading.Thread(target=write, args=(place,)) for place in range(len(writes))]
+    with engine.begin():  # the only connection, or the write lock
+        for thread in threads:
+            thread.start()
+        until(lambda: line.standing == len(writes))
+    for thread in threads:
+        thread.join(10)
+    return [got[place] for place in range(len(writes))]
+
+
+def transactions(engine: Engine) -> int:
+    """Return by how many transactions the words were written that are there: PostgreSQL keeps it with each row."""
+    with engine.connect() as connection:
+        return int(connection.execute(sa.text("SELECT count(DISTINCT xmin::text) FROM word")).scalar_one())
+
+
+def test_threads_that_write_at_the_same_moment_share_one_commit(engine: Engine) -> None:
+    commits: list[Connection] = []
+    event.listen(engine, "commit", commits.append)
+
+    got = at_once(engine, [adds(word) for word in "abcde"])
+
+    assert got == ["A", "B", "C", "D", "E"]
+    assert words(engine) == dict.fromkeys("abcde", 1)
+    if engine.dialect.name == "postgresql":
+        assert transactions(engine) == 1
+    else:
+        assert len(commits) == 2  # and that of whoever held the lock
+
+
+def test_each_is_told_what_its_own_write_found(engine: Engine) -> None:
+    write_small(engine, adds("b"), locks="b")
+
+    assert at_once(engine, [says_again("a"), says_again("b"), says_again("b")]) == [None, 2, 3]
+
+
+def test_one_that_fails_takes_nobody_with_it(engine: Engine) -> None:
+    write_small(engine, adds("taken"), locks="taken")
+
+    got = at_once(engine, [adds("a"), adds("taken"), adds("b")])
+
+    assert got == ["A", sa.exc.IntegrityError, "B"]
+    assert words(engine) == {"a": 1, "b": 1, "taken": 1}
+    assert write_small(engine, adds("after"), locks="after") == "AFTER"
+
+
+def test_a_write_that_cannot_even_be_asked_takes_nobody_with_it(engine: Engine) -> None:
+    def broken() -> Writing[object]:
+        yield ADD, {}
+
+    got = at_once(engine, [adds("a"), broken, adds("b")])
+
+    assert got == ["A", sa.exc.StatementError, "B"]
+    assert words(engine) == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_is_refused_at_the_commit_is_not_taken_for_written(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("ALTER TABLE word ADD CONSTRAINT once UNIQUE (times) DEFERRABLE INITIALLY DEFERRED")
+        )
+
+    got = at_once(engine, [adds("a"), adds("b")])
+
+    assert got == [sa.exc.OperationalError] * 2
+    assert words(engine) == {}
+    assert write_small(engine, adds("a"), locks="a") == "A"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_where_nobody_knows_whether_it_was_written_each_is_told_so(engine: Engine, database_url: str) -> None:
+    write_small(engine, adds("a"), locks="a")
+    other = make_engine(with_driver(database_url), pool=1)
+    with engine.connect() as holder:
+        holder.execute(sa.text("SELECT * FROM word FOR UPDATE"))
+        ending = threading.Thread(target=lambda: until(lambda: holder.execute(END_WHO_WAITS).scalar()))
+        ending.start()
+        got = at_once(other, [says_again("a"), says_again("a")])
+        ending.join(10)
+
+    assert got == [sa.exc.OperationalError, sa.exc.OperationalError]
+    assert words(engine) == {"a": 1}
+    assert write_small(other, says_again("a"), locks="a") == 2
+    other.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_waits_for_a_lock_holds_up_nobody_for_long(engine: Engine, database_url: str) -> None:
+    write_small(engine, adds("held"), locks="held")
+    other = make_engine(with_driver(database_url), pool=2)
+    with engine.connect() as holder:
+        holder.execute(sa.text("SELECT * FROM word FOR UPDATE"))
+        got: list[object] = []
+        waiting = threading.Thread(
+            target=lambda: got.append(write_small(other, says_again("held"), locks="held"))
+        )
+        waiting.start()
+        until(lambda: holder.execute(WHO_WAITS).scalar())
+
+        assert [write_small(other, adds(word), locks=word) for word in "ab"] == ["A", "B"]
+        assert got == []
+        holder.rollback()
+        waiting.join(10)
+    other.dispose()
+    assert got == [2]
