@@ -146,6 +146,7 @@ def _not_taken(
     if _is_beside():
         html = render_template("workflows/builder/_faults.html", desk=desk, beside=True, **context)
         return make_response(html, status)
+    context["focus"] = "text-faults" if faults else ""  # else the title gets it
     return panel(desk, "text", text=written, status=status, wants_panel=True, **context)
 
 

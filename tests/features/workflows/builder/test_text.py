@@ -103,6 +103,7 @@ def test_each_of_many_faults_is_a_problem_at_its_line_and_nothing_is_changed(ben
         answer = bench.post("/text", {"text": text, "as": kind, "revision": "2"}, status=422)
         page = Page(answer.text)
         assert page.faults == []
+        assert [attrs["id"] for _, attrs in page.tags if "data-focus" in attrs] == ["text-faults"]
         assert "14 problems. Nothing was changed." in page.text.replace("\xa0", " ")
         found = re.findall(r'data-line="(\d+)">Line (\d+)</a>: (.*?)</li>', answer.text)
         lines = [int(line) for line, _, _ in found]
