@@ -103,7 +103,7 @@ def _guest(path: str, scene: str, act: Act | None = None) -> Visit:
 def _bad_import(page: Page) -> None:
     page.get_by_label("Or paste it here").fill(TWELVE)
     page.get_by_role("button", name="Import").click()
-    page.get_by_role("alert").wait_for()
+    expect(page.get_by_role("alert")).to_be_focused()
     expect(page.get_by_role("alert").get_by_role("listitem")).to_have_count(12)  # each fault by itself
 
 
