@@ -61,6 +61,7 @@ def test_the_link_undoes_and_decides_again(desk: Desk, asked: Asked) -> None:
     said = Page(page.text)
     assert (page.status_code, said.faults) == (200, [])
     assert "The next step starts at" in said.text
+    assert "After that there is nothing more for you to do." in said.text
     assert waiting(desk, asked) == ("approved", "decided", ["approved"], {"approved"})
     assert press(client, asked.path, f"{asked.path}/undo") == 303
     assert waiting(desk, asked) == ("open", "waiting", [None], {"in_review"})
