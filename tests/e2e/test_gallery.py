@@ -99,7 +99,7 @@ def test_a_table_is_mapped_and_half_filled_answers_survive_closing_the_browser(
     page = context.new_page()
     page.goto(f"{stage.url}/gallery/service-recall-outreach/launch")
     expect(page.get_by_label("What is the campaign’s number?")).to_have_value("26V-418")
-    page.get_by_label("What does the manufacturer say?").fill("The inflator may take up moisture.")
+    page.get_by_role("textbox", name="What does the manufacturer say?").fill("The inflator may take up moisture.")
     page.get_by_role("button", name="Continue").click()
     page.locator("input[name=f_owners]").set_input_files(tmp_path / "owners.csv")
     page.get_by_label("Which number can they call?").fill("call me")
