@@ -4,11 +4,12 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from sqlalchemy.engine import Engine
 
-from app.core.db import insist
+from app.core.db import write_alone
 from app.engine import leases
 from app.engine.seat import Seat
 
@@ -38,7 +39,10 @@ def is_overdue(seat: Seat) -> bool:
 
 
 def extend(seat: Seat, engine: Engine) -> None:
-    """Extend every lease once, at most to 15 s after the deadline of the step that is done under it."""
+    """Extend every lease once, at most to 15 s after the deadline of the step that is done under it.
+
+    Each by itself: whoever waits for one of these rows is not waited for.
+    """
     now = time.monotonic()
     runs = [
         {"b_id": run_id, "b_token": epoch, "b_lease_s": min(seat.lease_s, until + GRACE_S - now)}
@@ -50,8 +54,10 @@ def extend(seat: Seat, engine: Engine) -> None:
         for step_id, (fence, deadline) in list(seat.held.steps.items())
         if deadline + GRACE_S > now
     ]
-    if runs or steps:
-        insist(engine, lambda session: leases.extend_leases(session, runs, steps), patience_s=0)
+    for step in steps:
+        write_alone(engine, partial(leases.extend_leases, runs=[], steps=[step]))
+    for run in runs:
+        write_alone(engine, partial(leases.extend_leases, runs=[run], steps=[]))
 
 
 def start(seat: Seat, engine: Engine, on_overdue: Callable[[], None]) -> threading.Thread:

@@ -59,7 +59,8 @@ def test_f09_a_step_that_kills_its_process_ends_with_a_person_and_harms_no_other
     }
     assert (step.crashes, (step.error or {})["message"]) == said[by]
     assert fleet.said.count("died, starting it again") == 1, "the shared worker died once, the rest was quarantine"
-    assert fleet.said.count("died in quarantine") == step.crashes
+    died = fleet.said.count("died in quarantine")
+    assert died == step.crashes or (by == "frost" and died > step.crashes)  # a lease that had ended counts no death
     assert sorted(others)[2] < max(4 * before_s, 1.5), (before_s, others)
     check(house, fleet.sink)
 
