@@ -3,7 +3,6 @@
 Each function runs in the caller's transaction. What a lease is taken for, is in ``store``.
 """
 
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,14 +39,11 @@ _heartbeat_steps = (
 
 
 def extend_leases(bind: Bind, runs: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
-    """Extend leases: rows of ``b_id``, ``b_token`` (epoch or fence), ``b_lease_s``; what is lost stays lost.
-
-    Rows are locked in the order in which threads that write together lock them.
-    """
+    """Extend leases: rows of ``b_id``, ``b_token`` (epoch or fence), ``b_lease_s``; what is lost stays lost."""
     if steps:
-        bind.execute(_heartbeat_steps, sorted(steps, key=itemgetter("b_id")))
+        bind.execute(_heartbeat_steps, steps)
     if runs:
-        bind.execute(_heartbeat_runs, sorted(runs, key=itemgetter("b_id")))
+        bind.execute(_heartbeat_runs, runs)
 
 
 def give_back_steps(bind: Bind, owner: str, *, is_dead: bool, was_alone: bool) -> list[str]:
