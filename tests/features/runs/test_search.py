@@ -274,7 +274,7 @@ def test_runs_of_before_are_found_by_their_amounts_too(session: Session, people:
     assert _found(session, people, "22,500") == []
 
     for _ in range(2):
-        importlib.import_module("migrations.versions.0031_waits_by_day")._write_amounts(session.connection())
+        importlib.import_module("migrations.versions.0030_waits_by_day")._write_amounts(session.connection())
 
     assert _found(session, people, "22,500") == _found(session, people, "22500") == [run.number]
     assert _found(session, people, "1200") == []

@@ -1,6 +1,6 @@
 """Waits for a time are found by their day, and runs by an amount however it is written: 22500 for "$22,500".
 
-Revision ID: 0031
+Revision ID: 0030
 Revises: 0029
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0031"
+revision = "0030"
 down_revision = "0029"
 branch_labels = None
 depends_on = None
