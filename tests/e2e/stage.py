@@ -203,6 +203,7 @@ def _full(session: Session) -> Scene:
     scene.refs |= {"token": tokens[0], "mail": _newest_mail(session, scene), **_first_things(session, finished)}
     scene.refs["approval"] = _approval(session, waiting.id)
     scene.refs["wait"] = _wait(session, waiting.id)
+    scene.refs["wait_day"] = _wait_for_time(session, flow, options, count=6)
     undoable = factories.waiting_run(session, flow, **options)
     scene.refs["undoable"] = _ask_for(session, scene, undoable)[0]
     scene.refs |= {"undoable_approval": _approval(session, undoable.id), "undoable_run": undoable.id}
@@ -458,6 +459,17 @@ def _approval(session: Session, run_id: str) -> str:
 
 def _wait(session: Session, run_id: str) -> str:
     return session.scalars(sa.select(WaitRow.id).where(WaitRow.run_id == run_id)).one()
+
+
+def _wait_for_time(session: Session, flow: Workflow, options: dict[str, Any], *, count: int) -> str:
+    """Let runs wait for times of one day; return it."""
+    first = clock.now() + timedelta(days=2)
+    for number in range(count):
+        run = factories.queued_run(session, flow, **options)
+        told = factories.story(session, run)
+        told.wait(told.step("ads", StepStatus.WAITING), kind="time", until=first + timedelta(minutes=number))
+        told.now(RunStatus.WAITING)
+    return first.date().isoformat()
 
 
 def _first_things(session: Session, run: Run) -> dict[str, str]:

@@ -283,6 +283,10 @@ PAGES: dict[str, Pages | str] = {
         [Visit("/runs?sort=oldest", act=_open_all), Visit("/runs", act=_drawer), "/runs?q=donau&since=2020-01-01"],
         ["/runs?status=failed", "/runs?q=submarines", "/runs?since=soon&until=2020-01-01", "/runs"],
     ),
+    "/runs/calendar": Pages(
+        "/runs/calendar", "/runs/calendar", ["/runs/calendar?day={wait_day}", "/runs/calendar?month=2031-03"],
+        "/runs/calendar?day=2031-02-30&month=soon",
+    ),
     "/runs/<run_id>": Pages(
         empty=_bare("/runs/{run}"),
         one=["/runs/{run}", Visit("/runs/{run}", act=_open_all)],
