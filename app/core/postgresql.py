@@ -61,11 +61,20 @@ def _write_all(connection: Connection, ones: list[One]) -> None:
     try:
         writings = [one.make() for one in ones]
         sent = [_Sent(connection.dialect, *next(writing)) for writing in writings]
-        with driver.pipeline():
-            for each in sent:
-                each.send(driver)
     except Exception as error:
-        is_known = not isinstance(error, connection.dialect.loaded_dbapi.Error) or _is_answer(driver, error)
+        raise Refused from error
+    is_sent = False
+    try:
+        with driver.pipeline():
+            try:
+                for each in sent:
+                    each.send(driver)
+                is_sent = True
+            finally:
+                if not is_sent:  # a value that cannot be sent: what was before it is not written without an end
+                    driver.close()
+    except Exception as error:
+        is_known = not is_sent or _is_answer(driver, error)
         connection.invalidate()  # what fails at the very end leaves the driver in the pipeline
         if is_known:
             raise Refused from error
@@ -81,9 +90,10 @@ def _write_all(connection: Connection, ones: list[One]) -> None:
             one.error = RuntimeError("a small write is one statement on PostgreSQL")
 
 
-def _is_answer(driver: Any, error: Any) -> bool:
+def _is_answer(driver: Any, error: Exception) -> bool:
     """Tell whether the server said no, and so wrote nothing; else nobody knows."""
-    return not driver.closed and error.sqlstate is not None and not error.sqlstate.startswith(ENDED)
+    state = getattr(error, "sqlstate", None)
+    return state is not None and not driver.closed and not state.startswith(ENDED)
 
 
 class _Sent:

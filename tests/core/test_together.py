@@ -144,6 +144,14 @@ def test_a_write_that_cannot_even_be_asked_takes_nobody_with_it(engine: Engine) 
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_value_that_cannot_be_sent_leaves_nothing_written_twice(engine: Engine) -> None:
+    got = at_once(engine, [adds("a"), adds("\0"), says_again("a"), adds("b")])
+
+    assert got == ["A", sa.exc.DataError, 2, "B"]
+    assert words(engine) == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_what_is_refused_at_the_commit_is_not_taken_for_written(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(
