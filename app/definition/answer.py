@@ -44,7 +44,7 @@ def answer(question: Input, raw: object, now: datetime | None = None) -> Any:
     if value is None and question.required:
         raise Refused("required", f"“{question.label}” needs an answer.", "Answer it.")
     if question.type is InputType.VEHICLE and value is not None:
-        return _one_vehicle(question, value)
+        return one_vehicle(question, value)
     return False if value is None and question.type is InputType.BOOLEAN else value
 
 
@@ -66,13 +66,20 @@ def clean(question: Input, raw: object) -> Any:
     return value or None if isinstance(value, str) else value
 
 
-def _one_vehicle(question: Input, value: dict[str, Any]) -> dict[str, Any]:
-    """Return a vehicle with what its VIN says; refuse one that must be named and is not."""
-    ways = vehicle.naming(question)
+def one_vehicle(question: Input, value: dict[str, Any]) -> dict[str, Any]:
+    """Return a vehicle with what its VIN says. Raises :class:`Refused` for one unnamed, or without a part it needs."""
+    ways, found = vehicle.naming(question), vehicle.with_facts(value, clock.now().year)
+    faults = [
+        Refused("required", f"“{question.label}” needs its {vehicle.called(part)}.", "Fill it in.", part=part.key)
+        for part in vehicle.needed(question)
+        if found[part.key] is None
+    ]
     if question.required and ways and not vehicle.names_one(value):
         message = f"“{question.label}” does not say which vehicle it is."
-        raise Refused("bad_value", message, f"Give {listed(ways, 'or')}.")
-    return vehicle.with_facts(value, clock.now().year)
+        faults.insert(0, Refused("bad_value", message, f"Give {listed(ways, 'or')}."))
+    if faults:
+        raise Refused.of(faults)
+    return found
 
 
 def _text(question: Input, raw: object) -> str:

@@ -155,6 +155,11 @@ def _parts(label: str, was: list[str], now: list[str]) -> Iterator[str]:
     yield f"{label} now asks of the vehicle: {listed(words)}." if now else f"{label} now asks for all of the vehicle."
 
 
+def _must_have(label: str, was: list[str], now: list[str]) -> Iterator[str]:
+    words = [vehicle.called(part) for key, part in vehicle.PARTS.items() if key in now]
+    yield f"{label} now always needs the {listed(words)} of the vehicle." if now else f"{label} needs no part of it."
+
+
 def _not_before(label: str, was: str | None, now: str | None) -> Iterator[str]:
     if now:
         yield f"{label} may no longer be before {now}" + (f", instead of {was}." if was else ".")
@@ -179,6 +184,7 @@ _SAY: dict[str, Callable[[str, Any, Any], Iterator[str]]] = {
     "choices": _choices,
     "columns": _columns,
     "parts": _parts,
+    "must_have": _must_have,
     "fixed": _fixed,
 }
 

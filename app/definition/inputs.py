@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.definition import vehicle
-from app.definition.answer import DATES, answer, bound_of, clean, day_in_words, is_today
+from app.definition.answer import DATES, answer, bound_of, clean, day_in_words, is_today, one_vehicle
 from app.definition.parts import Definition, Input, InputType
 from app.definition.problems import InputsInvalid, Problem, Refused, listed, pointer, shorten, suggest
 
@@ -117,6 +117,13 @@ def _check_parts(question: Input) -> Iterable[Problem]:
     elif question.required and question.type is InputType.VEHICLE and not vehicle.naming(question):
         message = f"“{question.label}” must be answered, and asks for nothing that names a vehicle."
         yield Problem("/parts", "bad_value", message, "Ask for its VIN, its stock number, or year, make and model.")
+    unasked = [vehicle.called(part) for part in vehicle.needed(question) if part not in vehicle.asked(question)]
+    if question.must_have and question.type is not InputType.VEHICLE:
+        message = f"“{question.label}” has no parts to have."
+        yield Problem("/must_have", "bad_value", message, "Use the type vehicle, or remove them.")
+    elif unasked:
+        message = f"“{question.label}” must have {listed(unasked)}, for which it does not ask."
+        yield Problem("/must_have", "bad_value", message, "Ask for it, or let it be left empty.")
 
 
 def _check_question(question: Input) -> list[Problem]:
@@ -171,7 +178,14 @@ def _check_question(question: Input) -> list[Problem]:
         )
     if not problems and question.default is not None:
         try:
-            clean(question, question.default)
+            _check_default(question)
         except Refused as refused:
             problems += (Problem("/default", fault.code, fault.message, fault.fix) for fault in refused.all)
     return problems
+
+
+def _check_default(question: Input) -> None:
+    """Refuse an answer to begin with that fits no field, or that is fixed and would not be taken."""
+    default = clean(question, question.default)
+    if question.fixed and question.type is InputType.VEHICLE and default is not None:
+        one_vehicle(question, default)

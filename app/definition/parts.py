@@ -57,9 +57,9 @@ class Input(_Part):
     *min* and *max* bound numbers, money, percents and dates by value, texts by characters, lists by count; those of a
     date may be "today": the day on which it is answered, in the workspace's zone.
     *max_length* is in characters. *default* is an answer as a person would give it. *columns* names what a table (csv)
-    must have. *parts* names what is asked of a vehicle; all of it where it is empty. *not_before* names another
-    question of the same kind of date, whose answer may not be later than this one's. A *fixed* question is never asked:
-    its default is always the answer.
+    must have. *parts* names what is asked of a vehicle, all of it where it is empty; *must_have* those without which a
+    vehicle is no answer. *not_before* names another question of the same kind of date, whose answer may not be later
+    than this one's. A *fixed* question is never asked: its default is always the answer.
     """
 
     key: Name
@@ -77,6 +77,7 @@ class Input(_Part):
     choices: Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Field(max_length=200)] = []
     columns: Annotated[list[Annotated[str, Field(min_length=1, max_length=80)]], Field(max_length=40)] = []
     parts: list[VehiclePart] = []
+    must_have: list[VehiclePart] = []
     fixed: bool = Field(default=False, strict=True)
 
     @model_validator(mode="before")

@@ -71,6 +71,22 @@ def naming(question: Input) -> list[str]:
     return [said for said, group in zip(words, NAMING, strict=True) if keys.issuperset(group)]
 
 
+def needed(question: Input) -> list[Input]:
+    """Return the parts without which a vehicle is no answer to the question, in their usual order."""
+    return [part for key, part in PARTS.items() if key in question.must_have]
+
+
+def demand(question: Input) -> str:
+    """Say which parts must be given; "" where none has to be."""
+    words = [called(part) for part in needed(question)]
+    return f"Always give its {listed(words)}." if words else ""
+
+
+def called(part: Input) -> str:
+    """Return a part as it is called within a sentence: "stock number", "VIN"."""
+    return part.label if part.label.isupper() else part.label.lower()
+
+
 def with_facts(vehicle: Mapping[str, Any], this_year: int) -> dict[str, Any]:
     """Return the vehicle with what its VIN says for sure where nothing was given."""
     facts = vin.facts(vehicle["vin"], this_year) if vehicle["vin"] else {}

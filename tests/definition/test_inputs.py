@@ -443,6 +443,44 @@ def test_a_required_vehicle_must_be_named(parts: list[str], fix: str) -> None:
     assert clean("vehicle", {"price": 9000}, parts=parts) == NOTHING | {"price": "9000.00"}
 
 
+def test_a_vehicle_is_no_answer_without_the_parts_it_must_have() -> None:
+    asked: dict[str, Any] = {"required": True, "must_have": ["price", "mileage", "year"]}
+    with pytest.raises(InputsInvalid) as raised:
+        clean("vehicle", {"stock": "P2208"}, **asked)
+    assert [(each.path, each.code, each.message) for each in raised.value.problems] == [
+        ("/inputs/x/year", "required", "“Thing” needs its year."),
+        ("/inputs/x/mileage", "required", "“Thing” needs its miles."),
+        ("/inputs/x/price", "required", "“Thing” needs its price."),
+    ]
+    with pytest.raises(InputsInvalid) as raised:
+        clean("vehicle", {"price": 1}, **asked | {"must_have": ["mileage"]})
+    assert [each.path for each in raised.value.problems] == ["/inputs/x", "/inputs/x/mileage"]
+    by_vin = {"vin": "5TDDZRBH1MS104417", "price": 1, "mileage": 0}
+    assert clean("vehicle", by_vin, **asked)["year"] == 2021  # its VIN says it
+    assert clean("vehicle", {}, must_have=["price"]) is None  # nothing at all may stand where it may stay empty
+
+
+@pytest.mark.parametrize(
+    ("question", "path", "message"),
+    [
+        ({"type": "text", "must_have": ["vin"]}, "/inputs/0/must_have", "“X” has no parts to have."),
+        (
+            {"type": "vehicle", "parts": ["vin", "year"], "must_have": ["price", "vin"]},
+            "/inputs/0/must_have",
+            "“X” must have price, for which it does not ask.",
+        ),
+        (
+            {"type": "vehicle", "fixed": True, "default": {"stock": "P1"}, "must_have": ["price"]},
+            "/inputs/0/default",
+            "“X” needs its price.",
+        ),
+    ],
+)
+def test_parts_that_cannot_be_had(question: dict[str, Any], path: str, message: str) -> None:
+    (problem,) = check_questions({"inputs": [{"key": "x"} | question]})
+    assert (problem.path, problem.message) == (path, message)
+
+
 @pytest.mark.parametrize(
     ("question", "message"),
     [

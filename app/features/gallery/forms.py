@@ -142,8 +142,12 @@ def _field(question: Input, choices: Choices) -> Field:
 
 def _vehicle(question: Input, common: dict[str, Any]) -> PartsField:
     """Return a field for each part of a vehicle that a question asks for."""
-    asked = vehicle.asked(question)
-    fields = {part.key: _typed(part, {"label": part.label}) for part in asked}
+    needed = vehicle.needed(question) if question.required else []
+    fields = {
+        part.key: _typed(part, {"label": part.label} | ({"validators": [_Marked()]} if part in needed else {}))
+        for part in vehicle.asked(question)
+    }
+    common["description"] = " ".join(filter(None, (question.help, vehicle.demand(question))))
     return PartsField(fields=fields, units={"price": ("$", "")}, **common)
 
 

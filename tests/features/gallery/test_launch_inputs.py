@@ -251,6 +251,21 @@ def test_a_vehicle_that_must_be_named_says_by_what(app: Flask, cast: Cast) -> No
     assert _send(browser, address, **_sent("car", {"stock": "P2208"})).status_code == 303
 
 
+def test_the_listing_wants_miles_and_price_at_their_fields(cast: Cast) -> None:
+    browser, address = cast.browser(cast.alice), "/gallery/used-vehicle-listing-copy/launch"
+    blank = Page(browser.get(address).text)
+    assert "Always give its miles and price." in " ".join(blank.text.split())
+    refused = _send(browser, address, **_sent("car", {"stock": "P2208", "price": "31,990"}))
+    page = Page(refused.text)
+    assert refused.status_code == 422
+    assert page.faults == []
+    assert page.text.count("needs its miles.") == 1
+    assert "needs its price." not in page.text
+    assert (page.fields()["q_car-stock"], page.fields()["q_car-price"]) == ("P2208", "31,990")
+    whole = _sent("car", {"stock": "P2208", "price": "31990", "mileage": "0"})
+    assert _send(browser, address, **whole).status_code == 303
+
+
 def test_files_of_a_page_with_a_wrong_answer_are_kept(app: Flask, cast: Cast) -> None:
     kinds = [InputType.MONEY, InputType.IMAGES, InputType.DOCUMENTS, InputType.CSV]
     address = f"/workflows/{_workflow(app, cast, _questions(kinds))}/launch"

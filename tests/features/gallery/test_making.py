@@ -114,7 +114,8 @@ def _fixed(app: Flask) -> dict[str, Any]:
 
 def test_a_vehicle_can_be_fixed_and_its_parts_are_told_apart(app: Flask, cast: Cast) -> None:
     browser, address = cast.browser(cast.alice), "/gallery/used-vehicle-listing-copy/customise"
-    data = {"name": "Our demo car", "how_car": "always", "q_car-stock": "P2208", "q_car-price": "31,990"}
+    car = {"q_car-stock": "P2208", "q_car-price": "31,990", "q_car-mileage": "34,150"}
+    data = {"name": "Our demo car", "how_car": "always", **car}
 
     wrong = Page(browser.post(address, data={**data, "q_car-price": "dear"}).text)
     made = browser.post(address, data=data)

@@ -60,6 +60,11 @@ class AskedPreview:
         return [(part, str(given.get(part.key) or "")) for part in vehicle.asked(self.question)]
 
     @property
+    def help(self) -> str:
+        """What is said below the question."""
+        return " ".join(filter(None, (self.question.help, vehicle.demand(self.question))))
+
+    @property
     def is_ticked(self) -> bool:
         """Tell whether yes is the answer to begin with."""
         return self.question.default is True

@@ -23,7 +23,8 @@ Posted = MultiDict[str, str]
 
 _QUESTION_PARTS = {
     "label": "Question", "type": "Kind of answer", "required": "Must be answered", "choices": "Choices",
-    "columns": "Columns it must have", "parts": "What to ask of the vehicle", "help": "Help under the question",
+    "columns": "Columns it must have", "parts": "What to ask of the vehicle", "must_have": "What must be given of it",
+    "help": "Help under the question",
     "placeholder": "Example in the empty field",
     "default": "Answer to begin with", "fixed": "When is it asked?", "group": "Page", "days": "Which days?",
     "min": "At least", "max": "At most",
@@ -40,9 +41,12 @@ TYPE_WORDS = {
 }  # fmt: skip
 _PARTS = [(key, part.label) for key, part in vehicle.PARTS.items()]
 _WITH_CHOICES = ("choice", "multi_choice")
-_ALONE = {"choices": _WITH_CHOICES, "columns": ("csv",), "parts": ("vehicle",), "not_before": ("date", "datetime")}
-_NUMBERS = ("number", "integer", "money", "percent")
 _DATES = ("date", "datetime")
+_ALONE = {
+    "choices": _WITH_CHOICES, "columns": ("csv",), "parts": ("vehicle",), "must_have": ("vehicle",),
+    "not_before": _DATES,
+}  # fmt: skip
+_NUMBERS = ("number", "integer", "money", "percent")
 _TEXTS = ("text", "email", "phone", "url", "vin")
 _BOUNDED = (*_NUMBERS, *_DATES, "text", "long_text", "documents", "images", "people")
 _HANDED = ("document", "documents", "image", "images", "csv")
@@ -197,6 +201,8 @@ def _question_fields(
     fields["q-label"] = Text("", usual="", required=True)
     fields["q-type"] = Choice("", usual="text", choices=list(TYPE_WORDS.items()))
     fields["q-parts"] = Many("", usual=[], choices=_PARTS, description="All of it where nothing is ticked.")
+    asking_again = "Who leaves one of these empty is asked for it."
+    fields["q-must_have"] = Many("", usual=[], choices=_PARTS, description=asking_again)
     fields["q-default"] = _default_field(kind, question, handed)
     fields["q-min"], fields["q-max"] = _bound_field(kind, question, "min"), _bound_field(kind, question, "max")
     fields["q-days"] = Choice("", usual="", choices=_DAYS, is_row=True)

@@ -105,8 +105,9 @@ def test_a_vehicle_is_asked_by_its_parts_and_begins_with_some(make: Callable[[di
     bench = make(ADS | {"inputs": [question, *ADS["inputs"][1:]]})
     form = bench.form("/questions/offer")
     sent = {"q-parts": ["vin", "price"], "q-default.make": "Honda", "q-default.price": "22500"}
-    bench.post("/questions/offer", form | sent)
+    bench.post("/questions/offer", form | sent | {"q-must_have": ["price"]})
     found = questions(bench)["offer"]
+    assert found["must_have"] == ["price"]
     assert (found["parts"], found["default"]) == (["vin", "price"], {"make": "Honda", "price": 22500})
     page = Page(bench.browser.get(f"{bench.url}/questions/offer").text)
     assert page.faults == []
@@ -114,7 +115,7 @@ def test_a_vehicle_is_asked_by_its_parts_and_begins_with_some(make: Callable[[di
     assert "Example in the empty field" not in page.text
     asked = Page(bench.browser.get(f"{bench.url}/questions").text)
     assert asked.faults == []
-    assert "VIN Price" in " ".join(asked.text.split())
+    assert "Always give its price. VIN Price" in " ".join(asked.text.split())
 
     bench.post("/questions/offer", bench.form("/questions/offer") | {"q-type": "text"})
     assert "has no parts to ask for" in bench.browser.get(f"{bench.url}/questions/offer").text

@@ -337,10 +337,12 @@ def test_what_is_wrong_in_a_record_stands_at_its_field() -> None:
 @settings(max_examples=80)
 @given(st.data())
 def test_a_question_that_nobody_touched_is_the_same(data: st.DataObject) -> None:
-    keys = "label help placeholder group default min max max_length choices columns parts not_before fixed".split()
+    keys = "label help placeholder group default min max max_length choices columns parts must_have".split()
+    keys += ["not_before", "fixed"]
     options: dict[str, Any] = dict.fromkeys(keys, JSON)
     options["choices"] = st.lists(TEXTS, max_size=3) | JSON
     options["parts"] = st.lists(st.sampled_from(list(vehicle.PARTS)), unique=True) | JSON
+    options["must_have"] = options["parts"]
     car = st.dictionaries(st.sampled_from(list(vehicle.PARTS)), SCALARS, max_size=4)
     options["default"] = st.lists(TEXTS, max_size=3) | st.dates().map(str) | SCALARS | JSON | car
     options["min"] = st.dates().map(str) | SCALARS | JSON
