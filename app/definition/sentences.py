@@ -123,7 +123,11 @@ def values_in_words(texts: Mapping[str, str], written: str, names: Names) -> dic
                 return names.question(key).rstrip(" ?:")
             case ["steps", step_id, *rest] if rest:
                 return f"{names.step(step_id)}: {', '.join(map(_part, rest))}"
-        return texts.get(f"{{{{ {'.'.join(path)} }}}}") or _path(path, names)
+        if label := texts.get(f"{{{{ {'.'.join(path)} }}}}"):
+            return label
+        if path[0] == "inputs":
+            return f"{names.question(path[1]).rstrip(' ?:')}: {', '.join(map(_part, path[2:]))}"
+        return _path(path, names)
 
     found = {}
     for text in dict.fromkeys(_VALUE.findall(written)):

@@ -59,6 +59,11 @@ def cleaned(raw: object, clean: Callable[[Input, object], Any]) -> dict[str, Any
     return found if any(value is not None for value in found.values()) else None
 
 
+def whole(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every part of a vehicle as it was given, also half typed; None for what was not."""
+    return {key: given.get(key) if given.get(key) not in (None, "") else None for key in PARTS}
+
+
 def names_one(vehicle: Mapping[str, Any]) -> bool:
     """Tell whether it is clear which vehicle is meant."""
     return any(all(vehicle.get(part) is not None for part in group) for group in NAMING)

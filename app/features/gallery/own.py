@@ -11,9 +11,10 @@ from pydantic.fields import FieldInfo
 from sqlalchemy.orm import Session
 
 from app.core.errors import Conflict, FieldError, Invalid
-from app.definition import schema
+from app.definition import launch_form, schema, vehicle
 from app.definition.parts import MAX_INPUTS, Definition, InputType, Step, TypeFacts
 from app.definition.problems import shorten
+from app.definition.sentences import OPERATORS, Names, values_in_words
 from app.definition.shape import text_fault
 from app.definition.values import has_value
 from app.engine import catalog
@@ -49,6 +50,10 @@ class Candidate:
     @property
     def shown(self) -> str:
         """The value as people read it."""
+        if self.type in launch_form.HANDED or self.type in (InputType.CSV, InputType.JSON):
+            return "what was chosen"
+        if isinstance(self.value, dict):
+            return vehicle.in_words(self.value)
         value = ", ".join(map(str, self.value)) if isinstance(self.value, list) else self.value
         if isinstance(value, bool):
             return "yes" if value else "no"
@@ -56,12 +61,18 @@ class Candidate:
 
 
 def candidates(definition: Definition, types: Mapping[str, TypeFacts]) -> list[Candidate]:
-    """Return the values that can become questions, in the order of the steps; what is worked out already is none."""
-    found: list[Candidate] = []
-    taken = {question.key for question in definition.inputs}
+    """Return the values that can become questions: answers that are always the same, then those of the steps in order.
+
+    What is worked out already is none.
+    """
+    found = [
+        Candidate(each.key, "", f"{each.label}, always the same", each.default, each.type, (), each.label, "", {})
+        for each in launch_form.fixed(definition)
+    ]
+    taken, names = {question.key for question in definition.inputs}, Names.of(definition)
     for step in definition.steps:
         facts = types.get(step.type)
-        for words, value, kind, path, unit, extra in _of_step(step, facts) if facts else ():
+        for words, value, kind, path, unit, extra in _of_step(step, facts, names) if facts else ():
             key = _free(f"{step.id}_{'_'.join(str(part) for part in path if isinstance(part, str))}", taken)
             taken.add(key)
             title = f"{words}, in “{shorten(step.name, 60)}”"
@@ -79,8 +90,11 @@ def with_questions(definition: Definition, chosen: Mapping[str, str], types: Map
     for one in candidates(definition, types):
         if one.key not in chosen:
             continue
-        _put(steps[one.step]["config"], one.path, f"{{{{ inputs.{one.key} }}}}", one.type)
         words = chosen[one.key].strip()[:300] or one.words
+        if not one.step:
+            _ask(data["inputs"], one.key, words)
+            continue
+        _put(steps[one.step]["config"], one.path, f"{{{{ inputs.{one.key} }}}}", one.type)
         question = {"key": one.key, "label": words, "type": one.type.value, "default": one.value, "required": True}
         data["inputs"].append({**question, **one.extra})
     if len(data["inputs"]) > MAX_INPUTS:
@@ -161,7 +175,7 @@ _Found = tuple[str, Any, InputType, Path, str, dict[str, Any]]
 _NEVER = ("step", "documents", "images", "documents_or_text", "values", "connection", "workflow")
 
 
-def _of_step(step: Step, facts: TypeFacts) -> Iterator[_Found]:
+def _of_step(step: Step, facts: TypeFacts, names: Names) -> Iterator[_Found]:
     for name, field in facts.config.model_fields.items():
         key = field.alias or name
         value = step.config.get(key)
@@ -170,28 +184,30 @@ def _of_step(step: Step, facts: TypeFacts) -> Iterator[_Found]:
         if key in facts.step_refs or widget in _NEVER or value in (None, "", []):
             continue
         if widget == "condition":
-            yield from _of_condition(value, (key,))
+            yield from _of_condition(value, (key,), names)
         elif not has_value(value):
             kind = _kind(field, widget, value)
             if kind is not None:
                 yield field.title or key, value, kind, (key,), unit, _bounds(field, kind)
 
 
-def _of_condition(tree: Any, path: Path) -> Iterator[_Found]:
+def _of_condition(tree: Any, path: Path, names: Names) -> Iterator[_Found]:
     """Yield the numbers and words that a condition compares with."""
     if not isinstance(tree, Mapping):
         return
     for word in ("all", "any"):
         parts = tree.get(word)
         for place, part in enumerate(parts if isinstance(parts, list) else ()):
-            yield from _of_condition(part, (*path, word, place))
+            yield from _of_condition(part, (*path, word, place), names)
     if "not" in tree:
-        yield from _of_condition(tree["not"], (*path, "not"))
+        yield from _of_condition(tree["not"], (*path, "not"), names)
     than = tree.get("than")
     is_plain = isinstance(than, str | int | float) and not isinstance(than, bool) and than != ""
     if is_plain and tree.get("op") in _ORDERED and not has_value(than):
         kind = InputType.TEXT if isinstance(than, str) else InputType.NUMBER
-        yield "What it is compared with", than, kind, (*path, "than"), "", {}
+        compared = str(tree.get("value"))
+        called = values_in_words({}, compared, names).get(compared, compared)
+        yield f"{called} {OPERATORS[tree['op']]} what?", than, kind, (*path, "than"), "", {}
 
 
 def _kind(field: FieldInfo, widget: Any, value: Any) -> InputType | None:
@@ -228,6 +244,13 @@ def _plain(annotation: Any) -> Any:
 
 def _extra(field: FieldInfo) -> Mapping[str, Any]:
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+
+
+def _ask(questions: list[dict[str, Any]], key: str, words: str) -> None:
+    """Ask what was always answered the same, with that answer to begin with."""
+    for question in questions:
+        if question["key"] == key:
+            question |= {"label": words, "fixed": False}
 
 
 def _put(config: Any, path: Path, text: str, kind: InputType) -> None:

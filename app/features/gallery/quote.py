@@ -182,9 +182,18 @@ def told(definition: Definition, answers: Mapping[str, Any], run: Mapping[str, A
         return []
     known = {question.key: question.default for question in definition.inputs}
     known |= {key: value for key, value in answers.items() if value not in (None, "")}
-    scope = {"inputs": known, "run": dict(run), "steps": {}}
+    scope = {"inputs": _whole(definition, known), "run": dict(run), "steps": {}}
     scope["steps"] = {step.id: _set_in_words(step, scope) for step in definition.steps if step.type == "transform"}
     return list(_pieces(str(writing.config.get("prompt", "")), scope))
+
+
+def _whole(definition: Definition, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return answers as they stand, where each vehicle has all its parts: so it reads as one."""
+    vehicles = {question.key for question in definition.inputs if question.type is InputType.VEHICLE}
+    return {
+        key: vehicle.whole(value) if key in vehicles and isinstance(value, Mapping) else value
+        for key, value in answers.items()
+    }
 
 
 def asked(definition: Definition, scope: Mapping[str, Any]) -> list[Asked]:
@@ -221,7 +230,7 @@ def sends_nothing_else(definition: Definition) -> bool:
 
 def made(definition: Definition, inputs: Mapping[str, Any]) -> list[Made]:
     """Return how it is made, step by step, with *inputs* in the sentences."""
-    scope = {"inputs": dict(inputs), "run": {"started_by": {"name": "you", "email": "you"}}}
+    scope = {"inputs": _whole(definition, inputs), "run": {"started_by": {"name": "you", "email": "you"}}}
     return [
         _made(step, definition, scope) for step in definition.steps if step.type not in ("parallel", "merge")
     ]

@@ -7,6 +7,7 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
+from app.definition import launch_form
 from app.engine import catalog
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
@@ -113,7 +114,7 @@ def _page(workflow: Workflow, form: TemplateForm, *, taken: Taken | None = None,
         "gallery/save.html",
         workflow=workflow,
         version=version,
-        definition=definition,
+        already=launch_form.asked(definition),
         candidates=own.offered(definition),
         asked=asked,
         words=request.form,

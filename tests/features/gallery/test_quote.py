@@ -34,6 +34,20 @@ def test_answers_are_said_as_people_say_them() -> None:
         assert quote.in_words(Input(key="x", type=kind), answer, NEW_YORK) == text
 
 
+def test_a_vehicle_with_parts_missing_reads_as_one_before_the_start() -> None:
+    car = {"key": "car", "label": "Which car?", "type": "vehicle", "default": {"make": "Kia", "price": "900"}}
+    writing = {"id": "ads", "type": "generate_copy", "config": {"prompt": "Sell {{ inputs.car }}.", "count": 2}}
+    definition = Definition.model_validate({"inputs": [car], "steps": [writing]})
+    for answers, words in (({}, "Kia, $900"), ({"car": {"make": "Honda", "year": "", "vin": ""}}, "Honda")):
+        told = "".join(piece.text for piece in quote.told(definition, answers, RUN))
+        assert told == f"Sell {words}."
+    cars = [{"make": "Kia", "year": 2021}]
+    each = {**writing, "for_each": {"items": "{{ inputs.car }}"}}
+    for step in (writing, each):
+        shown = quote.made(Definition.model_validate({"inputs": [car], "steps": [step]}), {"car": cars[0]})
+        assert "{" not in str(shown)
+
+
 def test_the_starter_is_asked_when_nobody_is_named() -> None:
     definition = _definition("facebook-ads-campaign")
     for approver, person in ((None, "alice@example.com"), ("bob@example.com", "bob@example.com")):

@@ -79,6 +79,52 @@ def test_chosen_values_are_asked_and_everything_else_stays(app: Flask) -> None:
     assert tell["to"] == ["{{ inputs.tell_to }}"]
 
 
+def _about_cars() -> dict[str, Any]:
+    """A workflow that asks for a vehicle, always has another, and compares parts of the first."""
+    parts = ["vin", "stock", "make", "price"]
+    car = {"key": "car", "label": "Which car?", "type": "vehicle", "required": True, "parts": parts}
+    demo = {"key": "demo", "label": "Demo car", "type": "vehicle", "fixed": True}
+    rules = [
+        {"value": "{{ inputs.car.price }}", "op": "gt", "than": 20000},
+        {"value": "{{ inputs.car.make }}", "op": "eq", "than": "Honda"},
+    ]
+    steps = [
+        {"id": "dear", "type": "condition", "name": "Dear?", "config": {"if": {"all": rules}}},
+        {"id": "ads", "type": "generate_copy", "name": "Write ads", "after": ["dear:yes"],
+         "config": {"prompt": "Sell {{ inputs.car }} like {{ inputs.demo.make }}", "count": 2}},
+    ]  # fmt: skip
+    car |= {"must_have": ["price"], "default": {"make": "Honda", "price": "22500"}}
+    demo |= {"default": {"stock": "P9", "make": "Kia"}}
+    return {"schema": 1, "inputs": [car, demo], "steps": steps}
+
+
+def test_a_template_asks_for_vehicles_as_its_workflow_did_and_for_what_was_always_the_same(
+    cast: Cast, session: Session
+) -> None:
+    definition = Definition.model_validate(_about_cars())
+    assert [(one.key, one.title, one.shown) for one in own.candidates(definition, catalog.facts())] == [
+        ("demo", "Demo car, always the same", "Kia"),
+        ("dear_if_all_than", "Which car: price is more than what?, in “Dear?”", "20000"),
+        ("dear_if_all_than_2", "Which car: make is what?, in “Dear?”", "Honda"),
+        ("ads_count", "How many, in “Write ads”", "2 texts"),
+    ]
+    made = own.with_questions(definition, {"demo": "Like which?", "dear_if_all_than": ""}, catalog.facts())
+    workflow = factories.workflow(session, cast.alice.workspace_id, definition=_about_cars())
+    own.save(session, workflow, made, name="Cars", summary="", category=Category.SELL, actor=ALICE)
+    asked = {each["key"]: each for each in made["inputs"]}
+    assert list(asked) == ["car", "demo", "dear_if_all_than"]
+    assert (asked["demo"]["label"], asked["demo"]["fixed"]) == ("Like which?", False)
+    assert asked["car"] == schema.dump(definition)["inputs"][0]
+    launched: dict[str, Any] = {"workspace_id": cast.alice.workspace_id, "slug": "cars", "actor": ALICE}
+    with pytest.raises(Invalid) as refused:
+        starting.launch(session, raw_inputs={"car": {"stock": "P1"}}, **launched)
+    assert [each.path for each in refused.value.problems] == ["/inputs/car/price"]
+    car = {"vin": "5TDDZRBH1MS104417", "price": "31,990"}
+    run = starting.launch(session, raw_inputs={"car": car, "dear_if_all_than": "9"}, **launched)
+    assert (run.inputs["car"]["make"], run.inputs["car"]["price"]) == ("Toyota", "31990.00")
+    assert (run.inputs["demo"]["stock"], run.inputs["dear_if_all_than"]) == ("P9", 9)
+
+
 def test_it_stands_in_the_gallery_of_its_workspace_and_can_be_launched(cast: Cast, session: Session) -> None:
     workflow = factories.workflow(session, cast.alice.workspace_id, name="Our ads", definition=FLOW)
     chosen = {"ads_count": "How many?", "tell_to": "Whom?"}

@@ -168,6 +168,23 @@ def test_a_file_brings_the_same_definition_without_secrets(cast: Cast, session: 
     assert (made.name, made.tags, made.description) == (workflow.name, ["spring"], "Ten ads")
 
 
+@pytest.mark.parametrize("kind", list(FileKind))
+def test_a_file_keeps_what_is_asked_of_a_vehicle_and_the_limits(cast: Cast, session: Session, kind: FileKind) -> None:
+    begins = {"vin": "5TDDZRBH1MS104417", "mileage": 34150, "price": "31990.00"}
+    car = {"key": "car", "label": "Which car?", "type": "vehicle", "required": True, "must_have": ["price"]}
+    demo = {"key": "demo", "label": "Demo car", "type": "vehicle", "fixed": True, "default": begins}
+    dear = {"value": "{{ inputs.car.price }}", "op": "gt", "than": 20000}
+    steps = [{"id": "dear", "type": "condition", "name": "Dear?", "config": {"if": dear}}]
+    limits = {"cost_usd": "2.00", "minutes": 30, "at_once": 2}
+    data = {"schema": 1, "inputs": [{**car, "parts": ["vin", "price"]}, demo], "steps": steps, "limits": limits}
+    workflow = factories.workflow(session, cast.alice.workspace_id, name="Cars", definition=data)
+    text = exchange.written(workflow, workflows.current_version(session, workflow).definition, kind)
+    made = service.bring_in(
+        session, text, workspace_id=cast.alice.workspace_id, name="", actor=_actor(cast), source="x.yaml"
+    )
+    assert workflows.current_version(session, made).definition == schema.dump(Definition.model_validate(data))
+
+
 def test_secrets_are_left_out_by_their_names_and_values_worked_out_stay() -> None:
     config = {
         "headers": {"Authorization": "Bearer 123", "X-Api-Key": "{{ inputs.key }}", "Accept": "text/plain"},

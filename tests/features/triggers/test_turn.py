@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.core import clock
 from app.core.db import db
+from app.core.errors import Invalid
 from app.core.outbox import OutboxRow
 from app.definition.graph import RUN_FACTS
 from app.engine import runner, timers
@@ -274,6 +275,28 @@ def test_what_keeps_a_run_from_starting_is_told_on_the_schedule(
     assert schedule.is_enabled == stays_on
     assert (schedule.next_due_at is not None) == stays_on
     assert session.scalar(sa.select(sa.func.count()).select_from(Run)) == 0
+
+
+def test_a_schedule_answers_with_a_vehicle_and_is_told_what_it_needs_now(
+    session: Session, make: MakeSchedule, workflow: Workflow, alice: Actor
+) -> None:
+    car = {"key": "car", "label": "Which car?", "type": "vehicle", "required": True, "parts": ["vin", "price"]}
+    workflows.publish(session, workflow, {**SMALL, "inputs": [*SMALL["inputs"], car]}, actor_id=alice.user_id)
+    with pytest.raises(Invalid) as refused:
+        make(due_s=20, inputs={"offer": "A car", "car": {"price": 9000}})
+    assert [each.path for each in refused.value.problems] == ["/inputs/car"]
+    schedule = make(due_s=20, inputs={"offer": "A car", "car": {"vin": "5tddzrbh1ms104417"}})
+
+    (run,) = take(session, schedule)
+    assert (run.inputs["car"]["vin"], run.inputs["car"]["year"]) == ("5TDDZRBH1MS104417", 2021)
+
+    needs = [*SMALL["inputs"], {**car, "must_have": ["price"]}]
+    workflows.publish(session, workflow, {**SMALL, "inputs": needs}, actor_id=alice.user_id)
+    end(session, [run])
+    schedule.anchor_at = schedule.next_due_at = schedule.look_at = service.database_now(session)
+    session.commit()
+    assert take(session, schedule) == []
+    assert "“Which car?” needs its price." in schedule.problem
 
 
 def test_a_run_that_starts_again_takes_the_problem_away(
