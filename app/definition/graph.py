@@ -77,8 +77,15 @@ def predecessors(definition: Definition) -> dict[str, frozenset[str]]:
 
 def following(definition: Definition, ids: Iterable[str]) -> frozenset[str]:
     """Return the ids of all steps that come after one of *ids*, directly or not."""
-    wanted = set(ids)
-    return frozenset(step for step, before in predecessors(definition).items() if before & wanted)
+    below: dict[str, list[str]] = {step.id: [] for step in definition.steps}
+    for step in definition.steps:
+        for source in {split(entry)[0] for entry in step.after} & below.keys():
+            below[source].append(step.id)
+    found: dict[str, None] = {}
+    waiting = list(ids)
+    while waiting:
+        waiting += (step for step in below.get(waiting.pop(), ()) if step not in found and not found.setdefault(step))
+    return frozenset(found)
 
 
 def split(entry: str) -> tuple[str, str]:

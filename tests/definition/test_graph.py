@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.definition.graph import Edge, edges, predecessors, topological_order
+from app.definition.graph import Edge, edges, following, predecessors, topological_order
 from app.definition.problems import Problem
 from app.definition.schema import Definition, check
 from tests.definition.facts import TYPES, step, workflow
@@ -261,6 +261,12 @@ def test_any_graph_without_cycles_is_right_and_ordered(steps: list[dict[str, Any
     for edge in edges(made):
         assert place[edge.source] < place[edge.target]
         assert before[edge.target] >= before[edge.source] | {edge.source}
+
+
+@given(graphs(), st.sets(st.integers(0, 29), max_size=3))
+def test_what_follows_is_what_they_come_before(steps: list[dict[str, Any]], numbers: set[int]) -> None:
+    made, ids = definition(*steps), {f"s{number}" for number in numbers}
+    assert following(made, ids) == {step_id for step_id, before in predecessors(made).items() if before & ids}
 
 
 @given(graphs(), st.data())

@@ -121,6 +121,11 @@ class Desk:
         return in_reading_order([*schema.check(self.data, self.types), *self.around(self.data)])
 
     @cached_property
+    def choices(self) -> dict[str, list[tuple[str, str]]]:
+        """What its forms offer of the workspace, by the kind of field, as far as one has asked."""
+        return {}
+
+    @cached_property
     def places(self) -> lanes.Layout:
         """Where everything stands in the diagram."""
         outcomes = {
@@ -165,7 +170,7 @@ class Desk:
         """Return what a kind of step does outside; None when it does nothing there, or is not known."""
         return BADGES.get(kind.effect) if kind else None
 
-    @property
+    @cached_property
     def names(self) -> dict[str, str]:
         """The names of the steps by id."""
         return {step.id: step.name for step in self.drawn.steps}

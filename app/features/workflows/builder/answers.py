@@ -1,6 +1,7 @@
 """What the builder's pages share: saving a change, and answering with the panel and what stands around it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from flask import Response, flash, make_response, render_template, request, url_for
@@ -338,7 +339,7 @@ def step_context(desk: Desk) -> dict[str, Any]:
         "lacking": samples.lacking(desk),
         "askable": asking.KINDS,
         "wanted_in": asking.places(form),
-        "destinations": moves.destinations(desk, desk.chosen),
+        "destinations": partial(moves.destinations, desk, desk.chosen),  # only a part of the answers shows them
         "focus": request.args.get("fix", ""),
     }
 

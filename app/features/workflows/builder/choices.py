@@ -30,9 +30,9 @@ def form_of(desk: Desk, step: Mapping[str, Any], posted: MultiDict[str, str] | N
     for name, info in kind.config.model_fields.items() if kind else ():
         widget = str((info.json_schema_extra or {}).get("widget", ""))  # type: ignore[union-attr]  # ours are mappings
         widgets[widget].append(info.alias or name)
-    offered = {
-        widget: choices for widget, find in _OFFERED.items() if widget in widgets for choices in (find(desk),)
-    }
+    for widget in _OFFERED.keys() & widgets.keys() - desk.choices.keys():
+        desk.choices[widget] = _OFFERED[widget](desk)
+    offered = {widget: choices for widget, choices in desk.choices.items() if widget in widgets}
     for widget in offered.keys() & {"images", "documents_or_text"}:
         offered[widget] = _with_older(offered[widget], [config.get(key) for key in widgets[widget]])
     if "answers" in widgets:
