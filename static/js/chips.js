@@ -51,6 +51,21 @@
     editor.dispatchEvent(new Event("input", { bubbles: true }));
   };
 
+  // the tab key leads to where the caret was, or to the end: a browser would put it before the first letter
+  let isTabbed = false;
+  document.addEventListener("keydown", (event) => (isTabbed = event.key === "Tab"), true);
+  document.addEventListener("pointerdown", () => (isTabbed = false), true);
+  const goBack = (editor) => {
+    const selection = getSelection();
+    if (editor.last && editor.contains(editor.last.startContainer)) {
+      selection.removeAllRanges();
+      selection.addRange(editor.last);
+      return;
+    }
+    selection.selectAllChildren(editor);
+    selection.collapseToEnd();
+  };
+
   // where the caret was, in characters: an emoji is one, as where the text is changed
   const placeOf = (editor) => {
     if (!editor.last || !editor.contains(editor.last.startContainer)) return [...editor.field.value].length;
@@ -168,6 +183,9 @@
     label?.addEventListener("click", (event) => {
       event.preventDefault();
       editor.focus();
+    });
+    editor.addEventListener("focus", () => {
+      if (isTabbed) goBack(editor);
     });
     field.hidden = true;
     field.after(editor);

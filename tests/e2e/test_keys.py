@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, expect
 
 from tests.conftest import Databases
 from tests.e2e import stage as stages
@@ -60,3 +60,27 @@ def test_what_has_the_focus_is_not_under_a_bar(
         if found := page.evaluate(HIDDEN):
             hidden.append(found)
     assert hidden == []
+
+
+def test_the_tab_key_leads_to_the_end_of_a_text_and_back_to_where_one_was_in_it(
+    stage: Stage, context: BrowserContext
+) -> None:
+    scene = stage.scenes["full"]
+    context.add_cookies([{"name": "gl", "value": scene.cookie, "url": stage.url}])
+    page = context.new_page()
+    page.goto(stage.url + "/workflows/{draft}/edit/steps/s5".format(**scene.refs))
+    editor, stored = page.locator("#c-prompt-editor"), page.locator("[name=c-prompt]")
+    text = stored.input_value()
+    assert text
+    page.get_by_role("link", name="Close").focus()
+    page.keyboard.press("Tab")
+    expect(editor).to_be_focused()
+    page.keyboard.type("Be brief.")
+    assert stored.input_value() == f"{text}Be brief."
+    for _ in " brief.":
+        page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    expect(editor).to_be_focused()
+    page.keyboard.type(" very")
+    assert stored.input_value() == f"{text}Be very brief."
