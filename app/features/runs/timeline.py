@@ -21,7 +21,7 @@ LEAST_W = 3.0
 GAP_SHARE, GAP_W = 0.3, 64.0
 LABEL_PX, NOTE_PX = 13.0, 12.5
 LEAST_NOTE_W = 110.0
-_TICKS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
+_TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 _KINDS = {
     StepStatus.COMPLETED: "go", StepStatus.FAILED: "bad", StepStatus.RUNNING: "run", StepStatus.RETRYING: "run",
     StepStatus.CANCELLED: "idle", StepStatus.NEEDS_ATTENTION: "care", StepStatus.WAITING: "go",

@@ -54,6 +54,13 @@ def test_bars_are_to_scale_and_begin_where_their_steps_did() -> None:
     assert words == ["0", *(f"{seconds} s" for seconds in range(5, 41, 5))]
 
 
+def test_no_two_ticks_of_the_axis_say_the_same() -> None:
+    drawn = _draw(_entry("a", StepStatus.COMPLETED, 0, 1), _entry("b", StepStatus.COMPLETED, 1, 4))
+
+    words = [mark.word.replace("\u00a0", " ") for mark in drawn.marks]
+    assert words == ["0", "1 s", "2 s", "3 s", "4 s"]
+
+
 def test_lanes_beside_each_other_share_their_time() -> None:
     drawn = _draw(_entry("a", StepStatus.COMPLETED, 0, 10), _entry("b", StepStatus.COMPLETED, 0, 10))
 
