@@ -113,7 +113,7 @@ class _Comparison:
         if decides := _DECIDES.match(name):
             who = decides["who"]
             return f"The {who if who[:2].isupper() else who[:1].lower() + who[1:]}’s approval"
-        if name.lower().endswith("approval"):
+        if name.lower().endswith("approval") and not _ASKS.match(name):
             return name if name.startswith("The ") else f"The {name[:1].lower()}{name[1:]}"
         return f"The approval “{name}”"
 
@@ -293,6 +293,7 @@ class _Comparison:
 
 # --- words ---------------------------------------------------------------------------------------------------------
 
+_ASKS = re.compile(r"(?:ask|await|get|request|seek|wait)\b", re.I)
 _DECIDES = re.compile(
     r"^(?:the )?(?P<who>.{2,60}?) (?:decides|approves|agrees|signs|checks|looks|reads|reviews|confirms|says)\b",
     re.I,

@@ -238,6 +238,23 @@ def test_a_way_back_is_told_as_well(types: dict[str, TypeFacts]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "subject"),
+    [
+        ("Ask for approval", "The approval “Ask for approval”"),
+        ("Get Kim’s approval", "The approval “Get Kim’s approval”"),
+        ("Final approval", "The final approval"),
+    ],
+)
+def test_an_approval_is_called_by_its_name_as_one_says_it(
+    types: dict[str, TypeFacts], name: str, subject: str
+) -> None:
+    before, after = copy.deepcopy(BASE), copy.deepcopy(BASE)
+    _step(before, "check")["name"] = name
+    _without_review(after)
+    assert _said(types, before, after) == [f"{subject} was removed."]
+
+
 def test_a_day_held_to_today_is_told(types: dict[str, TypeFacts]) -> None:
     def asking(**bounds: str) -> dict[str, Any]:
         return {**BASE, "inputs": [*BASE["inputs"], {"key": "ends", "label": "Until", "type": "date", **bounds}]}
