@@ -76,9 +76,11 @@ class Config(Settings):
         default="",
         max_length=40,
         title="Channel",
-        description="Where it will appear, such as facebook; for the preview.",
+        description="Where it will appear: facebook, instagram, email, sms or website. Only the preview depends on it.",
     )
-    status: Literal["draft", "in_review"] = Field(default="draft", title="Status of the documents")
+    status: Literal["draft", "in_review"] = Field(
+        default="draft", title="Status of the documents", description="What is said of them until somebody decides."
+    )
 
 
 def run(config: Config, ctx: Context) -> Done:
