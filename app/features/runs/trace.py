@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.definition.parts import Definition, Step
+from app.definition.sentences import Names, settings_in_words
 from app.engine import answers, catalog, retry
 from app.engine.answers import Reply
 from app.engine.attempt import WHEN_UNCLEAR
@@ -149,6 +150,7 @@ class _Reading:
     ) -> None:
         self._recorded, self._calls, self._waits, self._now = recorded, calls, waits, now
         self._settings = went_in.Reading(recorded.definition, scope)
+        self._names = Names.of(recorded.definition)
 
     def entry(self, step: Step, rows: Mapping[int, StepRun]) -> Entry:
         row = rows.get(-1)
@@ -156,6 +158,17 @@ class _Reading:
             return self._not_begun(step)
         items = tuple(self._of_row(step, rows[item], f"{step.name} {item + 1}") for item in sorted(rows) if item >= 0)
         return self._of_row(step, row, step.name, items)
+
+    def _sentence(self, step: Step, went_in: object) -> str:
+        """Return the step type's own sentence about this step, with what is not worked out by its name."""
+        step_type = catalog.step_type(step.type)
+        if step_type is None:
+            return ""
+        settings = went_in if isinstance(went_in, dict) else step.config
+        unknown = step_type.raw_fields if isinstance(went_in, dict) else settings
+        words = {key: settings_in_words(value, self._names) for key, value in settings.items() if key in unknown}
+        said = step_type.summary({**settings, **words}).replace("**", "")
+        return "" if "{{" in said else clipped(said, 300)
 
     def _not_begun(self, step: Step) -> Entry:
         chip = Chip("idle", "circle-dashed", "Not started")
@@ -171,7 +184,7 @@ class _Reading:
             chip=chip,
             look="off pending",
             word=word,
-            sentence=_sentence(step, None),
+            sentence=self._sentence(step, None),
         )
 
     def _of_row(self, step: Step, row: StepRun, name: str, items: tuple[Entry, ...] = ()) -> Entry:
@@ -192,7 +205,7 @@ class _Reading:
             look=look,
             word=word,
             note=note,
-            sentence=_sentence(step, None if step.for_each is not None and row.item < 0 else row.went_in),
+            sentence=self._sentence(step, None if step.for_each is not None and row.item < 0 else row.went_in),
             outcome=row.outcome,
             went_in=() if status is StepStatus.SKIPPED else self._settings.lines(step, row),
             came_out=tuple(output_words.sentences(row, status, word)),
@@ -310,14 +323,5 @@ def _tries(step: Step, row: StepRun) -> int:
     category = (row.error or {}).get("category", "")
     known = category in {member.value for member in Category}
     return max(retry.tries_in_all(step, Category(category)), row.attempts + 1) if known else row.attempts + 1
-
-
-def _sentence(step: Step, went_in: object) -> str:
-    """Return the step type's own sentence about this step; "" where values are not known yet."""
-    step_type = catalog.step_type(step.type)
-    if step_type is None:
-        return ""
-    said = step_type.summary(went_in if isinstance(went_in, dict) else step.config).replace("**", "")
-    return "" if "{{" in said else clipped(said, 300)
 
 

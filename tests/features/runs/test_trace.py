@@ -71,6 +71,22 @@ def test_step_that_was_not_begun_says_when_it_would_be() -> None:
     assert _entry("tell_rejected").word == "Only if expired or rejected"
 
 
+def test_a_condition_names_its_questions_as_they_are_asked() -> None:
+    dear = {"if": {"value": "{{ inputs.car.price }}", "op": "gt", "than": 20000}}
+    definition = {
+        "inputs": [{"key": "car", "label": "Which car?", "type": "vehicle"}],
+        "steps": [{"id": "dear", "type": "condition", "name": "Dear?", "config": dear}],
+    }
+    row = StepRun(
+        id="dear", step_id="dear", type="condition", item=-1, status="completed", outcome="yes", attempts=1, done=0,
+        total=0, doing="", reason="", cost_microusd=0, tokens_in=0, tokens_out=0, went_in=dear, finished_at=NOW,
+    )  # fmt: skip
+    for rows in ((), (row,)):
+        recorded = Recorded(Definition.model_validate(definition), {"car": None}, {}, rows, (), (), {}, "UTC")
+        (entry,) = trace(recorded, NOW)
+        assert entry.sentence == "Yes if the answer “Which car?”, price is more than 20,000"
+
+
 def _reviews(*statuses: str) -> list[Entry]:
     """Trace a run whose review is asked once for each of some items, which stand so."""
     definition = copy.deepcopy(factories.ADS)
