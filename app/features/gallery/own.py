@@ -57,6 +57,8 @@ class Candidate:
         value = ", ".join(map(str, self.value)) if isinstance(self.value, list) else self.value
         if isinstance(value, bool):
             return "yes" if value else "no"
+        if isinstance(value, int | float):
+            value = f"{value:,}"
         return shorten(str(value), _SHOWN) + (f" {self.unit}" if self.unit else "")
 
 
@@ -66,7 +68,7 @@ def candidates(definition: Definition, types: Mapping[str, TypeFacts]) -> list[C
     What is worked out already is none.
     """
     found = [
-        Candidate(each.key, "", f"{each.label}, always the same", each.default, each.type, (), each.label, "", {})
+        Candidate(each.key, "", f"“{each.label}”, always the same", each.default, each.type, (), each.label, "", {})
         for each in launch_form.fixed(definition)
     ]
     taken, names = {question.key for question in definition.inputs}, Names.of(definition)

@@ -103,8 +103,8 @@ def test_a_template_asks_for_vehicles_as_its_workflow_did_and_for_what_was_alway
 ) -> None:
     definition = Definition.model_validate(_about_cars())
     assert [(one.key, one.title, one.shown) for one in own.candidates(definition, catalog.facts())] == [
-        ("demo", "Demo car, always the same", "Kia"),
-        ("dear_if_all_than", "Which car: price is more than what?, in “Dear?”", "20000"),
+        ("demo", "“Demo car”, always the same", "Kia"),
+        ("dear_if_all_than", "Which car: price is more than what?, in “Dear?”", "20,000"),
         ("dear_if_all_than_2", "Which car: make is what?, in “Dear?”", "Honda"),
         ("ads_count", "How many, in “Write ads”", "2 texts"),
     ]
