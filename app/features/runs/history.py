@@ -170,7 +170,10 @@ class _Found:
         self._matches = [search.matching(session, workspace_id, text) for text in (wanted.q, wanted.label) if text]
         narrowing = list(_conditions(wanted, zone))
         of_kind = kinds.conditions(session, workspace_id, wanted.kind)
-        self._conditions = [Run.workspace_id == workspace_id, *narrowing, *of_kind]
+        # SQLite would go through all runs of the workspace by time for those of a workflow that has few
+        is_by_workflow = bool(wanted.workflow) and self._order.is_by_time and not (wanted.statuses or self._matches)
+        home = queries.without_index(Run.workspace_id) if is_by_workflow else Run.workspace_id
+        self._conditions = [home == workspace_id, *narrowing, *of_kind]
         self._is_filtered = bool(narrowing) or wanted.kind.is_rare
         self._is_by_status = len(wanted.statuses) > 1 and self._order.is_by_time and not wanted.kind.is_rare
         self._is_narrow = self._may_be_few = False

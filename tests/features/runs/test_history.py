@@ -312,8 +312,22 @@ def test_many_runs_are_read_by_an_index(yard: Yard) -> None:
                 assert _scans(yard, statement) == [], (wanted, statement)
 
 
+@pytest.mark.parametrize("sort", [Sort.NEWEST, Sort.OLDEST])
+def test_the_runs_of_one_workflow_are_read_by_its_own_index(yard: Yard, sort: Sort) -> None:
+    """And not by that of all runs by time, which must be gone through where a workflow has few."""
+    yard.make("finished")
+    with statements(yard.app) as seen:
+        _page(yard, Wanted(workflow=yard.workflow_id, sort=sort, since=date(2026, 1, 1)))
+    (listed,) = (each for each in seen if each.startswith("SELECT run.id, run.workspace_id") and "ORDER BY" in each)
+    assert any("USING INDEX ix_run_workflow_id_created_at" in line for line in _plan(yard, listed))
+
+
 def _scans(yard: Yard, statement: str) -> list[str]:
+    return [line for line in _plan(yard, statement) if line.startswith("SCAN run") and "INDEX" not in line]
+
+
+def _plan(yard: Yard, statement: str) -> list[str]:
     with yard.app.app_context(), db.engine.connect() as connection:
         given = ["x"] * statement.count("?")
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(given))
-        return [row[3] for row in plan if row[3].startswith("SCAN run") and "INDEX" not in row[3]]
+        return [row[3] for row in plan]
