@@ -170,12 +170,12 @@ class _Found:
         self._matches = [search.matching(session, workspace_id, text) for text in (wanted.q, wanted.label) if text]
         narrowing = list(_conditions(wanted, zone))
         of_kind = kinds.conditions(session, workspace_id, wanted.kind)
-        # SQLite would go through all runs of the workspace by time for those of a workflow that has few
-        is_by_workflow = bool(wanted.workflow) and self._order.is_by_time and not (wanted.statuses or self._matches)
+        is_by_workflow = self._order.is_by_time and not self._matches and _leads(session, wanted)
         home = queries.without_index(Run.workspace_id) if is_by_workflow else Run.workspace_id
         self._conditions = [home == workspace_id, *narrowing, *of_kind]
         self._is_filtered = bool(narrowing) or wanted.kind.is_rare
-        self._is_by_status = len(wanted.statuses) > 1 and self._order.is_by_time and not wanted.kind.is_rare
+        is_by_time = self._order.is_by_time and not is_by_workflow
+        self._is_by_status = len(wanted.statuses) > 1 and is_by_time and not wanted.kind.is_rare
         self._is_narrow = self._may_be_few = False
         self._looks_first = bool(self._matches) and not any(match.is_narrow for match in self._matches)
         if not self._looks_first:
@@ -270,6 +270,17 @@ class _Found:
         if anchor is None:
             return found
         return found.where(_is_past(key, key_id, sa.literal(anchor, column.type), sa.literal(last), self._order.is_up))
+
+
+def _leads(session: Session, wanted: Wanted) -> bool:
+    """Tell whether the runs of the workflow are looked through: no other filter has an index, or they are few.
+
+    SQLite would go through all runs of the workspace by time, of a status or of a person for them.
+    """
+    if not wanted.workflow or not (wanted.statuses or wanted.person):
+        return bool(wanted.workflow)
+    some = sa.select(Run.id).where(Run.workflow_id == wanted.workflow).limit(MOST_SORTED + 1).subquery()
+    return session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() <= MOST_SORTED
 
 
 def _is_past(column: Any, run_id: Any, anchor: Any, last: Any, is_up: bool) -> sa.ColumnElement[bool]:

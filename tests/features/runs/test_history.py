@@ -312,14 +312,29 @@ def test_many_runs_are_read_by_an_index(yard: Yard) -> None:
                 assert _scans(yard, statement) == [], (wanted, statement)
 
 
-@pytest.mark.parametrize("sort", [Sort.NEWEST, Sort.OLDEST])
-def test_the_runs_of_one_workflow_are_read_by_its_own_index(yard: Yard, sort: Sort) -> None:
-    """And not by that of all runs by time, which must be gone through where a workflow has few."""
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"since": date(2026, 1, 1)}, {"sort": Sort.OLDEST}, {"status": "finished"}, {"status": "failed"},
+        {"person": "somebody"},
+    ],
+)  # fmt: skip
+def test_the_runs_of_a_workflow_with_few_are_read_by_its_own_index(yard: Yard, more: dict[str, Any]) -> None:
+    """And not by that of all runs by time, of a status or a person, which must be gone through for them."""
     yard.make("finished")
     with statements(yard.app) as seen:
-        _page(yard, Wanted(workflow=yard.workflow_id, sort=sort, since=date(2026, 1, 1)))
+        _page(yard, Wanted(workflow=yard.workflow_id, **more))
     (listed,) = (each for each in seen if each.startswith("SELECT run.id, run.workspace_id") and "ORDER BY" in each)
     assert any("USING INDEX ix_run_workflow_id_created_at" in line for line in _plan(yard, listed))
+
+
+def test_a_workflow_with_many_runs_leaves_the_index_to_who_has_few(yard: Yard, monkeypatch: Any) -> None:
+    yard.make("finished", "finished")
+    monkeypatch.setattr(history, "MOST_SORTED", 1)
+    with statements(yard.app) as seen:
+        _page(yard, Wanted(workflow=yard.workflow_id, person="somebody"))
+    (listed,) = (each for each in seen if each.startswith("SELECT run.id, run.workspace_id") and "ORDER BY" in each)
+    assert any("USING INDEX ix_run_workspace_id_started_by" in line for line in _plan(yard, listed))
 
 
 def _scans(yard: Yard, statement: str) -> list[str]:
