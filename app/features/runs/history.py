@@ -230,8 +230,9 @@ class _Found:
         if edge is not None:
             key, run_id = edge
             home = home.where(_is_past(column, Run.id, sa.literal(key, column.type), sa.literal(run_id), not is_up))
-        fits = sa.and_(*self._conditions, *(match.condition for match in self._matches))
-        near = home.where(fits.is_(sa.true()))  # "is true" keeps to the index of the order
+        fits = (*self._conditions, *(each for match in self._matches for each in match.conditions))
+        # "is true" keeps to the index of the order; each by itself, since SQLite works all of one out
+        near = home.where(*(each.is_(sa.true()) for each in fits))
         page = near.add_columns(column.label("key")).limit(limit).subquery("page")
         in_order = queries.in_order(page.c.key, page.c.id, is_up=is_up)
         runs = session.execute(sa.select(Run).join(page, Run.id == page.c.id).order_by(*in_order)).scalars().all()

@@ -33,6 +33,7 @@ MOST_TABLE_CHARS = 60_000  # read of each: a start is to stay quick
 MOST_TYPED = 6
 MOST_NAMED = 20  # workflows, and people, that a word is looked for among the runs of
 FEW = 5000  # of several common words one that so few runs have is looked up first, and the others for each of its runs
+MOST_SPELLED = 16  # words of one beginning whose first and last runs are looked up
 RARE = 2000  # a word of at most so many runs is looked up first; what more have is checked while going down the list
 VIN_CHARS = 17
 VIN_TAILS = (8, 6)  # how people in the trade say a VIN
@@ -84,16 +85,21 @@ def add(session: Session, workspace_id: str, number: int, found: Iterable[str]) 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which runs fit what was typed. *is_narrow*: at most some thousand do, and the condition names them.
+    """Which runs fit what was typed. *is_narrow*: at most some thousand do, and the conditions name them.
 
-    Else the condition looks up the *common* words of each run that it is asked about; *also* is a run called by its
-    number.
+    Else the conditions look up the *common* words of each run that they are asked about, after the cheap ones; *also*
+    is a run called by its number.
     """
 
-    condition: sa.ColumnElement[bool]
+    conditions: Sequence[sa.ColumnElement[bool]]
     is_narrow: bool
     common: Sequence["_Typed"] = ()
     also: frozenset[int] = frozenset()
+
+    @property
+    def condition(self) -> sa.ColumnElement[bool]:
+        """All conditions as one."""
+        return sa.and_(*self.conditions)
 
 
 def matching(session: Session, workspace_id: str, text: str) -> Match:
@@ -104,15 +110,18 @@ def matching(session: Session, workspace_id: str, text: str) -> Match:
     number = _NUMBER.fullmatch(text.strip())
     also = frozenset((int(number[2]),) if number else ())
     if number and number[1]:
-        return Match(Run.number.in_(sorted(also)), True)
+        return Match([Run.number.in_(sorted(also))], True)
     plain = _CENTS.sub("", _GROUPED.sub(lambda amount: amount[0].replace(",", ""), text))
     typed = _read(session, workspace_id, words(plain)[:MOST_TYPED])
     rare = [word.numbers for word in typed if word.numbers is not None]
     common = [word for word in typed if word.numbers is None]
     if rare or not typed:
         named = _named(session, frozenset.intersection(*rare) if rare else frozenset(), common)
-        return Match(_or_also(named, also), True)
-    return Match(_or_also(sa.and_(*(word.condition for word in common)), also), False, common, also)
+        return Match(_or_also([named], also), True)
+    span = _span_of_all(common)
+    if span is not None and span.first > span.last:  # no run can have them all
+        return Match(_or_also([_named(session, frozenset())], also), True)
+    return Match(_or_also(_within(span, (word.condition for word in common)), also), False, common, also)
 
 
 def narrowed(session: Session, match: Match, most: int = 0, *, far_apart: bool = False) -> Match:
@@ -125,10 +134,30 @@ def narrowed(session: Session, match: Match, most: int = 0, *, far_apart: bool =
         return match
     numbers = _in_all(session, match.common, most or RARE) if len(match.common) > 1 else None
     if numbers is not None:
-        return Match(_named(session, numbers | match.also), True)
+        return Match([_named(session, numbers | match.also)], True)
     if not far_apart:
         return match
-    return Match(_or_also(sa.and_(*(word.read_once for word in match.common)), match.also), False)
+    read_once = (word.read_once for word in match.common)
+    return Match(_or_also(_within(_span_of_all(match.common), read_once), match.also), False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The numbers between which all runs with a word are, both included."""
+
+    first: int
+    last: int
+
+
+def _span_of_all(common: Sequence["_Typed"]) -> _Span | None:
+    """Return where the runs are that have all of these words, as far as is known."""
+    spans = [word.span for word in common if word.span is not None]
+    return _Span(max(span.first for span in spans), min(span.last for span in spans)) if spans else None
+
+
+def _within(span: _Span | None, conditions: Iterable[sa.ColumnElement[bool]]) -> list[sa.ColumnElement[bool]]:
+    """Ask these conditions, which look words up, of the runs of the span alone."""
+    return [*([Run.number.between(span.first, span.last)] if span else []), *conditions]
 
 
 def _named(session: Session, numbers: frozenset[int], common: Sequence["_Typed"] = ()) -> sa.ColumnElement[bool]:
@@ -149,22 +178,26 @@ def _named(session: Session, numbers: frozenset[int], common: Sequence["_Typed"]
     return sa.and_(Run.number == sa.any_(those), *(word.condition for word in common if word.is_name))
 
 
-def _or_also(condition: sa.ColumnElement[bool], also: frozenset[int]) -> sa.ColumnElement[bool]:
-    return sa.or_(condition, Run.number.in_(sorted(also))) if also else condition
+def _or_also(conditions: list[sa.ColumnElement[bool]], also: frozenset[int]) -> list[sa.ColumnElement[bool]]:
+    return [sa.or_(sa.and_(*conditions), Run.number.in_(sorted(also)))] if also else conditions
 
 
 def _in_all(session: Session, common: Sequence["_Typed"], most: int) -> frozenset[int] | None:
     """Return the runs that have all of these words, each common by itself; None when they are many."""
     if any(word.is_name for word in common):
         return None
-    some = (sa.select(sa.func.count()).select_from(word.in_words.limit(FEW + 1).subquery()) for word in common)
+    span = _span_of_all(common)
+    of_words = [word.in_words for word in common]
+    if span is not None:
+        of_words = [those.where(_word.c.number.between(span.first, span.last)) for those in of_words]
+    some = (sa.select(sa.func.count()).select_from(those.limit(FEW + 1).subquery()) for those in of_words)
     sizes = session.execute(sa.select(*(each.scalar_subquery() for each in some))).one()
     size, place = min((size, place) for place, size in enumerate(sizes))
     if size <= FEW:  # each is looked for among the words of the others
         others = [word.is_of(_word.c.number) for at, word in enumerate(common) if at != place]
-        found: sa.Select[Any] | sa.CompoundSelect[Any] = common[place].in_words.where(*others).distinct()
+        found: sa.Select[Any] | sa.CompoundSelect[Any] = of_words[place].where(*others).distinct()
     else:
-        found = sa.intersect(*(word.in_words for word in common))
+        found = sa.intersect(*of_words)
     numbers = session.execute(found.limit(most + 1)).scalars().all()
     return frozenset(numbers) if len(numbers) <= most else None
 
@@ -180,9 +213,12 @@ def _read(session: Session, workspace_id: str, typed: Sequence[str]) -> list["_T
         ids[word, kind].append(found)
     read = [_Typed(workspace_id, word, ids[word, "workflow"], ids[word, "person"]) for word in typed]
     listed = [_listed(source) for word in read for source in word.sources]
-    texts = iter(session.execute(sa.select(*listed)).one())
+    spans = [_spanned(workspace_id, word, place) for place, word in enumerate(typed)]
+    texts = iter(session.execute(sa.select(*listed, *spans)).one())
     for word in read:
         word.keep_few([text.split(",") if text else [] for text in islice(texts, len(word.sources))])
+    for word, text in zip(read, texts, strict=True):
+        word.keep_span(text)
     return read
 
 
@@ -201,12 +237,35 @@ def _listed(source: sa.Select[Any]) -> sa.ScalarSelect[str]:
     return sa.select(sa.func.aggregate_strings(sa.cast(some.c.number, sa.String), ",")).scalar_subquery()
 
 
+def _spanned(workspace_id: str, word: str, place: int) -> sa.ScalarSelect[str]:
+    """Select the first and the last number of the words that begin so, and how many those are, as one text.
+
+    Goes from each such word to the next by the index; an aggregate of all their runs would read every one.
+    """
+    here = _word.c.workspace_id == workspace_id
+    begins = sa.and_(here, _word.c.word < word + _END)
+    start = sa.select(sa.func.min(_word.c.word).label("word"), sa.literal(1).label("place"))
+    spelled = start.where(begins, _word.c.word >= word).cte(f"spelled_{place}", recursive=True)
+    further = sa.select(sa.func.min(_word.c.word)).where(begins, _word.c.word > spelled.c.word).scalar_subquery()
+    following = sa.select(further, spelled.c.place + 1)
+    spelled = spelled.union_all(following.where(spelled.c.word.is_not(None), spelled.c.place <= MOST_SPELLED))
+    first, last = (
+        sa.select(end(_word.c.number)).where(here, _word.c.word == spelled.c.word).scalar_subquery()
+        for end in (sa.func.min, sa.func.max)
+    )
+    span = sa.select(first.label("first"), last.label("last")).where(spelled.c.word.is_not(None)).subquery()
+    facts = (sa.func.min(span.c.first), sa.func.max(span.c.last), sa.func.count())
+    low, high, count = (sa.cast(fact, sa.String) for fact in facts)
+    return sa.select(low + "," + high + "," + count).scalar_subquery()
+
+
 class _Typed:
     """A word as typed: *numbers* of the runs that fit while they are few, else the *condition* to try on each run."""
 
     def __init__(self, workspace_id: str, word: str, workflows: list[str], people: list[str]) -> None:
         self._workspace_id, self._word, self._workflows, self._people = workspace_id, word, workflows, people
         self.numbers: frozenset[int] | None = None
+        self.span: _Span | None = None
         self.in_words = sa.select(_word.c.number).where(
             _word.c.workspace_id == workspace_id, _word.c.word >= word, _word.c.word < word + _END
         )
@@ -233,6 +292,12 @@ class _Typed:
         """Keep the numbers that each source listed, unless one had more than are rare."""
         if all(len(numbers) <= RARE for numbers in listed):
             self.numbers = frozenset(int(number) for numbers in listed for number in numbers)
+
+    def keep_span(self, text: str | None) -> None:
+        """Keep where the runs with the word are, unless it begins too many words or is a name as well."""
+        if text and not self.is_name:
+            first, last, count = map(int, text.split(","))
+            self.span = _Span(first, last) if count <= MOST_SPELLED else None
 
     def is_of(self, number: Any) -> sa.ColumnElement[bool]:
         """Look up the words of the run with this number."""

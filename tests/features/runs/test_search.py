@@ -1,6 +1,10 @@
 """The words that runs are found by."""
 
 import importlib
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -291,3 +295,114 @@ def test_runs_of_before_are_found_by_their_amounts_too(session: Session, people:
 
     assert _found(session, people, "22,500") == _found(session, people, "22500") == [run.number]
     assert _found(session, people, "1200") == []
+
+
+GLANCE = 60  # instructions of SQLite at most; looking two words up takes about 90
+LETTERS = ("ames", "amber", "berg", "bell", "cole", "dana")
+
+
+@pytest.mark.parametrize(("rare", "seed"), [(0, 1), (0, 2), (3, 3), (1_000, 4)])
+def test_pages_of_a_search_are_what_looking_through_all_runs_finds(
+    session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch, rare: int, seed: int
+) -> None:
+    chance = random.Random(seed)
+    monkeypatch.setattr(search, "RARE", rare)
+    monkeypatch.setattr(search, "MOST_SPELLED", chance.choice((1, 16)))
+    monkeypatch.setattr(history, "LOOKED_AT", chance.choice((4, 20, 100)))
+    flow = factories.workflow(session, people.alice.workspace_id, name="Letters", definition=FORM)
+    begun, had = datetime(2026, 11, 1, tzinfo=UTC), dict[str, tuple[Run, set[str]]]()
+    for at in range(40):  # what has a word stands together, and times are not quite in the order of numbers
+        known = chance.sample(LETTERS[at // 14 : at // 14 + 4], k=chance.randint(0, 3))
+        label = f"Mail {chance.choice('xyz')}"
+        run = factories.queued_run(session, flow, label=label, inputs={"story": " ".join(known)})
+        run.created_at = begun + timedelta(minutes=at + chance.choice((0, 0, -9, 9)))
+        had[run.id] = run, {*known, *words(run.label)}
+    session.flush()
+
+    for typed in ("ames", "am", "ames berg", "am be", "dana be", "cole ames", "mail dana", "mail x", "zebra mail"):
+        fits = [
+            run for run, known in had.values()
+            if all(any(word.startswith(part) for word in known) for part in words(typed))
+        ]  # fmt: skip
+        for sort, key, is_down in (
+            (Sort.NEWEST, lambda run: (run.created_at, run.id), True),
+            (Sort.OLDEST, lambda run: (run.created_at, run.id), False),
+            (Sort.NAME, lambda run: (run.label.lower(), run.id), False),
+        ):
+            expected = [run.id for run in sorted(fits, key=key, reverse=is_down)]
+            assert _paged(session, people, Wanted(q=typed, sort=sort)) == expected, (typed, sort)
+
+
+def _paged(session: Session, people: Cast, wanted: Wanted) -> list[str]:
+    """Return the ids of all pages of four runs, one after the other."""
+    shown: list[str] = []
+    while len(shown) % 4 == 0:
+        last = shown[-1] if shown else None
+        found = history.page(session, people.alice.workspace_id, wanted, zone="UTC", limit=4, before=last)
+        shown += [run.id for run in found]
+        if not found:
+            break
+    return shown
+
+
+SORTS = pytest.mark.parametrize("sort", [Sort.NEWEST, Sort.OLDEST, Sort.NAME])
+
+
+@SORTS
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_of_runs_before_or_after_all_that_have_a_word_no_word_is_looked_up(
+    session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch, sort: Sort
+) -> None:
+    monkeypatch.setattr(search, "RARE", 0)
+    for name in ("Eve Ames", "Dana Ames", "Eve Ames"):
+        _start(session, people, customer=name)
+    connection, lookups = session.connection(), list[int]()
+
+    @sa.event.listens_for(connection, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if "ORDER BY" in statement and "run_word" in statement and "EXPLAIN" not in statement:
+            plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
+            lookups.append(sum(_loops(plan[0]["Plan"])))
+
+    found = history.page(session, people.alice.workspace_id, Wanted(q="dana ames", sort=sort), zone="UTC", limit=26)
+
+    assert len(found) == 1
+    assert lookups == [2]  # both words of the one run
+
+
+def _loops(plan: dict[str, Any]) -> Iterator[int]:
+    """Yield how often each part of a plan went to the words."""
+    if plan.get("Relation Name") == "run_word":
+        yield plan["Actual Loops"]
+    for part in plan.get("Plans", ()):
+        yield from _loops(part)
+
+
+@SORTS
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_run_outside_of_those_that_have_a_word_takes_a_glance_at_its_number(
+    session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch, sort: Sort
+) -> None:
+    monkeypatch.setattr(search, "RARE", 0)
+    _start(session, people, customer="Dana Ames")
+    wanted, took = Wanted(q="dana ames", sort=sort), list[int]()
+
+    for more in (0, 50):
+        for _ in range(more):
+            _start(session, people, customer="Eve Ames")
+        session.flush()
+        took.append(_instructions(session, lambda: history.page(
+            session, people.alice.workspace_id, wanted, zone="UTC", limit=26
+        )))  # fmt: skip
+
+    assert took[1] - took[0] < 50 * GLANCE
+
+
+def _instructions(session: Session, ask: Callable[[], object]) -> int:
+    """Count what SQLite's machine did."""
+    driver, counted = session.connection().connection.driver_connection, itertools.count()
+    assert driver is not None
+    driver.set_progress_handler(lambda: next(counted) and None, 1)
+    ask()
+    driver.set_progress_handler(None, 0)
+    return next(counted)
