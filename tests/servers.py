@@ -1,6 +1,7 @@
 """Real servers for tests: PostgreSQL, Redis and SMTP, each on a free port or socket, ended with the test run."""
 
 import importlib.util
+import itertools
 import os
 import shutil
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -21,11 +23,21 @@ from psycopg import sql
 
 from app.core.cached import cached_property
 
+LIMIT_S = 60.0  # for what takes a moment: a machine that does much else takes its time
+_numbers = itertools.count(os.getpid() * 997)
+
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a TCP port of 127.0.0.1 that nobody listens on now, another one each time.
+
+    It is none of those that the system gives to whoever asks for any (Linux: from 32768), nor one that another test
+    process goes through: nobody takes it before it is used.
+    """
+    for number in _numbers:
+        port = 11_000 + number % 20_000
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("the numbers do not end")
 
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
@@ -244,7 +256,7 @@ class SmtpServer:
         """The address for ``SMTP_URL``."""
         return f"smtp://127.0.0.1:{self._controller.port}"
 
-    def wait_for(self, count: int, timeout_s: float = 5.0) -> list[ReceivedMail]:
+    def wait_for(self, count: int, timeout_s: float = LIMIT_S) -> list[ReceivedMail]:
         """Return the mails once there are *count*; raise TimeoutError, saying what came, when they do not come."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: len(self.messages) >= count, timeout_s):
@@ -282,7 +294,7 @@ class SmtpServer:
         return "250 OK"
 
 
-def wait_until(check: Any, *, timeout_s: float = 10.0, every_s: float = 0.02) -> Any:
+def wait_until(check: Any, *, timeout_s: float = LIMIT_S, every_s: float = 0.02) -> Any:
     """Return the first true answer of *check*, asked again and again; raise TimeoutError when none comes.
 
     For what another process does; what this process does has an event to wait for.
