@@ -18,6 +18,7 @@ from alembic.config import Config
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
+from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 from whitenoise import WhiteNoise
@@ -28,6 +29,7 @@ from tests.servers import PostgresServer, RedisServer, SmtpServer
 ROOT = Path(__file__).resolve().parents[1]
 # Browsers share few cores with many tests: no process anew for each page.
 THRIFTY = ["--disable-gpu", "--js-flags=--single-threaded", "--process-per-site", "--renderer-process-limit=1"]
+BROWSER_MS = 30_000  # for what a page does in a moment: Playwright's own five seconds are few where others work
 DATABASES = ["sqlite", "postgresql"]
 USES = 25  # of one PostgreSQL database, before what was deleted in it slows it down
 
@@ -43,6 +45,7 @@ def pytest_configure() -> None:
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     hypothesis.settings.register_profile("ours", deadline=None, derandomize=True)
     hypothesis.settings.load_profile("ours")
+    expect.set_options(timeout=BROWSER_MS)
 
 
 def pytest_collection_finish() -> None:

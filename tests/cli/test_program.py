@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -53,12 +52,10 @@ def test_help_needs_no_heavy_library() -> None:
         "import sys; from app.cli.program import main; main(['--help'])\n"
         "print(sorted({'sqlalchemy', 'rq', 'redis', 'openai', 'rich', 'yaml'} & set(sys.modules)))"
     )
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.endswith("[]\n")
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Small writes: threads that write at the same moment share one transaction, on both databases."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 from app.core import db
 from app.core.db import make_engine, write_small
 from app.core.together import Writing
+from tests.servers import wait_until
 
 _word = sa.table("word", sa.column("word", sa.Text), sa.column("times", sa.Integer))
 ADD = sa.insert(_word).values(word=sa.bindparam("word", type_=sa.Text()), times=1).returning(_word.c.word)
@@ -63,12 +63,6 @@ def says_again(word: str) -> Callable[[], Writing[int | None]]:
     return writing
 
 
-def until(found: Callable[[], object]) -> None:
-    end = time.monotonic() + 5
-    while not found() and time.monotonic() < end:
-        threading.Event().wait(0.002)
-
-
 def words(engine: Engine) -> dict[str, int]:
     with engine.connect() as connection:
         rows = connection.execute(sa.text("SELECT word, times FROM word ORDER BY word"))
@@ -91,9 +85,9 @@ def at_once(engine: Engine, writes: list[Callable[[], Writing[object]]]) -> list
     with engine.begin():  # the only connection, or the write lock
         for thread in threads:
             thread.start()
-        until(lambda: line.standing == len(writes))
+        wait_until(lambda: line.standing == len(writes))
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     return [got[place] for place in range(len(writes))]
 
 
@@ -171,10 +165,10 @@ def test_where_nobody_knows_whether_it_was_written_each_is_told_so(engine: Engin
     other = make_engine(with_driver(database_url), pool=1)
     with engine.connect() as holder:
         holder.execute(sa.text("SELECT * FROM word FOR UPDATE"))
-        ending = threading.Thread(target=lambda: until(lambda: holder.execute(END_WHO_WAITS).scalar()))
+        ending = threading.Thread(target=lambda: wait_until(lambda: holder.execute(END_WHO_WAITS).scalar()))
         ending.start()
         got = at_once(other, [says_again("a"), says_again("a")])
-        ending.join(10)
+        ending.join(60)
 
     assert got == [sa.exc.OperationalError, sa.exc.OperationalError]
     assert words(engine) == {"a": 1}
@@ -193,11 +187,11 @@ def test_what_waits_for_a_lock_holds_up_nobody_for_long(engine: Engine, database
             target=lambda: got.append(write_small(other, says_again("held"), locks="held"))
         )
         waiting.start()
-        until(lambda: holder.execute(WHO_WAITS).scalar())
+        wait_until(lambda: holder.execute(WHO_WAITS).scalar())
 
         assert [write_small(other, adds(word), locks=word) for word in "ab"] == ["A", "B"]
         assert got == []
         holder.rollback()
-        waiting.join(10)
+        waiting.join(60)
     other.dispose()
     assert got == [2]

@@ -1,19 +1,14 @@
 """Fixtures for browser tests: the whole product in its processes, on each kind of database."""
 
 import os
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext
-from pytest_playwright.pytest_playwright import CreateContextCallback
 
 from tests.conftest import Databases
 from tests.e2e.house import Running
 from tests.fakes.openai_server import FakeOpenAI
 from tests.servers import RedisServer, SmtpServer
-
-STEP_MS = 10_000
 
 # Pictures to look at, and the README's: they judge nothing, so they are taken only when asked for.
 collect_ignore = [] if os.environ.get("UPDATE_SCREENSHOTS") else ["test_shots.py"]
@@ -51,15 +46,3 @@ def paying_house(
         yield running
         running.house.end()
     databases.drop(url)
-
-
-@pytest.fixture
-def new_context(new_context: CreateContextCallback) -> Callable[..., BrowserContext]:
-    """Open browsers that give up on a button after ten seconds, not thirty."""
-
-    def create(**options: Any) -> BrowserContext:
-        context = new_context(**options)
-        context.set_default_timeout(STEP_MS)
-        return context
-
-    return create

@@ -72,7 +72,7 @@ class Running:
                     return mail
             return None
 
-        found: ReceivedMail = wait_until(find, timeout_s=20)
+        found: ReceivedMail = wait_until(find)
         return found
 
     def link(self, mail: ReceivedMail, kind: str = "plain") -> str:

@@ -120,7 +120,7 @@ def _build(page: Page, boss: str) -> None:
     page.get_by_role("button", name="Insert a value").first.click()
     page.get_by_role("group", name="Values").get_by_role("button", name="What does it cost?").click()
     expect(page.locator("#about-step")).to_contain_text("Offer a test drive")
-    assert page.locator("#step-form").locator("[name=c-prompt]").input_value() == (
+    expect(page.locator("#step-form").locator("[name=c-prompt]")).to_have_value(
         "Offer a test drive of a car for {{ inputs.what_does_it_cost | money }}"
     )
     expect(page.locator("#step-form .editor").first).to_have_text(

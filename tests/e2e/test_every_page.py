@@ -603,7 +603,6 @@ class Contexts:
             context = self._browser.new_context(
                 locale="en-US", timezone_id="America/New_York", reduced_motion="reduce"
             )
-            context.set_default_timeout(10_000)
             context.add_init_script(LISTEN)
             if cookie:
                 context.add_cookies([{"name": "gl", "value": cookie, "url": stage.url}])

@@ -16,9 +16,9 @@ def test_a_process_tells_that_it_lives_until_a_part_of_it_stalls(monkeypatch: py
         signs.say(part)
     watching = threading.Thread(target=signs.watch, args=(is_over,), daemon=True)
     watching.start()
-    assert told.wait(5)
+    assert told.wait(60)
     is_over.set()
-    watching.join(5)
+    watching.join(60)
     assert signs.stalled() == []
     monkeypatch.setattr(alive, "STALLED_S", -1.0)
     assert signs.stalled() == ["dispatcher", "heartbeat"]

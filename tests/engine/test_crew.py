@@ -16,7 +16,7 @@ def test_an_idle_thread_leaves_and_the_next_task_gets_a_new_one(monkeypatch: pyt
 
     def work() -> None:
         names.append(threading.current_thread().name)
-        gate.wait(5)
+        gate.wait(60)
 
     for _ in range(3):
         small.submit(work)
@@ -25,7 +25,7 @@ def test_an_idle_thread_leaves_and_the_next_task_gets_a_new_one(monkeypatch: pyt
     gate.set()
     wait_until(lambda: not [one for one in threading.enumerate() if one.name.startswith("leaving-")])
     assert small.offer(work)
-    assert small.wait_idle(5)
+    assert small.wait_idle(60)
     assert len(names) == 4
 
 
@@ -34,5 +34,5 @@ def test_no_task_is_left_in_line_when_threads_leave(monkeypatch: pytest.MonkeyPa
     small, done = Crew("hasty", 2), list[int]()
     for number in range(2000):
         small.submit(lambda number=number: done.append(number))  # type: ignore[misc]
-    assert small.wait_idle(10)
+    assert small.wait_idle(60)
     assert sorted(done) == list(range(2000))

@@ -32,12 +32,12 @@ def test_what_comes_while_one_thread_sends_goes_along_with_its_next(monkeypatch:
     def send(run_ids: list[str]) -> bool:
         sent.append(run_ids)
         is_sending.set()
-        return go_on.wait(10)
+        return go_on.wait(60)
 
     monkeypatch.setattr(jobs, "hint_runs", send)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(jobs.hint_soon, "a")
-        assert is_sending.wait(10)
+        assert is_sending.wait(60)
         for run_id in "bcd":
             jobs.hint_soon(run_id)  # does not wait
         go_on.set()

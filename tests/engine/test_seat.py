@@ -12,12 +12,12 @@ is_ending = threading.Event()
 end_on_sigterm(is_ending)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # in this thread: the kernel interrupts the other one
 os.kill(os.getpid(), signal.SIGTERM)
-print(is_ending.wait(20))
+print(is_ending.wait(60))
 """
 
 
 def test_a_sigterm_that_arrives_in_another_thread_ends_the_process_too() -> None:
-    done = subprocess.run([sys.executable, "-c", ENDS], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", ENDS], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 

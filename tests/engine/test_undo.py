@@ -108,7 +108,7 @@ def test_undo_in_the_moment_in_which_it_takes_effect_is_one_or_the_other(house: 
     house.work(run_id)
     wait_id = house.wait(run_id).id
     with house.session() as session:
-        control.decide(session, wait_id, outcome="approved", output={"by": "Sam"}, undo_s=1)
+        control.decide(session, wait_id, outcome="approved", output={"by": "Sam"}, undo_s=3)
     house.work()
     effective_at = house.wait(run_id).effective_at
     assert effective_at is not None
@@ -124,15 +124,15 @@ def test_undo_in_the_moment_in_which_it_takes_effect_is_one_or_the_other(house: 
     def hold(_connection: object, _cursor: object, text: str, *_rest: object) -> None:
         if text.startswith("UPDATE run "):  # the wait is written, the run not yet
             written.set()
-            may_end.wait(2)  # with a lock that it holds the other one waits for this
+            may_end.wait(4)  # with a lock that it holds the other one waits for this
 
     thread = threading.Thread(target=undo)
     thread.start()
-    assert written.wait(5)
+    assert written.wait(60)
     threading.Event().wait(max(0.0, (effective_at - clock.now()).total_seconds()))
     house.work(run_id)
     may_end.set()
-    thread.join(10)
+    thread.join(60)
     house.work()
     assert undone == [True]
     assert (house.wait(run_id).status, house.steps(run_id)["ask"].status) == ("waiting", "waiting")

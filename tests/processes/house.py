@@ -53,7 +53,7 @@ class House:
     def status(self, path: str = "/sign-in") -> int:
         """Ask for a page; 0 when nobody answers."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as response:
+            with urllib.request.urlopen(self.url + path, timeout=60) as response:
                 return int(response.status)
         except urllib.error.HTTPError as error:
             error.close()
@@ -63,7 +63,7 @@ class House:
 
     def json(self, path: str) -> Any:
         """Ask for JSON."""
-        with urllib.request.urlopen(self.url + path, timeout=5) as response:
+        with urllib.request.urlopen(self.url + path, timeout=60) as response:
             return json.load(response)
 
     def wait_for(self, words: str, *, limit_s: float = START_S) -> None:
@@ -89,7 +89,7 @@ class House:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(timeout=30)
+                self.process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -97,7 +97,7 @@ class House:
             if lives(pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        self._reader.join(timeout=5)
+        self._reader.join(timeout=60)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return self.output

@@ -2,8 +2,8 @@
 
 Each child writes its pid to ``FOLDER/<name>.<n>`` when it starts. Kinds: ``web`` and ``worker`` wait for SIGTERM;
 ``stubborn`` ignores it; ``mortal`` is vital and dies at once; ``last`` ends last; ``pipes`` uses a pipe instead of the
-death signal, ``quick`` starts again without delay, ``short`` gives one second of grace; ``hung`` gives signs of life
-for half a second, then none.
+death signal, ``quick`` starts again without delay, ``short`` gives one second of grace; ``hung`` gives some signs of
+life for half a second, says so in ``FOLDER/hung.signs`` and gives no more.
 """
 
 import os
@@ -21,18 +21,16 @@ folder = Path(sys.argv[1])
 
 
 def begin(name: str) -> None:
-    number = len(list(folder.glob(f"{name}.*")))
+    number = len(list(folder.glob(f"{name}.[0-9]*")))
     (folder / f"{name}.new").write_text(str(os.getpid()))
     (folder / f"{name}.new").rename(folder / f"{name}.{number}")
 
 
 def wait(name: str) -> int:
-    ended = []
-    signal.signal(signal.SIGTERM, lambda *_: ended.append(time.monotonic()))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     begin(name)
-    while not ended:
-        signal.pause()
-    (folder / f"{name}.ended").write_text(str(ended[0]))
+    signal.sigwait([signal.SIGTERM])
+    (folder / f"{name}.ended").write_text(str(time.monotonic()))
     return 0
 
 
@@ -53,6 +51,7 @@ def hung(pulse: Pulse) -> int:
     for _ in range(5):
         pulse.beat()
         time.sleep(0.1)
+    (folder / "hung.signs").write_text("5")
     while True:
         signal.pause()
 
@@ -73,7 +72,7 @@ def main() -> int:
         loop.BACK_OFF_S, loop.DOUBT_S = (0.0, 0.05), 0.05
     if "short" in kinds:
         loop.GRACE_S = 1.0
-    pulse = Pulse(0.3)
+    pulse = Pulse(2.0)
     children = {
         "hung": Child("hung", lambda owner: hung(pulse), pulse=pulse),
         "web": Child("web", lambda owner: wait("web"), is_vital=True),

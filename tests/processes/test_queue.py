@@ -41,7 +41,7 @@ class Encrypted:
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(timeout=60)
 
     def _accept(self) -> None:
         while True:
@@ -157,16 +157,14 @@ def test_no_redis_set_means_the_embedded_one(tmp_path: Path) -> None:
 
 
 def test_a_server_that_hangs_costs_a_hint_a_second(tmp_path: Path) -> None:
-    import time
-
     from redis.exceptions import TimeoutError as TooSlow
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = queue.enqueue_client(settings_for(f"redis://127.0.0.1:{silent.getsockname()[1]}"))
-        began = time.monotonic()
+        connection = client.connection_pool.make_connection()
+        assert (connection.socket_timeout, connection.retry._retries) == (1, 0)
         with pytest.raises(TooSlow):
             client.ping()
-        assert time.monotonic() - began < 2
         client.connection_pool.disconnect()
 
 

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.features.gallery import library
-from tests.processes.house import House
+from tests.processes.house import START_S, House
 from tests.processes.waiting import lives, until
 
 Start = Callable[..., House]
@@ -47,7 +46,7 @@ def test_dev_says_where_it_is_and_ctrl_c_ends_every_child(start: Start) -> None:
     assert house.status() == 200
     assert all(map(lives, pids))
     house.process.send_signal(signal.SIGINT)
-    assert house.process.wait(timeout=30) == 0
+    assert house.process.wait(timeout=START_S) == 0
     assert [pid for pid in pids if lives(pid)] == []
 
 
@@ -61,15 +60,15 @@ def test_each_child_that_dies_is_replaced_while_the_others_go_on(start: Start) -
     for role in ("worker", "clock", "redis"):
         pid = until(lambda role=role: house.pid_of(role))
         os.kill(pid, signal.SIGKILL)
-        until(lambda role=role, pid=pid: house.pid_of(role) not in (0, pid), limit_s=10)
+        until(lambda role=role, pid=pid: house.pid_of(role) not in (0, pid))
         assert house.status() == 200
-    house.wait_for("gave_back", limit_s=30)  # the janitor of the worker or the clock
+    house.wait_for("gave_back")  # the janitor of the worker or the clock
 
-    server, _ = _servers(house, 2)
+    server, _ = until(lambda: _servers(house, 2))
     os.kill(server, signal.SIGKILL)
     until(lambda: not lives(server))
-    until(lambda: house.status() == 200, limit_s=5)  # the other one answers
-    until(lambda: _servers(house, 2), limit_s=5)
+    until(lambda: house.status() == 200)  # the other one answers
+    until(lambda: _servers(house, 2))
 
 
 def test_nothing_lives_on_after_a_killed_supervisor_and_the_next_one_starts(start: Start) -> None:
@@ -77,7 +76,7 @@ def test_nothing_lives_on_after_a_killed_supervisor_and_the_next_one_starts(star
     house.wait_for("Greenlight is ready")
     pids = house.pids()
     house.process.kill()
-    until(lambda: [pid for pid in pids[1:] if lives(pid)] == [], limit_s=1.0)
+    until(lambda: [pid for pid in pids[1:] if lives(pid)] == [])
 
     again = start("dev", "--no-demo")
     again.wait_for("Greenlight is ready")
@@ -85,26 +84,25 @@ def test_nothing_lives_on_after_a_killed_supervisor_and_the_next_one_starts(star
 
 
 @pytest.mark.slow
-def test_a_deploy_ends_within_30_s_and_a_step_under_way_costs_no_attempt(start: Start) -> None:
+def test_a_deploy_ends_all_by_themselves_and_a_step_under_way_costs_no_attempt(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes requests and never answers
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         house = start("dev", OPENAI_BASE_URL=address, OPENAI_API_KEY="sk-test")
         house.wait_for("Greenlight is ready")
         words = ("template", "launch", "facebook-ads-campaign", "--input", "offer=A car")
         launched = House(house.folder, *words, OPENAI_API_KEY="sk-test")
-        assert launched.process.wait(timeout=30) == 0, launched.end()
+        assert launched.process.wait(timeout=START_S) == 0, launched.end()
         launched.end()
-        until(lambda: (found := _steps(house)) and all(status == "running" for status, _ in found), limit_s=30)
+        until(lambda: (found := _steps(house)) and all(status == "running" for status, _ in found))
 
-        began = time.monotonic()
         pids = house.pids()
         for pid in pids * 2:
             try:
                 os.kill(pid, signal.SIGTERM)
             except ProcessLookupError:
                 continue
-        assert house.process.wait(timeout=30) == 0
-        assert time.monotonic() - began < 30
+        assert house.process.wait(timeout=START_S) == 0
+        assert "had not ended in time" not in house.end()  # nobody used up what a host gives
         assert [pid for pid in pids if lives(pid)] == []
     assert {status for status, _ in _steps(house)} == {"pending"}
     assert {attempts for _, attempts in _steps(house)} <= {0}
@@ -114,7 +112,7 @@ def test_a_taken_port_is_one_sentence(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         house = start("dev", "--port", str(port))
-        assert house.process.wait(timeout=15) == 2
+        assert house.process.wait(timeout=START_S) == 2
         lines = house.end().splitlines()
     assert lines[-1] == (
         f"Greenlight cannot start: Port {port} is taken by another program: stop it, or choose another port "
@@ -130,7 +128,7 @@ def test_production_starts_on_its_own_settings_and_logs_json_and_the_set_up_link
         HOST="127.0.0.1",
         BASE_URL="https://ads.example",
     )
-    until(lambda: house.status() == 200 or house.process.poll() is not None, limit_s=20)
+    until(lambda: house.status() == 200 or house.process.poll() is not None, limit_s=START_S)
     house.wait_for("https://ads.example/setup/")
     assert all(line.startswith("{") for line in house.output.splitlines()), house.output
     assert "a long secret" not in house.output
@@ -138,17 +136,17 @@ def test_production_starts_on_its_own_settings_and_logs_json_and_the_set_up_link
 
 def test_production_without_a_secret_does_not_start(start: Start) -> None:
     house = start("serve")
-    assert house.process.wait(timeout=15) == 2
+    assert house.process.wait(timeout=START_S) == 2
     assert house.end().startswith("Greenlight cannot start: SECRET_KEY is not set.")
 
 
 def test_the_web_server_alone(start: Start) -> None:
     house = start("serve", SERVE="web", SECRET_KEY="a long secret for tests, long enough", HOST="127.0.0.1")
-    until(lambda: house.status() == 200 or house.process.poll() is not None, limit_s=20)
+    until(lambda: house.status() == 200 or house.process.poll() is not None, limit_s=START_S)
     assert "worker_started" not in house.output
     assert "clock_started" not in house.output
     house.process.terminate()
-    assert house.process.wait(timeout=10) == 0
+    assert house.process.wait(timeout=START_S) == 0
 
 
 def _niceness(pid: int) -> int:
@@ -208,13 +206,13 @@ def test_web_worker_and_clock_apart_do_the_same_work(redis_url: str, tmp_path: P
     folder = tmp_path / "data"
     settings = {"GREENLIGHT_ENV": "development", "REDIS_URL": redis_url}
     web = House(folder, "serve", SERVE="web", **settings)
-    until(lambda: web.status() == 200 or web.process.poll() is not None, limit_s=20)
+    until(lambda: web.status() == 200 or web.process.poll() is not None, limit_s=START_S)
     apart = [House(folder, *role, script="worker.py", **settings) for role in ((), ("clock",))]
     try:
         apart[0].wait_for("worker_started")
         apart[1].wait_for("clock_started")
         seeded = House(folder, "seed", "--runs", "--json", **settings)
-        assert seeded.process.wait(timeout=60) == 0, seeded.end()
+        assert seeded.process.wait(timeout=START_S) == 0, seeded.end()
         templates = len(list(library.FOLDER.glob("*.yaml")))
         assert f'"sample_runs": {templates}' in seeded.end()
         ended = "SELECT r.status, count(DISTINCT w.template_slug) FROM run r JOIN workflow w ON w.id = r.workflow_id"

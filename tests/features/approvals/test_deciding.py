@@ -222,7 +222,7 @@ def test_approve_and_reject_at_once_have_one_winner(desk: Desk, policy: str) -> 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(results) == 8
     [(winner, decision)] = [result for result in results if result[1] in ("approved", "rejected")]
     assert {code for _, code in results} - {decision} == {"decided"}

@@ -273,7 +273,7 @@ def test_approve_and_reject_pressed_at_once_have_one_winner(desk: Desk) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert sorted(answer.status_code for answer in answers.values()) == [303, 409]
     winner = next(button for button, answer in answers.items() if answer.status_code == 303)
     loser = next(answer for answer in answers.values() if answer.status_code == 409)

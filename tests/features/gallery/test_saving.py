@@ -200,7 +200,7 @@ def test_two_tabs_that_save_a_new_template_and_a_view_of_one_name_find_each_othe
     saved = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(save, ids[0], saved)
-        saved.wait(20)
+        saved.wait(60)
         second = pool.submit(save, ids[1])
     assert first.exception() is None
     assert isinstance(second.exception(), versions.Taken)

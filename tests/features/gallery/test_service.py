@@ -184,7 +184,7 @@ def test_two_presses_at_the_same_moment_start_one_run(app: Flask, cast: Cast) ->
     def press() -> None:
         with app.app_context():
             try:
-                barrier.wait(10)
+                barrier.wait(60)
                 runs.append(_start(db.session(), cast, draft_id).id)
                 db.session.commit()
             except Exception as error:
@@ -195,7 +195,7 @@ def test_two_presses_at_the_same_moment_start_one_run(app: Flask, cast: Cast) ->
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
     assert not faults
     assert len(runs) == 3
@@ -212,7 +212,7 @@ def test_two_first_launches_at_the_same_moment_make_one_workflow(app: Flask, cas
     def press() -> None:
         with app.app_context():
             try:
-                barrier.wait(10)
+                barrier.wait(60)
                 _launch(db.session(), cast)
                 db.session.commit()
             except Exception as error:
@@ -223,7 +223,7 @@ def test_two_first_launches_at_the_same_moment_make_one_workflow(app: Flask, cas
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
     assert not faults
     with app.app_context():

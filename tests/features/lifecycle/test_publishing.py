@@ -85,7 +85,7 @@ def test_two_who_publish_the_same_draft_at_once_get_one_version_and_a_clear_mess
     def publish() -> None:
         with app.app_context():
             try:
-                barrier.wait(10)
+                barrier.wait(60)
                 workflow = db.session.get_one(Workflow, workflow_id)
                 done.append(
                     service.publish_draft(db.session(), workflow, revision=revision, actor=_actor(cast)).number
@@ -99,7 +99,7 @@ def test_two_who_publish_the_same_draft_at_once_get_one_version_and_a_clear_mess
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert done == [2]
     assert refused == ["Nothing is new: Alice Ames published version 2, and nothing was changed since."]
 

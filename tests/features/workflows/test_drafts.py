@@ -228,7 +228,7 @@ def test_saving_at_the_same_moment_lets_one_through(app: Flask, cast: Cast) -> N
     def save(text: str) -> None:
         with app.app_context():
             try:
-                barrier.wait(10)
+                barrier.wait(60)
                 workflow = db.session.get_one(Workflow, workflow_id)
                 _save(db.session(), workflow, text, 0)
                 db.session.commit()
@@ -241,7 +241,7 @@ def test_saving_at_the_same_moment_lets_one_through(app: Flask, cast: Cast) -> N
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sorted(outcomes) == ["saved", "told", "told"]
 
 

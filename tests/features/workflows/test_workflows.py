@@ -89,7 +89,7 @@ def test_publishing_at_the_same_moment_gives_each_its_number(app: Flask, cast: C
     def publish() -> None:
         with app.app_context():
             try:
-                barrier.wait(10)
+                barrier.wait(60)
                 service.publish(db.session(), db.session.get_one(Workflow, workflow_id), ADS, actor_id=None)
                 db.session.commit()
             except Exception as error:
@@ -100,7 +100,7 @@ def test_publishing_at_the_same_moment_gives_each_its_number(app: Flask, cast: C
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
     assert not faults
     with app.app_context():
