@@ -48,6 +48,14 @@ def pytest_configure() -> None:
     expect.set_options(timeout=BROWSER_MS)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    """Let the processes of a whole run share what the tests share."""
+    from tests.distribution import Together
+
+    return Together(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage less often, and not among what stays: a fifth of the processor's time."""
     gc.collect()

@@ -11,8 +11,6 @@ from app.core import clock
 from app.features.gallery import library
 from tests.cli.conftest import Greenlight, Said
 
-pytestmark = pytest.mark.xdist_group("house of the terminal")
-
 OFFER = ("--input", "offer=A red sedan, 12 months old")
 RUN_KEYS = set(
     "id number label test status progress eta_s workflow inputs steps documents outputs error cost_microusd tokens"

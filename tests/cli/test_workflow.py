@@ -8,8 +8,6 @@ import pytest
 
 from tests.cli.conftest import Greenlight
 
-pytestmark = pytest.mark.xdist_group("house of the terminal")
-
 
 def test_a_workflow_goes_in_runs_and_comes_out_again(
     greenlight: Greenlight, definition: Path, tmp_path: Path

@@ -10,7 +10,7 @@ from tests.e2e.house import OWNER, PASSWORD, Running
 from tests.e2e.steps import RUN_URL, expect_run, way_to
 from tests.servers import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("house")]
+pytestmark = pytest.mark.browser
 
 NewContext = Callable[..., BrowserContext]
 BOSS, BOSS_PASSWORD = "boss@westfield.example", "a quiet lot at dawn"

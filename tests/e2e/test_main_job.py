@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page, Request, expect
 from tests.e2e.house import APPROVER, OWNER, Running
 from tests.e2e.steps import LIMIT_MS, RUN_URL, answer, bring_to_review, expect_run, go_on_now, press_twice
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("house")]
+pytestmark = pytest.mark.browser
 
 NewContext = Callable[..., BrowserContext]
 DESK = {"viewport": {"width": 1280, "height": 900}}
@@ -80,7 +80,6 @@ def test_the_mail_says_the_same_in_both_parts_and_shows_pictures(house: Running,
     assert reader.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.xdist_group("other house")
 def test_a_rejection_needs_a_reason_and_the_run_goes_its_other_way(house: Running, new_context: NewContext) -> None:
     page = new_context(**DESK).new_page()
     offer = "Rejected: the 2020 Mazda CX-5"
@@ -102,7 +101,6 @@ def test_a_rejection_needs_a_reason_and_the_run_goes_its_other_way(house: Runnin
     assert "The price is wrong: it is $27,490." in house.mail(OWNER, offer, "Not approved").text()
 
 
-@pytest.mark.xdist_group("other house")
 def test_pause_resume_and_stop_by_the_buttons(house: Running, new_context: NewContext) -> None:
     page = new_context(**DESK).new_page()
     offer = "Stopped: the 2019 Subaru Outback"
@@ -173,7 +171,6 @@ def test_opening_the_link_decides_nothing(house: Running, new_context: NewContex
     expect(broken.get_by_role("heading", level=1)).to_have_text("This link does not work")
 
 
-@pytest.mark.xdist_group("paying house")
 def test_on_postgresql_with_an_ai_service_the_cost_is_the_sum_of_its_calls(
     paying_house: Running, new_context: NewContext, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.house import OWNER, PASSWORD, Running
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("house")]
+pytestmark = pytest.mark.browser
 
 NewContext = Callable[..., BrowserContext]
 LAUNCH = "/gallery/facebook-ads-campaign/launch?page=2"

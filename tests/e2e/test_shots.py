@@ -16,7 +16,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.e2e import stage, steps
 from tests.e2e.house import OWNER, Running
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("house")]
+pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "instance" / "shots"

@@ -10,7 +10,7 @@ from tests.e2e.house import Running
 from tests.e2e.steps import LIMIT_MS, expect_run
 from tests.servers import ReceivedMail
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("other house")]
+pytestmark = pytest.mark.browser
 
 NewContext = Callable[..., BrowserContext]
 FILE = """
