@@ -24,6 +24,7 @@ from app.features.files import queries as files
 from app.features.lifecycle import rules
 from app.features.lifecycle.enums import KEPT_DAYS
 from app.features.lifecycle.rules import Need
+from app.features.runs import queries as run_queries
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
@@ -244,4 +245,8 @@ def _mailed(subject: str, people: list[str]) -> str:
 
 
 def _going(workflow: Workflow) -> sa.Select[Run]:
-    return sa.select(Run).where(Run.workflow_id == workflow.id, Run.status.in_(_OPEN), Run.test.is_(False))
+    """Read them by the index of statuses: open runs are few, those of a workflow can be many."""
+    home = run_queries.without_index(Run.workflow_id) == workflow.id
+    return sa.select(Run).where(
+        Run.workspace_id == workflow.workspace_id, home, Run.status.in_(_OPEN), Run.test.is_(False)
+    )

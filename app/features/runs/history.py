@@ -278,7 +278,7 @@ def _leads(session: Session, wanted: Wanted) -> bool:
 
     SQLite would go through all runs of the workspace by time, of a status or of a person for them.
     """
-    if not wanted.workflow or not (wanted.statuses or wanted.person):
+    if not wanted.workflow or not (wanted.statuses or wanted.person or wanted.kind.is_rare):
         return bool(wanted.workflow)
     some = sa.select(Run.id).where(Run.workflow_id == wanted.workflow).limit(MOST_SORTED + 1).subquery()
     return session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() <= MOST_SORTED

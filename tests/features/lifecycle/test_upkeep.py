@@ -77,6 +77,17 @@ def test_switching_off_lets_runs_finish_pauses_or_stops_them(
     assert sorted(actions) == ["workflow.disabled", "workflow.enabled", "workflow.published"]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_open_runs_are_found_among_many_by_the_index_of_statuses(cast: Cast, session: Session) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    seen: list[str] = []
+    sa.event.listen(session.get_bind(), "before_cursor_execute", lambda _c, _x, text, *_: seen.append(text))
+    assert queries.going(session, workflow) == 0
+    asked = seen[-1]
+    plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", ("x",) * asked.count("?"))
+    assert any("ix_run_workspace_id_status" in row[3] for row in plan)
+
+
 def test_a_run_that_ended_meanwhile_does_not_keep_it_on(cast: Cast, session: Session) -> None:
     workflow = factories.workflow(session, cast.alice.workspace_id)
     run = factories.queued_run(session, workflow)

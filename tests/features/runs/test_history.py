@@ -331,10 +331,11 @@ def test_the_runs_of_a_workflow_with_few_are_read_by_its_own_index(yard: Yard, m
 def test_a_workflow_with_many_runs_leaves_the_index_to_who_has_few(yard: Yard, monkeypatch: Any) -> None:
     yard.make("finished", "finished")
     monkeypatch.setattr(history, "MOST_SORTED", 1)
-    with statements(yard.app) as seen:
-        _page(yard, Wanted(workflow=yard.workflow_id, person="somebody"))
-    (listed,) = (each for each in seen if each.startswith("SELECT run.id, run.workspace_id") and "ORDER BY" in each)
-    assert any("USING INDEX ix_run_workspace_id_started_by" in line for line in _plan(yard, listed))
+    for more, index in (({"person": "somebody"}, "workspace_id_started_by"), ({"kind": Kind.TESTS}, "other")):
+        with statements(yard.app) as seen:
+            _page(yard, Wanted(workflow=yard.workflow_id, **more))
+        (listed,) = (each for each in seen if each.startswith("SELECT run.id, run.workspace_id") and "ORDER BY" in each)
+        assert any(f"USING INDEX ix_run_{index}" in line for line in _plan(yard, listed))
 
 
 def _scans(yard: Yard, statement: str) -> list[str]:
