@@ -16,7 +16,7 @@ from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.runs import log_rows
 from app.features.runs.failure import code_of
-from app.features.runs.log_rows import Rows
+from app.features.runs.log_rows import CALL_REFUSED, EVERY, STEP_LEVELS, Kept, Rows
 from app.features.runs.words import by_schedule, listed
 from app.features.workflows import queries as workflows
 from app.web.filters import duration, money
@@ -105,6 +105,12 @@ class Asked:
     def but(self, since: datetime, until: datetime) -> dict[str, str]:
         """Return the address of the same lines of another time."""
         return replace(self, since=since, until=until).query
+
+    @property
+    def kept(self) -> Kept:
+        """The rows that wanted lines are made of, and others."""
+        levels = (level for level, at in _SEVERITY.items() if self.level and at >= _SEVERITY[self.level])
+        return Kept(frozenset(levels), self.step)
 
     def keeps(self, line: Line, name: str) -> bool:
         """Tell whether a line is wanted; *name* is its step's."""
@@ -238,34 +244,42 @@ def key(args: Mapping[str, str], name: str) -> str:
 def last(session: Session, run: Run, wanted: Asked, names: Mapping[str, str], before: str) -> Last:
     """Return the last lines that are wanted, those before the place *before*; *names* are the steps'.
 
-    Reads the last lines there are, and all where those have not a page of wanted ones: six statements, or eleven.
+    Reads the last lines there are, and those before where they have not a page of wanted ones: six statements, or
+    eleven. No line is read twice, and of a level or a step no rows that cannot make one.
     """
     until = min((at for at in (_at(before), wanted.until and wanted.until + _SECOND) if at), default=None)
     times = log_rows.times(session, run.id, until, LOOKED_AT if wanted.query else PAGE)
     begun = wanted.since
     edges = [times.edge] if times.edge and (begun is None or times.edge > begun) else []
     found: list[Line] = []
+    end: datetime | None = None
     for since in (*edges, begun):
-        found = [
+        found[:0] = [
             line
-            for line in read(session, run, since, until)
+            for line in read(session, run, since, end or until, wanted.kept)
             if (since is None or line.at >= since)
+            and (end is None or line.at < end)
             and (not before or line.key < before)
             and wanted.keeps(line, names.get(line.step_id, ""))
         ]
         if len(found) > PAGE:
             break
+        end = since
     known = [at for at in (times.first, times.last, run.created_at, run.started_at, run.finished_at) if at]
     return Last(found, min(known).replace(microsecond=0), max(known).replace(microsecond=0))
 
 
-def read(session: Session, run: Run, since: datetime | None = None, until: datetime | None = None) -> list[Line]:
+def read(
+    session: Session, run: Run, since: datetime | None = None, until: datetime | None = None, kept: Kept = EVERY
+) -> list[Line]:
     """Return the lines of a run, the oldest first; of a time, those at least that say one in it, both ends included.
+
+    Of the rows that are not *kept* some lines may be there as well.
 
     Five statements, and none of what steps took in or gave out.
     """
     definition = workflows.load_definition(session, run.version_id)
-    return lines(run, definition, log_rows.rows(session, run.id, since, until))
+    return lines(run, definition, log_rows.rows(session, run.id, since, until, kept))
 
 
 def lines(run: Run, definition: Definition, rows: Rows) -> list[Line]:
@@ -350,9 +364,9 @@ def _of_step(row: StepRun, name: str) -> Iterator[Line]:
         case StepStatus.SKIPPED:
             said, level = f"{of} was skipped: {row.reason or 'not needed'}.", "info"
         case StepStatus.CANCELLED:
-            said, level = f"{of} was cancelled{': ' + row.reason if row.reason else ''}.", "warning"
+            said, level = f"{of} was cancelled{': ' + row.reason if row.reason else ''}.", STEP_LEVELS[row.status]
         case StepStatus.FAILED:
-            said, level = f"{of} failed{took}.", "error"
+            said, level = f"{of} failed{took}.", STEP_LEVELS[row.status]
             detail |= {"code": code_of(str((row.error or {}).get("code") or ""), row.id)}
         case _:
             return
@@ -386,7 +400,7 @@ def _of_call(call: Call, row: StepRun | None) -> Iterator[Line]:
     took = f" in {duration((at - call.started_at).total_seconds())}" if call.finished_at else ""
     what = call.about or call.name
     if call.error:
-        said, level = f"{what}: {call.error.get('message') or 'refused'}", "warning"
+        said, level = f"{what}: {call.error.get('message') or 'refused'}", CALL_REFUSED
     elif call.finished_at:
         said, level = f"{what}: answered{took}, {money(call.cost_microusd)}.", "info"
     else:

@@ -63,7 +63,7 @@ def tail(run_id: str) -> Response:
     now, names = clock.now(), _names(run)
     found = [
         line
-        for line in log.read(db.session(), run, known.begun)
+        for line in log.read(db.session(), run, known.begun, kept=wanted.kept)
         if line.key >= known.since and wanted.keeps(line, names.get(line.step_id, ""))
     ]
     body = render_template(

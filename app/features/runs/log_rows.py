@@ -1,6 +1,6 @@
 """What the log of a run is read from: its rows of some time, without what steps took in and gave out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,8 @@ from app.engine.models import Call, RunLog, StepRun, WaitRow
 from app.features.runs import queries
 
 MOST_NOTED = 5000
+STEP_LEVELS: Mapping[str, str] = {StepStatus.CANCELLED: "warning", StepStatus.FAILED: "error"}  # any other end is plain
+CALL_REFUSED = "warning"
 _LIGHT = (defer(StepRun.went_in, raiseload=True), defer(StepRun.output, raiseload=True))  # both may be large
 _AT_ONCE = (StepStatus.SKIPPED.value, StepStatus.CANCELLED.value)  # may end without having begun
 
@@ -36,15 +38,50 @@ class Times:
     edge: datetime | None
 
 
-def rows(session: Session, run_id: str, since: datetime | None, until: datetime | None) -> Rows:
-    """Return the rows that say a time from *since* to *until*, None being open; all waits. Four statements."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which rows are of use: those that make a line of these *levels*, all above plain, and of this *step*; or any."""
+
+    levels: frozenset[str] = frozenset()
+    step: str = ""
+
+    def noted(self) -> Iterable[sa.ColumnElement[bool]]:
+        """Keep what was noted with such a level, at such a step."""
+        if self.levels:
+            yield RunLog.level.in_(sorted(self.levels))
+        if self.step:
+            yield RunLog.step_id == self.step
+
+    def steps(self) -> Iterable[sa.ColumnElement[bool]]:
+        """Keep the step runs that say more than that they went well."""
+        if self.levels:
+            yield StepRun.status.in_([status for status, level in STEP_LEVELS.items() if level in self.levels])
+        if self.step:
+            yield StepRun.step_id == self.step
+
+    def calls(self, run_id: str) -> Iterable[sa.ColumnElement[bool]]:
+        """Keep the calls that were refused, those of the step."""
+        if self.levels:
+            yield Call.error.is_not(None) if CALL_REFUSED in self.levels else sa.false()
+        if self.step:
+            of_step = sa.select(StepRun.id).where(StepRun.run_id == run_id, StepRun.step_id == self.step)
+            yield Call.step_run_id.in_(of_step)
+
+
+EVERY = Kept()
+
+
+def rows(session: Session, run_id: str, since: datetime | None, until: datetime | None, kept: Kept = EVERY) -> Rows:
+    """Return the rows *kept* that say a time from *since* to *until*, None being open; all waits. Four statements."""
     waits = queries.waits(session, run_id)
-    asked = sa.select(Call).where(Call.run_id == run_id, _is_within(since, until, Call.started_at, Call.finished_at))
+    answered = _is_within(since, until, Call.started_at, Call.finished_at)
+    asked = sa.select(Call).where(Call.run_id == run_id, answered, *kept.calls(run_id))
     calls = session.execute(asked.options(defer(Call.answer, raiseload=True))).scalars().all()
     of_others = sorted({wait.step_run_id for wait in waits} | {call.step_run_id for call in calls})
-    done = _is_within(since, until, StepRun.created_at, StepRun.started_at, StepRun.finished_at)
+    within = _is_within(since, until, StepRun.created_at, StepRun.started_at, StepRun.finished_at)
+    done = sa.and_(within, *kept.steps())
     steps = sa.select(StepRun).where(StepRun.run_id == run_id, sa.or_(done, StepRun.id.in_(of_others)))
-    noted = sa.select(RunLog).where(RunLog.run_id == run_id, _is_within(since, until, RunLog.at))
+    noted = sa.select(RunLog).where(RunLog.run_id == run_id, _is_within(since, until, RunLog.at), *kept.noted())
     last = noted.order_by(RunLog.at.desc(), RunLog.id.desc()).limit(MOST_NOTED)
     return Rows(
         noted=session.execute(last).scalars().all()[::-1],

@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.db import db
 from app.core.ids import new_id
 from app.engine.enums import StepStatus
-from app.engine.models import Run, RunLog, StepRun
+from app.engine.models import Call, Run, RunLog, StepRun
 from app.features.runs import json_text, log, queries
 from tests import factories
 from tests.cast import add_editor
@@ -215,6 +215,47 @@ def test_page_of_a_long_run_reads_the_lines_that_it_shows(yard: Yard) -> None:
 
     assert counted[0] == counted[1]
     assert len(loaded) <= 2 * (log.PAGE + 3)
+
+
+@pytest.mark.parametrize("query", ["level=error", "level=warning", "step=ads", "step=attach", "step=ads&level=error"])
+@pytest.mark.parametrize("made", ["finished", "failed", "running"])
+def test_rows_of_a_level_and_of_a_step_make_all_lines_of_it(yard: Yard, made: str, query: str) -> None:
+    run_id, = yard.make(made)
+    _note(yard, run_id, "It is slow.", level="warning", step_id="ads")
+    with yard.app.app_context():
+        told = factories.story(db.session(), db.session.get_one(Run, run_id))
+        for item, status in enumerate((StepStatus.FAILED, StepStatus.CANCELLED, StepStatus.SKIPPED)):
+            told.step("attach", status, item=item, error={"message": "no"})
+        db.session.execute(sa.update(Call).where(Call.run_id == run_id).values(error={"message": "Busy"}))
+        db.session.commit()
+    wanted = dict(part.split("=") for part in query.split("&"))
+
+    shown = _line_ids(Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}/log?{query}").text))
+
+    assert shown == [line.anchor for line in _lines(yard, run_id, **wanted)]
+
+
+@pytest.mark.parametrize(("query", "most"), [("level=error", 10), ("step=ads", 10), ("q=zebra", 510)])
+def test_a_filter_that_finds_little_reads_no_line_twice_and_none_of_another_level_or_step(
+    yard: Yard, monkeypatch: Any, query: str, most: int
+) -> None:
+    monkeypatch.setattr(log, "LOOKED_AT", 100)
+    run_id = _long_run(yard, 500)
+    with yard.app.app_context():
+        db.session.execute(sa.update(RunLog).where(RunLog.run_id == run_id).values(level="info"))
+        db.session.commit()
+    loaded: list[object] = []
+
+    def note(row: object, _context: object) -> None:
+        loaded.append(row)
+
+    sa.event.listen(RunLog, "load", note)
+    try:
+        yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}/log?{query}")
+    finally:
+        sa.event.remove(RunLog, "load", note)
+
+    assert len(loaded) <= most
 
 
 def test_items_have_their_details_below_their_step(yard: Yard) -> None:
