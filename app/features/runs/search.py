@@ -168,8 +168,8 @@ def _named(session: Session, numbers: frozenset[int], common: Sequence["_Typed"]
     """
     if session.get_bind().dialect.name != "postgresql":
         listed = sa.bindparam(None, sorted(numbers), type_=sa.Integer, expanding=True, literal_execute=True)
-        # The index of time lacks the label: else SQLite, which takes every workspace for small, walks all of it.
-        return sa.and_(Run.number.in_(listed), Run.label.is_not(None), *(word.condition for word in common))
+        # No index of an order has the revision: else SQLite, which takes every workspace for small, walks all of one.
+        return sa.and_(Run.number.in_(listed), Run.revision.is_not(None), *(word.condition for word in common))
     text = f"{{{','.join(map(str, sorted(numbers)))}}}"
     those: sa.ColumnElement[Any] = sa.cast(sa.literal(text), sa.ARRAY(sa.Integer))
     for word in common:
