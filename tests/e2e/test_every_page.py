@@ -197,7 +197,7 @@ def _beside(page: Page) -> None:
     page.get_by_label("The workflow as text").get_by_role("textbox").wait_for()
 
 
-def _two_people(page: Page) -> None:
+def _two_windows(page: Page) -> None:
     other = page.context.new_page()
     for each, tags in ((other, f"theirs {page.evaluate('Date.now()')}"), (page, "mine")):
         if each is other:
@@ -207,7 +207,7 @@ def _two_people(page: Page) -> None:
         if each is other:
             expect(each.locator("[name=was-tags]")).to_have_value(tags)
             each.close()
-    page.get_by_role("heading", name="Two people changed this workflow").wait_for()
+    page.get_by_role("heading", name="You changed this workflow in two windows").wait_for()
 
 
 PAGES: dict[str, Pages | str] = {
@@ -434,7 +434,7 @@ PAGES: dict[str, Pages | str] = {
     ),
     "/workflows/<workflow_id>/edit/details": Pages(
         _bare("/workflows/{blank}/edit/details"), "/workflows/{workflow}/edit/details",
-        ["/workflows/{draft}/edit/details", Visit("/workflows/{draft}/edit/details", act=_two_people)],
+        ["/workflows/{draft}/edit/details", Visit("/workflows/{draft}/edit/details", act=_two_windows)],
         Visit("/workflows/{draft}/edit/details", act=_no_name),
     ),
     "/workflows/<workflow_id>/edit/text": Pages(
