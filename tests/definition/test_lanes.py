@@ -1,4 +1,3 @@
-import time
 from itertools import combinations, pairwise
 from random import Random
 from typing import Any
@@ -11,6 +10,7 @@ from app.definition.lanes import BUILDER, RUN, EdgePath, Geometry, Layout, Node,
 from app.definition.schema import Definition
 from app.definition.text_width import cut_to_fit, width
 from tests.definition.facts import step, workflow
+from tests.speed import took_s
 
 FACEBOOK = [
     step("load", name="Load the vehicle"),
@@ -143,10 +143,8 @@ def test_200_steps_are_drawn_quickly() -> None:
         step(f"s{n}", *{f"s{before}" for before in (n - 1, n - 7, n * 5 // 7) if 0 <= before < n})
         for n in range(200)
     ]
-    begun = time.process_time()
-    drawn = draw(steps)
-    assert time.process_time() - begun < 0.5
-    assert len(drawn.nodes) == 200
+    assert len(draw(steps).nodes) == 200
+    assert took_s(lambda: draw(steps), tries=3) < 0.5
 
 
 # --- properties ---

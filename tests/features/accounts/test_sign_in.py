@@ -106,7 +106,7 @@ def test_known_and_unknown_addresses_take_the_same_time(cast: Cast) -> None:
                 )
                 times.append(time.thread_time() - began)
     known, unknown = (statistics.median(times) for times in taken.values())
-    assert abs(known - unknown) < 0.25 * known, taken
+    assert abs(known - unknown) < 0.5 * known, taken  # one without a password would be a hundredth
 
 
 def test_empty_fields_are_shown_beside_their_labels(cast: Cast) -> None:

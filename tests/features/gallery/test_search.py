@@ -1,6 +1,5 @@
 """A search finds the right template first: by name, plural, another word for it, or with the letters mixed up."""
 
-import time
 from functools import cache
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.core import yaml
 from app.features.gallery import library, search
+from tests.speed import took_s
 
 
 @cache
@@ -106,6 +106,5 @@ def test_no_search_fails_and_none_invents_a_template(text: str) -> None:
 
 def test_five_hundred_templates_are_searched_in_a_moment() -> None:
     many = [SimpleNamespace(**vars(one) | {"name": f"{one.name} {n}"}) for n in range(42) for one in _ours()]
-    began = time.process_time()
     assert len(search.ranked(many, "recal leter")) == 42
-    assert time.process_time() - began < 0.1
+    assert took_s(lambda: search.ranked(many, "recal leter"), tries=3) < 0.1

@@ -1,7 +1,6 @@
 """The calendar of waits: a month of days, one day in pages, and its buttons."""
 
 import re
-import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -141,7 +140,7 @@ def test_it_is_reached_from_the_runs_and_from_a_waiting_run(yard: Yard) -> None:
         assert 'href="/runs/calendar"' in alice.get(path).text, path
 
 
-def test_ten_thousand_waits_take_as_many_statements_as_one_and_little_time(yard: Yard) -> None:
+def test_ten_thousand_waits_take_as_many_statements_as_one(yard: Yard) -> None:
     month = date(2031, 5, 1)
     _wait(yard, datetime(2031, 5, 6, 12, 0, tzinfo=UTC))
     alice = yard.cast.browser(yard.cast.alice)
@@ -151,17 +150,12 @@ def test_ten_thousand_waits_take_as_many_statements_as_one_and_little_time(yard:
     with yard.app.app_context():
         _many(yard, 10_000, datetime(2031, 5, 1, tzinfo=UTC))
         dates = time_waits.days_of(month)
-        took = []
-        for _ in range(3):
-            began = time.perf_counter()
-            found = time_waits.days(db.session(), yard.cast.alice.workspace_id, dates, NEW_YORK)
-            took.append(time.perf_counter() - began)
+        found = time_waits.days(db.session(), yard.cast.alice.workspace_id, dates, NEW_YORK)
     with statements(yard.app) as many:
         html = alice.get("/runs/calendar?month=2031-05").text
     assert sum(day.number for day in found) == 10_001
     assert len(many) == len(few)
     assert html.count("and 3") >= 20
-    assert min(took) < 0.25  # some 15 ms on a machine that does nothing else
 
 
 def _many(yard: Yard, number: int, since: datetime) -> None:
