@@ -1,6 +1,8 @@
 """How values are written on pages: money, times, counts, Markdown. Times are in the workspace's zone."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 
 import nh3
@@ -30,6 +32,7 @@ def init_app(app: Flask) -> None:
         day,
         duration,
         plural,
+        told_apart,
         spelled,
         initials,
         markdown,
@@ -97,11 +100,16 @@ def spoken(value: datetime, zone: str | None = None) -> str:
     if abs(seconds) < 12 * 3600:
         amount = _rough(abs(seconds))
         return f"{amount} ago" if seconds > 0 else f"in {amount}"
-    local = value.astimezone(zone_named(zone))
-    days = (local.date() - now().astimezone(zone_named(zone)).date()).days
+    return by_distance(value, zone, now())
+
+
+def by_distance(value: datetime, zone: str | None, today: datetime) -> str:
+    """Write a moment by how far it is: ``today, 17:00``, ``Sun, 17:06``, ``29 Nov, 17:06``, ``29 Nov 2025, 17:06``."""
+    local, here = value.astimezone(zone_named(zone)), today.astimezone(zone_named(zone))
+    days = (local.date() - here.date()).days
     named = {0: "today", -1: "yesterday", 1: "tomorrow"}.get(days)
     if named is None:
-        named = f"{local:%a}" if -7 < days < 7 else _date(local)
+        named = f"{local:%a}" if -7 < days < 7 else _date(local, here.year)
     return f"{named}, {local:%H:%M}"
 
 
@@ -115,7 +123,21 @@ def moment(value: datetime | None, zone: str | None = None) -> str:
 
 def day(value: datetime | None, zone: str | None = None) -> str:
     """Write a moment's day: ``18 Nov``, with the year when it is not this one."""
-    return "" if value is None else _date(value.astimezone(zone_named(zone)))
+    if value is None:
+        return ""
+    local = value.astimezone(zone_named(zone))
+    return _date(local, now().astimezone(local.tzinfo).year)
+
+
+def told_apart(names: Iterable[str]) -> list[str]:
+    """Return the alternative texts of pictures side by side, those that are alike numbered: ``A red car, 1 of 5``."""
+    said = [name or "Picture" for name in names]
+    number, seen = Counter(said), Counter[str]()
+    numbered = []
+    for name in said:
+        seen[name] += 1
+        numbered.append(f"{name}, {seen[name]} of {number[name]}" if number[name] > 1 else name)
+    return numbered
 
 
 def plural(number: int, one: str, many: str | None = None) -> str:
@@ -180,6 +202,5 @@ def _rough(seconds: float) -> str:
     return f"{round(seconds)}{NBSP}s"
 
 
-def _date(local: datetime) -> str:
-    this_year = now().astimezone(local.tzinfo).year
+def _date(local: datetime, this_year: int) -> str:
     return f"{local.day}{NBSP}{local:%b}" + ("" if local.year == this_year else f"{NBSP}{local.year}")

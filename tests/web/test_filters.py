@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from freezegun import freeze_time
 
+from app.features.approvals import words as approvals
+from app.features.runs import words as runs
 from app.web import filters
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)  # 10:00 in New York, a Friday
@@ -65,6 +67,20 @@ def test_duration(seconds: float | None, said: str) -> None:
 def test_moments_as_people_say_them(away: timedelta, said: str) -> None:
     with freeze_time(NOW):
         assert plain(filters.spoken(NOW + away, NEW_YORK)) == said
+
+
+@pytest.mark.parametrize("away", [timedelta(days=-400), timedelta(days=-20), timedelta(days=3), timedelta(hours=23)])
+def test_a_moment_is_said_alike_by_pages_lists_and_approvals(away: timedelta) -> None:
+    with freeze_time(NOW):
+        said = filters.spoken(NOW + away, NEW_YORK)
+    assert runs.moment(NOW + away, NEW_YORK, NOW) == said
+    assert approvals.when(NOW + away, NEW_YORK, NOW) == said
+
+
+def test_pictures_that_are_told_alike_are_numbered() -> None:
+    assert filters.told_apart(["A red car", "Snow", "A red car"]) == ["A red car, 1 of 2", "Snow", "A red car, 2 of 2"]
+    assert filters.told_apart(["", ""]) == ["Picture, 1 of 2", "Picture, 2 of 2"]
+    assert filters.told_apart([]) == []
 
 
 def test_ago_keeps_the_exact_moment() -> None:

@@ -32,7 +32,7 @@ def request(review: Review, person: Approver, *, link: str, pictures: Mapping[st
     used = {sample.cid for sample in samples}
     return notifications.compose(
         "approval",
-        subject=f"Please approve: {approval.title}",
+        subject=words.please_approve(approval.title),
         images=[picture for picture in pictures.values() if picture["cid"] in used],
         review=review,
         approval=approval,

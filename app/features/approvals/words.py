@@ -1,12 +1,15 @@
 """How approvals speak: times as people say them in the workspace's zone, and what happens after an answer."""
 
+import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from app.features.approvals.enums import ApprovalStatus
+from app.web.filters import by_distance
 
 _NEAR = ("today", "tomorrow", "yesterday")
+_VERB = re.compile(r"\s*(?:please[\s,]+)?approve\b(?!['’-])\s*(?P<colon>:?)", re.IGNORECASE)
 REASONS = (
     "Wrong price or terms",
     "Wrong product or pictures",
@@ -17,17 +20,14 @@ REASONS = (
 
 
 def when(moment: datetime, zone: str, now: datetime) -> str:
-    """Say a moment close to now: ``today, 17:00``, ``tomorrow, 09:00``, ``Fri 20 Nov, 17:00``."""
-    local, today = moment.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone)).date()
-    days = {today: "today", today + timedelta(days=1): "tomorrow", today - timedelta(days=1): "yesterday"}
-    day = days.get(local.date()) or _day(local, short=True, year=local.year != today.year)
-    return f"{day}, {local:%H:%M}"
+    """Say a moment as every page does: ``today, 17:00``, ``Fri, 09:00``, ``20 Nov, 17:00``."""
+    return by_distance(moment, zone, now)
 
 
 def exactly(moment: datetime, zone: str) -> str:
     """Say a moment for somebody who reads it later: ``Friday 20 November, 17:00 EST``."""
     local = moment.astimezone(ZoneInfo(zone))
-    return f"{_day(local, short=False, year=False)}, {local:%H:%M} {local.tzname()}"
+    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M} {local.tzname()}"
 
 
 def things(count: int) -> str:
@@ -38,6 +38,15 @@ def things(count: int) -> str:
 def listed(names: Sequence[str]) -> str:
     """Join names as a sentence does: ``a, b and c``."""
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) if names else ""
+
+
+def please_approve(title: str) -> str:
+    """Ask for it in a mail's subject: a title that begins with the verb does not hear it twice."""
+    asked = _VERB.match(title)
+    rest = title[asked.end() :].strip() if asked else title
+    if asked is None or not rest:
+        return "Please approve" if asked else f"Please approve: {title}"
+    return f"Please approve{asked['colon']} {rest}"
 
 
 def after_yes(steps: Sequence[str]) -> str:
@@ -77,8 +86,3 @@ def takes_effect(effective_at: datetime, zone: str, now: datetime) -> str:
     """Say when what follows a decision begins: ``The next step starts at 10:14.``"""
     said = when(effective_at, zone, now)
     return f"The next step starts {said.replace('today, ', 'at ')}."
-
-
-def _day(local: datetime, *, short: bool, year: bool) -> str:
-    name = f"{local:%a} {local.day} {local:%b}" if short else f"{local:%A} {local.day} {local:%B}"
-    return f"{name} {local.year}" if year else name

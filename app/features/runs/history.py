@@ -1,6 +1,6 @@
 """The history of runs: what a list is asked for, as it stands in its address, and its pages, read by key."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,6 +17,10 @@ from app.features.runs.listing import FILTERS, Filter
 from app.features.runs.orders import ORDERS, Sort
 
 SIZES = (25, 50, 100)
+NAMES = {  # of the filters in the address, as the page's fields are called
+    "status": "Status", "kind": "Which runs", "workflow": "Workflow", "person": "Started by",
+    "label": "Name of the run", "q": "Search", "since": "From", "until": "To", "sort": "Order", "size": "Runs a page",
+}  # fmt: skip
 BY_ITSELF = "nobody"  # the person of runs that no person started
 MOST_COUNTED = 1000
 MOST_CHARS = 200
@@ -88,28 +92,44 @@ class Wanted:
 
 
 def asked(args: Mapping[str, str]) -> Wanted:
-    """Read what a list is asked for from its address. What cannot be read is left out; a wrong day is said."""
+    """Read what a list is asked for from its address. What cannot be read is left out, and said."""
     problems: dict[str, str] = {}
     since, until = _day(args, "since", problems), _day(args, "until", problems)
     refused = until if since and until and since > until else None
     if refused:
         problems["until"] = "This day is before the first one. Choose a later day."
         until = None
-    size, sort, kind = (args.get(name, "") for name in ("size", "sort", "kind"))
+    sizes = {str(each) for each in SIZES}
+    size, sort, kind, status, workflow, person = (
+        _known(args, name, is_known, problems)
+        for name, is_known in (
+            ("size", sizes.__contains__),
+            ("sort", set(Sort).__contains__),
+            ("kind", set(Kind).__contains__),
+            ("status", {each.key for each in FILTERS}.__contains__),
+            ("workflow", is_id),
+            ("person", lambda said: is_id(said) or said == BY_ITSELF),
+        )
+    )
     return Wanted(
-        status=args.get("status", "") if args.get("status") in {each.key for each in FILTERS} else "",
-        kind=Kind(kind) if kind in set(Kind) else Kind.OWN,
-        workflow=args.get("workflow", "") if is_id(args.get("workflow")) else "",
-        person=args.get("person", "") if is_id(args.get("person")) or args.get("person") == BY_ITSELF else "",
+        status=status,
+        kind=Kind(kind) if kind else Kind.OWN,
+        workflow=workflow,
+        person=person,
         label=_text(args, "label"),
         q=_text(args, "q"),
         since=since,
         until=until,
-        sort=Sort(sort) if sort in set(Sort) else Sort.NEWEST,
-        size=int(size) if size in {str(each) for each in SIZES} else SIZES[0],
+        sort=Sort(sort) if sort else Sort.NEWEST,
+        size=int(size) if size else SIZES[0],
         problems=problems,
         refused=refused,
     )
+
+
+def not_filters(names: Iterable[str]) -> list[str]:
+    """Return the names in an address by which no list can be narrowed, each once."""
+    return [name[:40] for name in dict.fromkeys(names) if name not in NAMES and name != "before"]
 
 
 def ranges(now: datetime, zone: str) -> list[tuple[str, date, date]]:
@@ -325,6 +345,16 @@ def _text(args: Mapping[str, str], name: str) -> str:
     return " ".join(args.get(name, "").replace("\0", "").split())[:MOST_CHARS]
 
 
+def _known(
+    args: Mapping[str, str], name: str, is_known: Callable[[str], bool], problems: dict[str, str]
+) -> str:
+    said = args.get(name, "")
+    if not said or is_known(said):
+        return said
+    problems[name] = f"“{said[:40]}” is not one of the choices."
+    return ""
+
+
 def _day(args: Mapping[str, str], name: str, problems: dict[str, str]) -> date | None:
     said = args.get(name, "").strip()
     if not said:
@@ -334,7 +364,7 @@ def _day(args: Mapping[str, str], name: str, problems: dict[str, str]) -> date |
         if not 2000 <= found.year <= 2200:
             raise ValueError
     except ValueError:
-        problems[name] = "This is not a day. Choose one in the calendar, or write it like 2026-11-30."
+        problems[name] = f"“{said[:40]}” is not a day. Choose one in the calendar, or write it like 2026-11-30."
         return None
     return found
 

@@ -49,6 +49,8 @@ def show(wanted: Wanted, *, wrong: Invalid | None = None) -> Response:
         has_samples=has_samples,
         views=saved_views.views(session, me.workspace_id, me.user_id),
         wrong=wrong,
+        filter_names=history.NAMES,
+        not_filters=history.not_filters(request.args),
         **_choices(me, wanted),
     )
 
@@ -87,6 +89,9 @@ def delete(view_id: str) -> Response:
 def export(form: str) -> Response:
     """Send all runs that the filters keep as a file, written while it is read: no number of them is too many."""
     me, wanted = who(), history.asked(request.args)
+    if wanted.problems:  # a file of all runs would look like the one that was asked for
+        said = "; ".join(f"{history.NAMES[name]}: {problem}" for name, problem in wanted.problems.items())
+        raise Invalid("The file was not made: a filter of its address is not understood.", fix=said)
     write = exports.as_csv if form == "csv" else exports.as_json
 
     def body() -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from app.features.runs.chips import CHIPS, Chip, chip_of, in_line
 from app.features.runs.pace import Estimate
 from app.features.runs.sent import Sent
 from app.features.runs.trace import Entry
-from app.features.runs.words import ended, listed, moment
+from app.features.runs.words import clipped, ended, listed, moment
 from app.web.filters import duration, money, plural
 
 _PAUSES = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION})
@@ -43,6 +43,7 @@ class Now:
     ways: str = ""
     late: str = ""
     asks: tuple[WaitRow, ...] = ()
+    ask_names: tuple[str, ...] = ()  # the words on the buttons of several requests
     undoable: tuple[WaitRow, ...] = ()  # decided, not in effect yet
     trying: tuple[Entry, ...] = ()  # steps between two tries
     since: datetime | None = None
@@ -62,14 +63,15 @@ def now_card(
 ) -> Now:
     """Say what the run does now, what has left the house, and what can be done about it."""
     status = RunStatus(run.status)
-    asks = tuple(
-        entry.wait
+    asking = [
+        entry
         for entry in _each(entries)
         if status in _STOPS
         and entry.wait
         and entry.status is StepStatus.WAITING
         and entry.wait.kind == "approval"
-    )
+    ]
+    open_asks = [(entry, entry.wait) for entry in asking if entry.wait and not _is_undoable(entry.wait, now)]
     chip, sentence, more = _said(run, entries, is_unanswered, arrived, left, place, zone, now)
     began = run.started_at or run.created_at
     worked = duration(((run.finished_at or now) - began).total_seconds()) if run.started_at else "Not yet"
@@ -98,8 +100,9 @@ def now_card(
         can_resume=status in _RESUMES and not run.is_paused_above,
         can_stop=status in _STOPS,
         sent=sent.sentence,
-        asks=tuple(wait for wait in asks if not _is_undoable(wait, now)),
-        undoable=tuple(wait for wait in asks if _is_undoable(wait, now)),
+        asks=tuple(wait for _, wait in open_asks),
+        ask_names=_ask_names(open_asks),
+        undoable=tuple(entry.wait for entry in asking if entry.wait and _is_undoable(entry.wait, now)),
         trying=tuple(trying(entries)) if status in _PAUSES else (),
         since=run.started_at if status in (RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.STOPPING) else None,
     )
@@ -119,6 +122,18 @@ def poll_s(run: Run, entries: Sequence[Entry]) -> int:
     if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) or is_taken_up:
         return 2
     return 5 if run.is_open else 0
+
+
+def _ask_names(asks: Sequence[tuple[Entry, WaitRow]]) -> tuple[str, ...]:
+    """Name the requests by what they ask; those that ask alike by their steps and items."""
+    if len(asks) == 1:
+        return ("Open the request",)
+    titles = [clipped(str(wait.detail.get("title") or entry.name), 48) for entry, wait in asks]
+    are_told_apart = len(set(titles)) == len(titles)
+    return tuple(
+        f"Open “{title if are_told_apart else clipped(entry.name, 48)}”"
+        for title, (entry, _) in zip(titles, asks, strict=True)
+    )
 
 
 def _is_undoable(wait: WaitRow, now: datetime) -> bool:

@@ -59,4 +59,5 @@ def _names(wait: WaitRow | None, people: Mapping[str, str]) -> str:
     shown = names[:2] if sum(map(len, names[:2])) <= LONG else names[:1]
     if len(names) > len(shown):
         shown.append(plural(len(names) - len(shown), "other"))
-    return listed(shown, "or") if shown else ""
+    last = "and" if wait and wait.detail.get("policy") == "all" else "or"
+    return listed(shown, last) if shown else ""

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.web.filters import by_distance
+
 NBSP = "\u00a0"
 
 
@@ -15,18 +17,8 @@ def listed(words: Iterable[str], last: str = "and") -> str:
 
 
 def moment(at: datetime, zone: str, now: datetime) -> str:
-    """Say when, in the workspace's zone: "today at 17:00", "Mon 09:00", "12 Nov, 10:04"."""
-    local, today = at.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
-    days = (local.date() - today.date()).days
-    if days == 0:
-        return f"today at {local:%H:%M}"
-    if days == 1:
-        return f"tomorrow at {local:%H:%M}"
-    if days == -1:
-        return f"yesterday at {local:%H:%M}"
-    if 1 < days < 7:
-        return f"{local:%a %H:%M}"
-    return f"{local.day}{NBSP}{local:%b}, {local:%H:%M}"
+    """Say when, in the workspace's zone, as every page does: "today, 17:00", "Mon, 09:00", "12 Nov, 10:04"."""
+    return by_distance(at, zone, now)
 
 
 def named_now(label: str, workflow: str, former_names: Sequence[str]) -> str:

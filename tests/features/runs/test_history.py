@@ -49,7 +49,7 @@ def test_what_cannot_be_read_is_left_out_and_a_wrong_day_is_said() -> None:
                             "since": "yesterday", "until": "0001-01-01", "q": "a\0b"})  # fmt: skip
 
     assert wanted.query == {"q": "ab"}
-    assert set(wanted.problems) == {"since", "until"}
+    assert set(wanted.problems) == {"status", "workflow", "person", "sort", "size", "since", "until"}
     turned = history.asked({"since": "2026-11-02", "until": "2026-11-01"})
     assert "until" in turned.problems
     assert (turned.until, turned.refused) == (None, date(2026, 11, 1))
@@ -184,7 +184,7 @@ def test_page_shows_filters_and_pages_keep_them(yard: Yard) -> None:
     assert {"label=honda", "sort=oldest", "since=2020-01-01"} <= set(next_page.partition("?")[2].split("&"))
     assert len(_rows(alice.get(next_page).text)) == 2
     assert "First page" in Page(alice.get(next_page).text).text
-    assert "This is not a day." in Page(alice.get("/runs?since=soon").text).text
+    assert "“soon” is not a day." in Page(alice.get("/runs?since=soon").text).text
     assert "No runs fit these filters" in Page(alice.get("/runs?label=zebra").text).text
     assert alice.get(f"/runs?before={new_id()}").status_code == 200
 

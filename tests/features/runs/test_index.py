@@ -42,7 +42,7 @@ def test_a_waiting_run_does_not_say_its_own_name_twice(yard: Yard) -> None:
 
     listed, shown = (Page(browser.get(path).text).text for path in ("/runs", f"/runs/{run_id}"))
 
-    assert re.search(r"Asked today at \d\d:\d\d, due \w{3} \d\d:\d\d\.", listed)
+    assert re.search(r"Asked today, \d\d:\d\d, due \w{3}, \d\d:\d\d\.", listed)
     assert "bob@northfield.example decides about 2 texts." in shown
     assert "10 Facebook ads" not in listed
 
@@ -114,6 +114,24 @@ def test_index_numbers_its_buttons_only_where_nothing_narrows_it(yard: Yard) -> 
     turned = alice.get("/runs?since=2026-11-02&until=2026-11-01").text
     assert 'name="until" value="2026-11-01"' in turned
     assert "This day is before the first one." in turned
+
+
+def test_a_filter_that_is_not_understood_is_said_and_the_rest_is_kept(yard: Yard) -> None:
+    yard.make("finished", label="Winter letters")
+    yard.make("failed", label="Summer letters")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    page = Page(alice.get("/runs?status=failed&since=2026-02-30&sort=<b>&from=monday").text)
+    assert page.faults == []
+    assert "Summer letters" in page.text
+    assert "Winter letters" not in page.text
+    assert "From: “2026-02-30” is not a day." in page.text
+    assert "Order: “<b>” is not one of the choices." in page.text
+    assert "There is no filter “from”." in page.text
+    assert "is understood" not in Page(alice.get("/runs?status=failed&before=x").text).text
+    refused = alice.get("/runs.csv?since=2026-02-30")
+    assert refused.status_code == 422
+    assert "“2026-02-30” is not a day" in refused.text
 
 
 def test_index_says_what_is_missing(yard: Yard) -> None:

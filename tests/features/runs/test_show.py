@@ -1,12 +1,14 @@
 """The page of one run."""
 
+import re
+
 import pytest
 
 from app.core import clock
 from app.core.db import db
 from app.core.ids import new_id
 from app.engine.enums import RunStatus, StepStatus
-from app.engine.models import Run
+from app.engine.models import Run, WaitRow
 from tests import factories
 from tests.features.runs.conftest import Yard, statements
 from tests.page import Page
@@ -282,3 +284,11 @@ def test_a_review_of_each_item_says_who_decides_and_opens_every_request(yard: Ya
     assert "decides: “Car 1”." in page.text
     links = [a.get("href") for a in page.attributes("a")]
     assert [links.count(f"/approvals/of/{wait}") for wait in waits] == [2, 2]
+    assert "Open “Car 1” Open “Car 2”" in page.text
+    with yard.app.app_context():
+        for wait in waits:
+            row = db.session.get_one(WaitRow, wait)
+            row.detail = {**row.detail, "title": "Is this car right?"}
+        db.session.commit()
+    alike = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text).text
+    assert re.search(r"Open “[^”]+ 1” Open “[^”]+ 2”", alike)

@@ -10,7 +10,7 @@ from app import steps
 from app.definition.parts import Definition
 from app.engine import catalog
 from app.engine.models import StepRun, WaitRow
-from app.features.runs import diagram
+from app.features.runs import diagram, wait_words
 from app.features.runs.trace import Entry, Recorded, trace
 from tests import factories
 
@@ -141,10 +141,21 @@ def test_wait_for_people_names_one_alone_where_two_are_too_long_for_a_chip() -> 
     assert entry.word.replace("\u00a0", " ") == f"Waiting for {asked[0]} or 2 others"
 
 
+@pytest.mark.parametrize(("policy", "said"), [("any", "Ann or Bob"), ("all", "Ann and Bob")])
+def test_a_wait_for_all_names_them_with_and(policy: str, said: str) -> None:
+    asked = {"approvers": ["ann@x.example", "bob@x.example"], "policy": policy}
+    names = {"ann@x.example": "Ann", "bob@x.example": "Bob"}
+    wait = _wait("approval", detail=asked)
+    assert wait_words.waits_for(wait, names) == said
+    many = {**asked, "approvers": [*asked["approvers"], "c@x.example", "d@x.example"]}
+    told = wait_words.waits_for(_wait("approval", detail=many), names).replace("\u00a0", " ")
+    assert told == f"Ann, Bob {said.split()[1]} 2 others"
+
+
 def test_wait_for_a_time_says_when_in_the_workspaces_zone() -> None:
     entry = _entry("check", _row("check", "waiting"), waits=(_wait("time", until=NOW + timedelta(days=3)),))
 
-    assert (entry.word, entry.chip.icon) == ("Waits until Mon 09:00", "calendar-time")
+    assert (entry.word, entry.chip.icon) == ("Waits until Mon, 09:00", "calendar-time")
 
 
 def test_went_in_tells_answers_from_earlier_results_and_marks_what_is_missing() -> None:
