@@ -98,7 +98,7 @@ def test_two_or_three_stand_side_by_side(cast: Cast) -> None:
     assert page.faults == []
     for words in ("two templates", "You get", "You supply", "Who approves", "Approval time here", "Not known yet"):
         assert words in page.text
-    gets = re.findall(r"<td><ul class=\"cmp-steps\">(.*?)</ul></td>", answer.text)
+    gets = re.findall(r"</b><ul class=\"cmp-steps\">(.*?)</ul></td>", answer.text)
     lists = re.findall(r'<ol class="cmp-steps small">(.*?)</ol>', answer.text)
     with cast.app.app_context():
         for slug, listed in zip((FACEBOOK, INSTAGRAM), lists, strict=True):
@@ -110,6 +110,9 @@ def test_two_or_three_stand_side_by_side(cast: Cast) -> None:
             assert re.findall(r"<li>(.*?)</li>", html.unescape(listed)) == template.gets
     assert "free without a key, about $0.23 with one" in page.text
     assert f'href="/gallery/{FACEBOOK}/launch"' in answer.text
+    assert answer.text.count("btn-primary") == 1
+    named = re.findall(r'<b class="only-phone small">(.*?)</b>', answer.text)
+    assert len(named) == 2 * 9  # on a phone each fact says whose it is
     three = Page(browser.get(f"/gallery/compare?t={FACEBOOK}&t={INSTAGRAM}&t={RECALL}&t=review-response").text)
     assert "Compare three templates" in three.text
     assert "Review response" not in three.text
