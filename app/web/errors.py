@@ -1,5 +1,6 @@
 """Every failure as a page or, for htmx, a fragment: what happened, what to do, a code to quote. Never a stack trace."""
 
+import math
 from urllib.parse import urlsplit
 
 import structlog
@@ -73,11 +74,21 @@ def _http(error: HTTPException) -> Response:
     if 300 <= status < 400:
         return make_response(error.get_response())
     is_own_text = error.description is not None and error.description != type(error).description
-    response = answer(status, str(error.description) if is_own_text and status in (400, 403) else "")
+    said = str(error.description) if is_own_text and status in (400, 403) else ""
+    response = answer(status, _too_big() if status == 413 else said)
     for name, value in error.get_headers(request.environ):
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value
     return response
+
+
+def _too_big() -> str:
+    """Say how much was sent, and how much may be: the body is not read, so no file in it can be named."""
+    most, sent = int(current_app.config["MAX_CONTENT_LENGTH"]), request.content_length or 0
+    if sent <= most:
+        return "A text in it is longer than 4 MB, or it has too many fields. Nothing was saved."
+    mb = f"{math.ceil(sent / 2**20 * 10) / 10:,}\u00a0MB"
+    return f"You sent {mb}. At most {most // 2**20}\u00a0MB can be sent at once. Nothing was saved."
 
 
 def _database(error: Exception) -> Response:
