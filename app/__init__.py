@@ -29,6 +29,12 @@ from app.core.settings import ROOT, Settings
 class Greenlight(Flask):
     """Flask, told that no view of ours is a coroutine: it would look at every function of every request."""
 
+    def dispatch_request(self) -> Any:
+        """Answer the request, again where it met another in the database."""
+        from app.web.repeats import repeated
+
+        return repeated(super().dispatch_request)
+
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return *func* as it is."""
         return func

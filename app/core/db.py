@@ -368,6 +368,11 @@ def pause_s(sqlstate: str | None, repeats: int) -> float:
     return 0.0 if sqlstate in AT_ONCE and repeats < 3 else min(0.1 * 2 ** min(repeats, 8), 5.0)
 
 
+def met_another(error: BaseException) -> bool:
+    """Tell whether two that changed the same at once met: nothing of this one is written, and it can be done again."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in AT_ONCE
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Tell whether the database has no space: SQLITE_FULL by its words, PostgreSQL's 53100."""
     cause = getattr(error, "orig", None)
