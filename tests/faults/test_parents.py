@@ -115,7 +115,7 @@ def test_f04_a_parent_that_dies_takes_its_children_along(house: House, fleet: Fl
     jobs.hint_run(run_id := house.start(spending(fleet.sink)))
     wait_until(lambda: fleet.sink.requests, timeout_s=END_S)
     first.kill()
-    wait_until(lambda: not lives(worker) and not lives(clock), timeout_s=1.0)
+    wait_until(lambda: not lives(worker) and not lives(clock), timeout_s=END_S)
     fleet.sink.slow_s = 0.0
     fleet.start("parent")
     comes_to(house, run_id, "completed")
