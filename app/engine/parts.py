@@ -101,10 +101,12 @@ def pause(session: Session, run_id: str) -> list[str]:
 
 
 def lock_paused(session: Session, run_id: str) -> None:
-    """Lock all runs below that a resume of this one will write."""
-    level: Sequence[str] = [run_id]
-    while level:
-        level = session.scalars(_held.with_for_update(key_share=True), {"b_run_ids": level}).all()
+    """Lock all runs below that a resume of this one will write, the lowest first."""
+    levels: list[Sequence[str]] = [[run_id]]
+    while level := session.scalars(_held, {"b_run_ids": levels[-1]}).all():
+        levels.append(level)
+    for level in reversed(levels[:-1]):
+        session.execute(_held.with_for_update(key_share=True), {"b_run_ids": level})
 
 
 def resume(session: Session, run_id: str) -> None:

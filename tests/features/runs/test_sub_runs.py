@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app.core.db import db, moment, transaction
+from app.core.db import db, moment, transaction, write_alone
 from app.core.errors import Conflict
 from app.engine import claims, control, definitions, money, results, runner, store, timers, turn
 from app.engine.attempt import try_step
@@ -23,6 +24,7 @@ from app.features.runs import service
 from app.features.workflows import service as workflows
 from tests import factories
 from tests.cast import enter
+from tests.servers import wait_until
 
 Step = dict[str, Any]
 ASKED = [{"key": "car", "label": "Which car?", "required": True}]
@@ -289,6 +291,21 @@ def test_a_run_is_pausing_until_what_runs_below_has_ended_its_step(yard: Yard) -
     results.record(seat, step, claim, try_step(seat, claim, step, held, {}))
     yard.work()
     assert statuses(yard, [top, middle, low]) == ["paused"] * 3
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_resuming_waits_for_what_is_written_below_without_holding_what_that_writes_next(yard: Yard) -> None:
+    top, middle, low = family(yard)
+    press(yard, control.pause, top)
+    with ThreadPoolExecutor(1) as beside, transaction(yard.engine) as session:  # the lowest comes to rest just now
+        session.execute(sa.update(Run).where(Run.id == low).values(changed_at=moment()))
+        resuming = beside.submit(write_alone, yard.engine, lambda other: control.resume(other, top))
+        wait_until(lambda: session.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+        session.execute(sa.select(Run.id).where(Run.id == middle).with_for_update(nowait=True, key_share=True))
+        session.commit()
+        resuming.result(60)
+    yard.work()
+    assert statuses(yard, [top, middle, low]) == ["waiting"] * 3
 
 
 def test_a_run_that_somebody_paused_by_itself_stays_paused_when_the_one_above_goes_on(yard: Yard) -> None:
