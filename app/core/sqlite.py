@@ -184,12 +184,14 @@ def line(engine: Engine) -> Line:
     """Return a line of those who have something small to write: the first has the write lock, and writes for all."""
 
     def write_all(take: Callable[[], list[One]]) -> None:
-        try:
-            with engine.begin() as connection:
-                for one in take():  # who came while it waited for the lock, too
-                    one.answer = carry_out(connection, one.make())
-        except Exception as refused:
-            raise Refused from refused
+        with engine.connect() as connection:
+            transaction = connection.begin()  # who does not get the lock in time has waited for all
+            try:
+                with transaction:
+                    for one in take():  # who came meanwhile, too
+                        one.answer = carry_out(connection, one.make())
+            except Exception as refused:
+                raise Refused from refused
 
     def write_alone(writing: Writing[Any]) -> Any:
         with engine.begin() as connection:

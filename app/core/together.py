@@ -132,6 +132,10 @@ class Line:
         except Exception as error:  # noqa: BLE001 (raised by each of them)
             for one in take():
                 one.error = error
+        except BaseException as end:  # of this thread, not of the others: nobody knows how far it came
+            for one in take():
+                one.error = sa.exc.OperationalError("small writes", None, end)
+            raise
         finally:
             self._hand_on()
             for one in taken:

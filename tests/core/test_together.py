@@ -1,7 +1,9 @@
 """Small writes: threads that write at the same moment share one transaction, on both databases."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -78,7 +80,7 @@ def at_once(engine: Engine, writes: list[Callable[[], Writing[object]]]) -> list
     def write(place: int) -> None:
         try:
             got[place] = write_small(engine, writes[place], locks=str(place))
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, SystemExit) as error:
             got[place] = type(error)
 
     threads = [threading.Thread(target=write, args=(place,)) for place in range(len(writes))]
@@ -135,6 +137,49 @@ def test_a_write_that_cannot_even_be_asked_takes_nobody_with_it(engine: Engine) 
 
     assert got == ["A", sa.exc.StatementError, "B"]
     assert words(engine) == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("database_url", "has_begun"),
+    [("postgresql", False), ("postgresql", True), ("sqlite", True)],
+    indirect=["database_url"],
+)
+def test_a_thread_that_ends_while_it_writes_for_others_leaves_nobody_waiting(engine: Engine, has_begun: bool) -> None:
+    line, ends = db._line(engine), [SystemExit()]
+
+    def end_early(*_: object) -> None:
+        if not has_begun and line.standing == 3:
+            raise ends.pop()
+
+    def writes() -> Writing[str]:
+        if has_begun and ends:
+            raise ends.pop()
+        return (yield from adds("a")())
+
+    event.listen(engine, "checkout", end_early)
+    got = at_once(engine, [writes, adds("b"), adds("c")])
+    event.remove(engine, "checkout", end_early)
+
+    assert got == [SystemExit, sa.exc.OperationalError, sa.exc.OperationalError]
+    assert words(engine) == {}
+    assert write_small(engine, adds("after"), locks="after") == "AFTER"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_database_that_another_process_keeps_is_waited_for_once_for_all(engine: Engine) -> None:
+    begun: list[Connection] = []
+    event.listen(engine, "begin", begun.append)
+    event.listen(engine, "checkout", lambda connection, *_: connection.execute("PRAGMA busy_timeout=1000"))
+    other = sqlite3.connect(str(engine.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(5) as threads:
+        told = [threads.submit(write_small, engine, adds(word), locks=word) for word in "abcde"]
+        wait_until(lambda: db._line(engine).standing == 5)
+
+    assert [type(each.exception()) for each in told] == [sa.exc.OperationalError] * 5
+    assert len(begun) == 1
+    other.close()
+    assert write_small(engine, adds("a"), locks="a") == "A"
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
