@@ -50,7 +50,7 @@ class Tried:
         """Return the columns of the result."""
         return {
             "status": self.status.value, "outcome": self.outcome, "output": self.output, "reason": self.reason,
-            "went_in": self.went_in, "doing": "", **({"error": self.error_json()} if self.error else {}),
+            "went_in": self.went_in, "doing": "", "error": self.error_json(),
         }  # fmt: skip
 
     def ended_at(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from app.engine import claims, control, runner, store
 from app.engine.calls import Ledger
 from app.engine.contract import Answer, Effect
 from app.engine.held import Fenced
-from app.engine.models import Call
+from app.engine.models import Call, RunLog
 from tests.engine.rig import House
 from tests.engine.sink import Sink
 
@@ -344,6 +344,21 @@ def test_busy_far_side_is_asked_again_for_the_missing_call_only(house: House, si
     assert house.run(run_id).cost_microusd == 5000
     assert [call.tries for call in house.calls(run_id)] == [1, 1, 1, 2, 1]
     assert house.steps(run_id)["pictures"].attempts == 2
+
+
+def test_what_kept_a_step_waiting_is_no_error_of_what_it_brought(house: House, sink: Sink) -> None:
+    sink.script = [(429, {"Retry-After": "600"})]
+    run_id = house.start([spend("one", sink, 1)])
+    house.work(run_id)
+    assert house.steps(run_id)["one"].error["category"] == "busy"
+    house.make_due(run_id, step="one", not_before=True)
+    house.work()
+
+    assert house.steps(run_id)["one"].status == "completed"
+    assert house.steps(run_id)["one"].error is None
+    with house.session() as session:
+        told = session.scalars(sa.select(RunLog.level).where(RunLog.run_id == run_id, RunLog.event == "retry"))
+        assert list(told) == ["warning"]
 
 
 def test_long_retry_is_a_timer_and_holds_no_worker(house: House, sink: Sink) -> None:
