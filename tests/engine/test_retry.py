@@ -59,7 +59,10 @@ def test_due_within_two_seconds_is_done_in_place(house: House, sink: Sink) -> No
     seat_line = house.line
     house.work(run_id)
     assert (house.run(run_id).status, len(sink.log), seat_line) == ("completed", 2, [])
-    assert house.steps(run_id)["one"].attempts == 2
+    step = house.steps(run_id)["one"]
+    assert (step.attempts, step.error) == (2, None)  # what went wrong the first time stands in the log
+    with house.session() as session:
+        assert session.scalar(sa.select(RunLog.message).where(RunLog.event == "retry")) is not None
 
 
 def test_a_step_that_is_done_alone_has_its_time_anew_for_each_try(house: House, sink: Sink) -> None:
