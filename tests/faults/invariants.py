@@ -22,6 +22,7 @@ from app.definition.graph import edges
 from app.engine import catalog, jobs, money
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
+from app.engine.planner import NO_ITEM
 from app.features.accounts import service as accounts
 from app.features.accounts.enums import Role
 from app.features.workflows import queries as workflows
@@ -71,10 +72,16 @@ def _nothing_forgotten(runs: Sequence[Run], steps: dict[str, list[StepRun]]) -> 
                 yield f"I1 {run.id} ended as {run.status} and still holds something: {waiting_for}"
         elif run.due_at is None:
             people = {StepStatus.WAITING.value, StepStatus.NEEDS_ATTENTION.value}
-            if run.status != RunStatus.PAUSED and (not waiting_for or waiting_for - people):
+            work = {step.status for step in mine if not StepStatus(step.status).is_settled and not _is_frame(step)}
+            if run.status != RunStatus.PAUSED and (not work or work - people):
                 yield f"I1 {run.id} is {run.status}, its steps {waiting_for}, and it is never due"
         elif run.due_at < now - OVERDUE:
             yield f"I1 {run.id} is {run.status} and was due at {run.due_at}"
+
+
+def _is_frame(step: StepRun) -> bool:
+    """Tell whether this is the open frame of a step done for every item: it ends with its items, by nobody's lease."""
+    return step.item == NO_ITEM and step.status == StepStatus.RUNNING and step.total > 0 and step.lease_owner is None
 
 
 def _one_key_an_effect(
