@@ -61,7 +61,7 @@ def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | Non
                 detail={"pause_s": round(delay_s, 1)},
             )
         else:
-            claims.end_step(session, claim, **{"error": None, **tried.row()}, **tried.ended_at())
+            claims.end_step(session, claim, **tried.row(), **tried.ended_at())
             write_rest(session, claim, tried)
             freed = _freed(session, claim, tried)
         store.wake_run(session, claim.run_id, freed_microusd=freed)
