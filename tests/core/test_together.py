@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
@@ -26,6 +27,10 @@ AGAIN = (
 
 _WAITING = "FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
 WHO_WAITS = sa.text(f"SELECT count(*) {_WAITING}")
+END_ANY = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    " AND datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1"
+)
 END_WHO_WAITS = sa.text(f"SELECT pg_terminate_backend(pid) {_WAITING}")
 
 
@@ -240,3 +245,37 @@ def test_what_waits_for_a_lock_holds_up_nobody_for_long(engine: Engine, database
         waiting.join(60)
     other.dispose()
     assert got == [2]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_connections_cut_at_any_moment_lose_nothing_that_was_told_and_write_nothing_twice(
+    engine: Engine, database_url: str
+) -> None:
+    other = make_engine(with_driver(database_url), pool=4)
+    each = [[f"{thread}-{number}" for number in range(40)] for thread in range(20)]
+    with engine.begin() as connection:
+        zero = sa.insert(_word).values(times=0)
+        connection.execute(zero, [{"word": word} for mine in each for word in mine])
+
+    told: list[str] = []
+
+    def write(mine: list[str]) -> None:
+        for word in mine:
+            with suppress(sa.exc.OperationalError):
+                assert write_small(other, says_again(word), locks=word) == 1
+                told.append(word)
+
+    cuts = 0
+    with ThreadPoolExecutor(len(each)) as threads:
+        writing = [threads.submit(write, mine) for mine in each]
+        while not all(one.done() for one in writing):
+            before = len(told)
+            with engine.connect() as connection:
+                cuts += len(connection.execute(END_ANY).all())
+            wait_until(lambda: len(told) > before + 5 or all(one.done() for one in writing))  # noqa: B023
+    other.dispose()
+    found = words(engine)
+
+    assert [one.exception() for one in writing] == [None] * len(each)
+    assert (cuts > 0, max(found.values())) == (True, 1)
+    assert [word for word in told if found[word] != 1] == []
