@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from app.core import db
 from app.core.db import make_engine, write_small
 from app.core.together import Writing
+from tests.faults.proxy import SYNC, Proxy
 from tests.servers import wait_until
 
 _word = sa.table("word", sa.column("word", sa.Text), sa.column("times", sa.Integer))
@@ -224,6 +225,23 @@ def test_where_nobody_knows_whether_it_was_written_each_is_told_so(engine: Engin
     assert words(engine) == {"a": 1}
     assert write_small(other, says_again("a"), locks="a") == 2
     other.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_was_written_and_whose_answer_was_lost_is_not_written_again(engine: Engine, database_url: str) -> None:
+    write_small(engine, adds("a"), locks="a")
+    proxy = Proxy(database_url, ends=SYNC)
+    other = make_engine(with_driver(proxy.url), pool=1)
+    write_small(other, says_again("a"), locks="a")
+    proxy.drop(1)
+
+    got = at_once(other, [says_again("a"), says_again("a")])
+
+    assert (got, proxy.dropped) == ([sa.exc.OperationalError] * 2, 1)
+    assert words(engine) == {"a": 4}
+    assert write_small(other, says_again("a"), locks="a") == 5
+    other.dispose()
+    proxy.stop()
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 COMMIT = b"COMMIT"
+SYNC = b"S\x00\x00\x00\x04"  # ends a statement of its own, or several in one pipeline: what was sent is committed
 
 
 @dataclass
 class Proxy:
     """Listens on a port of 127.0.0.1 and hands everything on to the server behind *server_url*.
 
-    ``drop(3)``: the third COMMIT from now on, on whatever connection, goes through and its answer is lost.
+    ``drop(3)``: the third COMMIT from now on (or what else *ends* a transaction), on whatever connection, goes through
+    and its answer is lost.
     """
 
     server_url: str
+    ends: bytes = COMMIT
     dropped: int = 0
     _countdown: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -61,7 +64,7 @@ class Proxy:
                     if not (words := client.recv(65536)):
                         return
                     server.sendall(words)
-                    if COMMIT in words and self._is_its_turn():
+                    if self.ends in words and self._is_its_turn():
                         server.recv(65536)  # it is done; nobody hears of it
                         self.dropped += 1
                         return
