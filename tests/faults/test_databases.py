@@ -33,7 +33,7 @@ from tests.engine.sink import Sink
 from tests.faults.chaos import wait_for_the_end
 from tests.faults.fleet import SECRET, Fleet, Nursery
 from tests.faults.invariants import check
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import COMMIT, SYNC, Proxy
 from tests.faults.servers import DurablePostgres, not_run
 from tests.faults.shapes import five, spending
 from tests.servers import RedisServer, wait_until
@@ -135,11 +135,12 @@ def test_f18_without_postgresql_pages_say_try_again(
 
 @pytest.mark.faults
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("ends", [COMMIT, SYNC], ids=["commit", "statement"])
 def test_f19_a_lost_answer_to_any_commit_of_a_worker_repeats_nothing(
-    durable_url: str, own_redis: RedisServer, nursery: Nursery, sink: Sink
+    durable_url: str, own_redis: RedisServer, nursery: Nursery, sink: Sink, ends: bytes
 ) -> None:
     house, fleet = _house_and_fleet(durable_url, own_redis, nursery, sink)
-    proxy = Proxy(durable_url)
+    proxy = Proxy(durable_url, ends)
     try:
         fleet.start("clock")
         fleet.start(DATABASE_URL=proxy.url)
