@@ -676,6 +676,35 @@ def test_what_is_still_being_typed_is_saved_and_the_answer_leaves_who_types_alon
     assert faults == []
 
 
+def test_a_day_that_there_is_not_takes_nothing_away_and_says_so(house: Running, new_context: NewContext) -> None:
+    page = new_context(**DESK).new_page()
+    faults = _listen(page)
+    house.sign_in(page)
+    _begin(page, "Half a day")
+    page.get_by_role("link", name="Questions").click()
+    page.get_by_label("Ask one more").fill("When does it end?")
+    page.get_by_role("button", name="Add", exact=True).last.click()
+    page.get_by_label("Kind of answer").select_option(label="Date")
+    _saved(page)
+    begins = page.get_by_label("Answer to begin with")
+    begins.fill("2026-12-24")
+    begins.blur()
+    _saved(page)
+    begins.press("ArrowRight")  # from the month to the day
+    page.keyboard.type("31")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.type("02")
+    page.get_by_label("Help under the question").fill("The last day")
+    _saved(page)
+    expect(page.locator("#q-default-notes .err")).not_to_be_empty()
+    expect(begins).to_have_attribute("aria-invalid", "true")
+    page.reload()
+    expect(begins).to_have_value("2026-12-24")
+    expect(page.get_by_label("Help under the question")).to_have_value("The last day")
+    assert faults == []
+
+
 def _line(page: Page, name: str, text: str = LINE, steps: Sequence[str] = ("One", "Two", "Three")) -> str:
     """Make a workflow of *steps* in a line from a text; return the builder's address."""
     _begin(page, name)
