@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Databases
+from tests.e2e import stage as stages
 from tests.e2e.house import Running
 from tests.fakes.openai_server import FakeOpenAI
 from tests.servers import RedisServer, SmtpServer
@@ -45,4 +46,13 @@ def paying_house(
         )  # fmt: skip
         yield running
         running.house.end()
+    databases.drop(url)
+
+
+@pytest.fixture(scope="module")
+def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[stages.Stage]:
+    """The application with a workspace in every state."""
+    url = databases.create("sqlite")
+    with stages.serve(url, str(tmp_path_factory.mktemp("stage")), stages.all_scenes) as stage:
+        yield stage
     databases.drop(url)

@@ -482,15 +482,6 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The application with a workspace in every state."""
-    url = databases.create("sqlite")
-    with stages.serve(url, str(tmp_path_factory.mktemp("stage")), stages.all_scenes) as stage:
-        yield stage
-    databases.drop(url)
-
-
-@pytest.fixture(scope="module")
 def unowned(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The application before anybody set it up."""
     url = databases.create("sqlite")

@@ -8,21 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.conftest import Databases
-from tests.e2e import stage as stages
 from tests.e2e.stage import Stage
 
 pytestmark = pytest.mark.browser
 OWNERS = "Owner Name;VIN;E-Mail;Cell;Opt-in;Last service\nDana Dole;2HGFC2F59HH512345;dana@x.example;;yes;2025-04-02\n"
-
-
-@pytest.fixture(scope="module")
-def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The application with a workspace in every state."""
-    url = databases.create("sqlite")
-    with stages.serve(url, str(tmp_path_factory.mktemp("gallery")), stages.all_scenes) as stage:
-        yield stage
-    databases.drop(url)
 
 
 @pytest.fixture

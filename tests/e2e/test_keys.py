@@ -1,12 +1,9 @@
 """By keys alone: what has the focus can be seen, whatever bar stays at the edge of the screen."""
 
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.conftest import Databases
-from tests.e2e import stage as stages
 from tests.e2e.stage import Stage
 
 pytestmark = pytest.mark.browser
@@ -26,15 +23,6 @@ HIDDEN = """() => {
   });
   return isSeen ? "" : focused.outerHTML.slice(0, 200);
 }"""
-
-
-@pytest.fixture(scope="module")
-def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The application with a workspace in every state."""
-    url = databases.create("sqlite")
-    with stages.serve(url, str(tmp_path_factory.mktemp("keys")), stages.all_scenes) as stage:
-        yield stage
-    databases.drop(url)
 
 
 @pytest.mark.parametrize("screen", [pytest.param(PHONE, id="360"), pytest.param(LOW_DESK, id="600 px high")])

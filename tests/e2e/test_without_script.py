@@ -5,20 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.conftest import Databases
-from tests.e2e import stage as stages
 from tests.e2e.stage import Stage
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The application with a workspace in every state."""
-    url = databases.create("sqlite")
-    with stages.serve(url, str(tmp_path_factory.mktemp("plain")), stages.all_scenes) as stage:
-        yield stage
-    databases.drop(url)
 
 
 @pytest.fixture
