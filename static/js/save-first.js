@@ -77,17 +77,15 @@
   window.addEventListener("online", saveAgain);
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, successful, xhr } = event.detail;
-    if (!saving.delete(elt)) { // its own answer may have put another in its place
-      if (successful) saveAgain();
-      return;
-    }
-    refused.delete(elt);
-    unreached.delete(elt);
-    if (!successful) {
-      refused.add(elt);
-      if (!xhr.getResponseHeader("HX-Retarget") && (xhr.status === 0 || xhr.status > 500)) unreached.add(elt);
-      waiting = null;
-    }
+    if (saving.delete(elt)) {
+      refused.delete(elt);
+      unreached.delete(elt);
+      if (!successful) {
+        refused.add(elt);
+        if (!xhr.getResponseHeader("HX-Retarget") && (xhr.status === 0 || xhr.status > 500)) unreached.add(elt);
+        waiting = null;
+      }
+    } else if (successful) saveAgain(); // of another, or of a form whose own answer put another in its place
     if (!waiting || any(saving)) return;
     if (any(changed)) {
       for (const each of changed) each.requestSubmit();
