@@ -39,7 +39,7 @@ BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 HEARTBEAT_S = 5.0
 WORKER_TTL_S = 20  # RQ sets its client's socket timeout from this: 15 s instead of 415
 EXIT_OVERDUE = 75
-NICE = 5  # pages come first where both want the same core: nice(2)
+NICE = 10  # pages come first where both want the same core: nice(2)
 
 _log = structlog.get_logger(__name__)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.engine.worker_process import NICE
 from app.features.gallery import library
 from tests.processes.house import START_S, House
 from tests.processes.waiting import lives, until
@@ -56,7 +57,7 @@ def test_each_child_that_dies_is_replaced_while_the_others_go_on(start: Start) -
     assert "Make the first owner: http://localhost" in house.output
     server, _ = until(lambda: _servers(house, 2))
     worker = until(lambda: house.pid_of("worker"))
-    until(lambda: _niceness(worker) - _niceness(server) == 5)  # pages come first
+    until(lambda: _niceness(worker) - _niceness(server) == NICE)  # pages come first
     for role in ("worker", "clock", "redis"):
         pid = until(lambda role=role: house.pid_of(role))
         os.kill(pid, signal.SIGKILL)
