@@ -1,6 +1,5 @@
 """By keys alone: what has the focus can be seen, whatever bar stays at the edge of the screen."""
 
-
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
