@@ -1,6 +1,6 @@
 """A press that meets another in the database, in a real deadlock of PostgreSQL."""
 
-import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
@@ -28,17 +28,24 @@ def test_a_press_in_a_deadlock_is_done_again(cast: Cast) -> None:
         engine = db.engine
         run_id = factories.running_run(db.session(), factories.workflow(db.session(), cast.alice.workspace_id)).id
         db.session.commit()
-    browser, answers = cast.browser(cast.alice), list[Any]()
-    workspace = sa.select(Workspace.id).where(Workspace.id == cast.alice.workspace_id).with_for_update()
-    pressing = threading.Thread(target=lambda: answers.append(browser.post(f"/runs/{run_id}/pause")))
-    with engine.connect() as other:
-        other.execute(workspace)  # the press needs it for its audit entry, when it has the run
-        pressing.start()
-        factories.until_locked(engine)
-        other.execute(sa.select(Run.id).where(Run.id == run_id).with_for_update())
-        other.rollback()
-    pressing.join(60)
-    assert [answer.status_code for answer in answers] == [303]
+    browser = cast.browser(cast.alice)
+    with engine.connect() as other, ThreadPoolExecutor(1) as beside:
+        other.execute(sa.text("SET LOCAL deadlock_timeout = '1min'"))  # the press finds it out, not the other
+        other.execute(sa.select(Workspace.id).where(Workspace.id == cast.alice.workspace_id).with_for_update())
+        meeting = list[Future[None]]()
+
+        def take_the_run() -> None:
+            other.execute(sa.select(Run.id).where(Run.id == run_id).with_for_update())
+            other.rollback()
+
+        def meet(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if not meeting and "INSERT INTO run_log" in statement:  # it has the run, and needs the workspace
+                meeting.append(beside.submit(take_the_run))
+                factories.until_locked(engine)
+
+        sa.event.listen(engine, "before_cursor_execute", meet)
+        assert browser.post(f"/runs/{run_id}/pause").status_code == 303
+        meeting[0].result(60)
     with cast.app.app_context():
         assert db.session.get_one(Run, run_id).status == "pausing"
         entries = sa.text("SELECT count(*) FROM audit_entry WHERE action = 'run.paused'")
