@@ -100,6 +100,18 @@ def places(session: Session, workspace_id: str, run_ids: Sequence[str]) -> Mappi
     }
 
 
+def run_ids(workspace_id: str) -> sa.Select[str]:
+    """Select the runs that :func:`places` would place, for a part of a statement: nothing of them is under way."""
+    step = store.step_run.alias("stands")
+    return sa.select(step.c.run_id).where(
+        step.c.workspace_id == workspace_id,
+        _in_line(step),
+        claims.may_leave(step),
+        _queued_at(step) <= moment(-A_MOMENT_S),
+        sa.not_(_is_busy(step)),
+    )
+
+
 def place_of_queued(session: Session, run_id: str, created_at: datetime) -> Place | None:
     """Return where a run stands that nobody has begun; None when it is the only one. Nobody counts beyond MOST."""
     run = store.run
@@ -141,19 +153,23 @@ def _places(workspace_id: str, run_ids: Sequence[str]) -> sa.Select[str, int, in
         .group_by(ranked.c.run_id, ranked.c.workspace_id)
         .subquery()
     )
-    busy = store.step_run.alias("busy")
-    is_busy = sa.exists().where(
-        busy.c.run_id == runs.c.run_id,
-        sa.or_(
-            sa.and_(busy.c.status == StepStatus.RUNNING.value, busy.c.lease_owner.is_not(None)),
-            sa.and_(busy.c.status == StepStatus.RETRYING.value, busy.c.not_before > moment()),
-        ),
-    )
     return sa.select(runs.c.run_id, runs.c.number, runs.c.steps).where(
         runs.c.run_id.in_(run_ids),
         runs.c.workspace_id == workspace_id,
         runs.c.since <= moment(-A_MOMENT_S),
-        sa.not_(is_busy),
+        sa.not_(_is_busy(runs)),
+    )
+
+
+def _is_busy(of: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition that a step of *of*'s run is under way, or is soon tried again."""
+    busy = store.step_run.alias("busy")
+    return sa.exists().where(
+        busy.c.run_id == of.c.run_id,
+        sa.or_(
+            sa.and_(busy.c.status == StepStatus.RUNNING.value, busy.c.lease_owner.is_not(None)),
+            sa.and_(busy.c.status == StepStatus.RETRYING.value, busy.c.not_before > moment()),
+        ),
     )
 
 

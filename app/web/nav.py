@@ -164,7 +164,7 @@ class Navigation:
 
 
 def counter(name: str, provider: Counter) -> None:
-    """Let *provider* say how the number called *name* is read (``approvals``, ``runs``, ``running``).
+    """Let *provider* say how the number called *name* is read (``approvals``, ``runs``, ``active``).
 
     It is asked once for all who may do the same: what differs between them, and the time, are bound values.
     """

@@ -14,12 +14,14 @@ def greeting(moment: datetime, timezone: str, name: str) -> str:
     return f"Good {part}, {first}" if first else f"Good {part}"
 
 
-def summary(*, waiting: int, runs_working: int, runs_waiting: int, failed_today: int) -> str:
+def summary(*, waiting: int, runs_working: int, runs_in_line: int, runs_waiting: int, failed_today: int) -> str:
     """Say in two sentences how things stand: what waits for the reader, what the runs do."""
     mine = "Nothing waits for you."
     if waiting:
         mine = f"{spelled(waiting, 'thing')} {'waits' if waiting == 1 else 'wait'} for you.".capitalize()
     facts = [f"{spelled(runs_working, 'run')} {'is' if runs_working == 1 else 'are'} working"]
+    if runs_in_line:
+        facts.append(f"{spelled(runs_in_line, 'run')} {'stands' if runs_in_line == 1 else 'stand'} in line")
     if runs_waiting:
         facts.append(
             f"{spelled(runs_waiting, 'run')} {'waits' if runs_waiting == 1 else 'wait'} for somebody or a time"

@@ -33,12 +33,12 @@ SAID_AGAIN_S = 30  # how long what is said of the time that is left stays as it 
 
 @blueprint.record_once
 def _count(_state: BlueprintSetupState) -> None:
-    nav.counter("running", _running)
+    nav.counter("active", _active)
     nav.counter("waiting", waits.count)
-    nav.counter("runs", lambda asker: _running(asker) + open_count(asker.workspace_id, is_held=True))
+    nav.counter("runs", lambda asker: _active(asker) + open_count(asker.workspace_id, is_held=True))
 
 
-def _running(asker: nav.Asker) -> sa.ScalarSelect[int]:
+def _active(asker: nav.Asker) -> sa.ScalarSelect[int]:
     return open_count(asker.workspace_id, is_held=False)
 
 
@@ -55,10 +55,11 @@ def index() -> Response:
         summary=summary(
             waiting=waiting,
             runs_working=found.running,
+            runs_in_line=found.in_line,
             runs_waiting=found.waiting,
             failed_today=found.failed_today,
         ),
-        open_runs=found.running + found.waiting,
+        open_runs=found.active + found.waiting,
         **_waiting(waits.waiting(db.session(), person, now(), limit=SHOWN)),
         runs_working=found.running,
     )

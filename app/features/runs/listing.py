@@ -58,7 +58,7 @@ class Filter:
 
 FILTERS = (
     Filter("", "All", ()),
-    Filter("running", "Running", ("queued", "running", "pausing", "stopping")),
+    Filter("running", "Running or in line", ("queued", "running", "pausing", "stopping")),
     Filter("waiting", "Waiting", ("waiting", "needs_attention", "paused")),
     Filter("completed", "Ready", ("completed",), said_no=False),
     Filter("rejected", "Not approved", ("completed",), said_no=True),

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.core import clock
 from app.core.db import Value
+from app.engine import line
 from app.engine.enums import RUN_OPEN, RunStatus
 from app.engine.models import RUN_SAMPLE, Run
 from app.features.accounts.models import Membership, Workspace
@@ -18,6 +19,7 @@ from app.features.runs import queries
 
 _WORKING = ("queued", "running", "pausing", "stopping")
 _OPEN = sorted(status.value for status in RUN_OPEN)
+_IN_LINE = "in line"  # beside the statuses
 _HELD = frozenset({RunStatus.WAITING, RunStatus.NEEDS_ATTENTION, RunStatus.PAUSED})
 _IS_OURS = sa.not_(RUN_SAMPLE)  # samples make themselves: nobody waits for them
 MOST = 100  # the counts of the frame end here: "99+"
@@ -25,11 +27,17 @@ MOST = 100  # the counts of the frame end here: "99+"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a workspace's runs are doing: *running* and *waiting* now, *failed_today* since its last midnight."""
+    """What a workspace's runs do: *running*, *in_line* and *waiting* now, *failed_today* since its last midnight."""
 
     running: int = 0
+    in_line: int = 0
     waiting: int = 0
     failed_today: int = 0
+
+    @property
+    def active(self) -> int:
+        """How many runs need nothing but a machine."""
+        return self.running + self.in_line
 
 
 def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequence[Run]:
@@ -40,8 +48,10 @@ def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequenc
 
 
 def working(session: Session, workspace_id: str, *, limit: int) -> Sequence[Run]:
-    """Return the runs that a machine works on, or will as soon as it can, the newest first."""
-    return queries.runs(session, workspace_id, status=_WORKING, limit=limit, those=(_IS_OURS,))
+    """Return the runs that a machine works on, then those that stand in line, the newest of each first."""
+    wanted = sa.select(Run).where(Run.workspace_id == workspace_id, Run.status.in_(_WORKING), _IS_OURS)
+    last = sa.case((_is_in_line(workspace_id), 1), else_=0)
+    return session.execute(wanted.order_by(last, Run.created_at.desc(), Run.id.desc()).limit(limit)).scalars().all()
 
 
 def failed_today(session: Session, workspace_id: str, *, limit: int) -> Sequence[Run]:
@@ -87,21 +97,24 @@ def ended_since(
 
 
 def counts(session: Session, workspace_id: str) -> Counts:
-    """Count what runs, what waits and what failed today, the day being the workspace's own. Two statements."""
+    """Count what runs, stands in line and waits, and what failed today in the workspace. Two statements."""
     failed = sa.select(sa.literal(RunStatus.FAILED.value), sa.func.count()).where(*_failed_today(session, workspace_id))
     unfinished = (
         sa.select(Run.status, sa.func.count())
         .where(Run.workspace_id == workspace_id, Run.status.in_(_OPEN), _IS_OURS)
         .group_by(Run.status)
     )
-    found: dict[str, int] = dict(session.execute(sa.union_all(unfinished, failed)).all())
-    failed_today = found.pop(RunStatus.FAILED.value, 0)
+    in_line = sa.select(sa.literal(_IN_LINE), sa.func.count()).where(
+        Run.workspace_id == workspace_id, Run.status.in_(_WORKING), _IS_OURS, _is_in_line(workspace_id)
+    )
+    found: dict[str, int] = dict(session.execute(sa.union_all(unfinished, failed, in_line)).all())
+    failed_today, standing = found.pop(RunStatus.FAILED.value, 0), found.pop(_IN_LINE)
     held = sum(found.pop(status.value, 0) for status in _HELD)
-    return Counts(running=sum(found.values()), waiting=held, failed_today=failed_today)
+    return Counts(sum(found.values()) - standing, standing, held, failed_today)
 
 
 def open_count(workspace_id: Value[str], *, is_held: bool) -> sa.ScalarSelect[int]:
-    """Count what waits or is paused (*is_held*), or what runs, up to :data:`MOST`: polls ask for it."""
+    """Count what waits or is paused (*is_held*), or what is active, up to :data:`MOST`: polls ask for it."""
     kinds = _HELD if is_held else RUN_OPEN - _HELD
     ours = sa.select(Run.id).where(Run.workspace_id == workspace_id, Run.status.in_(sorted(kinds)), _IS_OURS)
     some = ours.limit(MOST)
@@ -115,6 +128,12 @@ def panel_mark(bind: Session | Connection, workspace_id: str) -> tuple[int, date
     )
     number, changed_at = bind.execute(wanted).one()
     return number, changed_at
+
+
+def _is_in_line(workspace_id: str) -> sa.ColumnElement[bool]:
+    """Return the condition that lists say of an active run that it is in line."""
+    has_begun = Run.status == RunStatus.RUNNING.value
+    return sa.or_(Run.status == RunStatus.QUEUED.value, sa.and_(has_begun, Run.id.in_(line.run_ids(workspace_id))))
 
 
 def _asking(workspace_id: Value[str], user_id: Value[str]) -> tuple[sa.ColumnElement[bool], ...]:

@@ -40,7 +40,7 @@ def test_panel_says_what_runs_what_waits_and_what_failed_today(yard: Yard) -> No
     assert Page(page).faults == Page(fragment).faults == []
     assert fragment.strip() in page
     text = Page(fragment).text
-    assert "Running 1 All running" in text
+    assert "Running 1 All of them" in text
     assert "Honda ads" in text
     assert "Waiting for you 2 All on the home page" in text.replace("\u00a0", " ")
     assert "Failed today 1 All failed It stands above: nobody has taken it up yet." in text.replace("\u00a0", " ")
@@ -72,10 +72,10 @@ def test_counts_end_at_99_and_so_does_counting(yard: Yard, monkeypatch: pytest.M
     alice = yard.cast.browser(yard.cast.alice)
     assert "<title>(2) Runs · Greenlight</title>" in alice.get("/runs").text
 
-    monkeypatch.setitem(nav._counters, "running", lambda _person: sa.literal(100))
+    monkeypatch.setitem(nav._counters, "active", lambda _person: sa.literal(100))
     shown = alice.get("/help").text
     assert "<title>(99+) Help · Greenlight</title>" in shown
-    assert "99+ running" in Page(shown).text
+    assert "99+ active" in Page(shown).text
     assert 'data-count="99+"' in alice.get(_poll(shown)).text
 
 

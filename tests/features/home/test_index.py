@@ -56,22 +56,24 @@ def test_the_greeting_follows_the_workspaces_clock(hour: int, said: str) -> None
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        ((3, 2, 0, 0), "Three things wait for you. Two runs are working, nothing failed today."),
+        ((3, 2, 0, 0, 0), "Three things wait for you. Two runs are working, nothing failed today."),
         (
-            (1, 1, 1, 1),
+            (1, 1, 0, 1, 1),
             "One thing waits for you. One run is working, one run waits for somebody or a time, one run failed today.",
         ),
-        ((0, 0, 0, 0), "Nothing waits for you. No runs are working, nothing failed today."),
+        ((0, 0, 0, 0, 0), "Nothing waits for you. No runs are working, nothing failed today."),
         (
-            (0, 12, 1, 2),
+            (0, 12, 54, 1, 2),
             (
-                "Nothing waits for you. 12 runs are working, one run waits for somebody or a time, "
-                "two runs failed today."
+                "Nothing waits for you. 12 runs are working, 54 runs stand in line, "
+                "one run waits for somebody or a time, two runs failed today."
             ),
         ),
     ],
 )
-def test_the_summary_reads_like_a_sentence(counts: tuple[int, int, int, int], said: str) -> None:
-    waiting, working, idle, failed = counts
-    found = summary(waiting=waiting, runs_working=working, runs_waiting=idle, failed_today=failed)
+def test_the_summary_reads_like_a_sentence(counts: tuple[int, int, int, int, int], said: str) -> None:
+    waiting, working, line, idle, failed = counts
+    found = summary(
+        waiting=waiting, runs_working=working, runs_in_line=line, runs_waiting=idle, failed_today=failed
+    )
     assert found.replace("\u00a0", " ") == said

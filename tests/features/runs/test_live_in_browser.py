@@ -232,7 +232,7 @@ def test_panel_opens_beside_a_page_and_an_end_is_said(yard: Yard, address: str, 
     toast = page.locator("#toasts [data-toast]")
     expect(toast).to_contain_text("Honda ads")
     expect(page).to_have_title("Help · Greenlight")
-    expect(page.locator("#top-running")).to_contain_text("0 running")
+    expect(page.locator("#top-running")).to_contain_text("0 active")
     toast.get_by_role("button", name="Close this message").click()
     expect(toast).to_have_count(0)
 

@@ -3,14 +3,16 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.core import clock
 from app.core.errors import NotFound
 from app.core.ids import new_id
-from app.engine.enums import RunStatus
-from app.features.runs import queries, resource, standing
+from app.engine.enums import RunStatus, StepStatus
+from app.engine.models import StepRun
+from app.features.runs import listing, queries, resource, standing
 from app.features.workflows.models import Workflow
 from tests import factories
 from tests.cast import Cast, enter
@@ -92,8 +94,30 @@ def test_counts_know_the_workspaces_midnight(session: Session, people: Cast, ads
     factories.running_run(session, ads).trigger_kind = "seed"
     session.flush()
 
-    assert standing.counts(session, people.alice.workspace_id) == standing.Counts(running=2, waiting=1, failed_today=1)
+    counted = standing.counts(session, people.alice.workspace_id)
+    assert counted == standing.Counts(running=1, in_line=1, waiting=1, failed_today=1)
     assert standing.counts(session, people.charlie.workspace_id) == standing.Counts()
+
+
+def test_runs_that_stand_in_line_are_not_counted_as_running_and_are_listed_behind(
+    session: Session, people: Cast, ads: Workflow
+) -> None:
+    running = factories.running_run(session, ads)
+    standing_by = factories.queued_run(session, ads)
+    factories.story(session, standing_by).step("ads", StepStatus.PENDING)
+    standing_by.status = RunStatus.RUNNING.value
+    both = factories.running_run(session, ads)  # a step of it is under way beside the one in line
+    under_way = sa.update(StepRun).where(StepRun.run_id == both.id, StepRun.status == "running")
+    session.execute(under_way.values(lease_owner="a", lease_until=clock.now()))
+    factories.story(session, both).step("check", StepStatus.PENDING, effect="sends")
+    queued = factories.queued_run(session, ads)
+    session.flush()
+
+    assert standing.counts(session, ads.workspace_id) == standing.Counts(running=2, in_line=2)
+    listed = [run.id for run in standing.working(session, ads.workspace_id, limit=4)]
+    assert listed == [both.id, running.id, *sorted([standing_by.id, queued.id], reverse=True)]
+    rows = listing.rows(session, ads.workspace_id, [standing_by, queued, both], zone="UTC", now=clock.now())
+    assert [row.chip.word for row in rows] == ["In line, 1st", "In line", "Running"]
 
 
 def test_as_json_has_the_contracts_shape(session: Session, ads: Workflow) -> None:
