@@ -119,12 +119,16 @@ def logs(
 ) -> None:
     """Print the log of a run, the oldest line first: what was noted, what each step did, requests and answers."""
     from app.features.runs import log
+    from app.features.workflows import queries as workflows
 
     if follow and as_json:
         raise click.UsageError("--follow prints lines as they come; --json prints one answer. Leave one of them out.")
-    wanted = log.asked({"level": level or "", "step": step, "q": search}, "UTC")
     with open_desk(workspace, reading=True) as desk:
         found = desk.run(run)
+        steps = [each.id for each in workflows.load_definition(desk.session, found.version_id).steps]
+        if step and step not in steps:
+            raise click.BadParameter(f"this run has no step {step!r}; it has {', '.join(steps)}.", param_hint="--step")
+        wanted = log.asked({"level": level or "", "step": step, "q": search}, "UTC", steps)
         lines = [line for line in log.read(desk.session, found) if wanted.keeps(line, "")][-limit:]
         if as_json:
             output.show_list([_line_json(line) for line in lines])

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from app.features.workflows import queries as workflows
 from app.web.filters import duration, money
 
 LEVELS = {"info": "Info", "warning": "Warning", "error": "Error"}
+NAMES = {"level": "How serious", "step": "Step", "from": "From", "to": "To"}  # of filters, as the fields are called
 LEAST = {"": "Everything", "warning": "Warnings and errors", "error": "Errors"}
 SPANS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 PAGE = 100
@@ -80,7 +81,7 @@ class Line:
 class Asked:
     """Which lines are wanted: from a level on, of a step, with these words, *since* and *until* a second in *zone*.
 
-    *problems* has a sentence for each time that could not be read.
+    *problems* has a sentence for each filter that could not be read.
     """
 
     level: str = ""
@@ -203,17 +204,18 @@ def known_of(args: Mapping[str, str]) -> Known:
     return Known(key(args, "since"), frozenset(marks))
 
 
-def asked(args: Mapping[str, str], zone: str) -> Asked:
-    """Read which lines are wanted from the address; what is unknown there is left out, a wrong time is said."""
-    level, problems = args.get("level", ""), dict[str, str]()
+def asked(args: Mapping[str, str], zone: str, steps: Collection[str]) -> Asked:
+    """Read from the address which lines of a run of these *steps* are wanted; what is not understood is left out."""
+    problems = dict[str, str]()
+    level, step = _known(args, "level", LEAST, problems), _known(args, "step", steps, problems)
     # the hour that comes twice in autumn is wanted whole
     since, until = _time(args, "from", zone, problems, fold=0), _time(args, "to", zone, problems, fold=1)
     if since and until and since > until:
         problems["to"] = "This is before the first time. Choose a later one."
         until = None
     return Asked(
-        level=level if level in LEAST else "",
-        step=args.get("step", "")[:64],
+        level=level,
+        step=step,
         q=" ".join(args.get("q", "").split())[:100],
         since=since,
         until=until,
@@ -303,6 +305,15 @@ def _at(place: str) -> datetime | None:
 
 def _second(at: datetime) -> str:
     return f"{at.timestamp():017.6f}"
+
+
+def _known(args: Mapping[str, str], name: str, known: Collection[str], problems: dict[str, str]) -> str:
+    said = args.get(name, "")
+    if said in known:
+        return said
+    if said:
+        problems[name] = f"“{said[:40]}” is not one of the choices."
+    return ""
 
 
 def _time(args: Mapping[str, str], name: str, zone: str, problems: dict[str, str], *, fold: int) -> datetime | None:

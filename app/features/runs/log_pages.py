@@ -21,8 +21,8 @@ def show(run_id: str) -> Response:
     """Show the last lines of the run's log that are wanted, and, closed, the technical details of every step."""
     me = who()
     run = queries.run(db.session(), me.workspace_id, run_id)
-    wanted, before = log.asked(request.args, me.timezone), log.key(request.args, "before")
     now, names = clock.now(), _names(run)
+    wanted, before = log.asked(request.args, me.timezone, names), log.key(request.args, "before")
     found = log.last(db.session(), run, wanted, names, before)
     return htmx.page(
         "runs/log.html",
@@ -41,6 +41,7 @@ def show(run_id: str) -> Response:
         names=names,
         version=queries.version_facts(db.session(), run),
         least=log.LEAST,
+        filter_names=log.NAMES,
         words=log.LEVELS,
     )
 
@@ -59,8 +60,8 @@ def tail(run_id: str) -> Response:
     if same is not None:
         return same
     run = queries.run(db.session(), me.workspace_id, run_id)
-    wanted, known = log.asked(request.args, me.timezone), log.known_of(request.args)
     now, names = clock.now(), _names(run)
+    wanted, known = log.asked(request.args, me.timezone, names), log.known_of(request.args)
     found = [
         line
         for line in log.read(db.session(), run, known.begun, kept=wanted.kept)

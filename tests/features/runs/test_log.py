@@ -25,7 +25,7 @@ TRACE = 'Traceback (most recent call last):\n  File "steps/tell.py", line 7, in 
 def _lines(yard: Yard, run_id: str, **wanted: str) -> list[log.Line]:
     with yard.app.app_context():
         run = queries.run(db.session(), yard.cast.alice.workspace_id, run_id)
-        asked = log.asked(wanted, "America/New_York")
+        asked = log.asked(wanted, "America/New_York", ["ads", "pictures", "attach", "check", "tell"])
         return [line for line in log.read(db.session(), run) if asked.keeps(line, "")]
 
 
@@ -69,7 +69,7 @@ def test_lines_are_kept_by_level_step_and_words(yard: Yard) -> None:
     assert {line.level for line in _lines(yard, run_id, level="warning")} == {"error", "warning"}
     assert {line.step_id for line in _lines(yard, run_id, step="ads")} == {"ads"}
     assert [line.message for line in _lines(yard, run_id, q="long AGO")] == ["Long ago"]
-    assert log.asked({"level": "odd", "q": "x" * 200}, "UTC").query == {"q": "x" * 100}
+    assert log.asked({"q": "x" * 200}, "UTC", ()).query == {"q": "x" * 100}
 
 
 def test_lines_are_kept_by_the_time_of_the_workspace_however_old_the_run_is(yard: Yard) -> None:
@@ -87,6 +87,19 @@ def test_lines_are_kept_by_the_time_of_the_workspace_however_old_the_run_is(yard
     # the hour that the clocks of New York count twice that night, from its first time to its second
     assert kept("2026-11-01T01:30", "2026-11-01T01:30") == ["05:30:00.9", "06:30:00.9"]
     assert kept("2026-11-01T06:30:00+00:00", "") == ["06:30:00.9"]
+
+
+def test_a_level_and_a_step_that_are_none_are_said_and_the_rest_is_kept(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    page = Page(alice.get(f"/runs/{run_id}/log?level=fatal&step=gone&q=finished").text)
+
+    assert page.faults == []
+    said = "How serious: “fatal” is not one of the choices. Step: “gone” is not one of the choices."
+    assert f"Not all of the address is understood; the rest is kept. {said}" in page.text
+    assert "“Write the ads” finished" in page.text
+    assert "Not all of the address" not in alice.get(f"/runs/{run_id}/log?level=error&step=ads").text
 
 
 def test_a_time_that_is_none_is_said_and_the_others_are_kept(yard: Yard) -> None:
