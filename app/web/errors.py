@@ -27,7 +27,7 @@ WORDS = {
     405: ("This address cannot do that", "Go back and use the buttons of the page.", "ban"),
     409: ("Not possible right now", "Load the page again to see what holds now.", "refresh"),
     410: ("This has ended", "The link was used, withdrawn, or its time is over.", "clock"),
-    413: ("That is too big", "At most 12 MB can be sent at once.", "files"),
+    413: ("That is too big", "At most 12\u00a0MB can be sent at once.", "files"),
     422: ("Something needs a change", "Look at what you entered and try again.", "alert-triangle"),
     429: ("Too many tries", "Wait a little, then try again.", "hourglass"),
     500: (
@@ -88,7 +88,8 @@ def _too_big() -> str:
     if sent <= most:
         return "A text in it is longer than 4 MB, or it has too many fields. Nothing was saved."
     mb = f"{math.ceil(sent / 2**20 * 10) / 10:,}\u00a0MB"
-    return f"You sent {mb}. At most {most // 2**20}\u00a0MB can be sent at once. Nothing was saved."
+    said = f"You sent {mb}. At most {most // 2**20}\u00a0MB can be sent at once. Nothing was saved."
+    return f"{said} Go back and choose a smaller file, or send several one after the other."
 
 
 def _database(error: Exception) -> Response:

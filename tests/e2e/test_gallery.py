@@ -126,6 +126,24 @@ def test_a_number_with_two_ends_is_slid_or_counted_by_keys(page: Page, stage: St
     expect(slider).to_have_value("20")
 
 
+def test_files_that_are_too_big_are_named_before_anything_is_sent(page: Page, stage: Stage, tmp_path: Path) -> None:
+    page.goto(f"{stage.url}/gallery/import")
+    file, alert = page.get_by_label("A file"), page.get_by_role("alert")
+    for name, mb in (("cars.yaml", 14), ("few.yaml", 1)):
+        with (tmp_path / name).open("wb") as made:
+            made.truncate(mb * 2**20)
+    page.get_by_label("The template as text").fill("name: Cars")
+    file.set_input_files(tmp_path / "cars.yaml")
+    expect(alert).to_have_text("“cars.yaml” has 14 MB. At most 12 MB can be sent at once: choose a smaller one.")
+    page.get_by_role("button", name="Import").click()
+    expect(file).to_be_focused()
+    expect(page.get_by_label("The template as text")).to_have_value("name: Cars")
+    file.set_input_files(tmp_path / "few.yaml")
+    expect(alert).to_have_count(0)
+    page.get_by_role("button", name="Import").click()
+    expect(alert).not_to_contain_text("at once")
+
+
 def test_a_date_that_there_is_not_keeps_the_form_here_and_says_so(stage: Stage, context: BrowserContext) -> None:
     scene = stage.scenes["full"]
     context.add_cookies([{"name": "gl", "value": scene.cookie, "url": stage.url}])

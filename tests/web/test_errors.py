@@ -110,8 +110,8 @@ def test_an_error_page_offers_what_helps(cast: Cast) -> None:
     posted = alice.post("/runs/nothing/pause", headers={"Referer": "http://localhost/runs/nothing"}).text
 
     assert _buttons(crashed) == {"Try again": "/fail/crash", "Go back": "/documents?q=honda", "Go home": "/"}
-    assert _buttons(missing) == {"See runs": "/runs", "Go home": "/"}
-    assert _buttons(posted) == {"Go back": "/runs/nothing", "See runs": "/runs", "Go home": "/"}
+    assert _buttons(missing) == {"Runs": "/runs", "Go home": "/"}
+    assert _buttons(posted) == {"Go back": "/runs/nothing", "Runs": "/runs", "Go home": "/"}
     assert 'data-address="/runs/nothing"' in posted  # so that coming back to it sends nothing again
     assert "data-address" not in crashed + missing
     code, = re.findall(r"GL-[2-9A-Z]{6}", Page(crashed).text)

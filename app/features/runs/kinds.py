@@ -33,8 +33,8 @@ class Kind(StrEnum):
 NAMES = {
     Kind.OWN: "Ours, tests too",
     Kind.REAL: "Ours without tests",
-    Kind.TESTS: "Tests alone",
-    Kind.SAMPLES: "Samples alone",
+    Kind.TESTS: "Only tests",
+    Kind.SAMPLES: "Only samples",
     Kind.ALL: "Everything, samples too",
 }
 _CONDITIONS: dict[Kind, tuple[Any, ...]] = {
