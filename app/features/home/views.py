@@ -19,7 +19,9 @@ from app.features.approvals import rows as approval_rows
 from app.features.home import waiting as waits
 from app.features.home.rules import greeting, summary
 from app.features.runs import chips, listing, standing
+from app.features.runs import queries as runs
 from app.features.runs.standing import counts, open_count
+from app.features.runs.words import named_now
 from app.web import nav
 from app.web.htmx import page, unchanged
 
@@ -110,12 +112,13 @@ def mark() -> Response:
     ended = standing.ended_since(db.session(), me.workspace_id, me.user_id, begun, limit=TOASTS) if begun else []
     here = urlsplit(request.headers.get("HX-Current-URL", "")).path
     toasts = [run for run in ended if not here.endswith(run.id)]
+    names = runs.workflow_names(db.session(), me.workspace_id, toasts) if toasts else {}
     return make_response(
         render_template(
             "home/mark.oob.html",
             mark_etag=seen,
             frame=request.args.get("frame", ""),
-            toasts=[(run, chips.chip_of(run)) for run in toasts],
+            toasts=[(run, named_now(run.label, *names[run.workflow_id]), chips.chip_of(run)) for run in toasts],
         )
     )
 

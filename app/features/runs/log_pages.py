@@ -24,6 +24,7 @@ def show(run_id: str) -> Response:
     now, names = clock.now(), _names(run)
     wanted, before = log.asked(request.args, me.timezone, names), log.key(request.args, "before")
     found = log.last(db.session(), run, wanted, names, before)
+    version = queries.version_facts(db.session(), run)
     return htmx.page(
         "runs/log.html",
         fragment="runs/_log_rows.html",
@@ -39,7 +40,8 @@ def show(run_id: str) -> Response:
         etag=story.etag(run.changed_at, run.status),
         steps=log_rows.frames(db.session(), run.id),
         names=names,
-        version=queries.version_facts(db.session(), run),
+        version=version,
+        name=version.run_name(run),
         least=log.LEAST,
         filter_names=log.NAMES,
         words=log.LEVELS,
@@ -86,11 +88,12 @@ def step(run_id: str, step_run_id: str) -> Response:
     """Show what went into one step and came out as it is kept, with its requests."""
     run = queries.run(db.session(), who().workspace_id, run_id)
     row = queries.step_run(db.session(), run, step_run_id)
-    name = _names(run).get(row.step_id, row.step_id)
+    name, version = _names(run).get(row.step_id, row.step_id), queries.version_facts(db.session(), run)
     return htmx.page(
         "runs/step.html",
         fragment="runs/_details.html",
         run=run,
+        run_name=version.run_name(run),
         row=row,
         name=f"{name}, item {row.item + 1}" if row.item >= 0 else name,
         items=log_rows.items(db.session(), row),

@@ -20,6 +20,7 @@ from app.features.files import queries as files
 from app.features.files.models import Document, Image
 from app.features.runs import search
 from app.features.runs.arriving import ArrivedDocument, ArrivedPicture
+from app.features.runs.words import named_now
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
@@ -40,6 +41,10 @@ class VersionFacts:
     newest: int
     is_there: bool
     former_names: Sequence[str] = ()
+
+    def run_name(self, run: Run) -> str:
+        """Return a run's name with the workflow's name of now."""
+        return named_now(run.label, self.name, self.former_names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from app.features.runs.now_card import Now
 from app.features.runs.pace import Estimate
 from app.features.runs.queries import VersionFacts
 from app.features.runs.trace import Entry
-from app.features.runs.words import by_schedule, named_now
+from app.features.runs.words import by_schedule
 from app.features.workflows import queries as workflows
 from app.web.filters import ordinal
 
@@ -111,7 +111,7 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     version = queries.version_facts(session, run)
     return Story(
         run=run,
-        name=named_now(run.label, version.name, version.former_names),
+        name=version.run_name(run),
         etag=etag(run.changed_at, run.status),
         version=version,
         starter=str((run.facts.get("started_by") or {}).get("name") or "Greenlight"),

@@ -118,7 +118,7 @@ def timeline(run_id: str) -> Response:
         queries.retries(db.session(), run.id),
     )  # fmt: skip
     return htmx.page(
-        "runs/timeline.html", fragment="runs/_timeline.html", run=run, picture=picture, etag=told.etag
+        "runs/timeline.html", fragment="runs/_timeline.html", run=run, name=told.name, picture=picture, etag=told.etag
     )
 
 

@@ -1,7 +1,10 @@
 """A run is called by its workflow's name of now, where it was called by a former one."""
 
+import re
+
 import pytest
 
+from app.core import clock
 from app.core.db import db
 from app.features.runs.words import named_now
 from app.features.workflows import service as workflows
@@ -39,7 +42,12 @@ def test_lists_pages_and_the_home_page_say_the_name_of_now(yard: Yard) -> None:
             )
         db.session.commit()
     alice = yard.cast.browser(yard.cast.alice)
-    for path in ("/runs", f"/runs/{run_id}", "/active", "/"):
+    step_id, = re.findall(r"/steps/([0-9a-f-]{36})", alice.get(f"/runs/{run_id}/log").text)[:1]
+    at_the_run = [f"/runs/{run_id}/{place}" for place in ("log", "timeline", f"steps/{step_id}")]
+    for path in ("/runs", "/active", "/", f"/active/mark?since={clock.now().timestamp() - 3600}", *at_the_run):
         text = Page(alice.get(path).text).text
         assert "Spring ads: CR-V" in text, path
         assert "Facebook ads: CR-V" not in text, path
+    text = Page(alice.get(f"/runs/{run_id}").text).text
+    assert "It was called “ Facebook ads: CR-V ” then" in text.replace("“F", "“ F").replace("V”", "V ”")
+    assert text.count("Facebook ads: CR-V") == 1
