@@ -31,6 +31,15 @@ def test_index_lists_the_newest_first_with_whom_a_run_waits_for(yard: Yard) -> N
     assert "“Approve 10 Facebook ads”, asked" in page.text
 
 
+def test_a_long_address_in_a_chip_ends_early_and_can_be_read_whole(yard: Yard) -> None:
+    yard.make("waiting")
+    page = Page(yard.cast.browser(yard.cast.alice).get("/runs").text)
+    whole = "Waiting for bob@northfield.example"
+    assert [(a["class"], a["title"]) for a in page.attributes("span") if whole in a.get("title", "")] == [
+        ("chip-long", whole)
+    ]
+
+
 def test_a_waiting_run_does_not_say_its_own_name_twice(yard: Yard) -> None:
     run_id, = yard.make("waiting", label="Facebook ads: 2023 Toyota RAV4, stock…")
     with yard.app.app_context():
