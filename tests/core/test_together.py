@@ -173,14 +173,19 @@ def test_a_thread_that_ends_while_it_writes_for_others_leaves_nobody_waiting(eng
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_database_that_another_process_keeps_is_waited_for_once_for_all(engine: Engine) -> None:
-    begun: list[Connection] = []
+    line, begun = db._line(engine), list[Connection]()
+
+    def wait_for_all(connection: sqlite3.Connection, *_: object) -> None:
+        wait_until(lambda: line.standing == 5)
+        connection.execute("PRAGMA busy_timeout=100")
+
     event.listen(engine, "begin", begun.append)
-    event.listen(engine, "checkout", lambda connection, *_: connection.execute("PRAGMA busy_timeout=1000"))
+    event.listen(engine, "checkout", wait_for_all)
     other = sqlite3.connect(str(engine.url.database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(5) as threads:
         told = [threads.submit(write_small, engine, adds(word), locks=word) for word in "abcde"]
-        wait_until(lambda: db._line(engine).standing == 5)
+    event.remove(engine, "checkout", wait_for_all)
 
     assert [type(each.exception()) for each in told] == [sa.exc.OperationalError] * 5
     assert len(begun) == 1

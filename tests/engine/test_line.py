@@ -267,13 +267,13 @@ def test_about_how_long_is_told_from_five_on(house: House, sink: Sink) -> None:
 def test_a_place_is_told_only_of_what_has_stood_there_for_a_moment(
     house: House, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "A_MOMENT_S", 2.0)
+    monkeypatch.setattr(line, "A_MOMENT_S", 600.0)
     allow(house, steps_at_once=1)
     runs = stand(house, sink, 3)
     with house.session() as session:
         assert line.places(session, house.workspace_id, runs) == {}
     with transaction(house.engine) as session:
-        before = clock.now() - timedelta(seconds=3)
+        before = clock.now() - timedelta(seconds=601)
         session.execute(sa.update(StepRun).where(StepRun.run_id == runs[1]).values(created_at=before))
         found = line.places(session, house.workspace_id, runs)
     assert found == {runs[1]: line.Place(1)}

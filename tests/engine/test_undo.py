@@ -1,7 +1,7 @@
 """A decision that takes effect later: taken back, or let go on now, once."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -108,14 +108,14 @@ def test_undo_in_the_moment_in_which_it_takes_effect_is_one_or_the_other(house: 
     house.work(run_id)
     wait_id = house.wait(run_id).id
     with house.session() as session:
-        control.decide(session, wait_id, outcome="approved", output={"by": "Sam"}, undo_s=3)
+        control.decide(session, wait_id, outcome="approved", output={"by": "Sam"}, undo_s=600)
     house.work()
-    effective_at = house.wait(run_id).effective_at
-    assert effective_at is not None
     written, may_end = threading.Event(), threading.Event()
-    undone: list[bool] = []
+    undone, effective_at = list[bool](), list[datetime]()
 
     def undo() -> None:
+        at(house, wait_id, effective_at=3)
+        effective_at.append(house.wait(run_id).effective_at)
         with house.session() as session:
             session.connection()
             event.listen(session.connection(), "before_cursor_execute", hold)
@@ -129,7 +129,7 @@ def test_undo_in_the_moment_in_which_it_takes_effect_is_one_or_the_other(house: 
     thread = threading.Thread(target=undo)
     thread.start()
     assert written.wait(60)
-    threading.Event().wait(max(0.0, (effective_at - clock.now()).total_seconds()))
+    threading.Event().wait(max(0.0, (effective_at[0] - clock.now()).total_seconds()))
     house.work(run_id)
     may_end.set()
     thread.join(60)
