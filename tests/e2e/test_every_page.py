@@ -628,7 +628,7 @@ class Watch:
         self.page.set_viewport_size(screen)  # type: ignore[arg-type]
         self.page.emulate_media(color_scheme=theme)
         self.page.evaluate(
-            "Promise.all(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished))"
+            "Promise.allSettled(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished))"
         )
         if folder := os.environ.get("PICTURES"):
             self.page.screenshot(path=Path(folder, f"{self._name} {where}.png"), full_page=True, caret="initial")
