@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the web application; opens no connection and starts no thread."""
     from app import ops, web, wiring
     from app.core import crypto, logging
-    from app.core.db import WEB_POOL, db
+    from app.core.db import db, web_pool
 
     settings = settings or Settings.from_env()
     logging.configure(settings)
@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SECRET_KEY_FALLBACKS=list(settings.secret_keys[1:]),
         SQLALCHEMY_DATABASE_URI=settings.sqlalchemy_url,
         SQLALCHEMY_BINDS={"reading": settings.sqlalchemy_url} if settings.is_sqlite else {},
-        DATABASE_POOL=WEB_POOL,
+        DATABASE_POOL=web_pool(settings.servers),
     )
     db.init_app(app)
     wiring.connect(settings)

@@ -35,7 +35,7 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 # Connections to PostgreSQL that each process keeps at most: what the start compares with what the server gives.
-WEB_POOL, WORKER_POOL, HEARTBEAT_POOL, CLOCK_POOL = 3, 4, 1, 1
+WORKER_POOL, HEARTBEAT_POOL, CLOCK_POOL = 4, 1, 1
 PING_AFTER_S = 1.0  # a connection that was idle for longer is asked whether it lives before it is given out
 SWOLLEN = "is_swollen"
 
@@ -53,6 +53,11 @@ READS_ONLY = "25006"  # what a server says that has become, or is not yet, the o
 
 T = TypeVar("T")
 Value: TypeAlias = T | sa.BindParameter[T]  # in a condition: what is known, or is bound later
+
+
+def web_pool(servers: int) -> int:
+    """Return how many connections each of *servers* processes that answer pages keeps: small plans give 20 in all."""
+    return 3 if servers == 1 else 2
 
 
 class UtcDateTime(TypeDecorator[datetime]):

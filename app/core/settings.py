@@ -75,7 +75,9 @@ class Settings:
     )
     mail_from: str = _setting("Greenlight <greenlight@localhost>", "Sender of all mail.")
     web_processes: int = _setting(
-        1, "Processes that answer pages: one keeps one core busy. Each more takes some 30 MB and 3 connections."
+        0,
+        "Processes that answer pages: each keeps one core busy and takes some 30 MB. "
+        "0: two where the machine has two cores or more, else one.",
     )
     web_threads: int = _setting(8, "Threads of each of them.")
     worker_threads: int = _setting(10, "Threads of a worker that plan and do steps without outward calls.")
@@ -123,6 +125,11 @@ class Settings:
         return self.sqlalchemy_url.startswith("sqlite")
 
     @property
+    def servers(self) -> int:
+        """How many processes answer pages here."""
+        return self.web_processes or min(2, _cores())
+
+    @property
     def has_ai(self) -> bool:
         """Whether a provider is set up; if not, the sample writer answers."""
         return bool(self.openai_api_key or self.openai_base_url)
@@ -162,8 +169,8 @@ class Settings:
             )
         if self.serve not in ("all", "web"):
             raise SettingsInvalid(f"SERVE is {self.serve!r}: use all or web.")
-        if self.web_processes < 1:
-            raise SettingsInvalid(f"WEB_PROCESSES is {self.web_processes}: it must be 1 or more.")
+        if self.web_processes < 0:
+            raise SettingsInvalid(f"WEB_PROCESSES is {self.web_processes}: it must be 1 or more, or 0.")
         _microusd("AI_DAILY_BUDGET_USD", self.ai_daily_budget_usd)
         if self.secret_key:
             return self
@@ -200,6 +207,13 @@ def _read(name: str, default: Any, raw: str) -> Any:
         except ValueError:
             raise SettingsInvalid(f"{name.upper()} is {raw!r}: it must be a number.") from None
     return raw
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _microusd(name: str, raw: str) -> int | None:

@@ -81,6 +81,7 @@ def run(
             preparing = forks.fork(partial(_visit, prepare or roles.prepare, app, settings))
             if code := forks.wait_for(preparing):
                 return _give_up(redis, code)
+            forks.listening.append(web.listen(settings))
     except GreenlightError as error:
         return _give_up(redis, _refuse(error))
     children = [redis] if redis is not None else []
@@ -107,7 +108,7 @@ def _check_place(settings: Settings, wanted: Sequence[str]) -> int | None:
     preflight.check_disk(settings)
     if "web" not in wanted:
         return None
-    preflight.check_port(*web.address(settings))
+    preflight.take_port(*web.address(settings)).close()
     preflight.check_address(settings)
     if settings.redis_url:
         return None
@@ -138,7 +139,7 @@ def _children(
     reader, ready = os.pipe()
     tidy = partial(roles.tidy, app, settings)
     known = {
-        "web": [_server(app, settings, ready, number) for number in range(1, settings.web_processes + 1)],
+        "web": _servers(app, settings, ready),
         "worker": [_laborer("worker", partial(roles.work, app, settings, line), tidy)],
         "clock": [_laborer("clock", partial(roles.tick, app, settings, line), tidy)],
     }
@@ -150,10 +151,15 @@ def _children(
     return children
 
 
-def _server(app: Flask, settings: Settings, ready: int, number: int) -> Child:
-    pulse = Pulse(web.HANG_S)
-    name = "web" if number == 1 else f"web {number}"
-    return Child(name, lambda _owner: roles.serve_web(app, settings, ready, pulse), is_vital=True, pulse=pulse)
+def _servers(app: Flask, settings: Settings, ready: int) -> list[Child]:
+    pulses = [Pulse(web.HANG_S) for _ in range(settings.servers)]
+    return [_server(partial(roles.serve_web, app, settings, ready), pulses, at) for at in range(len(pulses))]
+
+
+def _server(start: Callable[[Pulse, Sequence[Pulse]], int], pulses: Sequence[Pulse], at: int) -> Child:
+    others = [*pulses[:at], *pulses[at + 1 :]]
+    name = f"web {at + 1}" if at else "web"
+    return Child(name, lambda _: start(pulses[at], others), is_vital=True, listens=True, pulse=pulses[at])
 
 
 def _laborer(name: str, start: Callable[[Pulse, str], int], tidy: Callable[[str], int]) -> Child:

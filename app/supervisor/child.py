@@ -23,7 +23,7 @@ class Child:
 
     *tidy* runs in a short-lived process after a death, with the dead one's owner id. *once*: it ends by itself and
     is not started again. *ends_last*: it gets its SIGTERM when the others are gone. *is_vital*: when it keeps
-    dying all ends. *pulse*: it is killed, and so started again, when that stops.
+    dying all ends. *listens*: it answers pages. *pulse*: it is killed, and so started again, when that stops.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Child:
     once: bool = False
     ends_last: bool = False
     is_vital: bool = False
+    listens: bool = False
     pulse: Pulse | None = None
     pid: int | None = field(default=None, init=False)
     owner: str = field(default="", init=False)
@@ -50,7 +51,7 @@ class Child:
         if self.pulse is not None:
             self.pulse.beat()
         try:
-            self.pid = forks.fork(lambda: self.start(f"{self.name}:{os.getpid()}:{boot}"))
+            self.pid = forks.fork(lambda: self.start(f"{self.name}:{os.getpid()}:{boot}"), listens=self.listens)
         except OSError as error:
             _log.error("no room for a child", child=self.name, error=repr(error), in_s=NO_ROOM_S)
             self.start_at = time.monotonic() + NO_ROOM_S

@@ -9,6 +9,7 @@ import errno
 import gc
 import os
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -28,6 +29,7 @@ M_ARENA_MAX, ARENAS = -8, 2
 _libc = ctypes.CDLL(None, use_errno=True) if HAS_DEATH_SIGNAL else None
 _lifeline: tuple[int, int] | None = None
 last_wish: Callable[[], object] | None = None  # done where a pipe, not a signal, tells of the parent's death
+listening: list[socket.socket] = []  # the parent's, for those children that answer pages
 
 
 class NotForkable(RuntimeError):
@@ -69,8 +71,10 @@ def settle(inherited_sockets: frozenset[str] = frozenset()) -> None:
     _forget_library_pages()
 
 
-def fork(start: Callable[[], int | None]) -> int:
+def fork(start: Callable[[], int | None], *, listens: bool = False) -> int:
     """Run *start* in a child that ends with this process and ignores Ctrl-C; return the child's pid.
+
+    One that *listens* shares what is in :data:`listening`; any other closes it.
 
     The child's exit code is what *start* returns (None: 0), :data:`CRASHED` when it raises. Raises OSError where the
     system has no room for a child.
@@ -95,6 +99,8 @@ def fork(start: Callable[[], int | None]) -> int:
     code: int | None = CRASHED
     try:
         _begin_child(parent)
+        if not listens:
+            stop_listening()
         code = start()
     except SystemExit as request:
         code = request.code if isinstance(request.code, int) else int(request.code is not None)
@@ -119,6 +125,12 @@ def die_with(parent: int) -> None:
         threading.Thread(target=_end_with, args=(reader,), name="lifeline", daemon=True).start()
     if os.getppid() != parent:  # it ended before we asked
         os._exit(CRASHED)
+
+
+def stop_listening() -> None:
+    """Close what is in :data:`listening`: who comes is refused once every process has done so."""
+    while listening:
+        listening.pop().close()
 
 
 def ignore_the_terminal() -> None:

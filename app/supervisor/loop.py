@@ -105,6 +105,7 @@ class Supervisor:
         if self._ends_at is not None:
             return  # a second signal changes nothing
         _log.info("stopping")
+        forks.stop_listening()
         self._ends_at = time.monotonic() + GRACE_S
         for child in self._children:
             child.start_at = None

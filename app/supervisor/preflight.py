@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from app.core import queue, redis_server
-from app.core.db import CLOCK_POOL, HEARTBEAT_POOL, WEB_POOL, WORKER_POOL
+from app.core.db import CLOCK_POOL, HEARTBEAT_POOL, WORKER_POOL, web_pool
 from app.core.errors import GreenlightError
 from app.core.settings import ROOT, Settings
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 CONNECT_S = 5
-POOLS = {"web": WEB_POOL, "worker": WORKER_POOL + HEARTBEAT_POOL, "clock": CLOCK_POOL}
+ROLES = ("web", "worker", "clock")
 # The least of the server's limit (without what it keeps for its owner), the role's and the database's; -1 is none.
 CONNECTION_LIMIT = """
 SELECT min(most) FROM (
@@ -65,24 +65,27 @@ def check_address(settings: Settings) -> None:
         _log.warning("BASE_URL is not set: only localhost is answered, and links in mail lead there")
 
 
-def check_port(host: str, port: int) -> None:
-    """Refuse a port that another program holds or that may not be used."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OverflowError:
-            raise NotReady(f"PORT is {port}: it must be between 1 and 65535.") from None
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise NotReady(
-                    f"Port {port} is taken by another program: stop it, or choose another port "
-                    f"(bin/dev --port {port + 1}, or PORT={port + 1})."
-                ) from None
-            raise NotReady(
-                f"Port {port} on {host} cannot be used ({error.strerror}): choose another PORT."
-            ) from None
+def take_port(host: str, port: int) -> socket.socket:
+    """Return a socket at the port; raise :class:`NotReady` where another program holds it or it may not be used."""
+    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+    except (OSError, OverflowError) as error:
+        taken.close()
+        raise NotReady(_why_no_port(host, port, error)) from None
+    return taken
+
+
+def _why_no_port(host: str, port: int, error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return f"PORT is {port}: it must be between 1 and 65535."
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} is taken by another program: stop it, or choose another port "
+            f"(bin/dev --port {port + 1}, or PORT={port + 1})."
+        )
+    return f"Port {port} on {host} cannot be used ({error.strerror}): choose another PORT."
 
 
 def take_folder(settings: Settings) -> int:
@@ -133,7 +136,7 @@ def check_redis(settings: Settings) -> None:
         _log.warning("Redis does not answer; runs go on without it, a little later", host=host)
 
 
-def check_database(settings: Settings, roles: Sequence[str] = tuple(POOLS)) -> None:
+def check_database(settings: Settings, roles: Sequence[str] = ROLES) -> None:
     """Refuse a database that cannot be reached or gives fewer connections than *roles* keep.
 
     Bring its tables up to date, or say the command that does.
@@ -161,7 +164,12 @@ def check_database(settings: Settings, roles: Sequence[str] = tuple(POOLS)) -> N
 
 
 def _connections(settings: Settings, roles: Sequence[str]) -> int:
-    return sum(POOLS[role] * (settings.web_processes if role == "web" else 1) for role in roles)
+    kept = {
+        "web": settings.servers * web_pool(settings.servers),
+        "worker": WORKER_POOL + HEARTBEAT_POOL,
+        "clock": CLOCK_POOL,
+    }
+    return sum(kept[role] for role in roles)
 
 
 def _check_connections(connection: "Connection", needed: int) -> None:

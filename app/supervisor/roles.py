@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from app.engine.quarantine import Line
 
 
-def serve_web(app: Flask, settings: Settings, ready: int, pulse: Pulse) -> int:
+def serve_web(app: Flask, settings: Settings, ready: int, pulse: Pulse, others: Sequence[Pulse]) -> int:
     """Answer pages; write one byte to the pipe *ready* when it does."""
     _begin("web", app)
-    return web.run(app, settings, ready, pulse)
+    return web.run(app, settings, ready, pulse, others)
 
 
 def work(app: Flask, settings: Settings, line: "Line", pulse: Pulse, owner: str) -> int:

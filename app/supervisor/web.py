@@ -6,33 +6,43 @@ supervisor does that already.
 
 import logging
 import os
+import socket
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
-from gunicorn.sock import create_sockets
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.core.settings import Settings
-from app.supervisor import forks
+from app.supervisor import forks, preflight
 from app.supervisor.pulse import Pulse
 
 GRACE_S = 20  # for requests under way: below the supervisor's 25 s
 HANG_S = 60.0  # no sign of life from the server's own loop
+LIVELY_S = 3.0  # it gives one every second
+BACKLOG = 2048  # connections that wait while every server is busy, or is started again
 
 
-def run(app: Flask, settings: Settings, ready: int, pulse: Pulse) -> int:
-    """Serve *app* until SIGTERM, one byte to the pipe *ready* when it answers; return the exit code."""
+def run(app: Flask, settings: Settings, ready: int, pulse: Pulse, others: Sequence[Pulse]) -> int:
+    """Serve *app* until SIGTERM, one byte to the pipe *ready* when it answers; return the exit code.
+
+    *pulse* is this server's, *others* those of the servers beside it.
+    """
     logging.getLogger("gunicorn.error").setLevel(logging.WARNING)
-    server = _Server(app, settings)
+    server = Server(app, settings)
     server.cfg.set("post_worker_init", lambda _worker: _say_ready(ready))
-    log = _Log(server.cfg)
-    sockets = create_sockets(server.cfg, log)
-    worker = _Worker(1, os.getppid(), sockets, server, HANG_S, server.cfg, log)
-    worker.pid, worker.pulse = os.getpid(), pulse
-    worker.init_process()
+    Worker(server, forks.listening, pulse, others).init_process()
     return 0
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return the socket that all servers accept from: a connection is lost with none that dies before it took it."""
+    listener = preflight.take_port(*address(settings))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # those accepted inherit it
+    listener.listen(BACKLOG)
+    return listener
 
 
 def _say_ready(ready: int) -> None:
@@ -55,16 +65,39 @@ class _Log(Logger):  # type: ignore[misc]  # gunicorn ships no types
         self.access_log.handlers = []
 
 
-class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """Gunicorn's own, but its sign of life goes to the supervisor, who kills it when none comes."""
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
+    """Gunicorn's own, with two differences.
 
-    pulse: Pulse
+    Its sign of life goes to the supervisor, who kills it when none comes. And of several servers one whose threads are
+    all busy leaves a new connection to those that hold fewer: all requests of a connection go to who took it.
+    """
+
+    def __init__(
+        self, server: "Server", sockets: Sequence[socket.socket], pulse: Pulse, others: Sequence[Pulse]
+    ) -> None:
+        super().__init__(1, os.getppid(), sockets, server, HANG_S, server.cfg, _Log(server.cfg))
+        self.pid, self._pulse, self._others = os.getpid(), pulse, others
 
     def notify(self) -> None:
-        self.pulse.beat()
+        """Give the sign of life; called at least once a second, and after every event."""
+        self._pulse.beat(self.nr_conns)
+        self.set_accept_enabled(self._accepting)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Take connections or leave them in the queue that all servers share."""
+        super().set_accept_enabled(enabled and (self._has_a_free_thread or self.nr_conns <= self._fewest))
+
+    @property
+    def _has_a_free_thread(self) -> bool:
+        return bool(self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns) < self.cfg.threads)
+
+    @property
+    def _fewest(self) -> int:
+        living = (pulse.held for pulse in self._others if pulse.is_fresh(LIVELY_S))
+        return min(living, default=self.nr_conns)
 
 
-class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """What gunicorn asks of an application: its settings, and the application itself."""
 
     def __init__(self, app: Flask, settings: Settings) -> None:
@@ -73,10 +106,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         super().__init__()
 
     def load_config(self) -> None:
-        host, port = address(self._settings)
+        """Set what differs from gunicorn's own."""
         options = {
-            "bind": f"{host}:{port}",
-            "reuse_port": self._settings.web_processes > 1,  # the system deals connections out
             "threads": self._settings.web_threads,
             "graceful_timeout": GRACE_S,
             "keepalive": 5,
@@ -86,6 +117,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
+        """Return the application."""
         return self._app
 
 

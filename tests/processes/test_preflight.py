@@ -62,13 +62,13 @@ def test_a_folder_that_another_one_uses(settings: Settings) -> None:
 
 
 def test_a_port_that_may_not_be_used() -> None:
-    assert "must be between 1 and 65535" in refusal(preflight.check_port, "127.0.0.1", 70000)
-    assert "cannot be used" in refusal(preflight.check_port, "192.0.2.1", 5000)
+    assert "must be between 1 and 65535" in refusal(preflight.take_port, "127.0.0.1", 70000)
+    assert "cannot be used" in refusal(preflight.take_port, "192.0.2.1", 5000)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "is taken by another program" in refusal(
-            preflight.check_port, "127.0.0.1", taken.getsockname()[1]
+            preflight.take_port, "127.0.0.1", taken.getsockname()[1]
         )
-    preflight.check_port("127.0.0.1", free_port())
+    preflight.take_port("127.0.0.1", free_port())
 
 
 def test_no_redis_at_all(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_a_long_path_gets_a_short_socket() -> None:
 
 
 def test_a_database_that_gives_too_few_connections(settings: Settings, postgres_url: str) -> None:
-    there = settings.replace(database_url=postgres_url)
+    there = settings.replace(database_url=postgres_url, web_processes=1)
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         name = admin.info.dbname
         for limit, roles, said in (
@@ -192,5 +192,5 @@ def test_a_database_that_gives_too_few_connections(settings: Settings, postgres_
             with pytest.raises(NotReady, match=re.escape(said)):
                 preflight.check_database(there, roles)
         preflight.check_database(there.replace(environment="test"), ("clock",))
-        with pytest.raises(NotReady, match="at most 2 connections, and Greenlight keeps up to 6 here"):
+        with pytest.raises(NotReady, match="at most 2 connections, and Greenlight keeps up to 4 here"):
             preflight.check_database(there.replace(web_processes=2), ("web",))

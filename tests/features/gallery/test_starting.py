@@ -90,7 +90,7 @@ def test_start_pressed_by_many_at_once_is_one_run_and_one_number(app: Flask, cas
 def test_a_start_of_a_version_nobody_has_read_never_holds_two_connections(
     settings: Settings, make_app: Callable[[Settings], Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.db.WEB_POOL", 1)
+    monkeypatch.setattr("app.core.db.web_pool", lambda _servers: 1)
     app = make_app(settings)
     cast = enter(app)
     browser = cast.browser(cast.alice)
