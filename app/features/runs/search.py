@@ -101,6 +101,11 @@ class Match:
         """All conditions as one."""
         return sa.and_(*self.conditions)
 
+    @property
+    def between(self) -> Sequence[sa.ColumnElement[bool]]:
+        """The numbers between which all runs that fit are known to be: one of the conditions, for an index; or none."""
+        return [] if self.is_narrow or self.also else _within(_span_of_all(self.common), ())
+
 
 def matching(session: Session, workspace_id: str, text: str) -> Match:
     """Return which runs fit what was typed: words, a workflow's or a person's name, or a run's number.

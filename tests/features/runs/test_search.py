@@ -371,6 +371,39 @@ def test_of_runs_before_or_after_all_that_have_a_word_no_word_is_looked_up(
     assert lookups == [2]  # both words of the one run
 
 
+@SORTS
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_runs_outside_of_those_that_have_a_word_are_not_read_to_see_who_started_them(
+    session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch, sort: Sort
+) -> None:
+    monkeypatch.setattr(search, "RARE", 0)
+    for name in ("Eve Berg", "Dana Ames", "Eve Berg"):
+        _start(session, people, customer=name).started_by = people.alice.user_id
+    session.flush()
+    session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+    session.execute(sa.text("SET LOCAL enable_bitmapscan = off"))
+    connection, left = session.connection(), list[int]()
+
+    @sa.event.listens_for(connection, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if "ORDER BY" in statement and "run_word" in statement and "EXPLAIN" not in statement:
+            plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
+            left.append(sum(_left_out(plan[0]["Plan"])))
+
+    found = history.page(session, people.alice.workspace_id, Wanted(q="dana alice", sort=sort), zone="UTC", limit=26)
+
+    assert len(found) == 1
+    assert left == [0]
+
+
+def _left_out(plan: dict[str, Any]) -> Iterator[int]:
+    """Yield how many runs each part of a plan read for nothing."""
+    if plan.get("Relation Name") == "run":
+        yield plan.get("Rows Removed by Filter", 0)
+    for part in plan.get("Plans", ()):
+        yield from _left_out(part)
+
+
 def _loops(plan: dict[str, Any]) -> Iterator[int]:
     """Yield how often each part of a plan went to the words."""
     if plan.get("Relation Name") == "run_word":
