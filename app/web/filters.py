@@ -40,6 +40,7 @@ def init_app(app: Flask) -> None:
         size,
         percent,
         up_to_99,
+        up_to,
         unbroken,
     ):
         app.jinja_env.filters[function.__name__] = function
@@ -62,6 +63,11 @@ def money(microusd: int | None) -> str:
 def up_to_99(number: int) -> str:
     """Write a count beside a word: more than 99 is ``99+``."""
     return str(number) if number < 100 else "99+"
+
+
+def up_to(number: int, most: int) -> str:
+    """Write a number that was counted up to *most*: ``998``, ``1,000+``."""
+    return f"{number:,}" if number < most else f"{most:,}+"
 
 
 def unbroken(text: object) -> Markup:

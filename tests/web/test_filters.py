@@ -98,6 +98,10 @@ def test_names_of_models_stay_on_one_line() -> None:
     assert filters.unbroken(None) == ""
 
 
+def test_a_number_that_was_counted_up_to_a_limit() -> None:
+    assert [filters.up_to(number, 1000) for number in (0, 999, 1000)] == ["0", "999", "1,000+"]
+
+
 def test_plural_and_spelled() -> None:
     assert [plain(filters.plural(n, "step")) for n in (0, 1, 2, 1200)] == [
         "0 steps",

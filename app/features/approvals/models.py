@@ -38,6 +38,20 @@ class Approval(Model):
     __table_args__ = (sa.Index("ix_approval_workspace_id_status", "workspace_id", "status", "requested_at"),)
 
 
+# What is open in the order of its urgency, and what is over. Indexes have both, so written in one way.
+IS_OPEN: sa.ColumnElement[bool] = Approval.status == sa.literal_column(f"'{ApprovalStatus.OPEN}'")
+IS_OVER: sa.ColumnElement[bool] = Approval.status != sa.literal_column(f"'{ApprovalStatus.OPEN}'")
+HAS_NO_END: sa.ColumnElement[bool] = Approval.expires_at.is_(None)
+sa.Index(
+    "ix_approval_open", Approval.workspace_id, HAS_NO_END, Approval.expires_at, Approval.requested_at, Approval.id,
+    postgresql_where=IS_OPEN, sqlite_where=IS_OPEN,
+)  # fmt: skip
+sa.Index(
+    "ix_approval_over", Approval.workspace_id, Approval.decided_at, Approval.id,
+    postgresql_where=IS_OVER, sqlite_where=IS_OVER,
+)  # fmt: skip
+
+
 class Approver(Model):
     """One person who is asked, with their own link; only the link's hash is kept."""
 
@@ -53,3 +67,10 @@ class Approver(Model):
     reason: Mapped[str] = mapped_column(default="")
     decided_at: Mapped[datetime | None]
     opened_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        sa.Index(
+            "ix_approver_unanswered", "workspace_id", "email", "approval_id",
+            postgresql_where=sa.text("decision IS NULL"), sqlite_where=sa.text("decision IS NULL"),
+        ),
+    )  # fmt: skip

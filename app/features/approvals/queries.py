@@ -13,11 +13,12 @@ from app.core.ids import token_hash
 from app.engine.models import Run
 from app.features.accounts.models import Workspace
 from app.features.approvals.enums import ApprovalStatus, Decision
-from app.features.approvals.models import Approval, Approver
+from app.features.approvals.models import HAS_NO_END, IS_OPEN, IS_OVER, Approval, Approver
 from app.features.files.models import Attachment, Document, DocumentRevision, Image, ImageBlob
 
 OPEN = ApprovalStatus.OPEN.value
 MOST = 200
+MOST_COUNTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +137,12 @@ def open_approvals(
     """Return what is open, the most urgent first; with *email* only what waits for that person's answer."""
     wanted = (
         sa.select(Approval)
-        .where(Approval.workspace_id == workspace_id, Approval.status == OPEN)
-        .order_by(Approval.expires_at.is_(None), Approval.expires_at, Approval.requested_at)
+        .where(Approval.workspace_id == workspace_id, IS_OPEN)
+        .order_by(HAS_NO_END, Approval.expires_at, Approval.requested_at)
         .limit(limit)
     )
     if email is not None:
-        wanted = wanted.where(Approval.id.in_(_unanswered(workspace_id, email.lower())))
+        wanted = wanted.where(_is_unanswered(workspace_id, email.lower()))
     return session.execute(wanted).scalars().all()
 
 
@@ -149,7 +150,7 @@ def decided(session: Session, workspace_id: str, *, limit: int, before: str | No
     """Return what is over, the newest end first; *before* is the id of the last one already seen."""
     wanted = (
         sa.select(Approval)
-        .where(Approval.workspace_id == workspace_id, Approval.status != OPEN)
+        .where(Approval.workspace_id == workspace_id, IS_OVER)
         .order_by(Approval.decided_at.desc(), Approval.id.desc())
         .limit(limit)
     )
@@ -163,20 +164,17 @@ def decided(session: Session, workspace_id: str, *, limit: int, before: str | No
 def count_for(workspace_id: Value[str], email: Value[str]) -> sa.ScalarSelect[int]:
     """Count what waits for this person's answer, as part of a statement; *email* in lower case."""
     wanted = sa.select(sa.func.count()).where(
-        Approval.workspace_id == workspace_id,
-        Approval.status == OPEN,
-        Approval.id.in_(_unanswered(workspace_id, email)),
+        Approval.workspace_id == workspace_id, IS_OPEN, _is_unanswered(workspace_id, email)
     )
     return wanted.scalar_subquery()
 
 
 def counts(session: Session, workspace_id: str) -> tuple[int, int]:
-    """Count the open and the ended requests of a workspace."""
-    is_open = sa.func.coalesce(sa.func.sum(sa.case((Approval.status == OPEN, 1), else_=0)), 0)
-    row = session.execute(
-        sa.select(is_open, sa.func.count()).where(Approval.workspace_id == workspace_id)
-    ).one()
-    return int(row[0]), int(row[1]) - int(row[0])
+    """Count the open and the ended requests of a workspace, each up to :data:`MOST_COUNTED`."""
+    ours = sa.select(Approval.id).where(Approval.workspace_id == workspace_id).limit(MOST_COUNTED)
+    some = (sa.select(sa.func.count()).select_from(ours.where(those).subquery()) for those in (IS_OPEN, IS_OVER))
+    open_count, over_count = session.execute(sa.select(*(each.scalar_subquery() for each in some))).one()
+    return open_count, over_count
 
 
 def rows(session: Session, approvals: Sequence[Approval], *, email: str = "") -> list[Row]:
@@ -285,10 +283,12 @@ def is_decided_by(person: Approver) -> bool:
     return person.decision in tuple(Decision)
 
 
-def _unanswered(workspace_id: Value[str], email: Value[str]) -> sa.Select[str]:
-    return sa.select(Approver.approval_id).where(
-        Approver.workspace_id == workspace_id, Approver.email == email, Approver.decision.is_(None)
-    )
+def _is_unanswered(workspace_id: Value[str], email: Value[str]) -> sa.ColumnElement[bool]:
+    """Whether the request at hand waits for this person; looked up for each that is open, however many there were."""
+    return sa.exists().where(
+        Approver.workspace_id == workspace_id, Approver.email == email, Approver.decision.is_(None),
+        Approver.approval_id == Approval.id,
+    )  # fmt: skip
 
 
 def _pictures(session: Session, document_ids: Sequence[str]) -> dict[str, tuple[Picture, ...]]:

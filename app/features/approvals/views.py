@@ -440,6 +440,7 @@ def _lists(me: Who, shows: str) -> dict[str, Any]:
         "older": older,
         "open_count": open_count,
         "over_count": over_count,
+        "most": queries.MOST_COUNTED,
     }
 
 

@@ -114,6 +114,17 @@ def test_a_list_asks_as_much_for_three_as_for_one(desk: Desk, sam: FlaskClient) 
     assert count() == one
 
 
+def test_counts_end_at_a_thousand(desk: Desk, sam: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.features.approvals.queries.MOST_COUNTED", 2)
+    for _ in range(3):
+        desk.end(desk.ask(SAM), "expired")
+    desk.ask(SAM)
+
+    pills = re.findall(r'class="pill"[^>]*>(\w+) <span>([^<]*)</span>', sam.get("/approvals").text)
+
+    assert pills == [("Open", "1"), ("Decided", "2+")]
+
+
 def test_history_says_who_when_and_why(desk: Desk, sam: FlaskClient) -> None:
     approved, expired = desk.ask(SAM), desk.ask(SAM)
     desk.end(expired, "expired")
