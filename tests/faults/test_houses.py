@@ -61,7 +61,7 @@ def test_f03_the_whole_dyno_dies_and_every_run_moves_again(house: Engine, fleet:
 
 
 def test_f08_each_child_that_dies_comes_back_alone_and_health_names_it(start: Start) -> None:
-    house = start("dev", "--no-demo")
+    house = start("dev", "--no-demo", WEB_PROCESSES="1")
     house.wait_for("Greenlight is ready")
     died = {"redis": 0, "web": 0, "worker": 0, "clock": 0}
     for role in ("worker", "clock", "redis", "web"):
@@ -100,7 +100,7 @@ def deaths(house: House) -> dict[str, int] | None:
 
 @pytest.mark.faults
 def test_f08_five_deaths_of_the_web_server_within_a_minute_end_the_dyno(start: Start) -> None:
-    house = start("dev", "--no-demo")
+    house = start("dev", "--no-demo", WEB_PROCESSES="1")
     house.wait_for("Greenlight is ready")
     killed: set[int] = set()
     for _ in range(5):
