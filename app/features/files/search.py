@@ -84,6 +84,7 @@ def _ids(session: Session, wanted: sa.Executable) -> frozenset[str] | None:
 
 def _has(word: str) -> sa.ColumnElement[bool]:
     """Whether the document at hand has a word that many have: without its index, so in the middle of words too."""
-    named = sa.exists().where(Run.id == Document.run_id, RUN_NAME.contains(word))
+    run = sa.select(Run.id).where(Run.id == Document.run_id, RUN_NAME.contains(word))
     texts = (sa.func.lower(column).contains(word) for column in (Document.title, Document.body))
-    return sa.or_(*texts, named)
+    # not EXISTS: PostgreSQL reads the names of all runs to answer that
+    return sa.or_(*texts, run.correlate(Document).scalar_subquery().is_not(None))

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from app.features.files.enums import DocumentStatus
 from app.features.files.models import Document, Image
 
 MOST_COUNTED = 1000
+CLOCKS_DIFFER = timedelta(minutes=5)  # between two machines, at most
 _FACTS = (Run.id, Run.number, Run.label, Run.trigger_kind)
 
 
@@ -71,8 +72,10 @@ def run(session: Session, workspace_id: str, run_id: str) -> RunFacts:
 
 
 def runs_of(session: Session, workspace_id: str, documents: Sequence[Document]) -> dict[str, RunFacts]:
-    """Return the runs that these documents came from, by id, in one statement."""
+    """Return the runs that these documents came from, by id, in one statement; no documents, no read."""
     ids = {document.run_id for document in documents if document.run_id}
+    if not ids:  # else SQLite goes through all runs of the workspace to find none
+        return {}
     wanted = sa.select(*_FACTS).where(Run.workspace_id == workspace_id, Run.id.in_(ids))
     return {row.id: RunFacts(*row) for row in session.execute(wanted)}
 
@@ -82,21 +85,23 @@ def not_asked(session: Session, workspace_id: str, documents: Sequence[Document]
 
     Their run has ended, or is gone, and no review of any open run waits for a decision about them.
     """
-    for_review = {each.id: each.run_id for each in documents if each.status == DocumentStatus.IN_REVIEW}
+    for_review = [each for each in documents if each.status == DocumentStatus.IN_REVIEW]
     if not for_review:
         return frozenset()
     is_open = (Run.workspace_id == workspace_id, Run.status.in_(RUN_OPEN))
-    going = set(session.scalars(sa.select(Run.id).where(*is_open, Run.id.in_(set(filter(None, for_review.values()))))))
-    left = {document_id for document_id, run_id in for_review.items() if run_id not in going}
+    run_ids = {each.run_id for each in for_review if each.run_id}
+    going = set(session.scalars(sa.select(Run.id).where(*is_open, Run.id.in_(run_ids)))) if run_ids else set()
+    left = [each for each in for_review if each.run_id not in going]
     if not left:
         return frozenset()
+    since = min(each.created_at for each in left) - CLOCKS_DIFFER  # nobody is asked about what is not written yet
     waits = (
         sa.select(WaitRow.detail)
         .join(Run, Run.id == WaitRow.run_id)
-        .where(*is_open, WaitRow.kind == "approval", WaitRow.status == WaitStatus.WAITING)
+        .where(*is_open, WaitRow.kind == "approval", WaitRow.status == WaitStatus.WAITING, WaitRow.created_at >= since)
     )
     asked = {str(each) for detail in session.scalars(waits) for each in detail.get("documents") or ()}
-    return frozenset(left - asked)
+    return frozenset({each.id for each in left} - asked)
 
 
 def status_counts(session: Session, workspace_id: str, *, run_id: str | None = None) -> dict[str, int]:
@@ -130,15 +135,19 @@ def neighbours(session: Session, document: Document) -> Neighbours:
 
 
 def ready_sets(session: Session, workspace_id: str, *, limit: int = 4) -> list[ReadySet]:
-    """Return the newest finished runs that left documents and were not rejected: three statements, however many.
+    """Return the newest finished runs that left documents and were not rejected: four statements, however many.
 
-    Samples are shown where there is nothing else, by one statement more.
+    Samples are shown where there is nothing else, by one statement more. Nothing is written by a run that began after
+    the last document: those are passed over, and a workspace without any document has no sets.
     """
+    last = session.scalar(sa.select(sa.func.max(Document.created_at)).where(Document.workspace_id == workspace_id))
+    if last is None:
+        return []
     kept = sa.exists().where(Document.run_id == Run.id, Document.status != DocumentStatus.REJECTED.value)
     newest = (
         sa.select(Run.id, Run.number, Run.label, Run.finished_at, Run.created_at)
         .where(Run.workspace_id == workspace_id, Run.status == RunStatus.COMPLETED.value, Run.test.is_(False), kept)
-        .where(Run.last_no.is_(None))
+        .where(Run.last_no.is_(None), Run.created_at <= last + CLOCKS_DIFFER)
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(limit)
     )

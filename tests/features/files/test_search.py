@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.core.db import transaction
 from app.features.files import queries, search, service
+from app.features.files import shelf as shelf_reads
 from app.features.files.models import Document
 from tests.features.files.conftest import Shelf
 
@@ -75,3 +76,38 @@ def test_words_are_looked_up_in_their_index(shelf: Shelf) -> None:
 
     assert ("ix_document_words" if is_postgresql else "document_words VIRTUAL TABLE INDEX") in plan
     assert "SCAN document\n" not in f"{plan}\n"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_word_that_many_have_is_looked_for_in_the_run_at_hand_and_not_in_the_names_of_all(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "RARE", 0)
+    with transaction(shelf.engine) as session:
+        shelf.document(session)
+        statements = _asked(session)
+        assert _found(session, shelf, "lease spring") == ["Spring lease"]
+        statement, given = statements[-1]
+        rows = session.connection().exec_driver_sql(f"EXPLAIN {statement}", given)
+        plan = "\n".join(str(row[-1]) for row in rows)
+
+    assert "SubPlan" in plan
+    assert "hashed" not in plan
+
+
+def test_no_documents_are_of_no_runs_and_make_no_sets(shelf: Shelf) -> None:
+    with transaction(shelf.engine) as session:
+        statements = _asked(session)
+        assert shelf_reads.runs_of(session, shelf.workspace_id, []) == {}
+        assert shelf_reads.ready_sets(session, shelf.workspace_id) == []
+
+    assert "FROM document" in statements[0][0]
+    assert len(statements) == 1
+
+
+def _asked(session: Session) -> list[tuple[str, Any]]:
+    """Note what is asked of the database from now on."""
+    asked: list[tuple[str, Any]] = []
+    note = "before_cursor_execute"
+    sa.event.listen(session.connection(), note, lambda _c, _k, text, given, *_r: asked.append((text, given)))
+    return asked
