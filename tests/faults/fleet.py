@@ -90,7 +90,7 @@ class Process:
     def kill(self) -> None:
         """Kill it as a power cut would, and wait until it is gone."""
         self.send(signal.SIGKILL)
-        self.wait(10)
+        self.wait(60)
 
     def terminate(self) -> None:
         """Ask it to end."""

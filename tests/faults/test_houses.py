@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -67,10 +66,9 @@ def test_f08_each_child_that_dies_comes_back_alone_and_health_names_it(start: St
     for role in ("worker", "clock", "redis", "web"):
         others = [pid_in(house, other) for other in died if other != role]
         os.kill(pid_in(house, role), signal.SIGKILL)
-        began = time.monotonic()
         died[role] += 1
         until(lambda: deaths(house) == died, limit_s=END_S)
-        assert time.monotonic() - began < 15, "it comes back at once, whatever else the machine does"
+        assert len(re.findall(r"died, starting it again.*in_s=0\.0", house.output)) == sum(died.values()), "at once"
         assert all(map(lives, others)), "only that child"
 
 
@@ -113,7 +111,7 @@ def test_f08_five_deaths_of_the_web_server_within_a_minute_end_the_dyno(start: S
 
 def test_f24_forks_of_a_parent_that_used_its_pool_have_connections_of_their_own(database_url: str) -> None:
     command = [sys.executable, "-m", "tests.faults.forkpool", database_url]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=END_S, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["codes"] == [0] * FORKS
     assert [answer["right"] for answer in found["answers"]] == [QUERIES] * FORKS

@@ -17,7 +17,7 @@ from tests.faults.shapes import chain, spending
 from tests.processes.waiting import lives
 from tests.servers import wait_until
 
-END_S = 60.0
+END_S = 180.0
 
 
 def pid_of(fleet: Fleet, role: str, *, other_than: int = 0) -> int:
@@ -38,6 +38,8 @@ def comes_to(house: House, run_id: str, status: str) -> None:
 def test_f09_a_step_that_kills_its_process_ends_with_a_person_and_harms_no_other(
     house: House, fleet: Fleet, by: str
 ) -> None:
+    if by != "frost":
+        fleet.lease_s = 30.0  # what ends by itself ends within its lease, on a busy machine too
     fleet.start("parent")
     pid_of(fleet, "worker")
     jobs.hint_run(first := house.start(chain(fleet.sink)))
@@ -50,6 +52,7 @@ def test_f09_a_step_that_kills_its_process_ends_with_a_person_and_harms_no_other
     wait_until(lambda: "died, starting it again" in fleet.said, timeout_s=END_S)
     others = [time_of(house, fleet) for _ in range(5)]
     comes_to(house, doomed, "needs_attention")
+    plain_s = max(before_s, time_of(house, fleet))
 
     step = house.steps(doomed)["x"]
     said = {
@@ -61,7 +64,7 @@ def test_f09_a_step_that_kills_its_process_ends_with_a_person_and_harms_no_other
     assert fleet.said.count("died, starting it again") == 1, "the shared worker died once, the rest was quarantine"
     died = fleet.said.count("died in quarantine")
     assert died == step.crashes or (by == "frost" and died > step.crashes)  # a lease that had ended counts no death
-    assert sorted(others)[2] < max(4 * before_s, 1.5), (before_s, others)
+    assert sorted(others)[2] < max(4 * plain_s, 1.5), (plain_s, others)
     check(house, fleet.sink)
 
 
