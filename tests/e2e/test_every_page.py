@@ -558,14 +558,20 @@ def test_a_row_leads_where_its_title_leads_wherever_a_thumb_comes_down(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/runs/{run}", "/gallery", "/approvals/{approval}", "/documents", "/workflows/{workflow}/edit"]
-)
+    "path",
+    [
+        "/", "/runs", "/runs/{run}", "/runs/{run}/log", "/gallery", "/gallery/facebook-ads-campaign/launch",
+        "/gallery/compare?t=facebook-ads-campaign&t=email-campaign", "/approvals/{approval}", "/documents",
+        "/workflows/{workflow}/edit",
+    ],
+)  # fmt: skip
 def test_text_twice_as_large_fits_a_phone(path: str, contexts: "Contexts", stage: Stage) -> None:
     scene = stage.scenes["one"]
     page = contexts.page(stage, scene)
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     page.goto(stage.url + path.format(**scene.refs))
 
+    page.evaluate("document.querySelectorAll('main details').forEach(one => { one.open = true })")
     page.evaluate("document.documentElement.style.fontSize = '200%'")
 
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
