@@ -135,11 +135,13 @@ def not_filters(names: Iterable[str]) -> list[str]:
 def ranges(now: datetime, zone: str) -> list[tuple[str, date, date]]:
     """Return the days that people ask for most: their name, the first and the last."""
     today = now.astimezone(ZoneInfo(zone)).date()
+    last_month = today.replace(day=1) - timedelta(days=1)
     return [
         ("Today", today, today),
         ("Last 7 days", today - timedelta(days=6), today),
         ("Last 30 days", today - timedelta(days=29), today),
         ("This month", today.replace(day=1), today),
+        ("Last month", last_month.replace(day=1), last_month),
     ]
 
 

@@ -55,6 +55,17 @@ def test_what_cannot_be_read_is_left_out_and_a_wrong_day_is_said() -> None:
     assert (turned.until, turned.refused) == (None, date(2026, 11, 1))
 
 
+def test_the_days_that_people_ask_for_most_are_those_of_the_workspace() -> None:
+    new_year_in_london = datetime(2027, 1, 1, 2, tzinfo=UTC)
+    assert history.ranges(new_year_in_london, "America/New_York") == [
+        ("Today", date(2026, 12, 31), date(2026, 12, 31)),
+        ("Last 7 days", date(2026, 12, 25), date(2026, 12, 31)),
+        ("Last 30 days", date(2026, 12, 2), date(2026, 12, 31)),
+        ("This month", date(2026, 12, 1), date(2026, 12, 31)),
+        ("Last month", date(2026, 11, 1), date(2026, 11, 30)),
+    ]
+
+
 def test_samples_are_left_out_and_tests_can_be(yard: Yard) -> None:
     sample, test, no, mine = yard.make("finished", "finished", "rejected", "finished", label="Car")
     yard.change(sample, lambda run: setattr(run, "trigger_kind", "seed"))
