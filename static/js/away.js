@@ -12,11 +12,14 @@
     if (field.localName === "select") return [...field.options].some((option) => option.selected !== option.defaultSelected);
     return field.value !== field.defaultValue;
   };
+  // a form that is not there when its page is loaded: what opens it, and which draft it was of
+  const openedBy = (form) =>
+    form.id === "pane" ? { opener: form.querySelector("[data-back]").dataset.back, revision: form.elements.revision.value } : {};
   const keep = (forms) => {
     const typed = forms.flatMap((form) =>
       fields(form)
         .filter(isChanged)
-        .map(({ name, value, checked }) => ({ action: form.getAttribute("action"), name, value, checked })),
+        .map(({ name, value, checked }) => ({ action: form.getAttribute("action"), name, value, checked, ...openedBy(form) })),
     );
     try {
       sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, typed }));
@@ -54,10 +57,20 @@
     sessionStorage.removeItem(KEY);
     const came = document.referrer && new URL(document.referrer).pathname;
     if (kept?.path !== location.pathname || came !== "/sign-in") return;
-    for (const form of document.querySelectorAll(FORMS)) {
-      const own = kept.typed.filter(({ action }) => action === form.getAttribute("action"));
+    const putAllBack = (form, typed) => {
+      const own = typed.filter(({ action }) => action === form.getAttribute("action"));
       const put = own.map((each) => putBack(form, each)).filter(Boolean);
       if (put.length) setTimeout(tell, 0, form, put); // when it is ready to be sent
-    }
+    };
+    const inPlace = kept.typed.filter(({ opener }) => !opener);
+    for (const form of document.querySelectorAll(FORMS)) putAllBack(form, inPlace);
+    const [opened] = kept.typed.filter(({ opener }) => opener);
+    if (!opened) return;
+    document.addEventListener("htmx:afterSettle", () => {
+      const form = document.getElementById("pane");
+      form.elements.revision.value = opened.revision; // what somebody saved meanwhile is not overwritten unseen
+      putAllBack(form, [opened]);
+    }, { once: true });
+    setTimeout(() => document.querySelector(opened.opener).click());
   });
 })();

@@ -1,13 +1,17 @@
 // A form that saves itself a moment after a change: what leads away from it waits until that is saved.
 // Where saving fails nothing is left, so that the answer is seen; pressing again leaves all the same, and the browser
-// asks first where that is another page. What could not reach the server is saved as soon as something does.
+// asks first where that is another page. What could not reach the server is saved as soon as something does. The
+// builder's head says "Saved"; what takes long, or failed, is said there instead.
 (() => {
   const OWN = "form[data-saves-itself]";
+  const SLOW_MS = 400;
   const changed = new Set();
   const saving = new Set();
   const refused = new Set(); // their last saving failed
   const unreached = new Set(); // of these, because nobody answered for Greenlight
   let waiting = null; // what is done when all is saved
+  let isSentAway = false; // by the server, to sign in: what was typed is kept
+  let slow = 0;
 
   const any = (forms) => {
     for (const form of forms) if (!form.isConnected) forms.delete(form);
@@ -38,6 +42,10 @@
       way?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, view: window }));
     };
   };
+  const say = (words) => {
+    const place = document.querySelector("#builder-head .saved");
+    if (place) place.textContent = words;
+  };
   const isUnsaved = () => any(changed) || any(saving);
   const saveFirst = (go) => {
     waiting = go;
@@ -63,11 +71,27 @@
     saveFirst(event.detail);
   });
 
+  // "Back" to another form of the builder loads its page: before htmx does that
+  window.addEventListener(
+    "popstate",
+    (event) => {
+      if (!isUnsaved()) return;
+      event.stopImmediatePropagation();
+      saveFirst(() => location.reload());
+    },
+    true,
+  );
+
   document.addEventListener("htmx:beforeRequest", (event) => {
     const form = event.detail.elt;
     if (!form.matches(OWN)) return;
     changed.delete(form);
     saving.add(form);
+    clearTimeout(slow);
+    slow = setTimeout(say, SLOW_MS, "Saving…");
+  });
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    isSentAway ||= event.detail.xhr.getResponseHeader("HX-Redirect")?.startsWith("/sign-in") ?? false;
   });
   const saveAgain = () => {
     const forms = any(unreached) ? [...unreached] : [];
@@ -76,12 +100,15 @@
   };
   window.addEventListener("online", saveAgain);
   document.addEventListener("htmx:afterRequest", (event) => {
-    const { elt, successful, xhr } = event.detail;
+    const { elt, xhr } = event.detail;
+    const successful = event.detail.successful && xhr.status < 400; // a form that came back with what is wrong is none
     if (saving.delete(elt)) {
+      clearTimeout(slow);
       refused.delete(elt);
       unreached.delete(elt);
       if (!successful) {
         refused.add(elt);
+        if (elt.matches(".step-form")) say("Not saved");
         if (!xhr.getResponseHeader("HX-Retarget") && (xhr.status === 0 || xhr.status > 500)) unreached.add(elt);
         waiting = null;
       }
@@ -95,6 +122,6 @@
     waiting = null;
   });
   window.addEventListener("beforeunload", (event) => {
-    if (isUnsaved() || any(refused)) event.preventDefault();
+    if (!isSentAway && (isUnsaved() || any(refused))) event.preventDefault();
   });
 })();

@@ -1,11 +1,13 @@
 // Typing goes on while a form of the builder saves itself: an answer draws nothing anew that was typed in since.
 // A field that is left as it is for that is asked for with the next save. Where the whole form is drawn anew, what was
-// typed since goes into its field there and is saved in its turn.
+// typed since goes into its field there and is saved in its turn; so does what could not be saved, such as in a step that
+// somebody deleted, when the same form is drawn again.
 (() => {
   const OWN = "form.step-form[data-saves-itself]";
   const TEXT = "textarea, input:not([type=checkbox], [type=radio])";
   const typed = new Set(); // the fields typed in since the values were sent
   let sent = new FormData();
+  let posted = []; // the fields that are on their way
   let carried = []; // what was typed since, on its way into the form that is drawn anew
   const placed = [];
 
@@ -18,8 +20,14 @@
   });
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (!event.detail.elt.matches(OWN)) return;
+    posted = [...typed];
     typed.clear();
     sent = event.detail.requestConfig.formData;
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!event.detail.elt.matches(OWN)) return;
+    if (!event.detail.successful || event.detail.xhr.status >= 400) for (const field of posted) typed.add(field);
+    posted = [];
   });
 
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
@@ -33,14 +41,19 @@
 
   document.addEventListener("htmx:beforeSwap", (event) => {
     carried = [];
-    if (!event.detail.requestConfig.elt.matches(OWN) || event.detail.target.id !== "panel") return;
-    for (const { name, value, isConnected } of typed) if (isConnected) carried.push({ name, value });
+    if (event.detail.target.id !== "panel") return;
+    const isSaved = event.detail.requestConfig.elt.matches(OWN);
+    for (const { name, value, defaultValue, isConnected, form } of typed) {
+      if (!isConnected) continue;
+      carried.push(isSaved ? { name, value, known: sent.get(name), within: OWN }
+        : { name, value, known: defaultValue, within: `${OWN}[action="${form.getAttribute("action")}"]` });
+    }
   });
   document.addEventListener("htmx:afterSwap", () => {
-    for (const each of carried.splice(0)) {
-      const field = document.querySelector(`${OWN} [name="${CSS.escape(each.name)}"]`);
-      if (field?.value !== sent.get(each.name)) continue;
-      field.value = each.value;
+    for (const { name, value, known, within } of carried.splice(0)) {
+      const field = document.querySelector(`${within} [name="${CSS.escape(name)}"]`);
+      if (!field || field.value !== known || value === known) continue;
+      field.value = value;
       placed.push(field);
     }
   });

@@ -692,6 +692,72 @@ def test_what_is_still_being_typed_is_saved_and_the_answer_leaves_who_types_alon
     assert faults == []
 
 
+def test_nothing_typed_is_lost_by_going_back_by_another_window_or_by_a_session_that_ends(
+    house: Running, new_context: NewContext
+) -> None:
+    page = new_context(**DESK).new_page()
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept())[1])
+    house.sign_in(page)
+    edit_url = _line(page, "Kept in any case")
+    name = page.get_by_role("textbox", name="Name", exact=True)
+    saved = page.locator("#builder-head .saved")
+
+    def rename(to: str) -> None:
+        page.locator("#more-name summary").click()
+        name.fill(to)
+
+    # "Back" to another form waits until it is saved
+    page.goto(f"{edit_url}/steps/one")
+    page.locator("#box-two").click()
+    page.wait_for_url("**/steps/two")
+    expect(_title(page)).to_have_text("Two")
+    rename("Second")
+    page.go_back()
+    page.wait_for_url("**/steps/one")
+    _order(page, "One", "Second", "Three")
+    assert asked == []
+
+    # what is on its way for long is not called saved
+    held: list[Route] = []
+    page.route(re.compile(r"/steps/one$"), lambda route: held.append(route) if _posts(route) else route.continue_())
+    rename("First")
+    name.blur()
+    expect(saved).to_have_text("Saving…")
+    wait_until(lambda: page.title() and len(held) == 1)  # asking the page lets it tell what it holds
+    held.pop().continue_()
+    expect(saved).to_contain_text("Saved")
+    page.unroute_all()
+
+    # the step is deleted in another window: it is brought back with what was typed
+    page.goto(f"{edit_url}/steps/three")
+    other = page.context.new_page()
+    other.goto(f"{edit_url}/steps/three")
+    other.get_by_role("button", name="Delete").click()
+    expect(other.locator("#builder-told")).to_contain_text("Deleted “Three”")
+    rename("Last")
+    name.blur()
+    expect(page.locator("#builder-told")).to_contain_text("You deleted this step in another window.")
+    expect(saved).to_have_text("Not saved")
+    _order(page, "First", "Second")
+    page.get_by_role("button", name="Undo").click()
+    _order(page, "First", "Second", "Last")
+
+    # the session ends while the text beside the diagram is written
+    page.goto(edit_url)
+    page.locator("#as-text").click()
+    text = page.locator("#pane-text")
+    expect(text).to_be_visible()
+    page.context.clear_cookies()
+    text.fill(text.input_value().replace("First", "Begin"))
+    page.get_by_label("E-mail").fill(OWNER)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    _order(page, "Begin", "Second", "Last")
+    expect(text).to_have_value(re.compile("Begin"))
+    assert asked == []
+
+
 def test_a_day_that_there_is_not_takes_nothing_away_and_says_so(house: Running, new_context: NewContext) -> None:
     page = new_context(**DESK).new_page()
     faults = _listen(page)

@@ -47,7 +47,7 @@ def publish_draft(session: Session, workflow: Workflow, *, revision: int, actor:
     session.refresh(workflow, with_for_update=True)
     draft = workflows.draft_of(session, workflow)
     if draft.revision != revision:
-        raise DraftConflict(draft, fix="Look at what it changes now, then publish it.")
+        raise DraftConflict(draft, revision, fix="Look at what it changes now, then publish it.")
     if workflow.published_number:
         current = workflows.current_version(session, workflow)
         if is_same(draft.definition, current.definition):

@@ -283,31 +283,47 @@ def changers(
     return {name: author for name, author in found.items() if author}
 
 
-def renamed(
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a thing of a draft that is not there under its name: it is called *now*, or deleted ("").
+
+    *author* is who did that, "" where nobody is known to have; *is_last*: nothing was changed since.
+    """
+
+    now: str
+    author: str
+    is_last: bool
+
+
+def fate(
     session: Session,
     workflow: Workflow,
     since: int,
     name: str,
     read: Callable[[dict[str, Any]], Sequence[tuple[str, str]]],
-) -> tuple[str, str] | None:
-    """Return what that which was called *name* at the revision *since* is called now, and who called it so.
+) -> Fate:
+    """Return what became of that which was called *name* at the revision *since*.
 
-    *read* finds names and kinds in a definition, in order. None when it was deleted; nobody ("") for an undo.
+    *read* finds names and kinds in a definition, in order. Nobody is the author of an undo, nor of what is too old to
+    be kept.
     """
     rows = list(_back_to(session, workflow, since))[::-1]
     opened = revision(session, workflow, since)
     if opened is not None and rows and rows[0].number != since:
         rows.insert(0, opened)
-    now, author = name, ""
+    found = Fate("", "", is_last=False)
+    known = name
     for before, row in pairwise(rows):
         old, new = read(before.definition), read(row.definition)
-        place = next((place for place, (each, _) in enumerate(old) if each == now), -1)
-        if place < 0 or now in dict(new):
+        place = next((place for place, (each, _) in enumerate(old) if each == known), -1)
+        if place < 0 or known in dict(new):
             continue
+        author = _author(session, row) if row.parent == before.number else ""
         if len(new) != len(old) or new[place][0] in dict(old) or new[place][1] != old[place][1]:
-            return None
-        now, author = new[place][0], _author(session, row) if row.parent == before.number else ""
-    return (now, author) if now != name else None
+            return Fate("", author, is_last=row is rows[-1])
+        known = new[place][0]
+        found = Fate(known, author, is_last=row is rows[-1])
+    return found
 
 
 def _back_to(session: Session, workflow: Workflow, since: int) -> Iterator[DraftRevision]:

@@ -30,16 +30,26 @@ DESCRIBED = "workflow.described"  # the action of audit entries that name what w
 
 
 class DraftConflict(Conflict):
-    """Somebody saved the draft meanwhile; *theirs* is what they made of it."""
+    """Somebody changed the draft since its revision *base*; *theirs* is what they made of it."""
 
     code = "draft_changed"
 
-    def __init__(self, theirs: Draft, *, fix: str = "Keep their change, or save yours over it.") -> None:
-        who = theirs.author or "Somebody"
-        what = f": {theirs.summary}" if theirs.summary else ""
+    def __init__(
+        self, theirs: Draft, base: int, *, fix: str = "Keep their change, or save yours over it."
+    ) -> None:
+        self.theirs, self._base = theirs, base
+        super().__init__(self.told(""), fix=fix)
+
+    def told(self, name: str) -> str:
+        """Say it to the person of this *name*, who may have saved it in another window."""
+        if self.theirs.revision < self._base:
+            return "Somebody undid a change of this workflow while you were at it."
+        is_own = self.theirs.author == name != ""
+        who = "You" if is_own else self.theirs.author or "Somebody"
+        when = "in another window" if is_own else "while you were at it"
+        what = f": {self.theirs.summary}" if self.theirs.summary else ""
         end = "" if what.endswith(("?", "!", ".")) else "."
-        super().__init__(f"{who} saved this workflow while you were at it{what}{end}", fix=fix)
-        self.theirs = theirs
+        return f"{who} saved this workflow {when}{what}{end}"
 
 
 def create(
@@ -219,7 +229,7 @@ def undo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
 
     Raises Conflict when there is none, DraftConflict when the draft is not at *base_revision* any more.
     """
-    _lock_draft(session, workflow, base_revision)
+    _lock_draft(session, workflow, base_revision, fix="Nothing was undone yet: look at it, then press Undo again.")
     row = queries.revision(session, workflow, workflow.draft_number)
     before = row and row.parent and queries.revision(session, workflow, row.parent)
     if not before:
@@ -229,7 +239,7 @@ def undo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
 
 def redo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
     """Go to the revision that was undone last; the caller commits. Raises like :func:`undo`."""
-    _lock_draft(session, workflow, base_revision)
+    _lock_draft(session, workflow, base_revision, fix="Nothing was done again: look at it first.")
     number = queries.following(session, workflow)
     if number is None:
         raise Conflict("There is nothing to do again.")
@@ -426,10 +436,10 @@ def _prune(session: Session, workflow: Workflow) -> None:
     )
 
 
-def _lock_draft(session: Session, workflow: Workflow, base_revision: int) -> None:
+def _lock_draft(session: Session, workflow: Workflow, base_revision: int, **words: str) -> None:
     session.refresh(workflow, with_for_update=True)
     if base_revision != workflow.draft_number:
-        raise DraftConflict(queries.draft_of(session, workflow))
+        raise DraftConflict(queries.draft_of(session, workflow), base_revision, **words)
 
 
 def _move(session: Session, workflow: Workflow, number: int) -> Draft:

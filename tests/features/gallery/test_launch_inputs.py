@@ -373,6 +373,22 @@ def test_a_strangers_picture_cannot_be_chosen(app: Flask, cast: Cast) -> None:
     assert "no longer exists" in Page(response.text).text
 
 
+def test_pictures_of_one_name_are_told_apart_where_one_is_chosen(app: Flask, cast: Cast) -> None:
+    address = f"/workflows/{_workflow(app, cast, _questions([InputType.IMAGE]))}/launch"
+    browser = cast.browser(cast.alice)
+    with app.app_context():
+        for prompt in ("A red car", "A red car", "Snow"):
+            files.store_image(
+                db.session(), prepared=picture(1), workspace_id=cast.alice.workspace_id, run_id=None,
+                step_run_id=None, position=1, prompt=prompt, model="sample",
+            )  # fmt: skip
+        db.session.commit()
+    page = Page(browser.get(address).text)
+    assert page.faults == []
+    alts = {attrs["alt"] for attrs in page.attributes("img") if attrs["alt"]}
+    assert alts == {"A red car, 1 of 2", "A red car, 2 of 2", "Snow"}
+
+
 def test_a_test_run_leaves_the_answers_for_the_run_itself(app: Flask, cast: Cast, address: str) -> None:
     browser = cast.browser(cast.alice)
     short = f"/workflows/{_workflow(app, cast, _questions([InputType.TEXT]))}/launch"

@@ -123,15 +123,20 @@ def refused(
     key: str = "",
     name_field: str = "",
 ) -> Response:
-    """Say why a change was not made, at *name_field* too where it was for a short name; nothing on the page is lost."""
+    """Say why a change was not made, at *name_field* too where it was for a short name; nothing on the page is lost.
+
+    What stands around the form is shown as it is now, so that what is said of others' changes can be seen and undone.
+    """
     name_field = name_field if isinstance(fault, NameImpossible) else ""
-    message = " ".join(filter(None, (str(getattr(fault, "message", fault)), getattr(fault, "fix", ""))))
+    message = " ".join(filter(None, (_message(fault), getattr(fault, "fix", ""))))
+    desk = lay(db.session(), workflow_of(workflow_id), chosen=chosen)
     if htmx.is_htmx():
-        html = render_template("workflows/builder/refused.oob.html", message=message, name_field=name_field)
+        html = render_template(
+            "workflows/builder/refused.oob.html", desk=desk, oob=True, refused=message, name_field=name_field
+        )
         response = make_response(html, 422)
         response.headers["HX-Reswap"] = "none"
         return response
-    desk = lay(db.session(), workflow_of(workflow_id), chosen=chosen)
     if chosen and desk.step(chosen) is not None:
         context = _noted(step_context(desk), name_field, message)
         return panel(desk, "step", **context, refused=message, status=422)
@@ -139,6 +144,12 @@ def refused(
         context = _noted(question_context(desk, key), name_field, message)
         return panel(desk, "question", **context, refused=message, status=422)
     return panel(desk, "questions" if part else "start", refused=message, status=422)
+
+
+def _message(fault: Exception) -> str:
+    if isinstance(fault, service.DraftConflict):
+        return fault.told(who().name)
+    return str(getattr(fault, "message", fault))
 
 
 def _noted(context: dict[str, Any], name: str, message: str) -> dict[str, Any]:
@@ -222,14 +233,20 @@ def gone(workflow: Workflow, thing: str, name: str, part: str) -> EditImpossible
         found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
         return [(str(each.get(key)), str(each.get("type"))) for each in found]
 
-    found = queries.renamed(db.session(), workflow, base_revision(), name, read)
-    if found is None:
-        return EditImpossible(f"Somebody deleted this {thing} while you were at it. Undo brings it back.")
-    now, author = found
-    return EditImpossible(
-        f"{author or 'Somebody'} renamed this {thing} to “{now}” while you were at it. "
-        "Open it under that name to make your change."
-    )
+    found = queries.fate(db.session(), workflow, base_revision(), name, read)
+    is_own = found.author == who().name
+    by = "You" if is_own else found.author or "Somebody"
+    when = "in another window" if is_own else "while you were at it"
+    if found.now:
+        fix = "Open it under that name to make your change."
+        return EditImpossible(f"{by} renamed this {thing} to “{found.now}” {when}. {fix}")
+    fix = ""
+    if workflow.draft_number < base_revision():
+        fix = " Redo brings it back."
+    elif found.author:
+        since = "" if found.is_last else ", and takes back what was changed since"
+        fix = f" Undo brings it back{since}."
+    return EditImpossible(f"{by} deleted this {thing} {when}.{fix}")
 
 
 def said(step: Mapping[str, Any]) -> str:

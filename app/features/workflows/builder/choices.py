@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,13 +10,16 @@ from werkzeug.datastructures import MultiDict
 
 from app.core.db import db
 from app.core.errors import Conflict, NotFound
+from app.definition.problems import shorten
 from app.definition.values import texts_in
 from app.features.accounts import queries as accounts
 from app.features.accounts.guards import who
 from app.features.files import queries as files
+from app.features.files.models import Image
 from app.features.workflows import queries
 from app.features.workflows.desk import Desk
 from app.features.workflows.forms.step import StepForm
+from app.web.filters import told_apart
 
 NEWEST = 24  # pictures and documents to choose from
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -48,7 +51,7 @@ def handed(question: Mapping[str, Any]) -> list[tuple[str, str]]:
     workspace_id = who().workspace_id
     if kind == "image":
         pictures = files.images(db.session(), workspace_id, limit=NEWEST)
-        return _with_older([(each.id, each.prompt[:60] or "Picture") for each in pictures], stored)
+        return _with_older(_named(pictures), stored)
     documents = files.documents(db.session(), workspace_id, limit=NEWEST)
     return _with_older([(each.id, each.title[:60] or "Document") for each in documents], stored)
 
@@ -56,10 +59,13 @@ def handed(question: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _pictures(desk: Desk) -> list[tuple[str, str]]:
     """Return what pictures may be chosen: those of answers, then the newest ones of the workspace."""
     found = files.images(db.session(), who().workspace_id, limit=NEWEST)
-    return [
-        *_answers_of(desk, "image", "images"),
-        *((image.id, image.prompt[:60] or "Picture") for image in found),
-    ]
+    return [*_answers_of(desk, "image", "images"), *_named(found)]
+
+
+def _named(pictures: Sequence[Image]) -> list[tuple[str, str]]:
+    """Return id and name of pictures; those made from one prompt are numbered."""
+    names = told_apart(shorten(each.prompt, 60) for each in pictures)
+    return [(each.id, name) for each, name in zip(pictures, names, strict=True)]
 
 
 def _documents(desk: Desk) -> list[tuple[str, str]]:

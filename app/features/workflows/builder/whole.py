@@ -131,7 +131,7 @@ def save_text(workflow_id: str) -> Response:
         except service.DraftConflict as conflict:
             db.session.rollback()
             desk = lay(db.session(), workflow_of(workflow_id))
-            return _not_taken(desk, written, kind, [], status=409, conflict=conflict.message)
+            return _not_taken(desk, written, kind, [], status=409, conflict=conflict.told(who().name))
         except Invalid as invalid:
             db.session.rollback()
             faults = [Fault(0, "", problem.message, problem.fix) for problem in invalid.problems]

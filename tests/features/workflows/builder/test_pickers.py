@@ -137,6 +137,9 @@ def test_pictures_are_chosen_by_looking_at_them(bench: Bench) -> None:
     html = bench.browser.get(f"{bench.url}/steps/attach").text
     assert Page(html).faults == []
     assert f'<img src="/images/{picture}/small" alt="A red car"' in html
+    picture_of(bench, bench.cast.alice.workspace_id, "A red car")
+    html = bench.browser.get(f"{bench.url}/steps/attach").text
+    assert [attrs["alt"] for attrs in Page(html).attributes("img")] == ["A red car, 1 of 2", "A red car, 2 of 2"]
     bench.post("/steps/attach", bench.form("/steps/attach") | {"c-image_ids": picture})
     assert bench.steps["attach"]["config"]["image_ids"] == [picture]
 

@@ -190,7 +190,8 @@ def test_a_step_is_moved_copied_and_deleted_and_undo_brings_it_back(bench: Bench
     bench.post("/redo", {"revision": str(bench.draft.revision)}, htmx=True)
     assert bench.steps["attach"]["after"] == ["check:approved"]
     stale = bench.post("/undo", {"revision": "1"}, htmx=True, status=422)
-    assert "Alice Ames saved this workflow" in stale.text
+    assert "You saved this workflow in another window: Moved “" in stale.text
+    assert "Nothing was undone yet: look at it, then press Undo again." in stale.text
 
 
 def test_dragging_is_a_move_and_a_ring_is_refused_in_words(bench: Bench) -> None:
@@ -409,7 +410,10 @@ def test_a_step_that_somebody_deleted_is_told_when_saved(bench: Bench) -> None:
     form = bench.form("/steps/tell")
     bench.post("/steps/tell/removal", {})
     answer = bench.post("/steps/tell", form | {"c-subject": "Hello"}, htmx=True, status=422)
-    assert "Somebody deleted this step" in answer.text
+    assert "You deleted this step in another window. Undo brings it back." in answer.text
+    bench.post("/undo", controls(answer.text, f'<form method="post" action="{bench.url}/undo"'), htmx=True)
+    assert bench.steps["tell"]["config"]["subject"] != "Hello"
+    bench.post("/redo", {"revision": str(bench.draft.revision)})
     assert bench.browser.get(f"{bench.url}/steps/tell").status_code == 404
 
 
@@ -417,6 +421,13 @@ def test_deleting_what_others_use_is_told_in_words(bench: Bench) -> None:
     bench.post("/steps/pictures/removal", {})
     page = Page(bench.browser.get(f"{bench.url}/steps/attach").text)
     assert "uses “Make 5 pictures”, which was deleted." in page.text
+
+
+def test_a_name_too_long_is_cut_in_the_bar_that_says_so(bench: Bench) -> None:
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"s-name": "N" * 500})
+    page = bench.browser.get(bench.url).text
+    bar = Page(page[page.index('id="builder-state"') : page.index("</header>")]).text
+    assert f"{'N' * 57}...: “Name” is too long" in bar
 
 
 def test_hostile_words_and_long_ones_are_shown_as_they_are(bench: Bench) -> None:

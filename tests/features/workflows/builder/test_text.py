@@ -152,7 +152,7 @@ def test_a_text_from_an_older_draft_is_kept_beside_what_somebody_else_saved(benc
     bench.post("/steps/ads", bench.form("/steps/ads") | {"c-count": "3"})
     mine = form | {"text": form["text"].replace("count: 10", "count: 4")}
     answer = bench.post("/text", mine, htmx=True, status=409)
-    assert "Alice Ames saved this workflow while you were at it" in Page(answer.text).text
+    assert "You saved this workflow in another window: Changed “Write" in Page(answer.text).text
     assert "count: 4" in answer.text
     assert bench.steps["ads"]["config"]["count"] == 3
     bench.post("/text", mine | {"over": "1"})
@@ -222,6 +222,6 @@ def test_the_text_beside_the_diagram_is_taken_and_changes_diagram_and_form(bench
     assert (wrong.status_code, "Nothing was changed." in Page(wrong.text).text) == (422, True)
     assert "builder-diagram" not in wrong.text
     late = bench.browser.post(f"{bench.url}/text?beside=1", data=form, headers=headers)
-    assert (late.status_code, "Alice Ames saved this workflow" in late.text) == (409, True)
+    assert (late.status_code, "You saved this workflow in another window" in late.text) == (409, True)
     assert bench.draft == before
     assert bench.browser.get(f"{bench.url}/text?beside=closed", headers=HTMX).text == ""

@@ -181,4 +181,31 @@ def test_what_was_renamed_is_told_so_and_what_was_deleted_so(
     else:
         bench.post("/questions", {"act": "deal:remove"})
     told = Page(hers.post(path, old, htmx=True, status=422).text).text
-    assert f"Somebody deleted this {thing} while you were at it. Undo brings it back." in told
+    assert f"Alice Ames deleted this {thing} while you were at it. Undo brings it back." in told
+    bench.post("/details", bench.form("/details") | {"description": "For the lot"})
+    told = Page(hers.post(path, old, htmx=True, status=422).text).text
+    assert f"deleted this {thing} while you were at it. Undo brings it back, and takes back what" in told
+
+
+def test_what_an_undo_took_away_is_brought_back_by_redo(bench: Bench, hers: Bench) -> None:
+    bench.post("/steps/ads/copy", {})
+    late = hers.form("/steps/ads_2")
+    bench.post("/undo", {"revision": str(bench.draft.revision)})
+    told = hers.post("/steps/ads_2", late | {"c-count": "4"}, htmx=True, status=422).text
+    assert "Somebody deleted this step while you were at it. Redo brings it back." in Page(told).text
+    stale = hers.post("/redo", late, htmx=True, status=422).text
+    assert "Somebody undid a change of this workflow while you were at it. Nothing was done again" in Page(stale).text
+    hers.post("/redo", controls(stale, f'<form method="post" action="{bench.url}/redo"'), htmx=True)
+    assert bench.steps["ads_2"]["config"] == bench.steps["ads"]["config"]
+
+
+def test_undo_after_anothers_change_shows_it_first_and_undoes_it_when_pressed_again(
+    bench: Bench, hers: Bench
+) -> None:
+    old = hers.form("/steps/ads")
+    bench.post("/steps/ads", bench.form("/steps/ads") | {"s-name": "Hers now"})
+    told = hers.post("/undo", old, htmx=True, status=422).text
+    assert "Alice Ames saved this workflow while you were at it: Changed" in Page(told).text
+    assert re.search(r'id="box-ads".*?Hers now', told, re.S)
+    hers.post("/undo", controls(told, f'<form method="post" action="{bench.url}/undo"'), htmx=True)
+    assert bench.steps["ads"]["name"] != "Hers now"
