@@ -352,6 +352,16 @@ def insist_small(engine: Engine, make: Callable[[], Writing[T]], *, locks: str) 
     return _repeated(lambda: write_small(engine, make, locks=locks), 60.0)
 
 
+def write_or(
+    engine: Engine, make: Callable[[], Writing[T]], again: Callable[[Session], T], *, locks: str
+) -> T:
+    """As :func:`write_small`; where it failed, or its answer was lost, insist on *again*, which takes that back."""
+    try:
+        return write_small(engine, make, locks=locks)
+    except (sa.exc.TimeoutError, sa.exc.DBAPIError):
+        return insist(engine, again)
+
+
 def _repeated(write: Callable[[], T], patience_s: float) -> T:
     began, repeats = time.monotonic(), 0
     while True:

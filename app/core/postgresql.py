@@ -11,6 +11,8 @@ from sqlalchemy.engine import Connection, Dialect, Engine, result_tuple
 from app.core.together import Line, One, Refused, Statement, Writing, carry_out
 
 PATIENCE_S = 0.1
+# In company nobody waits longer for a lock: then each goes alone, and who needs it waits for it by itself.
+_WAIT_LESS = "SELECT set_config('lock_timeout', '1s', true)"
 ENDED = ("08", "57P")  # classes of errors that end a connection: what it had sent may be committed
 
 
@@ -67,6 +69,7 @@ def _write_all(connection: Connection, ones: list[One]) -> None:
     try:
         with driver.pipeline():
             try:
+                driver.execute(_WAIT_LESS)
                 for each in sent:
                     each.send(driver)
                 is_sent = True

@@ -88,8 +88,8 @@ class Line:
     def join(self, make: Callable[[], Writing[T]], *, locks: str) -> T:
         """Stand in line with a small write and return what it returned when it is committed.
 
-        *make* is called again where it has to be done again. *locks* names the row that it locks: rows are locked in
-        this order, so that two who write the same do not wait for each other.
+        *make* is called again where it has to be done again. *locks* names the row that it locks: rows are locked from
+        the last to the first, so that two who write the same do not wait for each other.
         """
         mine = One(make, locks)
         with self._lock:
@@ -146,7 +146,7 @@ class Line:
         with self._lock:
             taken, self._standing = self._standing, []
             self._is_one_to_take = False
-        return sorted(taken, key=lambda one: one.locks)
+        return sorted(taken, key=lambda one: one.locks, reverse=True)
 
     def _hand_on(self) -> None:
         following: One | None = None

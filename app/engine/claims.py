@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from app.core.db import changed, moment
 from app.core.outbox import is_held
+from app.core.together import Writing
+from app.engine import limits
 from app.engine.enums import Effect, StepStatus
 from app.engine.held import Fenced, HeldStep
 from app.engine.limits import is_counted
-from app.engine.store import WORKING, Bind, log, run, step_run
+from app.engine.store import WORKING, Bind, log, run, step_run, wake, written
 
 MAX_CRASHES = 2  # deaths of a process in which the step was alone: then a person must look
 
@@ -80,11 +82,17 @@ def claiming(*conditions: sa.ColumnElement[bool]) -> sa.UpdateBase:
 
 
 _claim_trusted = claiming(
-    step_run.c.id == sa.bindparam("b_id"),
-    claimable,
-    is_trusted(step_run),
-    may_leave(step_run),
-    sa.not_(is_counted(step_run)),
+    step_run.c.id
+    == sa.select(step_run.c.id)
+    .where(
+        step_run.c.id == sa.bindparam("b_id"),
+        claimable,
+        is_trusted(step_run),
+        may_leave(step_run),
+        sa.not_(is_counted(step_run)),
+    )
+    .with_for_update(skip_locked=True)  # claims are written in company, which waits for nobody's steps
+    .scalar_subquery()
 )
 _claim_any = claiming(
     step_run.c.id == sa.bindparam("b_id"),
@@ -94,9 +102,8 @@ _claim_any = claiming(
     may_leave(step_run),
 )
 _other = step_run.alias("other")
-_claim_sibling = claiming(
-    step_run.c.id
-    == sa.select(_other.c.id)
+_sibling = (
+    sa.select(_other.c.id)
     .where(
         _other.c.run_id == sa.bindparam("b_run_id"),
         _other.c.status == StepStatus.PENDING,
@@ -109,8 +116,9 @@ _claim_sibling = claiming(
     )
     .order_by(_other.c.created_at, _other.c.id)
     .limit(1)
-    .with_for_update(skip_locked=True)
-    .scalar_subquery(),
+)
+_claim_sibling = claiming(
+    step_run.c.id == _sibling.with_for_update(skip_locked=True).scalar_subquery(),
     step_run.c.status == StepStatus.PENDING,
 )
 
@@ -129,17 +137,41 @@ def log_failure(bind: Bind, row: Any, error: Mapping[str, Any]) -> None:
     log(bind, held_row(row), "failed", error["message"], level="error", detail=detail)
 
 
-def claim_step(
-    bind: Bind, step_run_id: str, owner: str, lease_s: float, *, trusted: bool = False
-) -> HeldStep | None:
-    """Claim one step run: pending, due for a retry, or under a dead lease; None when there is nothing to claim.
+def claim_trusted(step_run_id: str, owner: str, lease_s: float) -> Writing[HeldStep | None]:
+    """Claim one step run that no process has died of, pending or due for a retry, in a small write.
 
-    *trusted*: only one that no process has died of. One that a limit counts stands in line instead:
+    None when there is none, or somebody has its row at the moment. One that a limit counts stands in line instead:
     :mod:`app.engine.line`.
     """
-    statement = _claim_trusted if trusted else _claim_any
-    row = bind.execute(statement, {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
+    values = {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s, "b_house_limit": limits.has_house()}
+    row = yield _claim_trusted, values
     return HeldStep(**row._mapping) if row else None
+
+
+def claim_step(bind: Bind, step_run_id: str, owner: str, lease_s: float) -> HeldStep | None:
+    """As :func:`claim_trusted`, also one under a dead lease, or that a process has died of."""
+    row = bind.execute(_claim_any, {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
+    return HeldStep(**row._mapping) if row else None
+
+
+_drop_lost = (
+    sa.update(step_run)
+    .where(
+        step_run.c.id == sa.bindparam("b_id"),
+        step_run.c.status == StepStatus.RUNNING,
+        step_run.c.lease_owner == sa.bindparam("b_owner"),
+        step_run.c.fence != sa.bindparam("b_fence"),
+    )
+    .values(
+        status=StepStatus.PENDING.value, fence=step_run.c.fence + 1, attempts=step_run.c.attempts - 1,
+        lease_owner=None, lease_until=None,
+    )
+)  # fmt: skip
+
+
+def drop_lost(bind: Bind, step_run_id: str, owner: str, known_fence: int | None) -> None:
+    """Drop a claim of *owner* that it does not know of: the answer to it was lost."""
+    bind.execute(_drop_lost, {"b_id": step_run_id, "b_owner": owner, "b_fence": known_fence or 0})
 
 
 _suspect = sa.select(step_run.c.id).where(
@@ -162,13 +194,22 @@ def place_of(bind: Bind, step_run_id: str) -> tuple[str, str] | None:
     return (row.version_id, row.step_id) if row else None
 
 
+def has_sibling(bind: Bind, run_id: str, *, effects: Iterable[Effect]) -> bool:
+    """Tell whether :func:`claim_sibling` would find one."""
+    return bind.execute(_sibling, _wanted(run_id, effects)).first() is not None
+
+
 def claim_sibling(
     bind: Bind, run_id: str, owner: str, lease_s: float, *, effects: Iterable[Effect]
 ) -> HeldStep | None:
     """Claim any other pending step of the run whose effect is one of *effects*."""
-    wanted = {"b_run_id": run_id, "b_effects": [effect.value for effect in effects]}
-    row = bind.execute(_claim_sibling, {**wanted, "b_owner": owner, "b_lease_s": lease_s}).first()
+    values = {**_wanted(run_id, effects), "b_owner": owner, "b_lease_s": lease_s}
+    row = bind.execute(_claim_sibling, values).first()
     return HeldStep(**row._mapping) if row else None
+
+
+def _wanted(run_id: str, effects: Iterable[Effect]) -> dict[str, Any]:
+    return {"b_run_id": run_id, "b_effects": [effect.value for effect in effects]}
 
 
 _leave = (
@@ -210,6 +251,45 @@ def end_step(bind: Bind, step: HeldStep, **values: Any) -> None:
     result = bind.execute(_end_step.values(**ended), {"b_id": step.id, "b_fence": step.fence})
     if changed(result) != 1:
         raise Fenced(step.id)
+
+
+_is_free = (  # else a group that has a run's row would wait for whoever has a step's and wants the run's
+    sa.select(step_run.c.id)
+    .where(
+        step_run.c.id == sa.bindparam("b_id"),
+        step_run.c.status == written([StepStatus.RUNNING])[0],
+        step_run.c.fence == sa.bindparam("b_fence"),
+    )
+    .with_for_update(skip_locked=True)
+    .scalar_subquery()
+)
+_plain_end = (
+    sa.update(step_run)
+    .where(step_run.c.id == _is_free)
+    .values(
+        status=written([StepStatus.COMPLETED])[0], reason=written([""])[0], doing=written([""])[0], error=sa.null(),
+        is_suspect=sa.false(), lease_owner=sa.null(), lease_until=sa.null(), finished_at=moment(),
+        **{name: sa.bindparam(f"b_{name}", type_=step_run.c[name].type) for name in ("outcome", "went_in", "output")},
+    )
+    .returning(step_run.c.run_id)
+)  # fmt: skip
+_ended = _plain_end.cte("ended")
+_end_and_wake = wake.where(run.c.id == sa.select(_ended.c.run_id).scalar_subquery()).returning(run.c.id)
+_wake_after = wake.where(run.c.id == sa.bindparam("b_run_id"))
+
+
+def end_plain(dialect: str, step: HeldStep, result: Mapping[str, Any]) -> Writing[bool]:
+    """Write a plain result (outcome, went_in, output) and wake the run, in a small write; False when it did not.
+
+    Then the step is no longer ours, or somebody has its row at the moment: :func:`end_step` finds out.
+    """
+    values = {"b_id": step.id, "b_fence": step.fence, **{f"b_{name}": value for name, value in result.items()}}
+    if dialect == "postgresql":
+        return (yield _end_and_wake, values) is not None
+    if (yield _plain_end, values) is None:
+        return False
+    yield _wake_after, {"b_run_id": step.run_id}
+    return True
 
 
 _hold_step = sa.update(step_run).where(

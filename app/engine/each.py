@@ -39,7 +39,7 @@ def work(seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, 
         return store.reread_run(session, held)
 
 
-def item_of(session: Session, claim: HeldStep) -> Any:
+def item_of(bind: store.Bind, claim: HeldStep) -> Any:
     """Return the item that this step run is done for; None where the step is done once."""
     if claim.item == NO_ITEM:
         return None
@@ -47,7 +47,7 @@ def item_of(session: Session, claim: HeldStep) -> Any:
     frame = sa.select(table.c.went_in).where(
         table.c.run_id == claim.run_id, table.c.step_id == claim.step_id, table.c.item == NO_ITEM
     )
-    return session.execute(frame).scalar_one()["items"][claim.item]
+    return bind.execute(frame).scalar_one()["items"][claim.item]
 
 
 def _open(seat: Seat, held: HeldRun, step: Step, recorded: Recorded, todo: Plan) -> None:

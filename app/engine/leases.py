@@ -67,7 +67,7 @@ def give_back_steps(bind: Bind, owner: str, *, is_dead: bool, was_alone: bool) -
         )
         .returning(step_run.c.run_id)
     )
-    return sorted({row.run_id for row in bind.execute(statement)})
+    return sorted({row.run_id for row in bind.execute(statement)}, reverse=True)
 
 
 _give_back_dead = (

@@ -31,6 +31,11 @@ def house_ai() -> int | None:
     return _house_ai
 
 
+def has_house() -> bool:
+    """Tell whether there is a limit of the whole house."""
+    return bool(_house or _house_ai)
+
+
 def is_counted(step: sa.FromClause) -> sa.ColumnElement[bool]:
     """Return the condition that a limit counts a step which is to begin; one under a dead lease has its place."""
     of_run = sa.exists().where(run.c.id == step.c.run_id, run.c.at_once.is_not(None))
@@ -39,7 +44,7 @@ def is_counted(step: sa.FromClause) -> sa.ColumnElement[bool]:
         sa.or_(allowance.c.steps_at_once.is_not(None), allowance.c.ai_at_once.is_not(None)),
     )
     in_house = sa.bindparam(
-        "b_house_limit", callable_=lambda: bool(_house or _house_ai), type_=sa.Boolean(), unique=False
+        "b_house_limit", callable_=has_house, type_=sa.Boolean(), unique=False
     )
     return sa.and_(
         step.c.effect != Effect.NONE.value,

@@ -58,9 +58,9 @@ _is_kept = sa.select(sa.literal(1)).where(
 )
 
 
-def is_kept(session: Session, step_run_id: str) -> bool:
+def is_kept(bind: store.Bind, step_run_id: str) -> bool:
     """Tell whether a limit decides when this step begins, so that it stands in line."""
-    return session.execute(_is_kept, {"b_id": step_run_id}).first() is not None
+    return bind.execute(_is_kept, {"b_id": step_run_id}).first() is not None
 
 
 def claim_oldest(session: Session, owner: str, lease_s: float) -> HeldStep | None:

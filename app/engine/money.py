@@ -103,9 +103,7 @@ def lock(session: Session, run_ids: Sequence[str]) -> int:
     """
     if len(run_ids) == 1:
         return 1
-    run = store.run
-    payers = sa.select(run.c.id).where(run.c.id.in_(run_ids)).order_by(run.c.id).with_for_update(key_share=True)
-    return len(session.execute(payers).all())
+    return len(store.lock_runs(session, store.run.c.id.in_(run_ids)))
 
 
 def charge(session: Session, workspace_id: str, day: date, *, spent: int, freed: int) -> None:
@@ -159,9 +157,9 @@ def free_above(
         of_day[day_of(row.started_at, zone)] += row.estimate_microusd
     for day in sorted(of_day):
         charge(session, workspace_id, day, spent=0, freed=of_day[day])
-    above = payers(run_id, facts)[1:]
+    own, *above = payers(run_id, facts)
     if above and of_day.total():
-        lock(session, above)
+        lock(session, [own, *above])
         rest = store.run.c.reserved_microusd - of_day.total()
         session.execute(
             sa.update(store.run)

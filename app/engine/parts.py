@@ -27,9 +27,10 @@ _wake = {"revision": _run.c.revision + 1, "due_at": moment(), "changed_at": mome
 _awaited = sa.select(_wait.c.step_run_id).where(
     _wait.c.run_id == sa.bindparam("b_run_id"), _wait.c.kind == SUB_RUN, _wait.c.status == WaitStatus.WAITING.value
 )
+_may_pause = (_run.c.parent_step_run_id.in_(_awaited), _run.c.status.in_(store.WORKING))
 _pause = (
     sa.update(_run)
-    .where(_run.c.parent_step_run_id.in_(_awaited), _run.c.status.in_(store.WORKING))
+    .where(*_may_pause)
     .values(status=RunStatus.PAUSING.value, is_paused_above=True, **_wake)
     .returning(_run.c.id)
 )
@@ -97,6 +98,7 @@ def tell_rest(session: Session, held: HeldRun, status: RunStatus) -> str | None:
 
 def pause(session: Session, run_id: str) -> list[str]:
     """Pause what the steps of a pausing run wait for and goes on; return those runs. Each pauses its own in turn."""
+    store.lock_runs(session, *_may_pause, b_run_id=run_id)
     return list(session.scalars(_pause, {"b_run_id": run_id}))
 
 
@@ -106,7 +108,7 @@ def lock_paused(session: Session, run_id: str) -> None:
     while level := session.scalars(_held, {"b_run_ids": levels[-1]}).all():
         levels.append(level)
     for level in reversed(levels[:-1]):
-        session.execute(_held.with_for_update(key_share=True), {"b_run_ids": level})
+        store.lock_runs(session, *_are_held, b_run_ids=level)
 
 
 def resume(session: Session, run_id: str) -> None:

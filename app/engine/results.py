@@ -1,5 +1,6 @@
 """Results: what a try brought, written once, in one transaction, the run's row last."""
 
+import functools
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock, events
-from app.core.db import AWAY, insist, moment
+from app.core.db import AWAY, insist, insist_small, moment
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
 from app.definition.schema import Step
@@ -43,6 +44,11 @@ def keep(write: Callable[[Tried], T], claim: HeldStep, tried: Tried) -> tuple[T,
 
 def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | None:
     """Write the end of a try in one transaction, the run's row last; return the delay to the next try, if any."""
+    if _is_plain(claim, tried):
+        result = {"outcome": tried.outcome, "went_in": tried.went_in, "output": tried.output}
+        end = functools.partial(claims.end_plain, seat.engine.dialect.name, claim, result)
+        if insist_small(seat.engine, end, locks=claim.run_id):
+            return None
     delay_s = retry.next_delay_s(step, tried.error, claim.attempts) if tried.error else None
 
     def write(session: Session) -> None:
@@ -68,6 +74,13 @@ def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | Non
 
     insist(seat.engine, write)
     return delay_s
+
+
+def _is_plain(claim: HeldStep, tried: Tried) -> bool:
+    """Tell whether a try brought a result of a pure step and nothing beside it."""
+    step_type = catalog.step_type(claim.type)
+    is_pure = step_type is not None and step_type.effect is Effect.NONE
+    return is_pure and tried.status is StepStatus.COMPLETED and not tried.writes
 
 
 def _freed(session: Session, claim: HeldStep, tried: Tried) -> int:

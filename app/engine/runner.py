@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy.orm import Session
 
 from app.core import crash
-from app.core.db import AWAY, insist, transaction
+from app.core.db import AWAY, insist, statement, transaction, write_or
+from app.core.together import carry_out
 from app.engine import catalog, claims, definitions, each, line, results, retry, store, turn
 from app.engine.attempt import CRASHED, Tried, failed, try_step
 from app.engine.contract import Category, Effect, StepError
@@ -61,21 +63,57 @@ def _claim(seat: Seat, step_run_id: str) -> HeldStep | None:
 
     Where this process does not do suspect steps, such a one is asked for to be done alone, and None returned.
     """
-    has_ward = seat.quarantine is not None
-    with transaction(seat.engine) as session:
-        claim = claims.claim_step(session, step_run_id, seat.owner, seat.lease_s, trusted=has_ward)
-        is_suspect = claim is None and has_ward and claims.is_suspect(session, step_run_id)
-        if claim is None and not is_suspect and line.is_kept(session, step_run_id):
-            claim = line.claim_oldest(session, seat.owner, seat.lease_s)
-    if is_suspect and seat.quarantine is not None:
+    claim = _claim_trusted(seat, step_run_id)
+    if claim is not None:
+        return claim
+    with statement(seat.reader) as connection:
+        is_suspect = claims.is_suspect(connection, step_run_id)
+        is_kept = not is_suspect and line.is_kept(connection, step_run_id)
+    if is_kept:
+        return _claim_oldest(seat)
+    if not is_suspect:
+        return None
+    if seat.quarantine is not None:
         seat.quarantine(step_run_id)
-    return claim
+        return None
+    with transaction(seat.engine) as session:
+        return claims.claim_step(session, step_run_id, seat.owner, seat.lease_s)
+
+
+def _claim_trusted(seat: Seat, step_run_id: str) -> HeldStep | None:
+    """Claim a step run that nobody died of; where the answer was lost, claim it again from ourselves."""
+    claim = functools.partial(claims.claim_trusted, step_run_id, seat.owner, seat.lease_s)
+
+    def claim_again(session: Session) -> HeldStep | None:
+        known, _ = seat.held.steps.get(step_run_id, (None, 0.0))
+        claims.drop_lost(session, step_run_id, seat.owner, known)
+        return carry_out(session, claim())
+
+    def take() -> HeldStep | None:
+        claimed = write_or(seat.engine, claim, claim_again, locks=step_run_id)
+        if claimed is not None:
+            seat.held.steps[claimed.id] = (claimed.fence, time.monotonic() + seat.lease_s)
+        return claimed
+
+    return seat.held.take(step_run_id, take)
+
+
+def _claim_sibling(seat: Seat, run_id: str, effects: list[Effect]) -> HeldStep | None:
+    with statement(seat.reader) as connection:
+        if not claims.has_sibling(connection, run_id, effects=effects):
+            return None
+    with transaction(seat.engine) as session:
+        return claims.claim_sibling(session, run_id, seat.owner, seat.lease_s, effects=effects)
+
+
+def _claim_oldest(seat: Seat) -> HeldStep | None:
+    with transaction(seat.engine) as session:
+        return line.claim_oldest(session, seat.owner, seat.lease_s)
 
 
 def do_oldest(seat: Seat) -> bool:
     """Do the oldest step in line and what follows from it; False when nothing is in line that may begin."""
-    with transaction(seat.engine) as session:
-        claim = line.claim_oldest(session, seat.owner, seat.lease_s)
+    claim = _claim_oldest(seat)
     if claim is None:
         return False
     following = _do_claimed(seat, claim)
@@ -102,8 +140,7 @@ def _do_claimed(seat: Seat, first: HeldStep) -> str | None:
         if seat.is_ending.is_set():
             seat.hint_run(first.run_id)
             return None
-        with transaction(seat.engine) as session:
-            claim = claims.claim_sibling(session, first.run_id, seat.owner, seat.lease_s, effects=mine)
+        claim = _claim_sibling(seat, first.run_id, mine)
     return turn.advance(seat, first.run_id)
 
 
@@ -119,6 +156,7 @@ def _leave(seat: Seat, claim: HeldStep) -> None:
     Whoever takes it up next may be as old, so it is offered every second.
     """
     _log.warning("needs_newer_worker", type=claim.type, run_id=claim.run_id, step_id=claim.step_id)
+    seat.held.drop_step(claim.id, claim.fence)
     with transaction(seat.engine) as session:
         claims.leave_step(session, claim, sooner_s=max(0.0, seat.hint_again_s - OFFERED_AGAIN_S))
 
@@ -126,10 +164,10 @@ def _leave(seat: Seat, claim: HeldStep) -> None:
 def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
     """Do one try of a claimed step and record it; return the claim of the next try when that is due at once."""
     try:
-        with transaction(seat.reader) as session:
-            held = store.read_run(session, claim.run_id)
-            outputs = store.read_results(session, claim.run_id).outputs
-            item = each.item_of(session, claim)
+        with statement(seat.reader) as connection:
+            held = store.read_run(connection, claim.run_id)
+            outputs = store.read_outputs(connection, claim.run_id)
+            item = each.item_of(connection, claim)
         step = definitions.definition_of(seat.reader, held.version_id).step(claim.step_id)
         seat.held.steps[claim.id] = (claim.fence, time.monotonic() + step.timeout_s)
         tried = try_step(seat, claim, step, held, outputs, item) if claim.crashes < claims.MAX_CRASHES else _poisoned()
@@ -155,8 +193,7 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
     if delay_s is None or delay_s > retry.IN_PLACE_S:
         return None
     seat.is_ending.wait(delay_s + 0.01)
-    with transaction(seat.engine) as session:
-        return claims.claim_step(session, claim.id, seat.owner, seat.lease_s)
+    return _claim_trusted(seat, claim.id)
 
 
 def _poisoned() -> Tried:

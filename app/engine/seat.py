@@ -6,10 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlalchemy.engine import Engine
 
 from app.engine.alive import Alive
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -21,7 +24,36 @@ class Held:
     steps: dict[str, tuple[int, float]] = field(
         default_factory=dict
     )  # step run id → (fence, monotonic deadline)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _taking: dict[str, bool] = field(default_factory=dict)  # what a thread is just taking → another one came for it
+
+    def take(self, row_id: str, take: Callable[[], T | None]) -> T | None:
+        """Take a run or a step run by *take*, which notes here what it took; None where it took nothing.
+
+        None also where another thread of this process is at it: that one looks once more where it finds nothing. So
+        who lost an answer knows all that this process holds.
+        """
+        with self._lock:
+            if row_id in self._taking:
+                self._taking[row_id] = True
+                return None
+            self._taking[row_id] = False
+        taken, is_over = None, False
+        try:
+            while not is_over:
+                taken = take()
+                is_over = self._is_taken(row_id, is_found=taken is not None)
+        finally:
+            self._taking.pop(row_id, None)
+        return taken
+
+    def _is_taken(self, row_id: str, *, is_found: bool) -> bool:
+        with self._lock:
+            if is_found or not self._taking[row_id]:
+                del self._taking[row_id]
+                return True
+            self._taking[row_id] = False
+            return False
 
     def is_within_time(self) -> bool:
         """Whether a step is under way here that has not passed its deadline."""

@@ -1,7 +1,8 @@
 """Statements: the writes of the engine, each guarded by what it relies on (an epoch, a fence, a status).
 
-Locks in one order: step rows first, then the run's row, last and short. Nobody else writes a status. Rows that others
-name by a key are locked without it (``key_share``): whoever writes a row of a run would else wait for who has the run.
+Locks in one order: step rows first, then the run's row, last and short; of several runs the newest first, since a part
+is newer than the run above it. Nobody else writes a status. Rows that others name by a key are locked without it
+(``key_share``): whoever writes a row of a run would else wait for who has the run.
 Each function runs in the caller's transaction; zero rows means that somebody was quicker, and the answer says so.
 How a step run is claimed and ended is in ``claims``.
 """
@@ -224,6 +225,18 @@ _results = (
 )
 
 
+_outputs = sa.select(step_run.c.step_id, step_run.c.output).where(
+    step_run.c.run_id == sa.bindparam("b_run_id"),
+    step_run.c.status == StepStatus.COMPLETED,
+    step_run.c.item == NO_ITEM,
+)
+
+
+def read_outputs(bind: Bind, run_id: str) -> dict[str, Any]:
+    """Read what the steps of a run have brought: what a step's values may name."""
+    return {row.step_id: row.output or {} for row in bind.execute(_outputs, {"b_run_id": run_id})}
+
+
 def read_results(bind: Bind, run_id: str, hint_again_s: float = HINT_AGAIN_S) -> Recorded:
     """Read what is recorded of all steps of a run: one indexed statement."""
     recorded = Recorded()
@@ -306,11 +319,12 @@ def hinted(bind: Bind, step_run_ids: Iterable[str]) -> None:
         bind.execute(_hint_again, {"b_ids": ids})
 
 
-_wake = (
+wake = (
     sa.update(run)
-    .where(run.c.id == sa.bindparam("b_run_id"), run.c.status.in_(OPEN))
-    .values(revision=run.c.revision + 1, due_at=moment(), changed_at=moment())
+    .where(run.c.status.in_(written(OPEN)))
+    .values(revision=run.c.revision + sa.literal_column("1"), due_at=moment(), changed_at=moment())
 )
+_wake = wake.where(run.c.id == sa.bindparam("b_run_id"))
 
 
 def wake_run(bind: Bind, run_id: str, *, freed_microusd: int = 0) -> bool:
@@ -326,6 +340,12 @@ def wake_run(bind: Bind, run_id: str, *, freed_microusd: int = 0) -> bool:
 
 
 _touch = sa.update(run).where(run.c.id == sa.bindparam("b_run_id")).values(changed_at=moment())
+
+
+def lock_runs(bind: Bind, *which: sa.ColumnElement[bool], **values: Any) -> list[str]:
+    """Lock runs in the one order, the newest first; return those there are."""
+    wanted = sa.select(run.c.id).where(*which).order_by(run.c.id.desc()).with_for_update(key_share=True)
+    return list(bind.execute(wanted, values).scalars())
 
 
 def touch_run(bind: Bind, run_id: str, **values: Any) -> None:
@@ -349,7 +369,7 @@ def go_on_working(bind: Bind, run_id: str) -> None:
 
 
 def wake_held(bind: Bind, workspace_id: str) -> list[str]:
-    """Let the steps that a hold on sending kept back be hinted at once; return their runs, the oldest first."""
+    """Let the steps that a hold on sending kept back be hinted at once; return their runs, the newest first."""
     held = (
         sa.update(step_run)
         .where(
@@ -360,7 +380,7 @@ def wake_held(bind: Bind, workspace_id: str) -> list[str]:
         .values(hinted_at=None, started_at=_begun_now)
         .returning(step_run.c.run_id)
     )
-    runs = sorted({row.run_id for row in bind.execute(held)})
+    runs = sorted({row.run_id for row in bind.execute(held)}, reverse=True)
     for run_id in runs:
         wake_run(bind, run_id)
     return runs

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import crash, events
-from app.core.db import changed, insist, insist_small, moment, statement, transaction, write_small
+from app.core.db import changed, insist, insist_small, moment, statement, transaction, write_or, write_small
 from app.core.ids import new_id
 from app.core.together import carry_out
 from app.definition.schema import Definition, Step
@@ -45,11 +45,10 @@ COMPLETED: Final = "completed"
 
 def advance(seat: Seat, run_id: str) -> str | None:
     """Advance a run under its lease; return the id of a pending step that this thread should do next."""
-    held = _take(seat, run_id)
+    held = seat.held.take(run_id, lambda: _take(seat, run_id))
     if held is None:
         return None
     crash.point("after_claim")
-    seat.held.runs[held.id] = held.epoch
     try:
         return _advance_held(seat, held)
     except Exception:
@@ -63,15 +62,15 @@ def advance(seat: Seat, run_id: str) -> str | None:
 def _take(seat: Seat, run_id: str) -> HeldRun | None:
     """Take a run's lease; where the answer was lost the first time, take it again from ourselves."""
     take = functools.partial(store.take_run, run_id, seat.owner, seat.lease_s)
-    try:
-        return write_small(seat.engine, take, locks=run_id)
-    except (sa.exc.TimeoutError, sa.exc.DBAPIError):
 
-        def write(session: Session) -> HeldRun | None:
-            store.drop_lost(session, run_id, seat.owner, seat.held.runs.get(run_id))
-            return carry_out(session, take())
+    def take_again(session: Session) -> HeldRun | None:
+        store.drop_lost(session, run_id, seat.owner, seat.held.runs.get(run_id))
+        return carry_out(session, take())
 
-        return insist(seat.engine, write)
+    held = write_or(seat.engine, take, take_again, locks=run_id)
+    if held is not None:
+        seat.held.runs[held.id] = held.epoch
+    return held
 
 
 def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:

@@ -122,7 +122,7 @@ def test_threads_that_write_at_the_same_moment_share_one_commit(engine: Engine) 
 def test_each_is_told_what_its_own_write_found(engine: Engine) -> None:
     write_small(engine, adds("b"), locks="b")
 
-    assert at_once(engine, [says_again("a"), says_again("b"), says_again("b")]) == [None, 2, 3]
+    assert at_once(engine, [says_again("a"), says_again("b"), says_again("b")]) == [None, 3, 2]  # the last row first
 
 
 def test_one_that_fails_takes_nobody_with_it(engine: Engine) -> None:
@@ -302,3 +302,48 @@ def test_connections_cut_at_any_moment_lose_nothing_that_was_told_and_write_noth
     assert [one.exception() for one in writing] == [None] * len(each)
     assert (cuts > 0, max(found.values())) == (True, 1)
     assert [word for word in told if found[word] != 1] == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_stands_with_one_that_waits_for_a_lock_is_written_before_that_lock_is_free(
+    engine: Engine, database_url: str
+) -> None:
+    write_small(engine, adds("held"), locks="held")
+    other = make_engine(with_driver(database_url), pool=2)
+    line, got = db._line(other), list[object]()
+    line.patience_s = None
+
+    def write(make: Callable[[], Writing[object]]) -> None:
+        got.append(write_small(other, make, locks="held"))
+
+    threads = [threading.Thread(target=write, args=(make,)) for make in (says_again("held"), adds("free"))]
+    with engine.connect() as holder:
+        holder.execute(sa.text("SELECT * FROM word FOR UPDATE"))
+        with other.connect(), other.connect():  # all that there are
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: line.standing == len(threads))
+        threads[1].join(60)
+        assert got == ["FREE"]
+        holder.rollback()
+    threads[0].join(60)
+    other.dispose()
+    assert got == ["FREE", 2]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_group_that_waits_for_the_newest_row_has_no_older_one(engine: Engine, database_url: str) -> None:
+    for word in ("1", "2"):
+        write_small(engine, adds(word), locks=word)
+    other, got = make_engine(with_driver(database_url), pool=1), list[object]()
+    with engine.connect() as holder:
+        holder.execute(sa.text("SELECT * FROM word WHERE word = '2' FOR UPDATE"))
+        both = [says_again("1"), says_again("2")]
+        group = threading.Thread(target=lambda: got.extend(at_once(other, both)))
+        group.start()
+        wait_until(lambda: holder.execute(WHO_WAITS).scalar())
+        holder.execute(sa.text("SELECT * FROM word WHERE word = '1' FOR UPDATE NOWAIT"))
+        holder.rollback()
+    group.join(60)
+    other.dispose()
+    assert got == [2, 2]

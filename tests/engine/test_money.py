@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from app.engine.attempt import failed
 from app.engine.calls import Ledger
 from app.engine.contract import Answer, Category, Context, Done, Effect, StepError
 from app.engine.held import Fenced, HeldStep
-from app.engine.models import Allowance, Call, Spending
+from app.engine.models import Allowance, Call, Run, Spending
 from tests.engine.rig import House, url_for
 from tests.engine.sink import Sink
 from tests.faults.proxy import Proxy
@@ -463,3 +464,31 @@ def somebody_waits(house: House) -> bool:
 def suppress_error(ledger: Ledger, do: Callable[[str, float], Answer], options: dict[str, Any]) -> None:
     with suppress(StepError):
         ledger.call("call", do, 5, **options)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("what", ["free", "lock"])
+def test_the_run_below_is_locked_before_the_one_above(house: House, what: str) -> None:
+    above, below = (house.start([{"id": "a", "type": "echo", "config": {"say": 1}}]) for _ in range(2))
+    facts = {"part_of": [above]}
+    call = SimpleNamespace(started_at=clock.now(), estimate_microusd=1)
+
+    def write() -> None:
+        with house.session() as session:
+            if what == "free":
+                money.free_above(session, below, house.workspace_id, facts, [call])
+            else:
+                money.lock(session, money.payers(below, facts))
+
+    waits = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+    locked = sa.select(Run.id).with_for_update(key_share=True, nowait=True)
+    writing = threading.Thread(target=write)
+    with house.engine.connect() as holder:
+        holder.execute(locked.where(Run.id == below))
+        writing.start()
+        wait_until(lambda: holder.execute(waits).scalar())
+        holder.execute(locked.where(Run.id == above))
+        holder.rollback()
+    writing.join(60)
+    house.work(above)
+    house.work(below)

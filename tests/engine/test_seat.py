@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import threading
+
+import pytest
 
 from app.engine.seat import Held
 
@@ -29,3 +32,35 @@ def test_what_another_thread_has_taken_since_is_not_forgotten() -> None:
     held.drop_run("run", 2)
     held.drop_step("step", 2)
     assert (held.runs, held.steps) == ({}, {})
+
+
+def test_who_comes_while_another_thread_takes_is_looked_after_by_that_one() -> None:
+    held, looks, answers = Held(), [], [None, "found"]
+    begun, has_come = threading.Event(), threading.Event()
+
+    def take() -> str | None:
+        begun.set()
+        assert has_come.wait(60)
+        looks.append(threading.current_thread().name)
+        return answers[len(looks) - 1]
+
+    got: list[str | None] = []
+    first = threading.Thread(target=lambda: got.append(held.take("run", take)), name="first")
+    first.start()
+    assert begun.wait(60)
+    assert held.take("run", take) is None  # what it came for may be newer than what the first one found
+    has_come.set()
+    first.join(60)
+    assert (got, looks) == (["found"], ["first", "first"])
+    assert held.take("run", lambda: "again") == "again"
+
+
+def test_a_thread_that_could_not_take_stands_in_nobodys_way() -> None:
+    held = Held()
+
+    def fail() -> str | None:
+        raise OSError("the database is away")
+
+    with pytest.raises(OSError, match="away"):
+        held.take("run", fail)
+    assert held.take("run", lambda: "taken") == "taken"
