@@ -313,7 +313,8 @@ def until_locked(engine: sa.Engine, *, limit_s: float = 20) -> None:
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     end = time.monotonic() + limit_s
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    aside = sa.create_engine(engine.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")  # the pool may be in use
+    with aside.connect() as connection:
         while not connection.scalar(waiting):
             if time.monotonic() > end:
                 raise TimeoutError("nobody waits")
