@@ -38,22 +38,24 @@ class Held:
                 self._taking[row_id] = True
                 return None
             self._taking[row_id] = False
-        taken, is_over = None, False
-        try:
-            while not is_over:
-                taken = take()
-                is_over = self._is_taken(row_id, is_found=taken is not None)
-        finally:
-            self._taking.pop(row_id, None)
+        is_over = False
+        while not is_over:
+            taken = self._try(row_id, take)
+            with self._lock:  # in one with the look whether another came: from here on it is free for the next one
+                is_over = taken is not None or not self._taking[row_id]
+                if is_over:
+                    del self._taking[row_id]
+                else:
+                    self._taking[row_id] = False
         return taken
 
-    def _is_taken(self, row_id: str, *, is_found: bool) -> bool:
-        with self._lock:
-            if is_found or not self._taking[row_id]:
+    def _try(self, row_id: str, take: Callable[[], T | None]) -> T | None:
+        try:
+            return take()
+        except BaseException:
+            with self._lock:
                 del self._taking[row_id]
-                return True
-            self._taking[row_id] = False
-            return False
+            raise
 
     def is_within_time(self) -> bool:
         """Whether a step is under way here that has not passed its deadline."""

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -64,3 +65,45 @@ def test_a_thread_that_could_not_take_stands_in_nobodys_way() -> None:
     with pytest.raises(OSError, match="away"):
         held.take("run", fail)
     assert held.take("run", lambda: "taken") == "taken"
+
+
+def test_who_comes_as_another_thread_is_through_takes_for_itself() -> None:
+    held, is_inside, may_end = Held(), threading.Event(), threading.Event()
+    got: list[str | None] = []
+
+    def take_next() -> str:
+        is_inside.set()
+        assert may_end.wait(60)
+        return "next"
+
+    def meet() -> None:
+        following.start()
+        assert is_inside.wait(60)
+
+    following = threading.Thread(target=lambda: got.append(held.take("run", take_next)))
+    held._lock = lock = Opened(meet)  # type: ignore[assignment]
+    assert held.take("run", lambda: lock.arm() or "first") == "first"
+    may_end.set()
+    following.join(60)
+    assert got == ["next"]
+    assert held.take("run", lambda: "again") == "again"
+
+
+class Opened:
+    """A lock that does *then* as soon as it is free again, once it is armed: in the narrowest place between two."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._lock, self._then, self._is_armed = threading.Lock(), then, False
+
+    def arm(self) -> None:
+        """Do it the next time."""
+        self._is_armed = True
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if self._is_armed:
+            self._is_armed = False
+            self._then()
