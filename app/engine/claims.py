@@ -154,6 +154,10 @@ def claim_step(bind: Bind, step_run_id: str, owner: str, lease_s: float) -> Held
     return HeldStep(**row._mapping) if row else None
 
 
+_uncounted: dict[str, Any] = {  # pending again, as if nobody had claimed it
+    "status": StepStatus.PENDING.value, "fence": step_run.c.fence + 1, "attempts": step_run.c.attempts - 1,
+    "lease_owner": None, "lease_until": None,
+}  # fmt: skip
 _drop_lost = (
     sa.update(step_run)
     .where(
@@ -162,11 +166,8 @@ _drop_lost = (
         step_run.c.lease_owner == sa.bindparam("b_owner"),
         step_run.c.fence != sa.bindparam("b_fence"),
     )
-    .values(
-        status=StepStatus.PENDING.value, fence=step_run.c.fence + 1, attempts=step_run.c.attempts - 1,
-        lease_owner=None, lease_until=None,
-    )
-)  # fmt: skip
+    .values(**_uncounted)
+)
 
 
 def drop_lost(bind: Bind, step_run_id: str, owner: str, known_fence: int | None) -> None:
@@ -220,11 +221,7 @@ _leave = (
         step_run.c.fence == sa.bindparam("b_fence"),
     )
     .values(
-        status=StepStatus.PENDING.value,
-        fence=step_run.c.fence + 1,
-        attempts=step_run.c.attempts - 1,
-        lease_owner=None,
-        lease_until=None,
+        **_uncounted,
         hinted_at=moment(sa.bindparam("b_ago_s", type_=sa.Float())),
     )
 )

@@ -357,18 +357,12 @@ def test_of_runs_before_or_after_all_that_have_a_word_no_word_is_looked_up(
     monkeypatch.setattr(search, "RARE", 0)
     for name in ("Eve Ames", "Dana Ames", "Eve Ames"):
         _start(session, people, customer=name)
-    connection, lookups = session.connection(), list[int]()
-
-    @sa.event.listens_for(connection, "before_cursor_execute")
-    def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        if "ORDER BY" in statement and "run_word" in statement and "EXPLAIN" not in statement:
-            plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
-            lookups.append(sum(_loops(plan[0]["Plan"])))
+    plans = _plans_of_pages(session)
 
     found = history.page(session, people.alice.workspace_id, Wanted(q="dana ames", sort=sort), zone="UTC", limit=26)
 
     assert len(found) == 1
-    assert lookups == [2]  # both words of the one run
+    assert [sum(_loops(plan)) for plan in plans] == [2]  # both words of the one run
 
 
 @SORTS
@@ -382,18 +376,12 @@ def test_runs_outside_of_those_that_have_a_word_are_not_read_to_see_who_started_
     session.flush()
     session.execute(sa.text("SET LOCAL enable_seqscan = off"))
     session.execute(sa.text("SET LOCAL enable_bitmapscan = off"))
-    connection, left = session.connection(), list[int]()
-
-    @sa.event.listens_for(connection, "before_cursor_execute")
-    def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        if "ORDER BY" in statement and "run_word" in statement and "EXPLAIN" not in statement:
-            plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
-            left.append(sum(_left_out(plan[0]["Plan"])))
+    plans = _plans_of_pages(session)
 
     found = history.page(session, people.alice.workspace_id, Wanted(q="dana alice", sort=sort), zone="UTC", limit=26)
 
     assert len(found) == 1
-    assert left == [0]
+    assert [sum(_left_out(plan)) for plan in plans] == [0]
 
 
 def _left_out(plan: dict[str, Any]) -> Iterator[int]:
@@ -402,6 +390,19 @@ def _left_out(plan: dict[str, Any]) -> Iterator[int]:
         yield plan.get("Rows Removed by Filter", 0)
     for part in plan.get("Plans", ()):
         yield from _left_out(part)
+
+
+def _plans_of_pages(session: Session) -> list[dict[str, Any]]:
+    """Return a list that gets how PostgreSQL went through each page of runs with words that is read from now on."""
+    connection, plans = session.connection(), list[dict[str, Any]]()
+
+    @sa.event.listens_for(connection, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if "ORDER BY" in statement and "run_word" in statement and "EXPLAIN" not in statement:
+            plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
+            plans.append(plan[0]["Plan"])
+
+    return plans
 
 
 def _loops(plan: dict[str, Any]) -> Iterator[int]:
