@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -282,22 +283,24 @@ def remove_samples(session: Session, *, most: int = 100) -> int:
     A workflow's newest one stays: the next test may take it.
     """
     kept = sa.select(Version.id).where(Version.number < 1)
-    old = sa.select(Run.id).where(
+    old = sa.select(Run.workspace_id, Run.id).where(
         Run.version_id.in_(kept),
         Run.trigger_kind == queries.SAMPLE,
         Run.finished_at < clock.now() - timedelta(days=SAMPLE_DAYS),
         Run.status.not_in([status.value for status in RUN_OPEN]),
     )
-    ids = session.scalars(old.limit(most)).all()
-    if ids:
-        bound.remove_made_by(session, ids)
-        session.execute(sa.delete(Run).where(Run.id.in_(ids)))
+    ids: dict[str, list[str]] = defaultdict(list)
+    for workspace_id, run_id in session.execute(old.limit(most)):
+        ids[workspace_id].append(run_id)
+    for of_one in ids.values():
+        bound.remove_made_by(session, of_one)
+        session.execute(sa.delete(Run).where(Run.id.in_(of_one)))
     later = aliased(Version)
     is_newest = ~sa.exists().where(later.workflow_id == Version.workflow_id, later.number < Version.number)
     is_needed = sa.exists().where(Run.version_id == Version.id)
     free = session.scalars(kept.where(~is_needed, ~is_newest).limit(most)).all()
     session.execute(sa.delete(Version).where(Version.id.in_(free)))
-    return len(ids)
+    return sum(map(len, ids.values()))
 
 
 # --- files ---

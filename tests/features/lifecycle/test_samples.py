@@ -131,6 +131,24 @@ def test_samples_go_after_a_week_and_a_draft_that_no_run_is_of_with_them(cast: C
     assert session.get(Document, made) is None
 
 
+def test_samples_of_several_workspaces_leave_what_runs_of_each_were_given(cast: Cast, session: Session) -> None:
+    kept = []
+    for person in (cast.alice, cast.charlie):
+        workflow = factories.workflow(session, person.workspace_id)
+        actor = Actor(person.user_id, person.name, person.email)
+        sample = service.start_sample(session, workflow, "ads", actor=actor)
+        story = factories.story(session, sample)
+        kept.append(story.documents(story.step("ads", StepStatus.COMPLETED))[0].id)
+        reader = service.start_test(session, workflow, inputs={"offer": "A car"}, actor=actor)
+        reader.inputs = {"texts": [kept[-1]]}
+        sample.status, sample.finished_at = RunStatus.COMPLETED.value, clock.now() - timedelta(days=8)
+    session.flush()
+
+    assert service.remove_samples(session) == 2
+
+    assert set(session.scalars(sa.select(Document.id))) == set(kept)
+
+
 def test_a_draft_with_problems_is_not_tested(cast: Cast, session: Session) -> None:
     workflow = factories.workflow(session, cast.alice.workspace_id)
     broken = copy.deepcopy(ADS)
