@@ -31,6 +31,11 @@ def decrypt(token: str) -> str:
     return _ready().decrypt(token.encode()).decode()
 
 
+def opened(token: str) -> Any:
+    """Return the JSON value that :class:`EncryptedJson` stored as *token*; raises as :func:`decrypt`."""
+    return json.loads(decrypt(token))
+
+
 class EncryptedJson(TypeDecorator[Any]):
     """A JSON value that is stored encrypted."""
 
@@ -43,7 +48,7 @@ class EncryptedJson(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """Decrypt on the way out."""
-        return None if value is None else json.loads(decrypt(value))
+        return None if value is None else opened(value)
 
 
 def _ready() -> MultiFernet:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core import clock, crash, events
-from app.core.crypto import EncryptedJson
+from app.core.crypto import EncryptedJson, opened
 from app.core.db import Model, insist, moment, moment_once, table, transaction
 from app.core.ids import new_id
 
@@ -157,6 +157,12 @@ def withdraw(session: Session, run_id: str) -> Sequence[str]:
     return sorted(session.scalars(statement))
 
 
+def is_to_leave(run_id: Any) -> sa.ColumnElement[bool]:
+    """Return the condition that a message of a run (an id or a column with one) has not left yet, and will."""
+    row = table(OutboxRow)
+    return sa.exists().where(row.c.run_id == run_id, row.c.due_at.is_not(None))
+
+
 def hand_over(session: Session, run_id: str, to: str, steps: sa.Select[Any]) -> None:
     """Let another run send what these steps (their ids) of a run have written and what has not left."""
     row = table(OutboxRow)
@@ -254,11 +260,10 @@ def due(session: Session, *, limit: int = 200) -> list[str]:
 
 def relay(engine: Engine, row_id: str, *, owner: str) -> None:
     """Send one row if it is not sent and nobody else is sending it; record what became of it. May run twice."""
-    claimed = _claim(engine, row_id, owner)
-    if claimed is None:
+    row = _claim(engine, row_id, owner)
+    if row is None:
         return
-    row, is_off = claimed
-    if is_off:
+    if row.is_off:
         was_cut_off = row.attempts > 1 and not row.error  # whoever tried it last died of it
         _mark(engine, row, status="unsure" if was_cut_off else WITHDRAWN, error=CUT_OFF if was_cut_off else row.error)
         return
@@ -268,7 +273,7 @@ def relay(engine: Engine, row_id: str, *, owner: str) -> None:
     message_id = row.message_id or f"gl-{row.id}"
     try:
         crash.point("after_intent")
-        deliver(row.channel, row.content, row.recipient, message_id)
+        deliver(row.channel, opened(row.sealed), row.recipient, message_id)
         crash.point("after_effect")
     except Kept:
         _mark(engine, row, status="kept", error="")
@@ -283,8 +288,8 @@ def relay(engine: Engine, row_id: str, *, owner: str) -> None:
         _mark(engine, row, status="sent", error="", sent_at=moment(), message_id=message_id)
 
 
-def _claim(engine: Engine, row_id: str, owner: str) -> tuple[OutboxRow, bool] | None:
-    """Take a row to send it; return it with whether its run sends nothing any more."""
+def _claim(engine: Engine, row_id: str, owner: str) -> Any:
+    """Take a row to send it; return what of it that takes, its content as it is stored: no key may fit any more."""
     free = sa.or_(OutboxRow.lease_until.is_(None), OutboxRow.lease_until < moment())
     statement = (
         sa.update(OutboxRow)
@@ -300,14 +305,18 @@ def _claim(engine: Engine, row_id: str, owner: str) -> tuple[OutboxRow, bool] | 
             # what an earlier try met is not what became of one whose sender died
             error=sa.case((OutboxRow.lease_owner.is_not(None), ""), else_=OutboxRow.error),
         )
-        .returning(OutboxRow, _is_off().label("is_off"))
+        .returning(
+            *(OutboxRow.id, OutboxRow.workspace_id, OutboxRow.run_id, OutboxRow.channel, OutboxRow.recipient),
+            *(OutboxRow.message_id, OutboxRow.attempts, OutboxRow.error, OutboxRow.fence),
+            sa.type_coerce(OutboxRow.content, sa.Text()).label("sealed"),
+            _is_off().label("is_off"),
+        )
     )
     with transaction(engine) as session:
-        found = session.execute(statement).first()
-    return None if found is None else (found[0], bool(found.is_off))
+        return session.execute(statement).first()
 
 
-def _again(engine: Engine, row: OutboxRow, error: str, retry_after_s: float | None) -> None:
+def _again(engine: Engine, row: Any, error: str, retry_after_s: float | None) -> None:
     if row.attempts >= ATTEMPTS:
         _mark(engine, row, status="parked", error=error)
         return
@@ -317,7 +326,7 @@ def _again(engine: Engine, row: OutboxRow, error: str, retry_after_s: float | No
     _mark(engine, row, status=status, error=error, due_at=due_at)
 
 
-def _mark(engine: Engine, row: OutboxRow, **values: Any) -> None:
+def _mark(engine: Engine, row: Any, **values: Any) -> None:
     """Write what became of a row, if it is still ours, and drop its lease."""
     statement = (
         sa.update(OutboxRow)

@@ -1,7 +1,8 @@
 """Retention: once a day the clock removes runs that ended longer ago than their workspace keeps them, a few at a time.
 
-A run goes with its steps, calls, waits, requests, logs and messages. Documents and pictures stay, unless the workspace
-chose otherwise. It may run twice and on several machines: rows are locked, and the day is marked when nothing is left.
+A run goes with its steps, calls, waits, requests, logs and messages, once these have left. Documents and pictures stay,
+unless the workspace chose otherwise. It may run twice and on several machines: rows are locked, and the day is marked
+when nothing is left.
 """
 
 import time
@@ -14,7 +15,7 @@ import structlog
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
-from app.core import events
+from app.core import events, outbox
 from app.core.db import moment, table, transaction
 from app.engine import store
 from app.engine.enums import RUN_ENDS, RUN_OPEN, SEED
@@ -130,6 +131,7 @@ def _remove(session: Session, keeping: Keeping, most: int) -> int:
             ),
             ~sa.exists().where(of_child, child.c.status.in_(is_open)),
             ~sa.exists().where(following.c.continues_run_id == _run.c.id, following.c.status.in_(is_open)),
+            ~outbox.is_to_leave(_run.c.id),
         )
         .order_by(_run.c.created_at, _run.c.id)
         .limit(most)

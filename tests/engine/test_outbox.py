@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 
 from app.core import clock, outbox
 from app.core.outbox import OutboxRow
@@ -54,6 +55,18 @@ def test_a_message_under_which_workers_die_is_parked_untried(house: House, asked
     outbox.relay(house.engine, row_id, owner="test:1:a")
     kept = row(house, row_id)
     assert (kept.status, kept.due_at, asked) == ("parked", None, [])
+
+
+def test_a_message_that_no_key_opens_is_parked_after_its_tries(house: House, asked: list[str]) -> None:
+    row_id = house.post("poison")
+    with house.session() as session:
+        sealed = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
+        session.execute(sa.text("UPDATE outbox SET content = :sealed"), {"sealed": sealed})
+    for _ in range(outbox.ATTEMPTS):
+        outbox.relay(house.engine, row_id, owner="test:1:a")
+    with house.session() as session:
+        kept = session.execute(sa.select(OutboxRow.status, OutboxRow.due_at, OutboxRow.attempts)).one()
+    assert (kept, asked) == (("parked", None, outbox.ATTEMPTS), [])
 
 
 def _stop(house: House, run_id: str) -> None:

@@ -47,6 +47,7 @@ def old_run(house: House, sink: Sink) -> Callable[..., str]:
                 session, channel="email", recipient="sam@northfield.example", subject="", content={},
                 dedupe_key=run_id, workspace_id=house.workspace_id, run_id=run_id,
             )  # fmt: skip
+            session.execute(sa.update(outbox.OutboxRow).values(status="sent", due_at=None))
         house.work()
         with house.session() as session:
             past = clock.now() - OLD
@@ -254,6 +255,19 @@ def test_a_run_stays_while_one_that_it_started_is_under_way(house: House, old_ru
     house.work(part)
     tomorrow(house)
     assert (retention.work(house.engine), above in left(house)) == (1, False)
+
+
+def test_a_run_stays_until_its_messages_have_left(house: House, old_run: Callable[..., str]) -> None:
+    _, waits = old_run(), old_run()
+    row = sa.update(outbox.OutboxRow).where(outbox.OutboxRow.run_id == waits)
+    with house.session() as session:
+        session.add(outbox.SendingHold(workspace_id=house.workspace_id, by="Sam", at=clock.now()))
+        session.execute(row.values(status="pending", due_at=clock.now() - OLD))
+    assert (retention.work(house.engine), left(house)) == (1, {waits})
+    with house.session() as session:
+        session.execute(row.values(status="sent", due_at=None))
+    tomorrow(house)
+    assert (retention.work(house.engine), left(house)) == (1, set())
 
 
 def _file(kind: type[Document] | type[Image], house: House, run_id: str | None, name: str, **more: Any) -> Any:

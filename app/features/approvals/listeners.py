@@ -3,7 +3,7 @@
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from app.core import clock, events, outbox
 from app.core.ids import new_id, new_token, token_hash
@@ -94,6 +94,7 @@ def _refused(run_id: str) -> sa.Select[outbox.OutboxRow, Approval]:
             outbox.OutboxRow.status == "parked",
             Approval.status == ApprovalStatus.OPEN.value,
         )
+        .options(defer(outbox.OutboxRow.content))  # pictures, and perhaps no key opens it any more
     )
 
 

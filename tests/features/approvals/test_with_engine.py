@@ -4,6 +4,7 @@ import re
 import threading
 
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from flask import Flask
 from sqlalchemy.orm import Session
 
@@ -239,9 +240,11 @@ def test_a_refused_request_is_shown_on_the_run_and_told_to_its_starter(
         assert (line.run_id, line.level) == (run_id, "error")
         assert session.get_one(Run, run_id).status == "waiting"
         assert session.scalars(sa.select(Approval.status)).one() == "open"
+    sealed = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
     with transaction(factory.engine) as session:
         from app.core import events
 
+        session.execute(sa.text("UPDATE outbox SET content = :sealed"), {"sealed": sealed})  # no key opens it any more
         events.publish(session, outbox.Marked(None, run_id, "parked", SAM))
     factory.work(run_id)
     assert len(smtp_server.messages) == 1
