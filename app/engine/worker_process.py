@@ -74,6 +74,7 @@ class Worker:
         self.exit_code = 0
         self._has_line = False  # outward steps that found no free thread wait in the database
         self._mail: deque[str] = deque(maxlen=MOST_MAIL)  # messages that found none: they leave between two steps
+        self._is_look_asked = False  # the next thread that is free looks for both
         self.planning = Crew("plan", settings.worker_threads)
         self.calling = Crew("call", settings.call_threads)
         url = settings.sqlalchemy_url
@@ -152,8 +153,9 @@ class Worker:
         if function == jobs.ADVANCE:
             self.planning.submit(lambda: runner.advance(self.seat, first))
         elif function == jobs.RELAY:
-            if not self.calling.offer(lambda: self._relay(first)):
+            if not self.calling.offer(lambda: self._relay_first(first)):
                 self._mail.append(first)
+                self._ask_to_look()
         elif function == jobs.DO_STEP:
             self._take_step(first, is_outward=bool(arguments[1]) if len(arguments) > 1 else True)
         else:
@@ -164,10 +166,24 @@ class Worker:
             self.planning.submit(lambda: runner.do_step(self.seat, step_run_id))
         elif not self.calling.offer(lambda: self._do_outward(step_run_id)):
             self._has_line = True
+            self._ask_to_look()
+
+    def _ask_to_look(self) -> None:
+        """Let the next free thread look for what found none: each that is busy may have looked for the last time."""
+        if not self._is_look_asked:
+            self._is_look_asked = True
+            self.calling.submit(self._look)
+
+    def _look(self) -> None:
+        self._is_look_asked = False
+        self._do_rest()
 
     def _do_outward(self, step_run_id: str) -> None:
         """Do an outward step, then those that found no thread: the oldest in line in the database first."""
         runner.do_step(self.seat, step_run_id)
+        self._do_rest()
+
+    def _do_rest(self) -> None:
         self._relay_kept()
         if self._has_line:
             self._do_line()
@@ -194,6 +210,7 @@ class Worker:
     def _hint_line(self) -> None:
         if not self.calling.offer(self._do_line):
             self._has_line = True
+            self._ask_to_look()
 
     def _hint_run(self, run_id: str) -> None:
         if self.seat.is_ending.is_set() or not self.planning.offer(lambda: runner.advance(self.seat, run_id)):
@@ -207,6 +224,10 @@ class Worker:
             rows = outbox.due(session)
         for row_id in rows:
             self._relay(row_id)
+
+    def _relay_first(self, row_id: str) -> None:
+        self._relay(row_id)
+        self._do_rest()
 
     def _relay_kept(self) -> None:
         with suppress(IndexError):  # another thread took the last one
