@@ -81,19 +81,15 @@ def claiming(*conditions: sa.ColumnElement[bool]) -> sa.UpdateBase:
     )
 
 
+_is_free = (claimable, is_trusted(step_run), may_leave(step_run), sa.not_(is_counted(step_run)))
 _claim_trusted = claiming(
     step_run.c.id
     == sa.select(step_run.c.id)
-    .where(
-        step_run.c.id == sa.bindparam("b_id"),
-        claimable,
-        is_trusted(step_run),
-        may_leave(step_run),
-        sa.not_(is_counted(step_run)),
-    )
+    .where(step_run.c.id == sa.bindparam("b_id"), *_is_free)
     .with_for_update(skip_locked=True)  # claims are written in company, which waits for nobody's steps
     .scalar_subquery()
 )
+_claim_in_turn = claiming(step_run.c.id == sa.bindparam("b_id"), *_is_free)
 _claim_any = claiming(
     step_run.c.id == sa.bindparam("b_id"),
     sa.or_(
@@ -145,6 +141,12 @@ def claim_trusted(step_run_id: str, owner: str, lease_s: float) -> Writing[HeldS
     """
     values = {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s, "b_house_limit": limits.has_house()}
     row = yield _claim_trusted, values
+    return HeldStep(**row._mapping) if row else None
+
+
+def claim_in_turn(bind: Bind, step_run_id: str, owner: str, lease_s: float) -> HeldStep | None:
+    """As :func:`claim_trusted`, after whoever has its row at the moment."""
+    row = bind.execute(_claim_in_turn, {"b_id": step_run_id, "b_owner": owner, "b_lease_s": lease_s}).first()
     return HeldStep(**row._mapping) if row else None
 
 
@@ -250,7 +252,7 @@ def end_step(bind: Bind, step: HeldStep, **values: Any) -> None:
         raise Fenced(step.id)
 
 
-_is_free = (  # else a group that has a run's row would wait for whoever has a step's and wants the run's
+_is_ours = (  # else a group that has a run's row would wait for whoever has a step's and wants the run's
     sa.select(step_run.c.id)
     .where(
         step_run.c.id == sa.bindparam("b_id"),
@@ -262,7 +264,7 @@ _is_free = (  # else a group that has a run's row would wait for whoever has a s
 )
 _plain_end = (
     sa.update(step_run)
-    .where(step_run.c.id == _is_free)
+    .where(step_run.c.id == _is_ours)
     .values(
         status=written([StepStatus.COMPLETED])[0], reason=written([""])[0], doing=written([""])[0], error=sa.null(),
         is_suspect=sa.false(), lease_owner=sa.null(), lease_until=sa.null(), finished_at=moment(),

@@ -53,14 +53,15 @@ _oldest = (
     .scalar_subquery()
 )
 _claim_oldest = claims.claiming(store.step_run.c.id == _oldest, _in_line(store.step_run))
-_is_kept = sa.select(sa.literal(1)).where(
-    store.step_run.c.id == sa.bindparam("b_id"), claims.claimable, limits.is_counted(store.step_run)
+_is_kept = sa.select(limits.is_counted(store.step_run).label("is_kept")).where(
+    store.step_run.c.id == sa.bindparam("b_id"), claims.claimable, claims.may_leave(store.step_run)
 )
 
 
-def is_kept(bind: store.Bind, step_run_id: str) -> bool:
-    """Tell whether a limit decides when this step begins, so that it stands in line."""
-    return bind.execute(_is_kept, {"b_id": step_run_id}).first() is not None
+def is_kept(bind: store.Bind, step_run_id: str) -> bool | None:
+    """Tell whether a limit decides when this step begins, so that it stands in line; None where it cannot begin."""
+    row = bind.execute(_is_kept, {"b_id": step_run_id}).first()
+    return None if row is None else bool(row.is_kept)
 
 
 def claim_oldest(session: Session, owner: str, lease_s: float) -> HeldStep | None:

@@ -68,9 +68,12 @@ def _claim(seat: Seat, step_run_id: str) -> HeldStep | None:
         return claim
     with statement(seat.reader) as connection:
         is_suspect = claims.is_suspect(connection, step_run_id)
-        is_kept = not is_suspect and line.is_kept(connection, step_run_id)
+        is_kept = None if is_suspect else line.is_kept(connection, step_run_id)
     if is_kept:
         return _claim_oldest(seat)
+    if is_kept is False:  # somebody has its row for a moment
+        with transaction(seat.engine) as session:
+            return claims.claim_in_turn(session, step_run_id, seat.owner, seat.lease_s)
     if not is_suspect:
         return None
     if seat.quarantine is not None:

@@ -1,5 +1,6 @@
 """What happens to a run while a step of it is being done, and results that cannot be kept."""
 
+import threading
 import time
 from datetime import datetime, timedelta
 
@@ -8,10 +9,11 @@ import sqlalchemy as sa
 
 from app.core import clock
 from app.engine import control, heartbeat, runner, store
-from app.engine.models import Run, RunLog
+from app.engine.models import Run, RunLog, StepRun
 from tests.engine.rig import House
 from tests.engine.sink import Sink
 from tests.engine.steps import meanwhile
+from tests.factories import until_locked
 
 
 def _pure(name: str, *after: str, **config: object) -> dict[str, object]:
@@ -114,3 +116,17 @@ def test_a_thread_for_pure_steps_leaves_outward_calls_to_others(house: House, si
     }  # fmt: skip
     house.work()
     assert house.run(run_id).status == "completed"
+
+
+def test_a_step_whose_row_somebody_has_for_a_moment_begins_when_they_are_through(house: House, sink: Sink) -> None:
+    run_id = house.start([{"id": name, "type": "spend", "config": {"url": sink.url}} for name in ("a", "b")])
+    runner.advance(house.seat(), run_id)
+    step_run_id = house.steps(run_id)["a"].id
+    doing = threading.Thread(target=runner.do_step, args=(house.seat(), step_run_id), daemon=True)
+    with house.session() as session:
+        session.execute(sa.update(StepRun).where(StepRun.id == step_run_id).values(hinted_at=clock.now()))
+        doing.start()
+        if house.engine.dialect.name == "postgresql":  # elsewhere whoever writes waits for whoever does
+            until_locked(house.engine)
+    doing.join(60)
+    assert house.steps(run_id)["a"].status == "completed"
