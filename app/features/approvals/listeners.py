@@ -78,12 +78,12 @@ def mail_marked(session: Session, event: outbox.Marked) -> None:
     if event.status != "parked":
         return
     run = session.get_one(Run, event.run_id)
-    for row, approval in session.execute(_refused(run.id)):
+    for row, approval in session.execute(_refused(run.id, event.recipient)):
         _tell_starter(session, run, approval, row)
 
 
-def _refused(run_id: str) -> sa.Select[outbox.OutboxRow, Approval]:
-    """Select the parked mails of a run that ask for a decision which is still open."""
+def _refused(run_id: str, recipient: str) -> sa.Select[outbox.OutboxRow, Approval]:
+    """Select the parked mails of a run that ask somebody for a decision which is still open."""
     return (
         sa.select(outbox.OutboxRow, Approval)
         .join(WaitRow, WaitRow.step_run_id == outbox.OutboxRow.step_run_id)
@@ -91,6 +91,7 @@ def _refused(run_id: str) -> sa.Select[outbox.OutboxRow, Approval]:
         .join(Approver, sa.and_(Approver.approval_id == Approval.id, Approver.email == outbox.OutboxRow.recipient))
         .where(
             outbox.OutboxRow.run_id == run_id,
+            outbox.OutboxRow.recipient == recipient,
             outbox.OutboxRow.status == "parked",
             Approval.status == ApprovalStatus.OPEN.value,
         )

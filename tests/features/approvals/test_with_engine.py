@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app.core import outbox
+from app.core import events, outbox
 from app.core.db import db, transaction
 from app.core.outbox import OutboxRow
 from app.engine import runner, timers
@@ -242,9 +242,13 @@ def test_a_refused_request_is_shown_on_the_run_and_told_to_its_starter(
         assert session.scalars(sa.select(Approval.status)).one() == "open"
     sealed = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
     with transaction(factory.engine) as session:
-        from app.core import events
-
         session.execute(sa.text("UPDATE outbox SET content = :sealed"), {"sealed": sealed})  # no key opens it any more
         events.publish(session, outbox.Marked(None, run_id, "parked", SAM))
     factory.work(run_id)
     assert len(smtp_server.messages) == 1
+    with transaction(factory.engine) as session:  # of a run that no person started nobody is told
+        session.get_one(Run, run_id).facts = {}
+        session.execute(sa.delete(outbox.OutboxRow).where(outbox.OutboxRow.dedupe_key.contains("--refused-")))
+        events.publish(session, outbox.Marked(None, run_id, "parked", "kim@northfield.example"))
+        refused = sa.select(RunLog.event).where(RunLog.event == "approval.mail_refused")
+        assert session.scalars(refused).all() == ["approval.mail_refused"]  # said once, whoever else is not reached
