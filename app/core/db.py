@@ -4,7 +4,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -36,6 +36,7 @@ NAMING = {
 }
 # Connections to PostgreSQL that each process keeps at most: what the start compares with what the server gives.
 WORKER_POOL, HEARTBEAT_POOL, CLOCK_POOL = 4, 1, 1
+PAGE_WAIT_S = 12.0  # how long a page waits for a free connection to PostgreSQL: so long 24 that take a second wait
 PING_AFTER_S = 1.0  # a connection that was idle for longer is asked whether it lives before it is given out
 SWOLLEN = "is_swollen"
 
@@ -252,7 +253,8 @@ class Database(SQLAlchemy):
         url = options["url"]
         text = url.render_as_string(hide_password=False) if isinstance(url, URL) else str(url)
         pool = int(app.config.get("DATABASE_POOL", 4))
-        return make_engine(text, reading=bind_key == "reading", pool=pool, is_fair=True)
+        wait_s = BUSY_S if text.startswith("sqlite") else PAGE_WAIT_S
+        return make_engine(text, reading=bind_key == "reading", pool=pool, wait_s=wait_s, is_fair=True)
 
 
 db = Database(model_class=Base, session_options={"class_": RoutedSession, "expire_on_commit": False})
@@ -309,15 +311,40 @@ def write_small(engine: Engine, make: Callable[[], Writing[T]], *, locks: str) -
     return _line(engine).join(make, locks=locks)
 
 
+def read_small(engine: Engine, wanted: sa.Select[*tuple[Any, ...]], values: Mapping[str, Any]) -> Any:
+    """Return the first row of a statement that is built once and only reads; None where there is none.
+
+    On PostgreSQL it shares a round trip with what other threads of this process read so at the moment. Hold no
+    connection when calling it.
+    """
+    if engine.dialect.name != "postgresql":
+        with statement(engine) as connection:
+            return connection.execute(wanted, values).first()
+
+    def asking() -> Writing[Any]:
+        return (yield wanted, values)
+
+    return _reading_line(engine).join(asking, locks="")
+
+
 def _line(engine: Engine) -> Line:
+    return _kept(_lines, engine, postgresql.line if engine.dialect.name == "postgresql" else sqlite.line)
+
+
+def _reading_line(engine: Engine) -> Line:
+    return _kept(_reading_lines, engine, postgresql.reading_line)
+
+
+def _kept(lines: "WeakKeyDictionary[Engine, Line]", engine: Engine, make: Callable[[Engine], Line]) -> Line:
     with _lines_lock:
-        found = _lines.get(engine)
+        found = lines.get(engine)
         if found is None:
-            found = _lines[engine] = (postgresql if engine.dialect.name == "postgresql" else sqlite).line(engine)
+            found = lines[engine] = make(engine)
     return found
 
 
 _lines: WeakKeyDictionary[Engine, Line] = WeakKeyDictionary()
+_reading_lines: WeakKeyDictionary[Engine, Line] = WeakKeyDictionary()
 _lines_lock = threading.Lock()
 
 
@@ -400,13 +427,21 @@ def glance() -> Iterator[Connection]:
 
     Needs an application context.
     """
-    with statement(db.engines.get("reading", db.engine)) as connection:
+    with statement(_reader()) as connection:
         yield connection
+
+
+def glance_at(wanted: sa.Select[*tuple[Any, ...]], values: Mapping[str, Any]) -> Any:
+    """As :func:`read_small`, beside the request's session; needs an application context."""
+    return read_small(_reader(), wanted, values)
+
+
+def _reader() -> Engine:
+    return db.engines.get("reading", db.engine)
 
 
 @contextmanager
 def reading() -> Iterator[Session]:
     """Open a short session that only reads, beside the request's own; needs an application context."""
-    engine = db.engines.get("reading", db.engine)
-    with Session(engine, expire_on_commit=False) as session:
+    with Session(_reader(), expire_on_commit=False) as session:
         yield session

@@ -1,6 +1,6 @@
-"""PostgreSQL: statements that are their own transaction, and what threads have to write at once in one round trip."""
+"""PostgreSQL: statements that are their own transaction, and what threads ask of it at once in one round trip."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -38,20 +38,48 @@ def _end_alone(connection: Connection, driver: Any) -> None:
 
 def line(engine: Engine) -> Line:
     """Return a line of those who have something small to write: all of it goes out together, and is one transaction."""
+    return _line(engine, _write_all)
 
-    def write_all(take: Callable[[], list[One]]) -> None:
+
+def reading_line(engine: Engine) -> Line:
+    """Return a line of those who want to read one row: all of it is one round trip."""
+    return _line(engine, _read_all)
+
+
+def _line(engine: Engine, carry_out_all: Callable[[Connection, list[One]], None]) -> Line:
+    def do_all(take: Callable[[], list[One]]) -> None:
+        try:
+            with autocommit(engine) as connection:
+                ones = take()
+                if len(ones) == 1:
+                    ones[0].answer = carry_out(connection, ones[0].make())
+                else:
+                    carry_out_all(connection, ones)
+        except sa.exc.TimeoutError as error:  # no connection for this one: those who came later may wait for longer
+            raise Refused from error
+
+    def do_alone(one: Writing[Any]) -> Any:
         with autocommit(engine) as connection:
-            ones = take()
-            if len(ones) == 1:
-                ones[0].answer = carry_out(connection, ones[0].make())
-            else:
-                _write_all(connection, ones)
+            return carry_out(connection, one)
 
-    def write_alone(writing: Writing[Any]) -> Any:
-        with autocommit(engine) as connection:
-            return carry_out(connection, writing)
+    return Line(do_all, do_alone, patience_s=PATIENCE_S)
 
-    return Line(write_all, write_alone, patience_s=PATIENCE_S)
+
+def _read_all(connection: Connection, ones: list[One]) -> None:
+    """Ask what each has to ask, then wait. Where one fails each is to ask alone, so that only its own one fails."""
+    driver: Any = connection.connection.driver_connection
+    asked = [sent for _, sent in _asked(connection, ones)]
+    try:
+        with driver.pipeline():
+            driver.execute(_WAIT_LESS)
+            for each in asked:
+                each.send(driver)
+        answers = [each.first() for each in asked]
+    except Exception as error:
+        connection.invalidate()  # what fails at the very end leaves the driver in the pipeline
+        raise Refused from error
+    for one, answer in zip(ones, answers, strict=True):
+        one.answer = answer
 
 
 def _write_all(connection: Connection, ones: list[One]) -> None:
@@ -60,17 +88,13 @@ def _write_all(connection: Connection, ones: list[One]) -> None:
     Past SQLAlchemy, whose results want to be read before the next statement is sent.
     """
     driver: Any = connection.connection.driver_connection
-    try:
-        writings = [one.make() for one in ones]
-        sent = [_Sent(connection.dialect, *next(writing)) for writing in writings]
-    except Exception as error:
-        raise Refused from error
+    asked = _asked(connection, ones)
     is_sent = False
     try:
         with driver.pipeline():
             try:
                 driver.execute(_WAIT_LESS)
-                for each in sent:
+                for _, each in asked:
                     each.send(driver)
                 is_sent = True
             finally:
@@ -82,7 +106,7 @@ def _write_all(connection: Connection, ones: list[One]) -> None:
         if is_known:
             raise Refused from error
         raise sa.exc.OperationalError("small writes", None, error, connection_invalidated=True) from error
-    for one, writing, each in zip(ones, writings, sent, strict=True):
+    for one, (writing, each) in zip(ones, asked, strict=True):
         try:
             writing.send(each.first())
         except StopIteration as end:
@@ -91,6 +115,15 @@ def _write_all(connection: Connection, ones: list[One]) -> None:
             one.error = error
         else:
             one.error = RuntimeError("a small write is one statement on PostgreSQL")
+
+
+def _asked(connection: Connection, ones: list[One]) -> "list[tuple[Writing[Any], _Sent]]":
+    """Return what each has to ask first, ready to be sent."""
+    try:
+        asking = [one.make() for one in ones]
+        return [(each, _Sent(connection.dialect, *next(each))) for each in asking]
+    except Exception as error:
+        raise Refused from error
 
 
 def _is_answer(driver: Any, error: Exception) -> bool:
@@ -111,25 +144,29 @@ class _Sent:
         self._cursor = driver.execute(self._as_sent.text, self._values)
 
     def first(self) -> Any:
-        if self._cursor.description is None:
-            return None
-        row = self._cursor.fetchone()
-        return None if row is None else self._as_sent.row(self._cursor.description)(row)
+        row = self._cursor.fetchone() if self._as_sent.returns_rows else None
+        return None if row is None else self._as_sent.row(row)
 
 
 class _AsSent:
-    """A statement as the driver takes it, and what its values have to be made into."""
+    """A statement as the driver takes it, what its values have to be made into, and what a row it reads."""
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
-        self.text = str(compiled)
-        self._constants = dict(compiled.params)
+        expanded = compiled.construct_expanded_state(dict(compiled.params))  # lists of constants: "IN (…)"
+        self.text = expanded.statement
+        given = {name for parameter, name in compiled.bind_names.items() if parameter.required}
+        constants = {**compiled.params, **expanded.additional_parameters}
+        self._constants = {name: value for name, value in constants.items() if name not in given}
         makers = {
             name: parameter.type.dialect_impl(dialect).bind_processor(dialect)
             for parameter, name in compiled.bind_names.items()
         }
         self._makers = {name: make for name, make in makers.items() if make is not None}
-        self._row: Any = None
+        returned = statement.exported_columns
+        self.returns_rows = len(returned) > 0
+        self._row = result_tuple([str(name) for name in returned.keys()])  # noqa: SIM118 (no mapping)
+        self._readers = [_reader(column.type, dialect) for column in returned]
 
     def bound(self, values: Mapping[str, Any]) -> dict[str, Any]:
         given = {**self._constants, **values}
@@ -137,10 +174,15 @@ class _AsSent:
             given[name] = make(given[name])
         return given
 
-    def row(self, description: Any) -> Any:
-        if self._row is None:
-            self._row = result_tuple([column.name for column in description])
-        return self._row
+    def row(self, given: Sequence[Any]) -> Any:
+        return self._row([read(value) if read else value for read, value in zip(self._readers, given, strict=True)])
+
+
+def _reader(type_: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
+    if isinstance(type_, sa.Numeric):
+        return None  # numbers are as the driver gives them; SQLAlchemy would ask for the column's type in the database
+    reader: Callable[[Any], Any] | None = type_.dialect_impl(dialect).result_processor(dialect, None)
+    return reader
 
 
 @lru_cache(maxsize=32)

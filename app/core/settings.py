@@ -79,7 +79,7 @@ class Settings:
         "Processes that answer pages: each keeps one core busy and takes some 30 MB. "
         "0: two where the machine has two cores or more, else one.",
     )
-    web_threads: int = _setting(8, "Threads of each of them.")
+    web_threads: int = _setting(24, "Threads of each of them.")
     worker_threads: int = _setting(10, "Threads of a worker that plan and do steps without outward calls.")
     call_threads: int = _setting(64, "Threads of a worker that do steps which spend or send.")
     steps_at_once: int = _setting(

@@ -56,10 +56,11 @@ class Crew:
         """Tasks taken or in line."""
         return self._open
 
-    def wait_free(self, timeout_s: float) -> bool:
-        """Wait until a thread is free; False when none was within the time."""
+    def wait_free(self, timeout_s: float) -> int:
+        """Wait until a thread is free and return how many are; 0 when none was within the time."""
         with self._lock:
-            return self._lock.wait_for(lambda: self._open < self.size, timeout_s)
+            self._lock.wait_for(lambda: self._open < self.size, timeout_s)
+            return max(0, self.size - self._open)
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until nothing is under way or in line; False when something still is."""

@@ -100,12 +100,18 @@ def _put(pipe: Any, function: str, *arguments: Any) -> str:
     By hand: RQ's own way costs twice as much, for columns that stay empty.
     """
     job_id, at = new_id(), utcformat(rq_now())
-    data = zlib.compress(JSONSerializer.dumps((function, None, arguments, {})))
+    data = _packed(JSONSerializer.dumps((function, None, arguments, {})))
     pipe.execute_command(
         "HSET", Job.key_for(job_id), "data", data, "description", function, "origin", queue.QUEUE, "status", "queued",
         "created_at", at, "enqueued_at", at, "timeout", -1, "result_ttl", 0, "failure_ttl", FAILURE_TTL_S,
     )  # fmt: skip
     return job_id
+
+
+def _packed(data: bytes) -> bytes:
+    """Compress as RQ wants it, with a window for 500 bytes: setting up the usual one takes 50 µs instead of 3."""
+    small = zlib.compressobj(1, zlib.DEFLATED, 9, 1)
+    return small.compress(data) + small.flush()
 
 
 # --- the three jobs: what a worker does with a hint (see ``worker_process``) ---

@@ -22,7 +22,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import as_text
 from rq.utils import now as rq_now
 
-from app.core import clock, crash, outbox, queue
+from app.core import clock, crash, outbox, priority, queue
 from app.core.db import HEARTBEAT_POOL, WORKER_POOL, make_engine, transaction
 from app.core.ids import new_id
 from app.core.settings import Settings
@@ -39,7 +39,6 @@ BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 HEARTBEAT_S = 5.0
 WORKER_TTL_S = 20  # RQ sets its client's socket timeout from this: 15 s instead of 415
 EXIT_OVERDUE = 75
-NICE = 10  # pages come first where both want the same core: nice(2)
 
 _log = structlog.get_logger(__name__)
 
@@ -54,7 +53,8 @@ def run(
 
     This process gives way to the web server's from here on. *tell* gives whoever watches it a sign of life.
     """
-    os.nice(NICE)
+    priority.keep_turns()
+    priority.give_way()
     worker = Worker(settings, owner, quarantine, tell)
     end_on_sigterm(worker.seat.is_ending)
     return worker.run()
@@ -253,40 +253,54 @@ class Dispatcher(SimpleWorker):
         )
         self._worker = worker
         self._heard_at = 0.0
+        self._line = self.queues[0].key
+        self._popped: list[str] = []  # ids of jobs off the line that are not read yet
 
     def listen(self) -> None:
-        """Pop hints while slots are free, until the worker ends; raises what the queue raises."""
+        """Pop hints while threads are free, until the worker ends; raises what the queue raises."""
         ending = self._worker.seat.is_ending
         self._register()
         try:
             while not ending.is_set():
                 self._worker.seat.alive.say("dispatcher")
                 self._beat()
-                if not self._worker.planning.wait_free(POP_S[0]):
-                    continue
-                hint = self._pop()
-                if hint is not None:
+                for hint in self._pop(self._worker.planning.wait_free(POP_S[0])):
                     self._worker.take(*hint)
         finally:
             self._leave()
 
-    def _pop(self) -> tuple[str, Sequence[Any]] | None:
-        """Wait for a hint and acknowledge it; return its function and arguments, None when none came.
+    def _pop(self, most: int) -> list[tuple[str, Sequence[Any]]]:
+        """Wait for a hint, and return function and arguments of it and of those popped before, *most* in all.
 
-        By hand: RQ's own way reads all of a job, in one round trip more, and keeps a list of what was not acknowledged.
+        What is read is acknowledged, and in the same round trip as many as *most* leaves room for are popped, for the
+        next call. By hand: RQ's own way reads all of a job, one at a time, and keeps a list of what was not
+        acknowledged.
         """
-        found = self.connection.blpop([self.queues[0].key], random.choice(POP_S))  # noqa: S311
-        if found is None:
-            return None
-        key = Job.key_for(as_text(found[1]))
+        if not most:
+            self._put_back()
+            return []
+        if not self._popped:
+            found = self.connection.blpop([self._line], random.choice(POP_S))  # noqa: S311
+            self._popped = [] if found is None else [as_text(found[1])]
+        keys = [Job.key_for(job_id) for job_id in self._popped[:most]]
+        if not keys:
+            return []
         with self.connection.pipeline(transaction=False) as pipe:
-            pipe.hget(key, "data")
-            pipe.delete(key)
-            data = pipe.execute()[0]
-        if data is None:  # what is on the line is not there
-            return None
-        function, _, arguments, _ = JSONSerializer.loads(zlib.decompress(data))
-        return function, arguments
+            for key in keys:
+                pipe.hget(key, "data")
+            pipe.delete(*keys)
+            for _ in range(most - len(keys)):
+                pipe.lpop(self._line)
+            answers = pipe.execute()
+        self._popped = self._popped[most:] + [as_text(each) for each in answers[len(keys) + 1 :] if each is not None]
+        hints = (_read(data) for data in answers[: len(keys)] if data is not None)  # None: what is on the line is gone
+        return [hint for hint in hints if hint is not None]
+
+    def _put_back(self) -> None:
+        """Leave what is popped and not read to whoever has a free thread: first in line, as it was."""
+        popped, self._popped = self._popped, []
+        if popped:
+            self.connection.lpush(self._line, *reversed(popped))
 
     def _beat(self) -> None:
         if time.monotonic() - self._heard_at < HEARTBEAT_S:
@@ -303,11 +317,22 @@ class Dispatcher(SimpleWorker):
 
     def _leave(self) -> None:
         try:
+            self._put_back()
             self.register_death()  # type: ignore[no-untyped-call]
         except (RedisError, OSError):
             _log.info("left_unnoticed", name=self.name)
         finally:
             self.connection.close()
+
+
+def _read(data: bytes) -> tuple[str, Sequence[Any]] | None:
+    """Return function and arguments of a job; None where it is none of ours."""
+    try:
+        function, _, arguments, _ = JSONSerializer.loads(zlib.decompress(data))
+    except (zlib.error, ValueError, TypeError) as error:
+        _log.warning("unreadable_hint", error=repr(error))
+        return None
+    return function, arguments
 
 
 def default_owner(role: str = "worker") -> str:

@@ -15,6 +15,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
+from app.core import priority
 from app.core.settings import Settings
 from app.supervisor import forks, preflight
 from app.supervisor.pulse import Pulse
@@ -30,6 +31,7 @@ def run(app: Flask, settings: Settings, ready: int, pulse: Pulse, others: Sequen
 
     *pulse* is this server's, *others* those of the servers beside it.
     """
+    priority.keep_turns()
     logging.getLogger("gunicorn.error").setLevel(logging.WARNING)
     server = Server(app, settings)
     server.cfg.set("post_worker_init", lambda _worker: _say_ready(ready))

@@ -2,9 +2,12 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,8 +15,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from app.core import db
-from app.core.db import make_engine, write_small
-from app.core.together import Writing
+from app.core.db import UtcDateTime, make_engine, read_small, write_small
+from app.core.together import Line, Writing
 from tests.faults.proxy import SYNC, Proxy
 from tests.servers import wait_until
 
@@ -25,6 +28,14 @@ AGAIN = (
     .values(times=_word.c.times + 1)
     .returning(_word.c.times)
 )
+
+READ = sa.select(_word.c.word, sa.func.now(type_=UtcDateTime()).label("at")).where(
+    _word.c.word == sa.bindparam("b_word", type_=sa.Text())
+)
+_IS_AB = _word.c.word.in_(["a", "b"])
+IF_AB = AGAIN.where(_IS_AB)
+MORE = sa.select(_word.c.times * 1.5).where(_word.c.word == sa.bindparam("b_word", type_=sa.Text()), _IS_AB)
+DIVIDED = sa.select(10 // (_word.c.times - sa.bindparam("b_less", type_=sa.Integer())))
 
 _WAITING = "FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
 WHO_WAITS = sa.text(f"SELECT count(*) {_WAITING}")
@@ -63,9 +74,9 @@ def adds(word: str) -> Callable[[], Writing[str]]:
     return writing
 
 
-def says_again(word: str) -> Callable[[], Writing[int | None]]:
+def says_again(word: str, statement: sa.Update = AGAIN) -> Callable[[], Writing[int | None]]:
     def writing() -> Writing[int | None]:
-        row = yield AGAIN, {"b_word": word}
+        row = yield statement, {"b_word": word}
         return None if row is None else int(row.times)
 
     return writing
@@ -79,24 +90,29 @@ def words(engine: Engine) -> dict[str, int]:
 
 def at_once(engine: Engine, writes: list[Callable[[], Writing[object]]]) -> list[object]:
     """Let a thread for each write stand in line before the first may begin; return what each got or raised."""
-    line = db._line(engine)
+    asking = [partial(write_small, engine, each, locks=str(place)) for place, each in enumerate(writes)]
+    return in_line(engine, db._line(engine), asking)
+
+
+def in_line(engine: Engine, line: Line, asking: Sequence[Callable[[], object]]) -> list[object]:
+    """As :func:`at_once`, for anything that stands in *line*."""
     line.patience_s = None
     got: dict[int, object] = {}
 
-    def write(place: int) -> None:
+    def ask(place: int) -> None:
         try:
-            got[place] = write_small(engine, writes[place], locks=str(place))
+            got[place] = asking[place]()
         except (sa.exc.SQLAlchemyError, SystemExit) as error:
             got[place] = type(error)
 
-    threads = [threading.Thread(target=write, args=(place,)) for place in range(len(writes))]
+    threads = [threading.Thread(target=ask, args=(place,)) for place in range(len(asking))]
     with engine.begin():  # the only connection, or the write lock
         for thread in threads:
             thread.start()
-        wait_until(lambda: line.standing == len(writes))
+        wait_until(lambda: line.standing == len(asking))
     for thread in threads:
         thread.join(60)
-    return [got[place] for place in range(len(writes))]
+    return [got[place] for place in range(len(asking))]
 
 
 def transactions(engine: Engine) -> int:
@@ -348,3 +364,76 @@ def test_a_group_that_waits_for_the_newest_row_has_no_older_one(engine: Engine, 
     group.join(60)
     other.dispose()
     assert got == [2, 2]
+
+
+def test_a_lone_thread_reads_its_row(engine: Engine) -> None:
+    write_small(engine, adds("a"), locks="a")
+
+    found = read_small(engine, READ, {"b_word": "a"})
+
+    assert (found.word, read_small(engine, READ, {"b_word": "b"})) == ("a", None)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_threads_that_read_at_the_same_moment_share_one_round_trip(engine: Engine) -> None:
+    write_small(engine, adds("a"), locks="a")
+    write_small(engine, adds("b"), locks="b")
+
+    reads = [partial(read_small, engine, READ, {"b_word": word}) for word in "abcb"]
+    a, b, nothing, again = in_line(engine, db._reading_line(engine), reads)
+
+    assert ((a.word, b.word, again.word), nothing) == (("a", "b", "b"), None)  # type: ignore[attr-defined]
+    moments = {row.at for row in (a, b, again)}  # type: ignore[attr-defined]
+    assert len(moments) == 1  # when their transaction began: they have one
+    assert [(type(at), at.tzinfo) for at in moments] == [(datetime, UTC)]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("wrong", "values", "error"),
+    [
+        (READ, {}, sa.exc.StatementError),
+        (READ, {"b_word": "\0"}, sa.exc.DataError),
+        (DIVIDED, {"b_less": 1}, sa.exc.DataError),
+    ],
+    ids=["no value", "a value that cannot be sent", "refused by the server"],
+)
+def test_one_that_cannot_be_read_takes_nobody_with_it(
+    engine: Engine, wrong: sa.Select[Any], values: dict[str, object], error: type[Exception]
+) -> None:
+    write_small(engine, adds("a"), locks="a")
+
+    reads = [(READ, {"b_word": "a"}), (wrong, values), (READ, {"b_word": "b"})]
+    a, *others = in_line(engine, db._reading_line(engine), [partial(read_small, engine, *read) for read in reads])
+
+    assert (a.word, others) == ("a", [error, None])  # type: ignore[attr-defined]
+    assert read_small(engine, READ, {"b_word": "a"}).word == "a"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_numbers_and_lists_of_constants_go_in_company_too(engine: Engine) -> None:
+    for word in "ac":
+        write_small(engine, adds(word), locks=word)
+    ended: list[object] = []
+    event.listen(engine, "invalidate", lambda *_: ended.append(1))  # where company is refused
+
+    reads = [partial(read_small, engine, MORE, {"b_word": word}) for word in "abc"]
+    assert in_line(engine, db._reading_line(engine), reads) == [(1.5,), None, None]
+    assert at_once(engine, [says_again(word, IF_AB) for word in "abc"]) == [2, None, None]
+    assert (words(engine), ended) == ({"a": 2, "c": 1}, [])
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_reads_whose_connection_ends_are_done_on_another(engine: Engine, database_url: str) -> None:
+    write_small(engine, adds("a"), locks="a")
+    proxy = Proxy(database_url, ends=SYNC)
+    other = make_engine(with_driver(proxy.url), pool=1)
+    read_small(other, READ, {"b_word": "a"})
+    proxy.drop(1)
+
+    reads = [partial(read_small, other, READ, {"b_word": "a"})] * 2
+    got = in_line(other, db._reading_line(other), reads)
+
+    assert ([row.word for row in got], proxy.dropped) == (["a", "a"], 1)  # type: ignore[attr-defined]
+    other.dispose()
+    proxy.stop()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.worker_process import NICE
+from app.core.priority import NICE
 from app.features.gallery import library
 from tests.processes.house import START_S, House
 from tests.processes.waiting import lives, until

@@ -9,7 +9,7 @@ from flask import Flask, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.clock import now
-from app.core.db import db, glance, transaction
+from app.core.db import db, transaction
 from app.core.errors import Forbidden
 from app.features.accounts import queries, rules, service
 from app.features.accounts.enums import Permission
@@ -65,8 +65,7 @@ def _load(request: Request) -> Who | None:
     token = request.cookies.get(security.session_cookie())
     if not token:
         return None
-    with glance() as connection:
-        person = queries.who(connection, token)
+    person = queries.who(token)
     if person and now() - person.seen_at > rules.TOUCH_EVERY:
         _touch(person)
     return person

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
+from app.core.db import glance_at
 from app.core.ids import token_hash
 from app.core.outbox import is_held
 from app.features.accounts import rules
@@ -75,11 +75,11 @@ _who = (
 )  # fmt: skip
 
 
-def who(bind: Session | Connection, token: str) -> Who | None:
+def who(token: str) -> Who | None:
     """Return whose session *token* opens; None when it is unknown, idle or old for too long, or the person has left."""
     moment, digest = now(), token_hash(token)
     values = {"b_hash": digest, "b_idle": moment - rules.IDLE, "b_absolute": moment - rules.ABSOLUTE}
-    row = bind.execute(_who, values).one_or_none()
+    row = glance_at(_who, values)
     if row is None:
         return None
     return Who(**{**row._mapping, "role": Role(row.role)}, token_hash=digest)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, defer
 from sqlalchemy.sql.base import ExecutableOption
 
+from app.core.db import glance_at
 from app.core.errors import NotFound
 from app.core.ids import is_id
 from app.engine.models import Run
@@ -82,7 +82,7 @@ class Filled:
     made_of: str
 
 
-def filled(bind: Connection, workspace_id: str, user_id: str, place: Place, draft_id: str) -> Filled | None:
+def filled(workspace_id: str, user_id: str, place: Place, draft_id: str) -> Filled | None:
     """Return somebody's filled form with the version that it starts, in one statement.
 
     None when the form is gone, and while the template has no workflow in this workspace, or an older one.
@@ -94,7 +94,7 @@ def filled(bind: Connection, workspace_id: str, user_id: str, place: Place, draf
         "b_slug": place.slug,
         "b_workflow_id": place.workflow_id,
     }
-    found = bind.execute(wanted, values).first() if is_id(draft_id) else None
+    found = glance_at(wanted, values) if is_id(draft_id) else None
     if found is None or found.user_id != user_id or (found.followed or 0) < found.newest:
         return None
     pinned = Pinned(found.workflow_id, found.workflow_name, found.is_enabled, found.version_id, found.version_number)

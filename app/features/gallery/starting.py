@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.db import db, glance, reading, table
+from app.core.db import db, reading, table
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import is_id
 from app.definition import launch_form
@@ -90,8 +90,7 @@ def start_at_once(
     that takes the form away. Needs an application context; raises as :func:`start_draft`.
     """
     place, user_id = queries.Place(slug, workflow_id), str(actor.user_id)
-    with glance() as connection:
-        filled = queries.filled(connection, workspace_id, user_id, place, draft_id)
+    filled = queries.filled(workspace_id, user_id, place, draft_id)
     if filled is None:
         return None
     with reading() as session:
