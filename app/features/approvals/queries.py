@@ -19,6 +19,7 @@ from app.features.files.models import Attachment, Document, DocumentRevision, Im
 OPEN = ApprovalStatus.OPEN.value
 MOST = 200
 MOST_COUNTED = 1000
+MOST_WAITING = 100  # the counts of the frame end here: "99+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +133,29 @@ def people(session: Session, approval_id: str) -> tuple[Approver, ...]:
 
 
 def open_approvals(
-    session: Session, workspace_id: str, *, email: str | None = None, limit: int = MOST
+    session: Session,
+    workspace_id: str,
+    *,
+    email: str | None = None,
+    is_mine: bool = True,
+    limit: int = MOST,
+    before: str | None = None,
 ) -> Sequence[Approval]:
-    """Return what is open, the most urgent first; with *email* only what waits for that person's answer."""
+    """Return what is open, the most urgent first; *before* is the id of the last one already seen.
+
+    With *email* only what waits for that person's answer, or with not *is_mine* only the rest.
+    """
     wanted = (
         sa.select(Approval)
         .where(Approval.workspace_id == workspace_id, IS_OPEN)
-        .order_by(HAS_NO_END, Approval.expires_at, Approval.requested_at)
+        .order_by(HAS_NO_END, Approval.expires_at, Approval.requested_at, Approval.id)
         .limit(limit)
     )
     if email is not None:
-        wanted = wanted.where(_is_unanswered(workspace_id, email.lower()))
+        mine = _is_unanswered(workspace_id, email.lower())
+        wanted = wanted.where(mine if is_mine else sa.not_(mine))
+    if before is not None:
+        wanted = wanted.where(_is_less_urgent(approval(session, workspace_id, before)))
     return session.execute(wanted).scalars().all()
 
 
@@ -162,11 +175,14 @@ def decided(session: Session, workspace_id: str, *, limit: int, before: str | No
 
 
 def count_for(workspace_id: Value[str], email: Value[str]) -> sa.ScalarSelect[int]:
-    """Count what waits for this person's answer, as part of a statement; *email* in lower case."""
-    wanted = sa.select(sa.func.count()).where(
+    """Count what waits for this person's answer, up to :data:`MOST_WAITING`; *email* in lower case.
+
+    A part of a statement that every page asks.
+    """
+    mine = sa.select(Approval.id).where(
         Approval.workspace_id == workspace_id, IS_OPEN, _is_unanswered(workspace_id, email)
     )
-    return wanted.scalar_subquery()
+    return sa.select(sa.func.count()).select_from(mine.limit(MOST_WAITING).subquery()).scalar_subquery()
 
 
 def counts(session: Session, workspace_id: str) -> tuple[int, int]:
@@ -289,6 +305,16 @@ def _is_unanswered(workspace_id: Value[str], email: Value[str]) -> sa.ColumnElem
         Approver.workspace_id == workspace_id, Approver.email == email, Approver.decision.is_(None),
         Approver.approval_id == Approval.id,
     )  # fmt: skip
+
+
+def _is_less_urgent(last: Approval) -> sa.ColumnElement[bool]:
+    """Whether the request at hand comes after *last* in the order of urgency; those without an end are last."""
+    key = (Approval.requested_at, Approval.id)
+    seen = (sa.literal(last.requested_at, Approval.requested_at.type), sa.literal(last.id))
+    if last.expires_at is None:
+        return sa.and_(HAS_NO_END, sa.tuple_(*key) > sa.tuple_(*seen))
+    end = sa.literal(last.expires_at, Approval.expires_at.type)
+    return sa.or_(HAS_NO_END, sa.tuple_(Approval.expires_at, *key) > sa.tuple_(end, *seen))
 
 
 def _pictures(session: Session, document_ids: Sequence[str]) -> dict[str, tuple[Picture, ...]]:

@@ -4,6 +4,7 @@ Opening a page decides nothing. A decision is a POST by a visible button, with a
 """
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -29,6 +30,7 @@ blueprint = Blueprint("approvals", __name__)
 log = structlog.get_logger(__name__)
 
 PAGE = 30
+SHOWS = ("open", "mine", "others", "decided")  # what is open on one page: the first of mine and of the others
 LINK_FORM_S = 60 * 24 * 3600  # the link's own end comes first
 STALE = "Nothing is decided yet: the page was open for too long. Please press the button again."
 UNDONE = "Taken back. Nothing is decided, and nothing has begun."
@@ -53,7 +55,8 @@ def _many_texts(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
 @requires(Permission.SEE)
 def index() -> Response:
     """List what waits for me, what waits for others, and what was decided."""
-    me, shows = who(), "decided" if request.args.get("show") == "decided" else "open"
+    me, show = who(), request.args.get("show", "")
+    shows = show if show in SHOWS else SHOWS[0]
     return htmx.page(
         "approvals/index.html", fragment="approvals/_list.html", shows=shows, **rows.callables(me), **_lists(me, shows)
     )
@@ -422,22 +425,23 @@ def _is_open(approval: Approval) -> bool:
 
 
 def _lists(me: Who, shows: str) -> dict[str, Any]:
-    open_count, over_count = queries.counts(db.session(), me.workspace_id)
-    session, older = db.session(), None
+    session, before = db.session(), None if shows == "open" else paging.before()
+    open_count, over_count = queries.counts(session, me.workspace_id)
+    found: dict[str, paging.Page[Approval]] = {}
     if shows == "decided":
-        found = queries.decided(session, me.workspace_id, limit=PAGE + 1, before=paging.before())
-        page = paging.cut(found, PAGE)
-        found, older = page.items, page.next
-    else:  # what is mine is all here, also where two hundred of others are more urgent
-        mine = queries.open_approvals(session, me.workspace_id, email=me.email)
-        others = queries.open_approvals(session, me.workspace_id)
-        found = [*mine, *(one for one in others if one not in mine)]
-    every = queries.rows(session, found, email=me.email)
+        decided = queries.decided(session, me.workspace_id, limit=PAGE + 1, before=before)
+        found["history"] = paging.cut(decided, PAGE)
+    for name, is_mine in (("mine", True), ("others", False)):
+        if shows in ("open", name):
+            some = queries.open_approvals(
+                session, me.workspace_id, email=me.email, limit=PAGE + 1, is_mine=is_mine, before=before
+            )
+            found[name] = paging.cut(some, PAGE)
+    every = iter(queries.rows(session, [one for page in found.values() for one in page.items], email=me.email))
     return {
-        "mine": [row for row in every if row.mine],
-        "others": [row for row in every if not row.mine],
-        "history": every,
-        "older": older,
+        **{name: list(islice(every, len(page.items))) for name, page in found.items()},
+        "further": {name: page.next for name, page in found.items()},
+        "before": before,
         "open_count": open_count,
         "over_count": over_count,
         "most": queries.MOST_COUNTED,

@@ -49,13 +49,14 @@ def _active(asker: nav.Asker) -> sa.ScalarSelect[int]:
 def index() -> Response:
     """Show what waits for the visitor, what runs, what is ready; the last two come from the features that own them."""
     person = who()
-    waiting = nav.Navigation(person).count("waiting")
+    frame = nav.Navigation(person)
     found = counts(db.session(), person.workspace_id)
     return page(
         "home/index.html",
+        nav=frame,  # the counts that it has read
         greeting=greeting(now(), person.timezone, person.name),
         summary=summary(
-            waiting=waiting,
+            waiting=frame.count("waiting"),
             runs_working=found.running,
             runs_in_line=found.in_line,
             runs_waiting=found.waiting,

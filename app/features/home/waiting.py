@@ -45,7 +45,7 @@ def waiting(session: Session, me: Visitor, now: datetime, *, limit: int) -> Wait
 
 
 def count(asker: Asker) -> sa.ColumnElement[int]:
-    """Count all of it, as part of a statement."""
+    """Count all of it, each kind up to a hundred, as part of a statement."""
     mine: sa.ColumnElement[int] = approvals.count_for(asker.workspace_id, asker.email)
     if not asker.may(Permission.LAUNCH):
         return mine

@@ -168,15 +168,16 @@ def _within(span: _Span | None, conditions: Iterable[sa.ColumnElement[bool]]) ->
 def _named(session: Session, numbers: frozenset[int], common: Sequence["_Typed"] = ()) -> sa.ColumnElement[bool]:
     """Whether the run at hand has one of these numbers and all of these words.
 
-    PostgreSQL takes the numbers as one text and goes through them once a word; SQLite has them written out and looks up
-    the words of each. A thousand parameters take longer than either.
+    PostgreSQL takes the numbers as one array, read once a statement, and goes through them once a word; SQLite has them
+    written out and looks up the words of each. A thousand parameters take longer than either.
     """
     if session.get_bind().dialect.name != "postgresql":
         listed = sa.bindparam(None, sorted(numbers), type_=sa.Integer, expanding=True, literal_execute=True)
         # No index of an order has the revision: else SQLite, which takes every workspace for small, walks all of one.
         return sa.and_(Run.number.in_(listed), Run.revision.is_not(None), *(word.condition for word in common))
-    text = f"{{{','.join(map(str, sorted(numbers)))}}}"
-    those: sa.ColumnElement[Any] = sa.cast(sa.literal(text), sa.ARRAY(sa.Integer))
+    array = sa.bindparam(None, f"{{{','.join(map(str, sorted(numbers)))}}}", sa.types.NullType())
+    # As a text it would be read anew for each run that is not found by the number alone.
+    those: sa.ColumnElement[Any] = sa.cast(array, sa.ARRAY(sa.Integer))
     for word in common:
         if not word.is_name:
             those = sa.func.array(word.in_words.where(_word.c.number == sa.any_(those)).scalar_subquery())

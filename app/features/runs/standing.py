@@ -16,18 +16,22 @@ from app.engine.enums import RUN_OPEN, RunStatus
 from app.engine.models import RUN_SAMPLE, Run
 from app.features.accounts.models import Membership, Workspace
 from app.features.runs import queries
+from app.web.filters import up_to
 
 _WORKING = ("queued", "running", "pausing", "stopping")
 _OPEN = sorted(status.value for status in RUN_OPEN)
-_IN_LINE = "in line"  # beside the statuses
 _HELD = frozenset({RunStatus.WAITING, RunStatus.NEEDS_ATTENTION, RunStatus.PAUSED})
 _IS_OURS = sa.not_(RUN_SAMPLE)  # samples make themselves: nobody waits for them
 MOST = 100  # the counts of the frame end here: "99+"
+MOST_HELD = 1000  # runs that wait, for days perhaps, are counted so far
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a workspace's runs do: *running*, *in_line* and *waiting* now, *failed_today* since its last midnight."""
+    """What a workspace's runs do: *running*, *in_line* and *waiting* now, *failed_today* since its last midnight.
+
+    *waiting* is counted up to :data:`MOST_HELD`.
+    """
 
     running: int = 0
     in_line: int = 0
@@ -38,6 +42,11 @@ class Counts:
     def active(self) -> int:
         """How many runs need nothing but a machine."""
         return self.running + self.in_line
+
+    @property
+    def waiting_said(self) -> str:
+        """How many wait, as the page says it: "12", "1,000+"."""
+        return up_to(self.waiting, MOST_HELD)
 
 
 def open_runs(session: Session, workspace_id: str, *, limit: int = 6) -> Sequence[Run]:
@@ -98,19 +107,20 @@ def ended_since(
 
 def counts(session: Session, workspace_id: str) -> Counts:
     """Count what runs, stands in line and waits, and what failed today in the workspace. Two statements."""
-    failed = sa.select(sa.literal(RunStatus.FAILED.value), sa.func.count()).where(*_failed_today(session, workspace_id))
-    unfinished = (
-        sa.select(Run.status, sa.func.count())
-        .where(Run.workspace_id == workspace_id, Run.status.in_(_OPEN), _IS_OURS)
-        .group_by(Run.status)
-    )
-    in_line = sa.select(sa.literal(_IN_LINE), sa.func.count()).where(
-        Run.workspace_id == workspace_id, Run.status.in_(_WORKING), _IS_OURS, _is_in_line(workspace_id)
-    )
-    found: dict[str, int] = dict(session.execute(sa.union_all(unfinished, failed, in_line)).all())
-    failed_today, standing = found.pop(RunStatus.FAILED.value, 0), found.pop(_IN_LINE)
-    held = sum(found.pop(status.value, 0) for status in _HELD)
-    return Counts(sum(found.values()) - standing, standing, held, failed_today)
+    number = sa.func.count()
+    failed = sa.select(number).where(*_failed_today(session, workspace_id))
+    ours = (Run.workspace_id == workspace_id, _IS_OURS)
+    active = (*ours, Run.status.in_(_WORKING))
+    held = sa.select(Run.id).where(*ours, Run.status.in_(sorted(_HELD))).limit(MOST_HELD)
+    working, in_line, waiting, failed_today = session.execute(
+        sa.select(
+            sa.select(number).where(*active).scalar_subquery(),
+            sa.select(number).where(*active, _is_in_line(workspace_id)).scalar_subquery(),
+            sa.select(number).select_from(held.subquery()).scalar_subquery(),
+            failed.scalar_subquery(),
+        )
+    ).one()
+    return Counts(working - in_line, in_line, waiting, failed_today)
 
 
 def open_count(workspace_id: Value[str], *, is_held: bool) -> sa.ScalarSelect[int]:

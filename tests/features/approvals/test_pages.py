@@ -74,16 +74,48 @@ def test_older_decisions_are_a_page_away_and_none_is_left_out(
     assert sam.get("/approvals?show=decided&before=nonsense").status_code == 200
 
 
-def test_mine_are_all_listed_however_urgent_those_of_others_are(
+def test_what_is_less_urgent_is_a_page_away_mine_and_that_of_others_by_themselves(
     desk: Desk, sam: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.features.approvals.queries.open_approvals.__kwdefaults__", {"email": None, "limit": 1})
-    mine = desk.ask(SAM)
-    desk.ask(EVA, expires=in_two_days())
+    monkeypatch.setattr("app.features.approvals.views.PAGE", 2)
+    soon = in_two_days()
+    mine = [desk.ask(SAM, expires=end) for end in (None, soon, None, soon, soon)]
+    theirs = [desk.ask(EVA, expires=end) for end in (None, soon, soon)]
 
-    page = sam.get("/approvals").text
+    first = sam.get("/approvals").text
 
-    assert re.findall(r'id="approval-([\w-]+)"', section(page, "mine-title")) == [mine.approval_id]
+    for title, asked in (("mine-title", mine), ("others-title", theirs)):
+        part, seen, count = section(first, title), list[str](), "2+"
+        while True:
+            assert re.findall(r'class="count[^>]*>([^<]*)<', part) == [count] * bool(count)
+            seen += re.findall(r'id="approval-([\w-]+)"', part)
+            ways = re.findall(r'href="([^"]*before=[^"]*)"', part)
+            if not ways:
+                break
+            page, count = sam.get(ways[0].replace("&amp;", "&")).text, ""
+            part = section(page, title)
+            assert page.count("<section aria-labelledby") == 1
+        no_end = {one.approval_id for one in asked if desk.approval(one).expires_at is None}
+        assert seen == sorted((one.approval_id for one in asked), key=lambda each: (each in no_end, each))
+
+
+def test_a_page_whose_requests_were_decided_meanwhile_says_so(desk: Desk, sam: FlaskClient) -> None:
+    last = desk.ask(SAM).approval_id
+
+    for show, said in (("mine", "for you"), ("others", "for others")):
+        assert f"No further approval waits {said}." in sam.get(f"/approvals?show={show}&before={last}").text
+
+
+def test_what_waits_for_a_person_is_counted_to_a_hundred(
+    desk: Desk, sam: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.features.approvals.queries.MOST_WAITING", 2)
+    for _ in range(3):
+        desk.ask(SAM)
+
+    page = sam.get("/").text
+
+    assert set(re.findall(r'class="count hot">(\d+)<', page)) == {"2"}
 
 
 def test_page_and_fragment_agree(desk: Desk, sam: FlaskClient) -> None:

@@ -15,6 +15,10 @@ from app.features.approvals import queries
     ("ask", "index"),
     [
         (queries.open_approvals, "ix_approval_open"),
+        (
+            lambda session, home: queries.open_approvals(session, home, email="sam@x.example", is_mine=False, limit=31),
+            "ix_approval_open",
+        ),
         (lambda session, home: queries.decided(session, home, limit=31), "ix_approval_over"),
     ],
 )

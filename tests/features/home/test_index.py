@@ -6,6 +6,7 @@ import pytest
 
 from app.features.home.rules import greeting, summary
 from tests.cast import Cast
+from tests.features.runs.conftest import statements
 from tests.page import Page
 
 
@@ -44,6 +45,13 @@ def test_every_panel_answers_with_the_root_it_replaces(cast: Cast) -> None:
             assert parsed.tags[0][1]["id"] == attrs["id"]
 
 
+def test_the_counts_of_the_frame_are_read_once(cast: Cast) -> None:
+    client = cast.browser(cast.alice)
+    with statements(client.application) as seen:
+        client.get("/")
+    assert len([statement for statement in seen if "AS approvals" in statement]) == 1
+
+
 @pytest.mark.parametrize(
     ("hour", "said"),
     [(4, "evening"), (5, "morning"), (11, "morning"), (12, "afternoon"), (17, "afternoon"), (18, "evening")],
@@ -67,6 +75,13 @@ def test_the_greeting_follows_the_workspaces_clock(hour: int, said: str) -> None
             (
                 "Nothing waits for you. 12 runs are working, 54 runs stand in line, "
                 "one run waits for somebody or a time, two runs failed today."
+            ),
+        ),
+        (
+            (100, 1, 0, 1000, 0),
+            (
+                "More than 99 things wait for you. One run is working, more than 999 runs wait for somebody or a time, "
+                "nothing failed today."
             ),
         ),
     ],

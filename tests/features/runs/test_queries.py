@@ -99,6 +99,18 @@ def test_counts_know_the_workspaces_midnight(session: Session, people: Cast, ads
     assert standing.counts(session, people.charlie.workspace_id) == standing.Counts()
 
 
+def test_runs_that_wait_are_counted_to_a_thousand(
+    session: Session, people: Cast, ads: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "MOST_HELD", 2)
+    for _ in range(3):
+        factories.waiting_run(session, ads)
+
+    counted = standing.counts(session, people.alice.workspace_id)
+
+    assert (counted.waiting, counted.waiting_said) == (2, "2+")
+
+
 def test_runs_that_stand_in_line_are_not_counted_as_running_and_are_listed_behind(
     session: Session, people: Cast, ads: Workflow
 ) -> None:

@@ -384,6 +384,18 @@ def test_runs_outside_of_those_that_have_a_word_are_not_read_to_see_who_started_
     assert [sum(_left_out(plan)) for plan in plans] == [0]
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_numbers_of_a_word_are_read_once_a_statement_and_not_once_a_run(session: Session, people: Cast) -> None:
+    _start(session, people, customer="29 Palms")
+    session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+    plans = _plans_of_pages(session, "number = ANY")
+
+    history.page(session, people.alice.workspace_id, Wanted(label="29"), zone="UTC", limit=26)
+
+    (plan,) = map(str, plans)
+    assert "number = ANY ('{1}'::integer[])" in plan, plan
+
+
 def _left_out(plan: dict[str, Any]) -> Iterator[int]:
     """Yield how many runs each part of a plan read for nothing."""
     if plan.get("Relation Name") == "run":
@@ -392,13 +404,13 @@ def _left_out(plan: dict[str, Any]) -> Iterator[int]:
         yield from _left_out(part)
 
 
-def _plans_of_pages(session: Session) -> list[dict[str, Any]]:
+def _plans_of_pages(session: Session, asks: str = "run_word") -> list[dict[str, Any]]:
     """Return a list that gets how PostgreSQL went through each page of runs with words that is read from now on."""
     connection, plans = session.connection(), list[dict[str, Any]]()
 
     @sa.event.listens_for(connection, "before_cursor_execute")
     def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        if "ORDER BY" in statement and "run_word" in statement and "EXPLAIN" not in statement:
+        if "ORDER BY" in statement and asks in statement and "EXPLAIN" not in statement:
             plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
             plans.append(plan[0]["Plan"])
 
