@@ -51,7 +51,7 @@ def mail(row_id: str) -> Response:
 @requires(Permission.MANAGE)
 def mail_html(row_id: str) -> Response:
     """Give the HTML part as mail programs show it, locked into a sandbox, its pictures inside."""
-    response = make_response(_whole(_mail(row_id).row.content))
+    response = make_response(_whole(_mail(row_id).content or {}))
     response.headers["Content-Security-Policy"] = MAIL_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -3,6 +3,8 @@
 import re
 
 import pytest
+import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -126,3 +128,19 @@ def test_a_stranger_sees_nothing_of_it(desk: Desk) -> None:
 def test_an_id_that_is_none_is_404(alice: FlaskClient, bad: str) -> None:
     assert alice.get(f"/settings/outbox/{bad}").status_code == 404
     assert alice.get(f"/settings/outbox/{bad}/html").status_code == 404
+
+
+def test_a_mail_whose_key_is_gone_says_so(desk: Desk, alice: FlaskClient) -> None:
+    sealed_id = row_id(desk, desk.ask("sam@northfield.example"))
+    with desk.session() as session:
+        foreign = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
+        session.execute(sa.text("UPDATE outbox SET content = :foreign"), {"foreign": foreign})
+
+    page = alice.get(f"/settings/outbox/{sealed_id}")
+
+    assert page.status_code == 200
+    assert "cannot be shown" in page.text
+    assert "SECRET_KEY_FALLBACKS" in page.text
+    assert "<iframe" not in page.text
+    others = (f"/settings/outbox/{sealed_id}/html", "/settings/outbox")
+    assert [alice.get(address).status_code for address in others] == [200, 200]
