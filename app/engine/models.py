@@ -136,6 +136,10 @@ sa.Index(
     "ix_run_real", Run.workflow_id, Run.status, Run.last_no,
     postgresql_where=_is_real_and_ended, sqlite_where=_is_real_and_ended,
 )  # fmt: skip
+_is_real_and_open = sa.and_(Run.finished_at.is_(None), RUN_REAL)
+sa.Index(
+    "ix_run_real_open", Run.workflow_id, postgresql_where=_is_real_and_open, sqlite_where=_is_real_and_open
+)  # fmt: skip
 
 
 class StepRun(Model):

@@ -10,15 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from app.core.db import elapsed
-from app.engine.enums import RUN_ENDS, RUN_OPEN, SEED, RunStatus
+from app.engine.enums import RUN_ENDS, SEED, RunStatus
 from app.engine.models import RUN_REAL, RUN_TOOK_S, Run, WaitRow
 from app.features.gallery import queries, rules
 from app.features.gallery.models import Template
 from app.features.workflows.models import Workflow
 
 RECENT = 10  # of each workflow: what a template takes now, whatever else is busy
-_READY, _NO = RunStatus.COMPLETED.value, "no"
-_OPEN = [status.value for status in sorted(RUN_OPEN)]
+_READY, _NO, _GOING = RunStatus.COMPLETED.value, "no", "going"
 _ENDED: dict[str, tuple[Any, ...]] = {
     **{status.value: (status.value,) for status in sorted(RUN_ENDS)},
     _READY: (_READY, Run.last_no.is_(None)),
@@ -153,30 +152,18 @@ def _of_templates(slugs: Sequence[str] | None) -> sa.ColumnElement[bool]:
     return Workflow.template_slug.is_not(None) if slugs is None else Workflow.template_slug.in_(list(slugs))
 
 
-def _real(workspace_id: str, those: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Keep to runs that somebody wanted: neither tests nor the seeded samples."""
-    return sa.and_(Run.workspace_id == workspace_id, RUN_REAL, those)
-
-
 def _counted(
     session: Session, workspace_id: str, key: Key, those: sa.ColumnElement[bool]
 ) -> dict[str, _Count]:
-    """Count the runs, by *key*: those that ended in their index alone, without reading one; those under way, by status.
+    """Count the runs, by *key*: those that ended and those under way, each in their index alone, without reading one.
 
-    Each status is asked for by itself: of several at once SQLite goes through all runs. What finished and got no yes
-    comes under "no".
+    What finished and got no yes comes under "no".
     """
     mine = sa.and_(Workflow.workspace_id == workspace_id, those)
-    going = (
-        sa.select(key, sa.literal(status), sa.func.count())
-        .join(Run, Workflow.id == Run.workflow_id)
-        .where(Run.status == status, _real(workspace_id, those))
-        .group_by(key)
-        for status in _OPEN
-    )
+    going = sa.select(key, sa.literal(_GOING), _number(Run.finished_at.is_(None))).where(mine)
     ended = (sa.select(key, sa.literal(word), _ended(*how)).where(mine) for word, how in _ENDED.items())
     found: dict[str, _Count] = defaultdict(_Count)
-    for slug, status, count in session.execute(sa.union_all(*going, *ended)):
+    for slug, status, count in session.execute(sa.union_all(going, *ended)):
         one = found[str(slug)]
         one.used += count
         one.ended += count if status in _ENDED else 0
@@ -185,8 +172,13 @@ def _counted(
 
 
 def _ended(status: str, *how: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-    those = sa.and_(Run.workflow_id == Workflow.id, Run.status == status, Run.finished_at.is_not(None), RUN_REAL, *how)
-    return sa.select(sa.func.count()).select_from(Run).where(those).correlate(Workflow).scalar_subquery()
+    return _number(Run.status == status, Run.finished_at.is_not(None), *how)
+
+
+def _number(*those: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    """Count the workflow's runs that somebody wanted, neither tests nor the seeded samples."""
+    those = (Run.workflow_id == Workflow.id, RUN_REAL, *those)
+    return sa.select(sa.func.count()).select_from(Run).where(*those).correlate(Workflow).scalar_subquery()
 
 
 def _working(
