@@ -1,5 +1,7 @@
 """Small writes: what threads of a process have to write at the same moment goes in one transaction, and so one commit.
 
+What they have to read goes in one round trip in the same way (``postgresql.reading_line``).
+
 A small write is a statement or two, guarded so that it may be done twice. It is written as a generator: it yields each
 statement with its values, is sent the first row of the answer (None where there is none), and returns what that means.
 """

@@ -13,7 +13,7 @@ from rq.job import JobStatus
 from app.core.settings import Settings
 from app.engine import jobs
 from app.engine.crew import Crew
-from app.engine.worker_process import Dispatcher
+from app.engine.dispatcher import Dispatcher
 
 
 def test_a_hint_is_a_job_to_rq(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
