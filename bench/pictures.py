@@ -21,7 +21,7 @@ MB = 1_000_000
 
 def measure(ground: Ground, kind: str) -> Iterator[Figure]:
     with FakeOpenAI(latency_s=3, picture_bytes=2_000_000) as fake:
-        with ground.house(kind, OPENAI_BASE_URL=fake.url, OPENAI_API_KEY="sk-bench") as house:
+        with ground.house(kind, OPENAI_BASE_URL=fake.url, OPENAI_API_KEY="sk-bench", WEB_PROCESSES="1") as house:
             team = seed.team(house, seed.chain(1), people=READERS)
             house.start_all()
             house.wait_ready(web=True)

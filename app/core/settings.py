@@ -77,7 +77,7 @@ class Settings:
     web_processes: int = _setting(
         0,
         "Processes that answer pages: each keeps one core busy and takes some 30 MB. "
-        "0: two where the machine has two cores or more, else one.",
+        "0: two where the machine has two cores or more and is no dyno, else one.",
     )
     web_threads: int = _setting(24, "Threads of each of them.")
     worker_threads: int = _setting(10, "Threads of a worker that plan and do steps without outward calls.")
@@ -127,7 +127,7 @@ class Settings:
     @property
     def servers(self) -> int:
         """How many processes answer pages here."""
-        return self.web_processes or min(2, _cores())
+        return self.web_processes or (1 if self.dyno else min(2, _cores()))
 
     @property
     def has_ai(self) -> bool:

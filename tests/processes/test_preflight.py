@@ -51,6 +51,16 @@ def test_sqlite_on_a_disk_that_is_lost(settings: Settings) -> None:
     preflight.check_disk(dyno.replace(database_url="postgres://u:p@h/d"))
 
 
+def test_one_process_answers_pages_on_a_dyno_unless_told_otherwise(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+
+    assert settings.servers == 2
+    assert settings.replace(dyno="web.1").servers == 1
+    assert settings.replace(dyno="web.1", web_processes=2).servers == 2
+
+
 def test_a_folder_that_another_one_uses(settings: Settings) -> None:
     lock = preflight.take_folder(settings)
     try:
