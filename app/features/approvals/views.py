@@ -25,12 +25,14 @@ from app.features.approvals.forms import DecisionForm
 from app.features.approvals.models import Approval, Approver
 from app.features.runs import service as runs
 from app.web import csrf, htmx, nav, paging
+from app.web.address import choice, not_filters
 
 blueprint = Blueprint("approvals", __name__)
 log = structlog.get_logger(__name__)
 
 PAGE = 30
 SHOWS = ("open", "mine", "others", "decided")  # what is open on one page: the first of mine and of the others
+NAMES = {"show": "Show"}  # of the filters in the address
 LINK_FORM_S = 60 * 24 * 3600  # the link's own end comes first
 STALE = "Nothing is decided yet: the page was open for too long. Please press the button again."
 UNDONE = "Taken back. Nothing is decided, and nothing has begun."
@@ -55,11 +57,12 @@ def _many_texts(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
 @requires(Permission.SEE)
 def index() -> Response:
     """List what waits for me, what waits for others, and what was decided."""
-    me, show = who(), request.args.get("show", "")
-    shows = show if show in SHOWS else SHOWS[0]
+    me, problems = who(), dict[str, str]()
+    shows = choice(request.args, "show", SHOWS.__contains__, problems) or SHOWS[0]
     return htmx.page(
-        "approvals/index.html", fragment="approvals/_list.html", shows=shows, **rows.callables(me), **_lists(me, shows)
-    )
+        "approvals/index.html", fragment="approvals/_list.html", shows=shows, problems=problems, filter_names=NAMES,
+        not_filters=not_filters(request.args, NAMES), **rows.callables(me), **_lists(me, shows),
+    )  # fmt: skip
 
 
 @blueprint.get("/approvals/of/<wait_id>")

@@ -21,6 +21,7 @@ from app.features.files.models import Document, DocumentRevision, Image
 from app.features.files.queries import AttachmentFacts, Variant
 from app.features.files.shelf import RunFacts
 from app.web import htmx, paging
+from app.web.address import choice, not_filters
 
 blueprint = Blueprint("files", __name__)
 
@@ -37,6 +38,7 @@ FILTERS = (
     (DocumentStatus.DRAFT.value, "Drafts"),
     (DocumentStatus.REJECTED.value, "Rejected"),
 )
+NAMES = {"status": "Status", "q": "Search", "run": "Run"}  # of the filters in the address
 
 
 # --- documents ---
@@ -47,7 +49,8 @@ FILTERS = (
 def documents() -> Response:
     """List documents, the newest first, those with the words ``?q=``; ``?run=`` those of one run in their order."""
     session, workspace_id = db.session(), who().workspace_id
-    status, run = _status(), _run()
+    problems, run = dict[str, str](), _run()
+    status = choice(request.args, "status", set(DocumentStatus).__contains__, problems)
     size = OF_RUN if run else paging.SIZE
     text = "" if run else " ".join(request.args.get("q", "").replace("\0", "").split())[:MOST_CHARS]
     found = queries.documents(
@@ -70,6 +73,9 @@ def documents() -> Response:
         counts=counts,
         parts=_parts(run) if run and counts[""] >= IN_ARCHIVE else 1,
         filters=FILTERS,
+        problems=problems,
+        filter_names=NAMES,
+        not_filters=not_filters(request.args, NAMES),
         most=shelf.MOST_COUNTED,
         chosen=status,
         q=text,
@@ -253,11 +259,6 @@ def _run() -> RunFacts | None:
     if not run_id:
         return None
     return shelf.run(db.session(), who().workspace_id, run_id)
-
-
-def _status() -> str:
-    status = request.args.get("status", "")
-    return status if status in {each.value for each in DocumentStatus} else ""
 
 
 def _page(found: Document) -> Response:

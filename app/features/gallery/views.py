@@ -31,8 +31,12 @@ from app.features.gallery.figures import CardFacts
 from app.features.gallery.models import Template
 from app.features.workflows.enums import Category
 from app.web import htmx
+from app.web.address import choice, not_filters
 
 MOST_COMPARED = 3
+NAMES = {  # of the filters in the address, as the page's fields are called
+    "q": "Search", "category": "Category", "from": "Made by", "sort": "Sort by", "view": "Show as", "page": "Page",
+}  # fmt: skip
 
 
 @blueprint.get("/gallery")
@@ -40,7 +44,8 @@ MOST_COMPARED = 3
 def index() -> Response:
     """Show the templates that fit the search and the filters of the address, as cards or as a list."""
     workspace_id, session = who().workspace_id, db.session()
-    wanted = _wanted()
+    problems = dict[str, str]()
+    wanted, view = _wanted(problems), _chosen(View, "view", problems) or View.GRID
     listed, known = queries.listed(session, workspace_id), figures.counted(session, workspace_id)
     is_by_time = wanted.sort is Sort.FASTEST and not wanted.text
     if is_by_time:
@@ -63,9 +68,12 @@ def index() -> Response:
         elsewhere=0 if arranged else shelf.elsewhere(listed, wanted),
         pages=shelf.pages(arranged),
         wanted=wanted,
-        view=_one_of(View, request.args.get("view")) or View.GRID,
-        address=_address(wanted),
+        view=view,
+        address=_address(wanted, view),
         sorts=list(Sort),
+        problems=problems,
+        filter_names=NAMES,
+        not_filters=not_filters(request.args, NAMES),
         may_launch=who().may(Permission.LAUNCH),
         may_build=who().may(Permission.BUILD),
     )
@@ -148,21 +156,20 @@ def _column(template: Template, facts: CardFacts) -> Column:
     )
 
 
-def _wanted() -> shelf.Wanted:
-    """Return what the address asks for; what it says wrongly counts as not said."""
+def _wanted(problems: dict[str, str]) -> shelf.Wanted:
+    """Return what the address asks for; what it says wrongly counts as not said, and is in *problems*."""
     page = request.args.get("page", "")
     return shelf.Wanted(
         text=request.args.get("q", "").strip()[:200],
-        category=_one_of(Category, request.args.get("category")),
-        whose=_one_of(Whose, request.args.get("from")),
-        sort=_one_of(Sort, request.args.get("sort")) or Sort.USED,
+        category=_chosen(Category, "category", problems),
+        whose=_chosen(Whose, "from", problems),
+        sort=_chosen(Sort, "sort", problems) or Sort.USED,
         page=int(page) if page.isdecimal() and len(page) < 4 else 1,
     )
 
 
-def _address(wanted: shelf.Wanted) -> Callable[..., str]:
+def _address(wanted: shelf.Wanted, view: View) -> Callable[..., str]:
     """Return a function that makes the gallery's address with some of its filters changed, from page 1."""
-    view = _one_of(View, request.args.get("view")) or View.GRID
     now: dict[str, Any] = {
         "q": wanted.text,
         "category": wanted.category,
@@ -182,6 +189,11 @@ def _place(written: str | None, count: int) -> int:
     """Return which document of *count* an address names, from 1; the first for anything else."""
     number = int(written) if written and written.isdecimal() and len(written) < 4 else 1
     return number if 1 <= number <= count else 1
+
+
+def _chosen(kind: Any, name: str, problems: dict[str, str]) -> Any:
+    said = choice(request.args, name, set(kind).__contains__, problems)
+    return kind(said) if said else None
 
 
 def _one_of(kind: Any, written: str | None) -> Any:

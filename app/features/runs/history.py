@@ -1,6 +1,6 @@
 """The history of runs: what a list is asked for, as it stands in its address, and its pages, read by key."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from app.features.runs import kinds, queries, search
 from app.features.runs.kinds import Kind
 from app.features.runs.listing import FILTERS, Filter
 from app.features.runs.orders import ORDERS, Sort
+from app.web.address import choice
 
 SIZES = (25, 50, 100)
 NAMES = {  # of the filters in the address, as the page's fields are called
@@ -101,7 +102,7 @@ def asked(args: Mapping[str, str]) -> Wanted:
         until = None
     sizes = {str(each) for each in SIZES}
     size, sort, kind, status, workflow, person = (
-        _known(args, name, is_known, problems)
+        choice(args, name, is_known, problems)
         for name, is_known in (
             ("size", sizes.__contains__),
             ("sort", set(Sort).__contains__),
@@ -125,11 +126,6 @@ def asked(args: Mapping[str, str]) -> Wanted:
         problems=problems,
         refused=refused,
     )
-
-
-def not_filters(names: Iterable[str]) -> list[str]:
-    """Return the names in an address by which no list can be narrowed, each once."""
-    return [name[:40] for name in dict.fromkeys(names) if name not in NAMES and name != "before"]
 
 
 def ranges(now: datetime, zone: str) -> list[tuple[str, date, date]]:
@@ -347,16 +343,6 @@ def _in_status(
 
 def _text(args: Mapping[str, str], name: str) -> str:
     return " ".join(args.get(name, "").replace("\0", "").split())[:MOST_CHARS]
-
-
-def _known(
-    args: Mapping[str, str], name: str, is_known: Callable[[str], bool], problems: dict[str, str]
-) -> str:
-    said = args.get(name, "")
-    if not said or is_known(said):
-        return said
-    problems[name] = f"“{said[:40]}” is not one of the choices."
-    return ""
 
 
 def _day(args: Mapping[str, str], name: str, problems: dict[str, str]) -> date | None:

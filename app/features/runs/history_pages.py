@@ -20,6 +20,7 @@ from app.features.runs.kinds import Kind
 from app.features.runs.orders import ORDERS
 from app.features.workflows import queries as workflows
 from app.web import htmx, paging
+from app.web.address import not_filters
 
 blueprint = Blueprint("history", __name__)
 TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -50,7 +51,7 @@ def show(wanted: Wanted, *, wrong: Invalid | None = None) -> Response:
         views=saved_views.views(session, me.workspace_id, me.user_id),
         wrong=wrong,
         filter_names=history.NAMES,
-        not_filters=history.not_filters(request.args),
+        not_filters=not_filters(request.args, history.NAMES),
         **_choices(me, wanted),
     )
 

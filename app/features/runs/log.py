@@ -19,6 +19,7 @@ from app.features.runs.failure import code_of
 from app.features.runs.log_rows import CALL_REFUSED, EVERY, STEP_LEVELS, Kept, Rows
 from app.features.runs.words import by_schedule, listed
 from app.features.workflows import queries as workflows
+from app.web.address import choice
 from app.web.filters import duration, money
 
 LEVELS = {"info": "Info", "warning": "Warning", "error": "Error"}
@@ -207,7 +208,8 @@ def known_of(args: Mapping[str, str]) -> Known:
 def asked(args: Mapping[str, str], zone: str, steps: Collection[str]) -> Asked:
     """Read from the address which lines of a run of these *steps* are wanted; what is not understood is left out."""
     problems = dict[str, str]()
-    level, step = _known(args, "level", LEAST, problems), _known(args, "step", steps, problems)
+    level = choice(args, "level", LEAST.__contains__, problems)
+    step = choice(args, "step", steps.__contains__, problems)
     # the hour that comes twice in autumn is wanted whole
     since, until = _time(args, "from", zone, problems, fold=0), _time(args, "to", zone, problems, fold=1)
     if since and until and since > until:
@@ -305,15 +307,6 @@ def _at(place: str) -> datetime | None:
 
 def _second(at: datetime) -> str:
     return f"{at.timestamp():017.6f}"
-
-
-def _known(args: Mapping[str, str], name: str, known: Collection[str], problems: dict[str, str]) -> str:
-    said = args.get(name, "")
-    if said in known:
-        return said
-    if said:
-        problems[name] = f"“{said[:40]}” is not one of the choices."
-    return ""
 
 
 def _time(args: Mapping[str, str], name: str, zone: str, problems: dict[str, str], *, fold: int) -> datetime | None:

@@ -118,6 +118,17 @@ def test_what_waits_for_a_person_is_counted_to_a_hundred(
     assert set(re.findall(r'class="count hot">(\d+)<', page)) == {"2"}
 
 
+def test_a_list_that_there_is_not_is_said_and_what_is_open_is_shown(desk: Desk, sam: FlaskClient) -> None:
+    desk.ask(SAM)
+
+    page = Page(sam.get("/approvals?show=all&status=open").text)
+    assert page.faults == []
+    assert "Show: “all” is not one of the choices. There is no filter “status”." in page.text
+    assert "Waiting for you" in page.text
+    for show in ("open", "mine", "others", "decided"):
+        assert "is understood" not in sam.get(f"/approvals?show={show}").text
+
+
 def test_page_and_fragment_agree(desk: Desk, sam: FlaskClient) -> None:
     desk.ask(SAM)
     desk.ask(EVA)

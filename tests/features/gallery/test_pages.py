@@ -103,6 +103,20 @@ def test_who_cannot_make_a_template_is_led_back_to_all_of_them(cast: Cast) -> No
     assert re.findall(r'<a class="btn" href="([^"]*)">Show all templates</a>', response.text) == ["/gallery"]
 
 
+def test_a_filter_that_is_not_understood_is_said_and_the_rest_is_kept(cast: Cast) -> None:
+    alice = cast.browser(cast.alice)
+
+    html = alice.get("/gallery?category=nonsense&from=me&sort=best&view=wall&kind=car&q=recall").text
+    page = Page(html)
+    assert page.faults == []
+    assert "the rest is kept." in page.text
+    for name, said in (("Category", "nonsense"), ("Made by", "me"), ("Sort by", "best"), ("Show as", "wall")):
+        assert f"{name}: “{said}” is not one of the choices." in page.text
+    assert "There is no filter “kind”." in page.text
+    assert 'value="recall"' in html
+    assert "is understood" not in alice.get("/gallery?category=paid-ads&from=own&sort=name&view=list&page=2").text
+
+
 def test_htmx_gets_the_cards_alone_and_they_are_those_of_the_page(cast: Cast) -> None:
     browser = cast.browser(cast.alice)
     whole, fragment = browser.get("/gallery?q=facebook"), browser.get("/gallery?q=facebook", headers=HTMX)

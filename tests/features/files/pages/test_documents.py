@@ -67,6 +67,17 @@ def test_documents_filters_by_status_and_run(yard: Yard) -> None:
     assert "No documents here" in alice.get(f"/documents?run={finished}&status=draft").text
 
 
+def test_a_filter_that_is_not_understood_is_said_and_the_rest_is_kept(yard: Yard) -> None:
+    yard.make("finished")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    page = Page(alice.get("/documents?status=odd&category=nonsense&q=zebra").text)
+    assert page.faults == []
+    assert "Status: “odd” is not one of the choices. There is no filter “category”." in page.text
+    assert "No documents match “zebra”" in page.text
+    assert "is understood" not in alice.get("/documents?status=approved&q=rav4").text
+
+
 def test_documents_page_by_key(yard: Yard) -> None:
     ids = yard.make("finished", "finished", "finished")
     alice = yard.cast.browser(yard.cast.alice)
