@@ -13,22 +13,24 @@ FEATURES = (
     "approvals", "home",
 )  # fmt: skip
 WITH_PAGES = tuple(feature for feature in FEATURES if feature not in ("ai", "triggers"))
-WITH_LISTENERS = ("runs", "lifecycle", "triggers", "approvals")
+WITH_LISTENERS = ("runs", "approvals")
 
 
 def connect(settings: Settings) -> None:
     """Bind everything that a process of ours needs; may be called again with other settings."""
     from app import steps
-    from app.engine import catalog, control, jobs, limits, money, ports
+    from app.engine import catalog, control, jobs, limits, money, ports, retention
     from app.engine.events import RunsNotRemoved, RunsRemoved
     from app.features.ai import service as ai
     from app.features.approvals import listeners as approving
     from app.features.files import removal
     from app.features.files import service as files
+    from app.features.lifecycle import service as lifecycle
     from app.features.limits import service as kept
     from app.features.notifications import service as notifications
     from app.features.runs import service as runs
     from app.features.triggers import jobs as triggers
+    from app.features.triggers import service as schedules
     from app.features.workflows import queries as workflows
 
     for feature in FEATURES:
@@ -46,6 +48,10 @@ def connect(settings: Settings) -> None:
     events.listen(outbox.Marked, control.note_message)
     events.listen(RunsRemoved, kept.note_removed)
     events.listen(RunsNotRemoved, kept.note_not_removed)
+    retention.also("workflows", lifecycle.remove_old)
+    retention.also("samples", lifecycle.remove_samples)
+    retention.also("tested definitions", lifecycle.remove_tested)
+    retention.also("due times", schedules.remove_old)
     ports.bind(
         load_definition=workflows.load_definition,
         write_text=ai.write_text,

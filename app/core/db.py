@@ -132,12 +132,12 @@ def _moment_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
     )
 
 
-def moment_once() -> sa.ScalarSelect[datetime]:
+def moment_once(after_s: float | None = None) -> sa.ScalarSelect[datetime]:
     """Return the database's clock, read once a statement, so that an index ends where nothing more is due.
 
     ``moment()`` is read row by row.
     """
-    return sa.select(moment()).scalar_subquery()
+    return sa.select(moment(after_s)).scalar_subquery()
 
 
 class elapsed(expression.FunctionElement[float]):  # noqa: N801 (an SQL function, written like one)

@@ -163,6 +163,25 @@ def is_to_leave(run_id: Any) -> sa.ColumnElement[bool]:
     return sa.exists().where(row.c.run_id == run_id, row.c.due_at.is_not(None))
 
 
+def remove_old(session: Session, workspace_id: str | None, before: datetime, most: int) -> int:
+    """Remove at most so many messages of no run that were written *before* a moment; return how many. May run twice.
+
+    One that is still to leave stays; those of a run go with it.
+    """
+    row = table(OutboxRow)
+    old = (
+        sa.select(row.c.id)
+        .where(row.c.workspace_id == workspace_id, row.c.created_at < before)
+        .where(row.c.run_id.is_(None), row.c.due_at.is_(None))
+        .order_by(row.c.created_at)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(session.scalars(old))
+    session.execute(sa.delete(row).where(row.c.id.in_(ids)))
+    return len(ids)
+
+
 def hand_over(session: Session, run_id: str, to: str, steps: sa.Select[Any]) -> None:
     """Let another run send what these steps (their ids) of a run have written and what has not left."""
     row = table(OutboxRow)

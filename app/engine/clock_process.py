@@ -146,9 +146,9 @@ class Ticker:
                 count=self._count,
                 hint_again_s=self.seat.hint_again_s,
             )
-            if self._count % timers.BEAT_EVERY == 0:
-                retention.work(self._engine)
             self._count += 1
+            if self._count % timers.BEAT_EVERY == 1:
+                retention.work(self._engine)
         except Exception:  # noqa: BLE001 (the clock's edge: it must not stop for anything)
             _log.exception("tick_failed")
 

@@ -57,8 +57,3 @@ class RunsNotRemoved:
     """Old runs of a workspace could not be removed, by a fault of ours; it is tried again in some hours."""
 
     workspace_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class DayCleared:
-    """Once a day: the engine has removed what is old. Others remove theirs now, a little at a time."""

@@ -1,14 +1,19 @@
-"""Retention: once a day the clock removes runs that ended longer ago than their workspace keeps them, a few at a time.
+"""Retention: once a day the clock removes what nobody keeps any more, a few rows a transaction, until nothing is left.
 
-A run goes with its steps, calls, waits, requests, logs and messages, once these have left. Documents and pictures stay,
-unless the workspace chose otherwise. It may run twice and on several machines: rows are locked, and the day is marked
-when nothing is left.
+A run that ended longer ago than its workspace keeps it goes with its steps, calls, waits, requests, logs and messages,
+once these have left; messages of no run go as late. Documents and pictures stay, unless the workspace chose otherwise.
+What others keep goes through :func:`also`. It may run twice and on several machines: rows are locked, and the day is
+marked when nothing is left.
 """
 
 import time
+from bisect import bisect_right
 from calendar import monthrange
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import accumulate
 
 import sqlalchemy as sa
 import structlog
@@ -16,21 +21,26 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import events, outbox
-from app.core.db import moment, table, transaction
+from app.core.db import insist, moment, table, transaction
 from app.engine import store
 from app.engine.enums import RUN_ENDS, RUN_OPEN, SEED
-from app.engine.events import DayCleared, RunsNotRemoved, RunsRemoved
+from app.engine.events import RunsNotRemoved, RunsRemoved
 from app.engine.models import Allowance, Beat
 from app.engine.ports import bound
 
 KEEP_MONTHS = 13
 CHUNK = 100
+MOST_STEPS = 2_000  # of the runs of one transaction
+TURN_S = 0.5  # after that the clock does what else is due
 EVERY_S = 24 * 3600.0
 AGAIN_S = 6 * 3600.0  # after a fault
 NAME = "retention"
 
+Removal = Callable[[Session, int], int]
+
 _log = structlog.get_logger(__name__)
-_rests_until: dict[str, float] = {}  # workspaces where a fault showed
+_others: dict[str, Removal] = {}
+_rests_until: dict[str, float] = {}  # where a fault showed: a workspace, or what others remove
 _workspace = sa.table("workspace", sa.column("id"))
 _allowance, _beat, _run = table(Allowance), table(Beat), store.run
 
@@ -44,36 +54,48 @@ class Keeping:
     documents: bool
 
 
+def also(name: str, remove: Removal) -> None:
+    """Have *remove* called once a day until it returns 0, each time in a transaction; twice is once.
+
+    It removes a few rows, at most the number that it is given, and returns how many. It may run on several machines.
+    """
+    _others[name] = remove
+
+
 def work(engine: Engine) -> int:
-    """Remove the next few runs that nobody keeps any more; return how many. Nothing more is done today after 0."""
+    """Remove the next few of what nobody keeps any more; return how many. Nothing more is done today after 0."""
     with transaction(engine) as session:
         if not _is_due(session):
             return 0
         keepings = _keepings(session)
-    removed = 0
-    for keeping in keepings:
-        if time.monotonic() < _rests_until.get(keeping.workspace_id, 0.0):
+    began, removed, is_whole = time.monotonic(), 0, True
+    tasks: dict[str, Removal] = {each.workspace_id: partial(_remove, each) for each in keepings} | _others
+    for name, remove in tasks.items():
+        if time.monotonic() < _rests_until.get(name, 0.0):
+            is_whole = False
             continue
-        removed += _try(engine, keeping, CHUNK - removed)
-        if removed >= CHUNK:
-            return removed
+        while number := _try(engine, name, remove, CHUNK - removed):
+            removed += number
+            if removed >= CHUNK or time.monotonic() - began > TURN_S:
+                return removed
+        is_whole = is_whole and name not in _rests_until
     with transaction(engine) as session:
-        _mark(session, is_whole=not _rests_until)
+        _mark(session, is_whole=is_whole)
     return removed
 
 
-def _try(engine: Engine, keeping: Keeping, most: int) -> int:
-    """Remove a few runs of a workspace; one where that fails rests for a while, and keeps no other waiting."""
+def _try(engine: Engine, name: str, remove: Removal, most: int) -> int:
+    """Remove a few rows; where that fails it rests for a while, and keeps nothing else waiting."""
     try:
-        with transaction(engine) as session:
-            removed = _remove(session, keeping, most)
+        removed = insist(engine, lambda session: remove(session, most), patience_s=0)
     except Exception:  # noqa: BLE001 (the clock's edge)
-        _log.exception("retention_failed", workspace_id=keeping.workspace_id, again_in_s=AGAIN_S)
-        with transaction(engine) as session:
-            events.publish(session, RunsNotRemoved(keeping.workspace_id))
-        _rests_until[keeping.workspace_id] = time.monotonic() + AGAIN_S
+        _rests_until[name] = time.monotonic() + AGAIN_S
+        _log.exception("retention_failed", of=name, again_in_s=AGAIN_S)
+        if name not in _others:
+            with transaction(engine) as session:
+                events.publish(session, RunsNotRemoved(name))
         return 0
-    _rests_until.pop(keeping.workspace_id, None)
+    _rests_until.pop(name, None)
     return removed
 
 
@@ -99,8 +121,6 @@ def _mark(session: Session, *, is_whole: bool) -> None:
     at = _now(session) if is_whole else _now(session) - timedelta(seconds=EVERY_S - AGAIN_S)
     session.execute(store.insert_new(session, _beat, ["name"]), {"name": NAME, "at": at})
     session.execute(sa.update(_beat).where(_beat.c.name == NAME).values(at=at))
-    if is_whole:
-        events.publish(session, DayCleared())
 
 
 def _keepings(session: Session) -> list[Keeping]:
@@ -113,8 +133,12 @@ def _keepings(session: Session) -> list[Keeping]:
     ]
 
 
-def _remove(session: Session, keeping: Keeping, most: int) -> int:
+def _remove(keeping: Keeping, session: Session, most: int) -> int:
     cut = before(_now(session), keeping.months)
+    return _remove_runs(session, keeping, cut, most) or outbox.remove_old(session, keeping.workspace_id, cut, most)
+
+
+def _remove_runs(session: Session, keeping: Keeping, cut: datetime, most: int) -> int:
     parent, child, following = _run.alias("parent"), _run.alias("child"), _run.alias("following")
     of_child = sa.and_(store.step_run.c.run_id == _run.c.id, child.c.parent_step_run_id == store.step_run.c.id)
     is_open = [status.value for status in RUN_OPEN]
@@ -137,10 +161,26 @@ def _remove(session: Session, keeping: Keeping, most: int) -> int:
         .limit(most)
         .with_for_update(skip_locked=True)
     )
-    ids = list(session.scalars(old))
+    ids = _few(session, list(session.scalars(old)))
     if ids:
         if not keeping.documents:
             bound.remove_made_by(session, ids)
         session.execute(sa.delete(_run).where(_run.c.id.in_(ids)))
         events.publish(session, RunsRemoved(keeping.workspace_id, len(ids), cut, not keeping.documents))
     return len(ids)
+
+
+def _few(session: Session, ids: list[str]) -> list[str]:
+    """Return the first of these runs that together have not too many steps: one has three, another ten thousand."""
+    steps = sa.select(store.step_run.c.run_id, sa.func.count()).where(store.step_run.c.run_id.in_(ids))
+    number: dict[str, int] = dict(session.execute(steps.group_by("run_id")).all())
+    total = list(accumulate(number.get(run_id, 0) for run_id in ids))
+    return ids[: max(1, bisect_right(total, MOST_STEPS))]
+
+
+def _remove_strays(session: Session, most: int) -> int:
+    """Remove old messages of no workspace."""
+    return outbox.remove_old(session, None, before(_now(session), KEEP_MONTHS), most)
+
+
+also("messages", _remove_strays)

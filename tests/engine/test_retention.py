@@ -1,12 +1,14 @@
 """Once a day old runs go with all that is theirs; documents stay unless chosen; several machines may do it."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.core import clock, events, outbox
 from app.core.db import Base, transaction
@@ -25,8 +27,9 @@ OF_RUNS = ("run", "step_run", "call", "wait", "run_log", "outbox")
 
 
 @pytest.fixture(autouse=True)
-def port() -> None:
+def port(monkeypatch: pytest.MonkeyPatch) -> None:
     ports.bind(remove_made_by=remove_made_by)
+    monkeypatch.setattr(retention, "TURN_S", 1e6)
 
 
 @pytest.fixture
@@ -239,6 +242,69 @@ def test_a_workspace_where_it_fails_rests_and_keeps_no_other_waiting(
     monkeypatch.setattr(retention, "_rests_until", {})
     tomorrow(house)
     assert (retention.work(house.engine), left(house)) == (1, set())
+
+
+def test_what_others_remove_rests_where_it_fails_and_keeps_nothing_else_waiting(
+    house: House, old_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def fail(session: Session, most: int) -> int:
+        asked.append(most)
+        raise KeyError("broken")
+
+    def remove(session: Session, most: int) -> int:
+        return left.pop()
+
+    left = [0, 3, 99]
+    monkeypatch.setattr(retention, "_rests_until", {"a workspace that is gone": time.monotonic() + 1e6})
+    monkeypatch.setattr(retention, "_others", {"broken": fail, "sound": remove})
+    run_id = old_run()
+    assert [retention.work(house.engine) for _ in range(3)] == [100, 3, 0]
+    assert (rows(house, run_id)["run"], left, asked) == (0, [], [99])
+    tomorrow(house)
+    monkeypatch.setattr(retention, "_others", {})
+    retention.work(house.engine)
+    with house.session() as session:
+        assert session.scalar(sa.select(Beat.at)) > clock.now() - timedelta(hours=1)  # whole: not again in some hours
+
+
+def test_runs_with_many_steps_go_one_by_one_and_the_clock_does_what_else_is_due_in_between(
+    house: House, old_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    events.listen(RunsRemoved, lambda session, event: told.append(event.number))
+    for most_steps, turn_s, numbers in ((1, 1e6, [1, 1]), (1, -1.0, [1]), (4, -1.0, [2, 1])):
+        monkeypatch.setattr(retention, "MOST_STEPS", most_steps)
+        monkeypatch.setattr(retention, "TURN_S", turn_s)
+        for _ in range(2):
+            old_run()
+        retention.work(house.engine)
+        if most_steps == 4:
+            retention.work(house.engine)
+        assert told == numbers
+        told.clear()
+        tomorrow(house)
+
+
+def test_old_messages_of_no_run_go_unless_they_are_to_leave(house: House) -> None:
+    keep(house, 2)
+    old, lately = clock.now() - timedelta(days=70), clock.now() - timedelta(days=40)
+    kinds = {
+        "sent": {"status": "sent", "due_at": None, "created_at": old},
+        "parked": {"status": "parked", "due_at": None, "created_at": old},
+        "waits": {"created_at": old},
+        "young": {"status": "sent", "due_at": None, "created_at": lately},
+        "nobody's": {"status": "sent", "due_at": None, "created_at": old, "workspace_id": None},
+        "nobody's, old": {"status": "kept", "due_at": None, "created_at": clock.now() - OLD, "workspace_id": None},
+    }
+    for name, values in kinds.items():
+        row_id = house.post("email", to=name)
+        with house.session() as session:
+            session.execute(sa.update(outbox.OutboxRow).where(outbox.OutboxRow.id == row_id).values(**values))
+    assert retention.work(house.engine) == 3
+    with house.session() as session:
+        assert set(session.scalars(sa.select(outbox.OutboxRow.dedupe_key))) == {"waits", "young", "nobody's"}
 
 
 def test_a_run_stays_while_one_that_it_started_is_under_way(house: House, old_run: Callable[..., str]) -> None:

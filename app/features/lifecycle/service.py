@@ -4,13 +4,13 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from app.core import clock
+from app.core.db import moment_once
 from app.core.errors import Conflict, Invalid
 from app.core.ids import is_id
 from app.definition.alone import alone
@@ -34,6 +34,7 @@ from app.features.workflows.service import DraftConflict
 
 NOTE_CHARS = 500
 SAMPLE_DAYS = 7
+DAY_S = 24 * 3600.0
 
 
 # --- versions ---
@@ -249,7 +250,7 @@ def delete(session: Session, workflow: Workflow, *, open_runs: OpenRuns, actor: 
     """Delete a workflow; for 30 days it can be brought back. Its runs stay. Returns the runs to hint."""
     workflow.deleted_at = clock.now()
     accounts.audit_of(session, workflow, actor, "workflow.deleted", name=workflow.name, open_runs=open_runs.value)
-    remove_old(session, most=20)
+    remove_old(session, 20)
     return _end_runs(session, workflow, open_runs, actor)
 
 
@@ -261,46 +262,53 @@ def bring_back(session: Session, workflow: Workflow, *, actor: Actor) -> None:
         accounts.audit_of(session, workflow, actor, "workflow.restored", name=workflow.name)
 
 
-def remove_old(session: Session, *, most: int = 100) -> int:
+def remove_old(session: Session, most: int) -> int:
     """Remove for good what was deleted 30 days ago, in all workspaces; may run twice. Returns how many workflows.
 
     What has runs keeps its name and its versions, which those runs need.
     """
-    before = clock.now() - timedelta(days=KEPT_DAYS)
-    old = sa.select(Workflow.id).where(Workflow.deleted_at < before)
+    old = sa.select(Workflow.id).where(Workflow.deleted_at < moment_once(-KEPT_DAYS * DAY_S))
     with_drafts = sa.exists().where(DraftRevision.workflow_id == Workflow.id)
     has_runs = sa.exists().where(Run.workflow_id == Workflow.id)
-    ids = session.scalars(old.where(sa.or_(with_drafts, ~has_runs)).limit(most)).all()
+    few = old.where(sa.or_(with_drafts, ~has_runs)).limit(most).with_for_update(skip_locked=True)
+    ids = session.scalars(few).all()
     session.execute(sa.delete(DraftRevision).where(DraftRevision.workflow_id.in_(ids)))
     session.execute(sa.delete(Workflow).where(Workflow.id.in_(ids), ~has_runs))
     return len(ids)
 
 
-def remove_samples(session: Session, *, most: int = 100) -> int:
-    """Remove what samples of a step leave behind, in all workspaces; may run twice. Returns how many runs.
+def remove_samples(session: Session, most: int) -> int:
+    """Remove the runs of samples of a step a week after they ended, with what they made; may run twice.
 
-    Their runs go a week after they ended, with what they made; then each definition kept for a test that no run is of.
-    A workflow's newest one stays: the next test may take it.
+    It is done in all workspaces. Returns how many runs.
     """
-    kept = sa.select(Version.id).where(Version.number < 1)
     old = sa.select(Run.workspace_id, Run.id).where(
-        Run.version_id.in_(kept),
+        Run.version_id.in_(sa.select(Version.id).where(Version.number < 1)),
         Run.trigger_kind == queries.SAMPLE,
-        Run.finished_at < clock.now() - timedelta(days=SAMPLE_DAYS),
+        Run.finished_at < moment_once(-SAMPLE_DAYS * DAY_S),
         Run.status.not_in([status.value for status in RUN_OPEN]),
     )
     ids: dict[str, list[str]] = defaultdict(list)
-    for workspace_id, run_id in session.execute(old.limit(most)):
+    for workspace_id, run_id in session.execute(old.limit(most).with_for_update(skip_locked=True)):
         ids[workspace_id].append(run_id)
     for of_one in ids.values():
         bound.remove_made_by(session, of_one)
         session.execute(sa.delete(Run).where(Run.id.in_(of_one)))
+    return sum(map(len, ids.values()))
+
+
+def remove_tested(session: Session, most: int) -> int:
+    """Remove the definitions kept for a test that no run is of, in all workspaces; may run twice. Returns how many.
+
+    A workflow's newest one stays: the next test may take it.
+    """
     later = aliased(Version)
     is_newest = ~sa.exists().where(later.workflow_id == Version.workflow_id, later.number < Version.number)
     is_needed = sa.exists().where(Run.version_id == Version.id)
-    free = session.scalars(kept.where(~is_needed, ~is_newest).limit(most)).all()
-    session.execute(sa.delete(Version).where(Version.id.in_(free)))
-    return sum(map(len, ids.values()))
+    free = sa.select(Version.id).where(Version.number < 1, ~is_needed, ~is_newest).limit(most)
+    ids = session.scalars(free.with_for_update(skip_locked=True)).all()
+    session.execute(sa.delete(Version).where(Version.id.in_(ids)))
+    return len(ids)
 
 
 # --- files ---

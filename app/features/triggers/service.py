@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import clock
-from app.core.db import moment
+from app.core.db import moment, moment_once
 from app.core.errors import FieldError, Invalid
 from app.definition.problems import suggest
 from app.definition.shape import text_fault
@@ -116,10 +116,16 @@ def switch_off(session: Session, schedule: Schedule) -> None:
     )
 
 
-def remove_old(session: Session) -> None:
-    """Forget due times of 90 days ago that started no run, in all workspaces; the others go with their runs."""
-    before = clock.now() - timedelta(days=KEPT_DAYS)
-    session.execute(sa.delete(ScheduleSlot).where(ScheduleSlot.due_at < before, ScheduleSlot.run_id.is_(None)))
+def remove_old(session: Session, most: int) -> int:
+    """Forget due times of 90 days ago that started no run, in all workspaces; the others go with their runs.
+
+    Returns how many; may run twice.
+    """
+    key = (ScheduleSlot.schedule_id, ScheduleSlot.due_at)
+    old = sa.select(*key).where(ScheduleSlot.due_at < moment_once(-KEPT_DAYS * 86_400.0), ScheduleSlot.run_id.is_(None))
+    slots = session.execute(old.limit(most).with_for_update(skip_locked=True)).all()
+    session.execute(sa.delete(ScheduleSlot).where(sa.tuple_(*key).in_(slots)))
+    return len(slots)
 
 
 def rule_of(schedule: Schedule) -> Rule:

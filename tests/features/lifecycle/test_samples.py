@@ -121,8 +121,8 @@ def test_samples_go_after_a_week_and_a_draft_that_no_run_is_of_with_them(cast: C
     session.flush()
     versions = {run.id: run.version_id for run in (old, fresh, going, test)}
 
-    assert service.remove_samples(session) == 1
-    assert service.remove_samples(session) == 0
+    assert (service.remove_samples(session, 100), service.remove_tested(session, 100)) == (1, 1)
+    assert (service.remove_samples(session, 100), service.remove_tested(session, 100)) == (0, 0)
 
     session.expire_all()
     assert set(session.scalars(sa.select(Run.id))) == {fresh.id, going.id, test.id}
@@ -144,7 +144,7 @@ def test_samples_of_several_workspaces_leave_what_runs_of_each_were_given(cast: 
         sample.status, sample.finished_at = RunStatus.COMPLETED.value, clock.now() - timedelta(days=8)
     session.flush()
 
-    assert service.remove_samples(session) == 2
+    assert service.remove_samples(session, 100) == 2
 
     assert set(session.scalars(sa.select(Document.id))) == set(kept)
 

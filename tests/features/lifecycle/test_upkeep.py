@@ -139,8 +139,8 @@ def test_after_30_days_it_is_gone_for_good_but_its_runs_stay(cast: Cast, session
         service.delete(session, one, open_runs=OpenRuns.FINISH, actor=_actor(cast))
     used.deleted_at = unused.deleted_at = clock.now() - timedelta(days=31)
     session.flush()
-    assert service.remove_old(session) == 2
-    assert service.remove_old(session) == 0
+    assert service.remove_old(session, 100) == 2
+    assert service.remove_old(session, 100) == 0
     session.expire_all()
     assert session.scalars(sa.select(Workflow.name).order_by(Workflow.name)).all() == ["a", "c"]
     assert session.scalar(sa.select(sa.func.count()).select_from(DraftRevision)) == 0
@@ -150,12 +150,15 @@ def test_after_30_days_it_is_gone_for_good_but_its_runs_stay(cast: Cast, session
         queries.deleted_workflow(session, cast.alice.workspace_id, used.id)
 
 
-def test_once_a_day_the_clock_removes_them(cast: Cast, session: Session) -> None:
-    workflow = factories.workflow(session, cast.alice.workspace_id)
-    service.delete(session, workflow, open_runs=OpenRuns.FINISH, actor=_actor(cast))
-    workflow.deleted_at = clock.now() - timedelta(days=31)
+def test_once_a_day_the_clock_removes_them_until_none_is_left(
+    cast: Cast, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 2)
+    for name in "abcde":
+        workflow = factories.workflow(session, cast.alice.workspace_id, name=name)
+        workflow.deleted_at = clock.now() - timedelta(days=31)
     session.commit()
-    assert retention.work(db.engine) == 0
+    assert [retention.work(db.engine) for _ in range(4)] == [2, 2, 1, 0]
     session.expire_all()
     assert session.scalar(sa.select(sa.func.count()).select_from(Workflow)) == 0
 

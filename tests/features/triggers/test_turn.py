@@ -394,7 +394,7 @@ def test_due_times_without_a_run_are_forgotten_after_90_days(session: Session, m
         session.execute(sa.update(ScheduleSlot).where(is_one).values(due_at=old))
         old -= QUARTER
 
-    service.remove_old(session)
+    service.remove_old(session, 100)
 
     assert told(session, schedule) == ["started"] + ["missed"] * 9
     session.execute(sa.delete(Run).where(Run.id == run.id))
