@@ -82,7 +82,7 @@ def _may_leave() -> sa.ColumnElement[bool]:
 
 def _is_off() -> sa.ColumnElement[bool]:
     row = table(OutboxRow)
-    return sa.and_(sa.not_(row.c.is_account), sa.or_(sa.false(), *(rule(row.c.run_id) for rule in _stop_rules)))
+    return sa.and_(sa.not_(row.c.is_account), sa.or_(sa.false(), *(rule(row) for rule in _off_rules)))
 
 
 def post(
@@ -126,7 +126,7 @@ def post(
 
 TEST, WITHDRAWN = "test", "withdrawn"
 _test_rules: list[Callable[[Session, str], bool]] = []
-_stop_rules: list[Callable[[Any], sa.ColumnElement[bool]]] = []
+_off_rules: list[Callable[[sa.Table], sa.ColumnElement[bool]]] = []
 
 
 def hold_tests(is_test: Callable[[Session, str], bool]) -> None:
@@ -135,10 +135,13 @@ def hold_tests(is_test: Callable[[Session, str], bool]) -> None:
         _test_rules.append(is_test)
 
 
-def call_off(is_stopped: Callable[[Any], sa.ColumnElement[bool]]) -> None:
-    """Register the condition that a run (an id or a column with one) sends nothing any more; twice is once."""
-    if is_stopped not in _stop_rules:
-        _stop_rules.append(is_stopped)
+def call_off(is_off: Callable[[sa.Table], sa.ColumnElement[bool]]) -> None:
+    """Register the condition that a message (a row of the table) is not to leave any more; twice is once.
+
+    It is asked at the moment of sending: of what is off then nothing leaves.
+    """
+    if is_off not in _off_rules:
+        _off_rules.append(is_off)
 
 
 def withdraw(session: Session, run_id: str) -> Sequence[str]:
@@ -155,6 +158,13 @@ def withdraw(session: Session, run_id: str) -> Sequence[str]:
         .returning(row.c.recipient)
     )
     return sorted(session.scalars(statement))
+
+
+def bring_back(session: Session, run_id: str, step_run_id: str) -> None:
+    """Let what was withdrawn of a step leave after all: what it asks for is open again."""
+    row = table(OutboxRow)
+    gone = (row.c.run_id == run_id, row.c.step_run_id == step_run_id, row.c.status == WITHDRAWN)
+    session.execute(sa.update(row).where(*gone).values(status="pending", due_at=moment(), attempts=0, error=""))
 
 
 def is_to_leave(run_id: Any) -> sa.ColumnElement[bool]:
@@ -249,7 +259,7 @@ class Marked:
 
 
 BROKEN = "Something went wrong on our side."
-CUT_OFF = "Its run was stopped, and it was being handed over when that was cut off: it may have arrived."
+CUT_OFF = "It is not wanted any more, and it was being handed over when that was cut off: it may have arrived."
 LEASE_S = 120.0
 ATTEMPTS = 8
 FIRST_DELAY_S, LONGEST_DELAY_S = 15.0, 3600.0
@@ -282,10 +292,6 @@ def relay(engine: Engine, row_id: str, *, owner: str) -> None:
     row = _claim(engine, row_id, owner)
     if row is None:
         return
-    if row.is_off:
-        was_cut_off = row.attempts > 1 and not row.error  # whoever tried it last died of it
-        _mark(engine, row, status="unsure" if was_cut_off else WITHDRAWN, error=CUT_OFF if was_cut_off else row.error)
-        return
     if row.attempts > ATTEMPTS:  # whoever tried it last died of it
         _mark(engine, row, status="parked", error=row.error or BROKEN)
         return
@@ -308,7 +314,10 @@ def relay(engine: Engine, row_id: str, *, owner: str) -> None:
 
 
 def _claim(engine: Engine, row_id: str, owner: str) -> Any:
-    """Take a row to send it; return what of it that takes, its content as it is stored: no key may fit any more."""
+    """Take a row to send it; return what of it that takes, its content as it is stored: no key may fit any more.
+
+    One that is off is withdrawn instead.
+    """
     free = sa.or_(OutboxRow.lease_until.is_(None), OutboxRow.lease_until < moment())
     statement = (
         sa.update(OutboxRow)
@@ -328,11 +337,17 @@ def _claim(engine: Engine, row_id: str, owner: str) -> Any:
             *(OutboxRow.id, OutboxRow.workspace_id, OutboxRow.run_id, OutboxRow.channel, OutboxRow.recipient),
             *(OutboxRow.message_id, OutboxRow.attempts, OutboxRow.error, OutboxRow.fence),
             sa.type_coerce(OutboxRow.content, sa.Text()).label("sealed"),
-            _is_off().label("is_off"),
         )
     )
     with transaction(engine) as session:
-        return session.execute(statement).first()
+        row = session.execute(statement).first()
+        # not in RETURNING: SQLite leaves out the names of the tables there
+        if row is None or not session.scalar(sa.select(_is_off()).where(OutboxRow.id == row.id)):
+            return row
+        was_cut_off = row.attempts > 1 and not row.error  # whoever tried it last died of it
+        status, error = ("unsure", CUT_OFF) if was_cut_off else (WITHDRAWN, row.error)
+        _write(session, row, status=status, error=error)
+        return None
 
 
 def _again(engine: Engine, row: Any, error: str, retry_after_s: float | None) -> None:
@@ -346,6 +361,11 @@ def _again(engine: Engine, row: Any, error: str, retry_after_s: float | None) ->
 
 
 def _mark(engine: Engine, row: Any, **values: Any) -> None:
+    """Write what became of a row; unmarked, what has left would leave again."""
+    insist(engine, lambda session: _write(session, row, **values))
+
+
+def _write(session: Session, row: Any, **values: Any) -> None:
     """Write what became of a row, if it is still ours, and drop its lease."""
     statement = (
         sa.update(OutboxRow)
@@ -353,10 +373,6 @@ def _mark(engine: Engine, row: Any, **values: Any) -> None:
         .values(**{"lease_owner": None, "lease_until": None, "due_at": None, **values})
         .returning(OutboxRow.status)
     )
-
-    def write(session: Session) -> None:
-        status = session.scalar(statement)
-        if row.run_id and status is not None:
-            events.publish(session, Marked(row.workspace_id, row.run_id, status, row.recipient))
-
-    insist(engine, write)  # unmarked, what has left would leave again
+    status = session.scalar(statement)
+    if row.run_id and status is not None:
+        events.publish(session, Marked(row.workspace_id, row.run_id, status, row.recipient))

@@ -291,11 +291,11 @@ def _log_withdrawn(session: Session, workspace_id: str | None, run_id: str, peop
     session.execute(sa.insert(store.run_log).values(**line, event="messages.withdrawn", message=said))
 
 
-def is_stopped(run_id: Any) -> sa.ColumnElement[bool]:
-    """Return the condition that a run (an id or a column with one) was stopped, or will be as soon as it is planned."""
+def is_stopped(message: sa.Table) -> sa.ColumnElement[bool]:
+    """Return the condition that a message's run was stopped, or will be as soon as it is planned."""
     run = store.run.alias("stopped")
     return sa.exists().where(
-        run.c.id == run_id, run.c.status.in_([RunStatus.STOPPING.value, RunStatus.STOPPED.value])
+        run.c.id == message.c.run_id, run.c.status.in_([RunStatus.STOPPING.value, RunStatus.STOPPED.value])
     )
 
 

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 
 from app.core import clock, events, outbox
+from app.core.db import table
 from app.core.ids import new_id, new_token, token_hash
 from app.engine import control
 from app.engine.events import WaitEnded, WaitStarted
@@ -34,6 +35,7 @@ def register() -> None:
     events.listen(WaitStarted, wait_started)
     events.listen(WaitEnded, wait_ended)
     events.listen(outbox.Marked, mail_marked)
+    outbox.call_off(asks_in_vain)
 
 
 def wait_started(session: Session, event: WaitStarted) -> None:
@@ -71,6 +73,22 @@ def wait_ended(session: Session, event: WaitEnded) -> None:
         service.expire(session, event.wait_id, event.outcome)
     else:
         service.withdraw(session, event.wait_id)
+
+
+def asks_in_vain(message: sa.Table) -> sa.ColumnElement[bool]:
+    """Return the condition that a mail asks for a decision that this person cannot make any more."""
+    wait, approval, approver = table(WaitRow), table(Approval), table(Approver)
+    is_request = sa.exists().where(wait.c.step_run_id == message.c.step_run_id, wait.c.kind == KIND)
+    is_asked = sa.exists().where(
+        wait.c.step_run_id == message.c.step_run_id,
+        approval.c.wait_id == wait.c.id,
+        approval.c.status == ApprovalStatus.OPEN.value,
+        approval.c.requested_at <= message.c.created_at,
+        approver.c.approval_id == approval.c.id,
+        approver.c.email == message.c.recipient,
+        approver.c.decision.is_(None),
+    )
+    return sa.and_(is_request, sa.not_(is_asked))
 
 
 def mail_marked(session: Session, event: outbox.Marked) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core import clock
+from app.core import clock, outbox
 from app.core.errors import Conflict, FieldError, Gone, GreenlightError, Invalid
 from app.definition.schema import Definition, Step
 from app.engine import control
@@ -91,8 +91,9 @@ def decide(
 def undo(session: Session, approval: Approval, *, by: str, by_id: str | None = None, via: str = "page") -> None:
     """Take back the decision that ended a request: it is open again, other people's answers stay.
 
-    Texts that were changed with the decision stay changed. The caller commits, then hints the run. Raises Conflict
-    when the decision has taken effect, was taken back already, or the time to answer is over.
+    Whom it was not mailed to, since it was decided, it is mailed to now. Texts that were changed with the decision stay
+    changed. The caller commits, then hints the run. Raises Conflict when the decision has taken effect, was taken back
+    already, or the time to answer is over.
     """
     _lock(session, approval)
     if not may_undo(approval, clock.now()) or not control.undo(session, approval.wait_id):
@@ -107,6 +108,7 @@ def undo(session: Session, approval: Approval, *, by: str, by_id: str | None = N
     approval.decided_by = approval.reason = ""
     approval.undo_s = 0
     files.set_status(session, approval.document_ids, DocumentStatus.IN_REVIEW, by="")
+    outbox.bring_back(session, approval.run_id, session.get_one(WaitRow, approval.wait_id).step_run_id)
     _audit(session, approval, "approval.undone", by, by_id, via=via)
     session.flush()
 

@@ -16,7 +16,8 @@ from app.engine.models import Run, RunLog, StepRun
 from app.engine.seat import Seat
 from app.features.accounts.models import AuditEntry
 from app.features.accounts.service import Actor
-from app.features.approvals.models import Approval
+from app.features.approvals import service
+from app.features.approvals.models import Approval, Approver
 from app.features.files.models import Document
 from app.features.notifications import service as notifications
 from app.features.runs import service as runs
@@ -221,6 +222,38 @@ def test_time_that_runs_out_closes_it_and_the_run_goes_on(
     with factory.session() as session:
         assert session.scalars(sa.select(Approval.status)).one() == "expired"
         assert {document.status for document in session.scalars(sa.select(Document))} == {"rejected"}
+
+
+def test_a_mail_that_asks_for_what_is_decided_does_not_leave(
+    app: Flask, desk: Desk, smtp_server: SmtpServer
+) -> None:
+    factory = Factory(app, desk, smtp_server.url)
+    names = ("ann", "bob", "eve")
+    asked = desk.ask(*(f"{name}@northfield.example" for name in names), policy="all", undo_s=600)
+
+    def decide(name: str) -> Approval:
+        with desk.session() as session:
+            approval = session.get_one(Approval, asked.approval_id)
+            approver = session.scalars(sa.select(Approver).where(Approver.email == f"{name}@northfield.example")).one()
+            is_no = name == "bob"
+            decision = "rejected" if is_no else "approved"
+            return service.decide(session, approval, approver, decision=decision, reason="No" * is_no, by=name)
+
+    def relay(name: str) -> str:
+        [mail] = [mail for mail in desk.mails(asked) if mail.recipient.startswith(name)]
+        outbox.relay(factory.engine, mail.id, owner="test:1:a")
+        with desk.session() as session:
+            return session.get_one(outbox.OutboxRow, mail.id).status
+
+    decide("ann")
+    assert [relay(name) for name in ("ann", "bob")] == ["withdrawn", "sent"]
+    ended = decide("bob")
+    assert relay("eve") == "withdrawn"
+    with desk.session() as session:
+        service.undo(session, session.get_one(Approval, ended.id), by="bob")
+    assert [relay(name) for name in names] == ["withdrawn", "sent", "sent"]
+    told = [sent.recipients for sent in smtp_server.wait_for(2)]
+    assert told == [["bob@northfield.example"], ["eve@northfield.example"]]
 
 
 def test_a_refused_request_is_shown_on_the_run_and_told_to_its_starter(
