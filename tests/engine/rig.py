@@ -21,7 +21,9 @@ from app.engine.seat import Seat
 from app.features.accounts.models import Workspace
 from app.features.approvals import models as _approvals  # noqa: F401 (every table belongs to the metadata)
 from app.features.files import models as _files  # noqa: F401
+from app.features.files.removal import given_words
 from app.features.gallery import models as _gallery  # noqa: F401
+from app.features.runs.models import RunWord
 from app.features.triggers import jobs as triggers
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
@@ -103,6 +105,8 @@ class House:
                 budget_microusd=budget, steps_total=len(steps), created_at=now, changed_at=now,
             )  # fmt: skip
             session.add(run)
+            session.flush()
+            give(session, run, run.inputs)
         return str(run.id)
 
     def work(self, run_id: str | None = None, *, most: int = 1000) -> None:
@@ -206,3 +210,10 @@ def reachable(start: RunStatus) -> set[RunStatus]:
         new = {after for before in new for after in RUN_TRANSITIONS[before]} - found
         found |= new
     return found - {RunStatus.QUEUED}
+
+
+def give(session: Session, run: Run, answers: dict[str, Any]) -> None:
+    """Let a run have been given these answers, as its start writes them."""
+    run.inputs = answers
+    for word in given_words(answers):
+        session.add(RunWord(workspace_id=run.workspace_id, number=run.number, word=word))

@@ -19,7 +19,7 @@ from app.engine.models import Allowance, Beat, Run, StepRun
 from app.features.accounts.models import Workspace
 from app.features.files.models import Attachment, Document, Image
 from app.features.files.removal import remove_made_by
-from tests.engine.rig import House
+from tests.engine.rig import House, give
 from tests.engine.sink import Sink
 
 OLD = timedelta(days=14 * 31)
@@ -386,7 +386,8 @@ def test_what_runs_were_given_goes_with_the_last_of_them(house: House, old_run: 
     given = {"texts": [text.id, own.id, foreign.id], "picture": picture.id}
     readers = [old_run() for _ in range(2)]
     with house.session() as session:
-        session.execute(sa.update(Run).where(Run.id.in_(readers)).values(inputs=given))
+        for reader in readers:
+            give(session, session.get_one(Run, reader), given)
         for run_id, age_days in ((made, 900), (readers[0], 800)):
             ended = clock.now() - timedelta(days=age_days)
             session.execute(sa.update(Run).where(Run.id == run_id).values(created_at=ended, finished_at=ended))

@@ -1,15 +1,20 @@
 """What goes with runs that nobody keeps any more, where a workspace chose that; and what stays since others have it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.core.db import to_json
 from app.engine.models import Run, StepRun
 from app.features.files.models import Attachment, Document, Image
 
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+GIVEN = "#"  # before the id of what a run was given, among the words of the run: nobody can type it
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_word = sa.table("run_word", sa.column("workspace_id"), sa.column("number"), sa.column("word"))
 _AS_IS = {"synchronize_session": False}  # nobody here has any of these in hand
 _LIKE_AN_ID = "%________-____-____-____-____________%"
 
@@ -23,7 +28,6 @@ def remove_made_by(session: Session, run_ids: Sequence[str]) -> None:
     for model in (Document, Image):
         _leave_to_heirs(session, model, run_ids)
     given = _given(session, run_ids)
-    named = _named_elsewhere(session, run_ids, given)
     shown = sa.exists().where(
         Attachment.document_id == Document.id,
         Image.id == Attachment.image_id,
@@ -31,14 +35,23 @@ def remove_made_by(session: Session, run_ids: Sequence[str]) -> None:
         Image.created_at > Document.created_at,  # else it was there before, and these runs took it
     )
     session.execute(
-        sa.delete(Document).where(_goes(Document, run_ids, given), Document.id.not_in(named), sa.not_(shown)),
+        sa.delete(Document).where(
+            _goes(Document, run_ids, given), sa.not_(_is_given_elsewhere(Document, run_ids)), sa.not_(shown)
+        ),
         execution_options=_AS_IS,
     )
     used = sa.exists().where(Attachment.image_id == Image.id)
     session.execute(
-        sa.delete(Image).where(_goes(Image, run_ids, given), Image.id.not_in(named), sa.not_(used)),
+        sa.delete(Image).where(
+            _goes(Image, run_ids, given), sa.not_(_is_given_elsewhere(Image, run_ids)), sa.not_(used)
+        ),
         execution_options=_AS_IS,
     )
+
+
+def given_words(answers: Mapping[str, Any]) -> list[str]:
+    """Return the words of a run by which it is known that it was given documents and pictures, each once."""
+    return [GIVEN + found for found in dict.fromkeys(_ID.findall(to_json(answers)))]
 
 
 def _leave_to_heirs(session: Session, model: type[Document] | type[Image], run_ids: Sequence[str]) -> None:
@@ -75,23 +88,14 @@ def _goes(model: type[Document] | type[Image], run_ids: Sequence[str], given: se
     return sa.or_(model.run_id.in_(run_ids), model.id.in_(given))
 
 
-def _named_elsewhere(session: Session, run_ids: Sequence[str], given: set[str]) -> set[str]:
-    """Return which documents and pictures that go with these runs other runs were given as answers."""
-    made = [
-        row
-        for model in (Document, Image)
-        for row in session.execute(
-            sa.select(model.id, model.workspace_id, model.created_at).where(_goes(model, run_ids, given))
-        )
-    ]
-    if not made:
-        return set()
-    inputs = sa.cast(Run.inputs, sa.Text)
-    others = sa.select(inputs).where(
-        Run.workspace_id == made[0].workspace_id,
-        Run.created_at > min(row.created_at for row in made),
-        Run.id.not_in(run_ids),
-        inputs.like(_LIKE_AN_ID),
+def _is_given_elsewhere(model: type[Document] | type[Image], run_ids: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Return the condition that another run was given a document or a picture as an answer."""
+    one = (
+        sa.select(_word.c.number)
+        .join(Run, sa.and_(Run.workspace_id == _word.c.workspace_id, Run.number == _word.c.number))
+        .where(_word.c.workspace_id == model.workspace_id, _word.c.word == GIVEN + model.id)
+        .where(Run.id.not_in(run_ids))
+        .limit(1)
     )
-    named = {found for text in session.scalars(others.execution_options(yield_per=500)) for found in _ID.findall(text)}
-    return named & {row.id for row in made}
+    # not EXISTS: PostgreSQL reads the words of all runs to answer that
+    return one.correlate(model).scalar_subquery().is_not(None)

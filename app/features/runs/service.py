@@ -30,6 +30,7 @@ from app.engine.models import Run, RunLog
 from app.features.accounts import service as accounts
 from app.features.accounts.models import Workspace
 from app.features.accounts.service import Actor
+from app.features.files.removal import given_words
 from app.features.runs import making, reuse, search
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
@@ -206,7 +207,8 @@ def _new(
         workspace_id=workspace_id, actor=actor.name, actor_id=actor.user_id, action="run.started", subject_kind="run",
         subject_id=row["id"], detail=detail,
     )  # fmt: skip
-    return making.New(row, entry, search.words_of(row["label"], definition, answers), number)
+    words = [*search.words_of(row["label"], definition, answers), *given_words(answers)]
+    return making.New(row, entry, words, number)
 
 
 def pause(session: Session, run: Run, *, actor: Actor) -> None:

@@ -139,8 +139,7 @@ def test_samples_of_several_workspaces_leave_what_runs_of_each_were_given(cast: 
         sample = service.start_sample(session, workflow, "ads", actor=actor)
         story = factories.story(session, sample)
         kept.append(story.documents(story.step("ads", StepStatus.COMPLETED))[0].id)
-        reader = service.start_test(session, workflow, inputs={"offer": "A car"}, actor=actor)
-        reader.inputs = {"texts": [kept[-1]]}
+        service.start_test(session, workflow, inputs={"offer": f"As in {kept[-1]}"}, actor=actor)
         sample.status, sample.finished_at = RunStatus.COMPLETED.value, clock.now() - timedelta(days=8)
     session.flush()
 
