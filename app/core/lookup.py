@@ -1,5 +1,6 @@
-"""One row, by its id or by the name that a person gave it, with words for what is not there."""
+"""Rows by their ids, one also by the name that a person gave it, with words for what is not there."""
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -9,6 +10,14 @@ from app.core.errors import Conflict, NotFound
 from app.core.ids import is_id
 
 Row = TypeVar("Row")
+
+
+def among(model: Any, workspace_id: str, ids: Collection[str]) -> sa.ColumnElement[bool]:
+    """Tell whether a row is the workspace's and has one of these ids; looked up by them.
+
+    SQLite takes every workspace for small, and for more than a few ids would go through all of it.
+    """
+    return sa.and_(model.id.in_(ids), sa.func.coalesce(model.workspace_id, model.workspace_id) == workspace_id)
 
 
 def by_id(session: Session, rows: sa.Select[Row], model: Any, row_id: str, noun: str) -> Row:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, undefer
 from app.core.db import Value
 from app.core.errors import NotFound
 from app.core.ids import token_hash
+from app.core.lookup import among
 from app.engine.models import Run
 from app.features.accounts.models import Workspace
 from app.features.approvals.enums import ApprovalStatus, Decision
@@ -230,7 +231,7 @@ def review(session: Session, approval: Approval) -> Review:
 
 def items(session: Session, workspace_id: str, document_ids: Sequence[str]) -> tuple[Item, ...]:
     """Return the documents in the order asked; one that was deleted meanwhile is left out."""
-    wanted = sa.select(Document).where(Document.workspace_id == workspace_id, Document.id.in_(document_ids))
+    wanted = sa.select(Document).where(among(Document, workspace_id, document_ids))
     found = {document.id: document for document in session.execute(wanted).scalars()}
     pictures = _pictures(session, list(found))
     kept = [found[document_id] for document_id in document_ids if document_id in found]

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
 from app.core.errors import NotFound
+from app.core.lookup import among
 from app.definition.schema import Definition
 from app.engine.models import Run, StepRun
 from app.engine.ports import bound
@@ -199,10 +200,8 @@ def images(
 def titles(session: Session, workspace_id: str, ids: Collection[str]) -> dict[str, str]:
     """Return the titles of those of these ids that are documents or pictures of the workspace. One statement."""
     said = sa.func.coalesce(sa.func.nullif(Image.alt, ""), sa.func.nullif(Image.prompt, ""), "Picture")
-    documents = sa.select(Document.id, Document.title).where(
-        Document.workspace_id == workspace_id, Document.id.in_(ids)
-    )
-    pictures = sa.select(Image.id, said).where(Image.workspace_id == workspace_id, Image.id.in_(ids))
+    documents = sa.select(Document.id, Document.title).where(among(Document, workspace_id, ids))
+    pictures = sa.select(Image.id, said).where(among(Image, workspace_id, ids))
     return {row[0]: row[1] for row in session.execute(sa.union_all(documents, pictures))}
 
 

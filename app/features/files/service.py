@@ -18,6 +18,7 @@ from app.core import clock
 from app.core.db import close_after_use
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import new_id
+from app.core.lookup import among
 from app.engine.contract import Category, DocumentFacts, StepError
 from app.engine.models import Call
 from app.features.files import images, queries, rules, uploads
@@ -149,7 +150,7 @@ def set_status(
 def read_documents(session: Session, workspace_id: str, document_ids: Sequence[str]) -> list[DocumentFacts]:
     """Return what steps may know of documents, in the order asked. Raises NotFound for a missing or a stranger's id."""
     wanted = list(document_ids)
-    statement = sa.select(Document).where(Document.workspace_id == workspace_id, Document.id.in_(wanted))
+    statement = sa.select(Document).where(among(Document, workspace_id, wanted))
     found = {document.id: document for document in session.scalars(statement)}
     missing = [document_id for document_id in wanted if document_id not in found]
     if missing:
@@ -458,7 +459,7 @@ def _attached(session: Session, document_id: str) -> list[Attachment]:
 
 
 def _check_images(session: Session, workspace_id: str, image_ids: list[str]) -> None:
-    statement = sa.select(Image.id).where(Image.workspace_id == workspace_id, Image.id.in_(image_ids))
+    statement = sa.select(Image.id).where(among(Image, workspace_id, image_ids))
     missing = set(image_ids) - set(session.scalars(statement))
     if missing:
         raise NotFound("A picture that should be attached does not exist in this workspace.")

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.core.ids import is_id
+from app.core.lookup import among
 from app.engine.enums import RUN_OPEN, SEED, RunStatus, WaitStatus
 from app.engine.models import RUN_SAMPLE, Run, WaitRow
 from app.features.files import queries
@@ -76,7 +77,7 @@ def runs_of(session: Session, workspace_id: str, documents: Sequence[Document]) 
     ids = {document.run_id for document in documents if document.run_id}
     if not ids:  # else SQLite goes through all runs of the workspace to find none
         return {}
-    wanted = sa.select(*_FACTS).where(Run.workspace_id == workspace_id, Run.id.in_(ids))
+    wanted = sa.select(*_FACTS).where(among(Run, workspace_id, ids))
     return {row.id: RunFacts(*row) for row in session.execute(wanted)}
 
 

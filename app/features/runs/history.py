@@ -25,7 +25,8 @@ NAMES = {  # of the filters in the address, as the page's fields are called
 BY_ITSELF = "nobody"  # the person of runs that no person started
 MOST_COUNTED = 1000
 MOST_CHARS = 200
-MOST_SORTED = 4000
+MOST_SORTED = 8000  # all others would be gone through where these stand at the end of an order
+FEW = 4000  # a workflow has no more runs, or words together, where those are looked up first
 LOOKED_AT = 8000  # runs whose words are looked up before those that have them all are gathered
 BATCH = 500
 
@@ -186,14 +187,13 @@ class _Found:
     def __init__(self, session: Session, workspace_id: str, wanted: Wanted, zone: str) -> None:
         self._workspace_id, self._order, self._statuses = workspace_id, ORDERS[wanted.sort], wanted.statuses
         self._matches = [search.matching(session, workspace_id, text) for text in (wanted.q, wanted.label) if text]
-        narrowing = list(_conditions(wanted, zone))
         of_kind = kinds.conditions(session, workspace_id, wanted.kind)
-        is_by_workflow = self._order.is_by_time and not self._matches and _leads(session, wanted)
-        home = queries.without_index(Run.workspace_id) if is_by_workflow else Run.workspace_id
-        self._conditions = [home == workspace_id, *narrowing, *of_kind]
-        self._is_filtered = bool(narrowing) or wanted.kind.is_rare
-        is_by_time = self._order.is_by_time and not is_by_workflow
+        self._is_by_workflow = not self._matches and _leads(session, wanted)
+        is_by_time = self._order.is_by_time and not self._is_by_workflow
         self._is_by_status = len(wanted.statuses) > 1 and is_by_time and not wanted.kind.is_rare
+        narrowing = list(_conditions(wanted, zone, is_by_status=self._is_by_status))
+        self._conditions = [*narrowing, *of_kind]
+        self._is_filtered = bool(narrowing) or wanted.kind.is_rare
         self._is_narrow = self._may_be_few = False
         self._looks_first = bool(self._matches) and not any(match.is_narrow for match in self._matches)
         if not self._looks_first:
@@ -224,13 +224,16 @@ class _Found:
     def _settle(self) -> None:
         """Put together what the runs are asked for by."""
         conditions = [*self._conditions, *(match.condition for match in self._matches), *self._order.conditions]
-        self._runs = sa.select(Run).where(*conditions)
+        ours = (each == self._workspace_id for each in (Run.workspace_id, queries.without_index(Run.workspace_id)))
+        by_workspace, by_workflow = (sa.select(Run).where(home, *conditions) for home in ours)
+        self._fitting = by_workflow if self._is_by_workflow else by_workspace
+        self._runs = self._fitting if self._order.is_by_time else by_workspace  # else the order's index is gone through
         self._is_narrow = any(match.is_narrow for match in self._matches)
         self._may_be_few = not self._order.is_by_time and not self._is_narrow and self._is_filtered
 
     def _narrow(self, session: Session) -> None:
         """Find out whether few runs have all the words that many have."""
-        most, far_apart = search.RARE if self._order.is_by_time else MOST_SORTED, self._order.is_by_name
+        most, far_apart = search.RARE if self._order.is_by_time else FEW, self._order.is_by_name
         self._matches = [search.narrowed(session, match, most, far_apart=far_apart) for match in self._matches]
         self._looks_first = False
         self._settle()
@@ -261,7 +264,7 @@ class _Found:
     def _of_few(self, session: Session, last: str | None, limit: int) -> Sequence[Run] | None:
         """Return the page where at most :data:`MOST_SORTED` runs fit, each of them read once; None where more do."""
         key = queries.without_index(self._order.by).label("key")
-        few = self._runs.with_only_columns(Run.id, key).limit(MOST_SORTED + 1).cte()  # asked twice, so made once
+        few = self._fitting.with_only_columns(Run.id, key).limit(MOST_SORTED + 1).cte()  # asked twice, so made once
         count = sa.select(sa.func.count()).select_from(few).scalar_subquery()
         page = self._past(session, sa.select(few.c.id, count), few.c.key, few.c.id, last)
         in_order = queries.in_order(few.c.key, few.c.id, is_up=self._order.is_up)
@@ -300,8 +303,8 @@ def _leads(session: Session, wanted: Wanted) -> bool:
     """
     if not wanted.workflow or not (wanted.statuses or wanted.person or wanted.kind.is_rare):
         return bool(wanted.workflow)
-    some = sa.select(Run.id).where(Run.workflow_id == wanted.workflow).limit(MOST_SORTED + 1).subquery()
-    return session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() <= MOST_SORTED
+    some = sa.select(Run.id).where(Run.workflow_id == wanted.workflow).limit(FEW + 1).subquery()
+    return session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() <= FEW
 
 
 def _is_past(column: Any, run_id: Any, anchor: Any, last: Any, is_up: bool) -> sa.ColumnElement[bool]:
@@ -317,12 +320,14 @@ def _is_past(column: Any, run_id: Any, anchor: Any, last: Any, is_up: bool) -> s
     return sa.and_(column <= anchor, sa.or_(column < anchor, run_id < last))
 
 
-def _conditions(wanted: Wanted, zone: str) -> Iterator[sa.ColumnElement[bool]]:
+def _conditions(wanted: Wanted, zone: str, *, is_by_status: bool) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield what the filters say; *is_by_status* where each status is read by its index, which leads to few."""
     yield from _in_status(wanted.statuses, wanted.kind, wanted.said_no)
     if wanted.workflow:
         yield Run.workflow_id == wanted.workflow
     if wanted.person:
-        yield Run.started_by.is_(None) if wanted.person == BY_ITSELF else Run.started_by == wanted.person
+        person = queries.without_index(Run.started_by) if is_by_status else Run.started_by
+        yield person.is_(None) if wanted.person == BY_ITSELF else person == wanted.person
     if wanted.since:
         yield Run.created_at >= _midnight(wanted.since, zone)
     if wanted.until:

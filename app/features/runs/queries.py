@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.core.ids import is_id
+from app.core.lookup import among
 from app.core.outbox import OutboxRow
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
@@ -157,7 +158,7 @@ def workflow_names(
     """Return the name of each workflow that these runs are of, and those that it had before, by workflow id."""
     ids = {run.workflow_id for run in listed}
     wanted = sa.select(Workflow.id, Workflow.name, Workflow.former_names)
-    rows = session.execute(wanted.where(Workflow.workspace_id == workspace_id, Workflow.id.in_(ids)))
+    rows = session.execute(wanted.where(among(Workflow, workspace_id, ids)))
     return {row.id: (row.name, row.former_names) for row in rows}
 
 

@@ -104,7 +104,8 @@ class Match:
     @property
     def between(self) -> Sequence[sa.ColumnElement[bool]]:
         """The numbers between which all runs that fit are known to be: one of the conditions, for an index; or none."""
-        return [] if self.is_narrow or self.also else _within(_span_of_all(self.common), ())
+        span = _span_of_all(self.common)
+        return [Run.number.between(span.first, span.last)] if span and not self.is_narrow and not self.also else []
 
 
 def matching(session: Session, workspace_id: str, text: str) -> Match:
@@ -126,7 +127,7 @@ def matching(session: Session, workspace_id: str, text: str) -> Match:
     span = _span_of_all(common)
     if span is not None and span.first > span.last:  # no run can have them all
         return Match(_or_also([_named(session, frozenset())], also), True)
-    return Match(_or_also(_within(span, (word.condition for word in common)), also), False, common, also)
+    return Match(_or_also(_within(session, span, (word.condition for word in common)), also), False, common, also)
 
 
 def narrowed(session: Session, match: Match, most: int = 0, *, far_apart: bool = False) -> Match:
@@ -143,7 +144,7 @@ def narrowed(session: Session, match: Match, most: int = 0, *, far_apart: bool =
     if not far_apart:
         return match
     read_once = (word.read_once for word in match.common)
-    return Match(_or_also(_within(_span_of_all(match.common), read_once), match.also), False)
+    return Match(_or_also(_within(session, _span_of_all(match.common), read_once), match.also), False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +161,18 @@ def _span_of_all(common: Sequence["_Typed"]) -> _Span | None:
     return _Span(max(span.first for span in spans), min(span.last for span in spans)) if spans else None
 
 
-def _within(span: _Span | None, conditions: Iterable[sa.ColumnElement[bool]]) -> list[sa.ColumnElement[bool]]:
+def _within(
+    session: Session, span: _Span | None, conditions: Iterable[sa.ColumnElement[bool]]
+) -> list[sa.ColumnElement[bool]]:
     """Ask these conditions, which look words up, of the runs of the span alone."""
-    return [*([Run.number.between(span.first, span.last)] if span else []), *conditions]
+    return [*([_is_in(session, Run.number, span)] if span else []), *conditions]
+
+
+def _is_in(session: Session, number: Any, span: _Span) -> sa.ColumnElement[bool]:
+    """Tell whether a number is in the span: on SQLite without an index, since it takes any span for a short one."""
+    if session.get_bind().dialect.name != "postgresql":
+        number = sa.func.coalesce(number, number)
+    return sa.between(number, span.first, span.last)
 
 
 def _named(session: Session, numbers: frozenset[int], common: Sequence["_Typed"] = ()) -> sa.ColumnElement[bool]:
@@ -195,7 +205,7 @@ def _in_all(session: Session, common: Sequence["_Typed"], most: int) -> frozense
     span = _span_of_all(common)
     of_words = [word.in_words for word in common]
     if span is not None:
-        of_words = [those.where(_word.c.number.between(span.first, span.last)) for those in of_words]
+        of_words = [those.where(_is_in(session, _word.c.number, span)) for those in of_words]
     some = (sa.select(sa.func.count()).select_from(those.limit(FEW + 1).subquery()) for those in of_words)
     sizes = session.execute(sa.select(*(each.scalar_subquery() for each in some))).one()
     size, place = min((size, place) for place, size in enumerate(sizes))

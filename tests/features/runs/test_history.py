@@ -339,9 +339,38 @@ def test_the_runs_of_a_workflow_with_few_are_read_by_its_own_index(yard: Yard, m
     assert any("USING INDEX ix_run_workflow_id_created_at" in line for line in _plan(yard, listed))
 
 
+@pytest.mark.parametrize("sort", [Sort.LONGEST, Sort.NAME, Sort.COST])
+@pytest.mark.parametrize("status", ["", "completed"])
+def test_few_runs_of_a_workflow_are_sorted_and_not_those_of_the_workspace_gone_through(
+    yard: Yard, sort: Sort, status: str
+) -> None:
+    made = yard.make("finished")
+    with statements(yard.app) as seen:
+        assert _page(yard, Wanted(workflow=yard.workflow_id, sort=sort, status=status)) == made
+    (sorted_,) = (each for each in seen if each.startswith("WITH"))
+    assert "SEARCH run USING INDEX ix_run_workflow_id_created_at (workflow_id=?)" in _plan(yard, sorted_)
+
+
+@pytest.mark.parametrize("more", [{"person": "somebody"}, {"person": history.BY_ITSELF}, {"q": "rav4"}], ids=str)
+def test_what_runs_or_waits_is_read_by_its_status_whoever_else_has_many_runs(
+    yard: Yard, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not by the index of a person's runs, nor by that of numbers, between which nearly all may be."""
+    monkeypatch.setattr(search, "RARE", 0)
+    monkeypatch.setattr(history, "LOOKED_AT", 0)
+    yard.make("finished", "waiting", "waiting")
+    with statements(yard.app) as seen:
+        _page(yard, Wanted(status="waiting", **more))
+    listed = next(each for each in reversed(seen) if each.startswith("SELECT run.id, run.workspace_id"))
+    read = [line for line in _plan(yard, listed) if line.startswith("SEARCH run USING") and "(id=?)" not in line]
+    assert listed.count("UNION ALL") == 2
+    assert len(read) == 3
+    assert all("INDEX ix_run_workspace_id_status (workspace_id=? AND status=?)" in line for line in read)
+
+
 def test_a_workflow_with_many_runs_leaves_the_index_to_who_has_few(yard: Yard, monkeypatch: Any) -> None:
     yard.make("finished", "finished")
-    monkeypatch.setattr(history, "MOST_SORTED", 1)
+    monkeypatch.setattr(history, "FEW", 1)
     for more, index in (({"person": "somebody"}, "workspace_id_started_by"), ({"kind": Kind.TESTS}, "other")):
         with statements(yard.app) as seen:
             _page(yard, Wanted(workflow=yard.workflow_id, **more))

@@ -193,6 +193,26 @@ def test_runs_by_time_are_looked_at_without_reading_them(
     assert f"{by_index} ix_run_workspace_id_created_at" in page
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_runs_that_have_common_words_are_gathered_by_the_words_and_not_by_all_numbers(
+    session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "RARE", 0)
+    monkeypatch.setattr(search, "FEW", 0)
+    _start(session, people, customer="Dana Berg")
+    connection, asked = session.connection(), list[tuple[str, Any]]()
+    note = "before_cursor_execute"
+    sa.event.listen(connection, note, lambda _c, _k, text, given, *_r: asked.append((text, given)))
+
+    assert len(_found(session, people, "dana berg")) == 1
+
+    (gathered, given), = (each for each in asked if "INTERSECT" in each[0])
+    plan = [str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {gathered}", given)]
+    read = [line for line in plan if line.startswith("SEARCH run_word")]
+    assert len(read) == 2
+    assert all("COVERING INDEX ix_run_word_workspace_id_word" in line for line in read)
+
+
 def test_common_words_of_few_runs_are_read_by_their_numbers_once(
     session: Session, people: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
