@@ -28,7 +28,9 @@ from tests.servers import PostgresServer, RedisServer, SmtpServer
 
 ROOT = Path(__file__).resolve().parents[1]
 # Browsers share few cores with many tests: no process anew for each page.
-THRIFTY = ["--disable-gpu", "--js-flags=--single-threaded", "--process-per-site", "--renderer-process-limit=1"]
+# A script runs for a moment and its page is gone: to compile it well takes longer than it saves.
+SCRIPTS = "--js-flags=--single-threaded --no-maglev --no-turbofan"
+THRIFTY = ["--disable-gpu", SCRIPTS, "--process-per-site", "--renderer-process-limit=1"]
 BROWSER_MS = 30_000  # for what a page does in a moment: Playwright's own five seconds are few where others work
 DATABASES = ["sqlite", "postgresql"]
 USES = 25  # of one PostgreSQL database, before what was deleted in it slows it down
