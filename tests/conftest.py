@@ -362,8 +362,16 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     found = (os.environ.get("CHROMIUM_PATH"), "/usr/bin/chromium", "/usr/bin/chromium-browser")
     path = next((path for path in found if path and Path(path).exists()), None)
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    chosen = {"executable_path": path} if path else {}
-    return {**browser_type_launch_args, **chosen, "args": [*sandbox, "--disable-dev-shm-usage", *THRIFTY]}
+    chosen: dict[str, Any] = {"executable_path": path} if path else {}
+    if _has_room_in_memory():
+        chosen["ignore_default_args"] = ["--disable-dev-shm-usage"]  # Playwright's own: pictures go through files
+    return {**browser_type_launch_args, **chosen, "args": [*sandbox, *THRIFTY]}
+
+
+def _has_room_in_memory() -> bool:
+    """Tell whether the processes of four browsers can share what they draw in memory: a container has 64 MB for it."""
+    shared = Path("/dev/shm")
+    return shared.is_dir() and shutil.disk_usage(shared).free > 2**30
 
 
 @pytest.fixture(scope="session")
