@@ -58,7 +58,7 @@ def wait_started(session: Session, event: WaitStarted) -> None:
             recipient=person.email,
             subject=content["subject"],
             content=dict(content),
-            dedupe_key=f"{event.step_run_id}--{person.email}-0",
+            dedupe_key=f"{event.wait_id}--{person.email}-0",  # a step that is tried again asks again
             workspace_id=event.workspace_id,
             run_id=event.run_id,
             step_run_id=event.step_run_id,

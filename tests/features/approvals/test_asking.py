@@ -43,7 +43,7 @@ def test_a_review_writes_the_request_one_approver_and_one_mail_an_address(desk: 
     assert [document.status for document in desk.documents(asked)] == ["in_review"] * 3
     mails = desk.mails(asked)
     assert sorted(mail.dedupe_key for mail in mails) == sorted(
-        f"{asked.step_run_id}--{email}-0" for email in ("sam@northfield.example", "eva@out.example")
+        f"{asked.wait_id}--{email}-0" for email in ("sam@northfield.example", "eva@out.example")
     )
     assert {mail.status for mail in mails} == {"pending"}
 

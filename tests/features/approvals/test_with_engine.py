@@ -8,11 +8,13 @@ from cryptography.fernet import Fernet
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app.core import events, outbox
+from app.core import clock, events, outbox
 from app.core.db import db, transaction
+from app.core.ids import new_id
 from app.core.outbox import OutboxRow
-from app.engine import runner, timers
-from app.engine.models import Run, RunLog, StepRun
+from app.engine import runner, store, timers
+from app.engine.events import WaitStarted
+from app.engine.models import Run, RunLog, StepRun, WaitRow
 from app.engine.seat import Seat
 from app.features.accounts.models import AuditEntry
 from app.features.accounts.service import Actor
@@ -254,6 +256,33 @@ def test_a_mail_that_asks_for_what_is_decided_does_not_leave(
     assert [relay(name) for name in names] == ["withdrawn", "sent", "sent"]
     told = [sent.recipients for sent in smtp_server.wait_for(2)]
     assert told == [["bob@northfield.example"], ["eve@northfield.example"]]
+
+
+def test_a_review_that_is_tried_again_asks_again_and_its_first_mail_does_not_leave(
+    app: Flask, desk: Desk, smtp_server: SmtpServer
+) -> None:
+    factory = Factory(app, desk, smtp_server.url)
+    asked = desk.ask(SAM)
+    desk.end(asked, "withdrawn")
+    with desk.session() as session:
+        first = session.get_one(WaitRow, asked.wait_id)
+        session.expunge(first)
+        session.execute(sa.update(StepRun).where(StepRun.id == asked.step_run_id).values(status="failed"))
+        store.begin_again(session, [asked.step_run_id])
+        again = WaitRow(
+            id=new_id(), workspace_id=first.workspace_id, run_id=first.run_id, step_run_id=asked.step_run_id,
+            kind=first.kind, status="waiting", detail=first.detail, created_at=clock.now(),
+        )  # fmt: skip
+        session.add(again)
+        session.flush()
+        ids = (again.id, again.workspace_id, again.run_id, again.step_run_id)
+        events.publish(session, WaitStarted(*ids, "check", again.kind, again.detail, None, "rejected"))
+    old, new = sorted(desk.mails(asked), key=lambda mail: mail.created_at)
+    for mail in (old, new):
+        outbox.relay(factory.engine, mail.id, owner="test:1:a")
+    [request] = smtp_server.wait_for(1)
+    assert new.content["text"].split("/a/")[1][:43] in request.text()
+    assert {mail.id: mail.status for mail in desk.mails(asked)} == {old.id: "withdrawn", new.id: "sent"}
 
 
 def test_a_refused_request_is_shown_on_the_run_and_told_to_its_starter(
