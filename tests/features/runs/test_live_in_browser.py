@@ -27,7 +27,7 @@ COUNT_CELEBRATIONS = """() => {
 
 # What is said for a moment, on the button that is pressed and aloud.
 HEAR = """button => {
-  window.heard = new Set();
+  const heard = window.heard = new Set();  // each press its own: what an earlier button still says is not heard
   const hear = () => {
     if (button.innerText.includes("Copied")) heard.add("button");
     if ([...document.querySelectorAll("p[role=status]")].some(p => p.innerText === "Copied")) heard.add("aloud");
