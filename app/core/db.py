@@ -184,6 +184,7 @@ def make_engine(
         **options,
     )
     _ping_idle(engine)
+    postgresql.take_as_asked(engine)
     event.listen(engine, "checkin", _close_swollen)
     event.listen(engine, "handle_error", _leave_standby)
     return engine

@@ -1,11 +1,13 @@
 """PostgreSQL: statements that are their own transaction, and what threads ask of it at once in one round trip."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.engine import Connection, Dialect, Engine, result_tuple
 
 from app.core.together import Line, One, Refused, Statement, Writing, carry_out
@@ -16,24 +18,39 @@ _WAIT_LESS = "SELECT set_config('lock_timeout', '1s', true)"
 ENDED = ("08", "57P")  # classes of errors that end a connection: what it had sent may be committed
 
 
+_asked_for = threading.local()  # whether the connection that this thread takes is to have no transactions
+
+
 @contextmanager
 def autocommit(engine: Engine) -> Iterator[Connection]:
-    """Open a connection on which each statement is its own transaction: one round trip, not three."""
-    with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        driver.autocommit = True  # by hand: SQLAlchemy's option for it costs as much as the statement
-        try:
-            yield connection
-        finally:
-            _end_alone(connection, driver)
+    """Open a connection on which each statement is its own transaction: one round trip, not three.
 
-
-def _end_alone(connection: Connection, driver: Any) -> None:
-    """Let whoever takes this connection next find transactions again; one that cannot is thrown away."""
+    *engine* is one that :func:`take_as_asked` knows.
+    """
+    _asked_for.autocommit = True
     try:
-        driver.autocommit = False
-    except connection.dialect.loaded_dbapi.Error:
-        connection.invalidate()
+        connection = engine.connect()
+    finally:
+        _asked_for.autocommit = False
+    with connection:
+        yield connection
+
+
+def take_as_asked(engine: Engine) -> None:
+    """Give each connection out with or without transactions, as it is asked for.
+
+    By hand: SQLAlchemy's option for it costs as much as a statement. And as it is taken, not as it is given back: who
+    answers pages takes a connection without them nearly always, and then nothing is to be changed.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def _change(connection: Any, _record: Any, _proxy: Any) -> None:
+        asked = getattr(_asked_for, "autocommit", False)
+        if connection.autocommit is not asked:
+            try:
+                connection.autocommit = asked
+            except engine.dialect.loaded_dbapi.Error as broken:
+                raise sa.exc.DisconnectionError from broken  # the pool opens another one
 
 
 def line(engine: Engine) -> Line:

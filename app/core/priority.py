@@ -17,6 +17,17 @@ def keep_turns() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
+def keep_core(place: int, of: int) -> None:
+    """Keep this process, number *place* (from 0) *of* so many alike, on a core of its own where there are as many.
+
+    All threads that it starts from here on stay there. Where there are more cores, or fewer, nothing changes.
+    """
+    with suppress(AttributeError, OSError):
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) == of:
+            os.sched_setaffinity(0, {cores[place]})
+
+
 def give_way() -> None:
     """Let this process come after those that answer pages."""
     os.nice(NICE)

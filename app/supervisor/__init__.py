@@ -153,13 +153,13 @@ def _children(
 
 def _servers(app: Flask, settings: Settings, ready: int) -> list[Child]:
     pulses = [Pulse(web.HANG_S) for _ in range(settings.servers)]
-    return [_server(partial(roles.serve_web, app, settings, ready), pulses, at) for at in range(len(pulses))]
+    start = partial(roles.serve_web, app, settings, ready, pulses)
+    return [_server(start, place, pulse) for place, pulse in enumerate(pulses)]
 
 
-def _server(start: Callable[[Pulse, Sequence[Pulse]], int], pulses: Sequence[Pulse], at: int) -> Child:
-    others = [*pulses[:at], *pulses[at + 1 :]]
-    name = f"web {at + 1}" if at else "web"
-    return Child(name, lambda _: start(pulses[at], others), is_vital=True, listens=True, pulse=pulses[at])
+def _server(start: Callable[[int], int], place: int, pulse: Pulse) -> Child:
+    name = f"web {place + 1}" if place else "web"
+    return Child(name, lambda _: start(place), is_vital=True, listens=True, pulse=pulse)
 
 
 def _laborer(name: str, start: Callable[[Pulse, str], int], tidy: Callable[[str], int]) -> Child:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from app.engine.quarantine import Line
 
 
-def serve_web(app: Flask, settings: Settings, ready: int, pulse: Pulse, others: Sequence[Pulse]) -> int:
+def serve_web(app: Flask, settings: Settings, ready: int, pulses: Sequence[Pulse], place: int) -> int:
     """Answer pages; write one byte to the pipe *ready* when it does."""
     _begin("web", app)
-    return web.run(app, settings, ready, pulse, others)
+    return web.run(app, settings, ready, pulses, place)
 
 
 def work(app: Flask, settings: Settings, line: "Line", pulse: Pulse, owner: str) -> int:

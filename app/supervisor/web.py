@@ -26,16 +26,18 @@ LIVELY_S = 3.0  # it gives one every second
 BACKLOG = 2048  # connections that wait while every server is busy, or is started again
 
 
-def run(app: Flask, settings: Settings, ready: int, pulse: Pulse, others: Sequence[Pulse]) -> int:
+def run(app: Flask, settings: Settings, ready: int, pulses: Sequence[Pulse], place: int) -> int:
     """Serve *app* until SIGTERM, one byte to the pipe *ready* when it answers; return the exit code.
 
-    *pulse* is this server's, *others* those of the servers beside it.
+    *pulses* are those of all servers, this one's is at *place*.
     """
     priority.keep_turns()
+    priority.keep_core(place, len(pulses))
     logging.getLogger("gunicorn.error").setLevel(logging.WARNING)
     server = Server(app, settings)
     server.cfg.set("post_worker_init", lambda _worker: _say_ready(ready))
-    Worker(server, forks.listening, pulse, others).init_process()
+    others = [*pulses[:place], *pulses[place + 1 :]]
+    Worker(server, forks.listening, pulses[place], others).init_process()
     return 0
 
 
