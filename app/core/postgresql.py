@@ -87,7 +87,7 @@ def _read_all(connection: Connection, ones: list[One]) -> None:
     driver: Any = connection.connection.driver_connection
     asked = [sent for _, sent in _asked(connection, ones)]
     try:
-        with driver.pipeline():
+        with driver.pipeline() as pipeline, _gathered(pipeline):
             driver.execute(_WAIT_LESS)
             for each in asked:
                 each.send(driver)
@@ -108,11 +108,12 @@ def _write_all(connection: Connection, ones: list[One]) -> None:
     asked = _asked(connection, ones)
     is_sent = False
     try:
-        with driver.pipeline():
+        with driver.pipeline() as pipeline:
             try:
-                driver.execute(_WAIT_LESS)
-                for _, each in asked:
-                    each.send(driver)
+                with _gathered(pipeline):
+                    driver.execute(_WAIT_LESS)
+                    for _, each in asked:
+                        each.send(driver)
                 is_sent = True
             finally:
                 if not is_sent:  # a value that cannot be sent: what was before it is not written without an end
@@ -132,6 +133,20 @@ def _write_all(connection: Connection, ones: list[One]) -> None:
             one.error = error
         else:
             one.error = RuntimeError("a small write is one statement on PostgreSQL")
+
+
+@contextmanager
+def _gathered(pipeline: Any) -> Iterator[None]:
+    """Send what is put into *pipeline* meanwhile together, when that is over.
+
+    The driver would send each statement at once, and look for answers after each: so many times another thread may
+    take the interpreter.
+    """
+    pipeline._communicate_gen = lambda: iter(())
+    try:
+        yield
+    finally:
+        del pipeline._communicate_gen
 
 
 def _asked(connection: Connection, ones: list[One]) -> "list[tuple[Writing[Any], _Sent]]":
