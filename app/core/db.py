@@ -1,7 +1,6 @@
 """The database: one declarative base, one session class, engines for PostgreSQL and for SQLite as one host needs it."""
 
 import json
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,6 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
-from sqlalchemy import event
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.ext.compiler import compiles
@@ -25,7 +23,6 @@ from sqlalchemy.types import TypeDecorator
 from app.core import postgresql, sqlite
 from app.core.sqlite import BUSY_S
 from app.core.together import Line, Writing
-from app.core.turns import FairPool
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -37,20 +34,10 @@ NAMING = {
 # Connections to PostgreSQL that each process keeps at most: what the start compares with what the server gives.
 WORKER_POOL, HEARTBEAT_POOL, CLOCK_POOL = 4, 1, 1
 PAGE_WAIT_S = 12.0  # how long a page waits for a free connection to PostgreSQL: so long 24 that take a second wait
-PING_AFTER_S = 1.0  # a connection that was idle for longer is asked whether it lives before it is given out
-SWOLLEN = "is_swollen"
-
-# A server that vanished without a word (a failover, a cut network) is given up after half a minute: the system's own
-# patience is a quarter of an hour for what was sent and hours for what is awaited. The address may say otherwise.
-_NOTICES_LOSS: dict[str, Any] = {
-    "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4,
-    "tcp_user_timeout": 30_000,
-}  # fmt: skip
 
 # What a database that is busy or away makes a statement raise: no fault of whoever asked.
 AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 AT_ONCE = ("40P01", "40001")  # a deadlock, a serialisation failure: the other one has what it wanted
-READS_ONLY = "25006"  # what a server says that has become, or is not yet, the one to write to
 
 T = TypeVar("T")
 Value: TypeAlias = T | sa.BindParameter[T]  # in a condition: what is known, or is bound later
@@ -171,65 +158,15 @@ def make_engine(
     options: dict[str, Any] = {"json_serializer": to_json}
     if url.startswith("sqlite"):
         return sqlite.make_engine(url, reading=reading, pool=max(pool, 2), wait_s=wait_s, options=options)
-    seconds = f"{statement_timeout_s}s"
-    settings = f"-c statement_timeout={seconds} -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
-    engine = sa.create_engine(
-        url,
-        poolclass=FairPool if is_fair else sa.pool.QueuePool,
-        pool_size=pool,
-        max_overflow=0,
-        pool_timeout=wait_s,
-        pool_use_lifo=True,
-        connect_args={**_not_in(url, _NOTICES_LOSS), "options": settings},
-        **options,
+    return postgresql.make_engine(
+        url, pool=pool, wait_s=wait_s, statement_timeout_s=statement_timeout_s, is_fair=is_fair, options=options
     )
-    _ping_idle(engine)
-    postgresql.take_as_asked(engine)
-    event.listen(engine, "checkin", _close_swollen)
-    event.listen(engine, "handle_error", _leave_standby)
-    return engine
-
-
-def _not_in(url: str, options: dict[str, Any]) -> dict[str, Any]:
-    said = sa.make_url(url).query
-    return {name: value for name, value in options.items() if name not in said}
 
 
 def close_after_use(session: Session) -> None:
     """Have *session*'s connection closed instead of kept: libpq's buffer stays as large as the largest row it sent."""
     if session.get_bind().dialect.name == "postgresql":
-        session.connection().info[SWOLLEN] = True
-
-
-def _close_swollen(_connection: Any, record: Any) -> None:
-    if record.info.pop(SWOLLEN, False):
-        record.invalidate()
-
-
-def _leave_standby(context: sa.engine.ExceptionContext) -> None:
-    """Count a server that only reads, as after a failover, as away: connect anew, to the one that writes."""
-    if getattr(context.original_exception, "sqlstate", None) == READS_ONLY:
-        context.is_disconnect = True
-        raise sa.exc.OperationalError(
-            context.statement, context.parameters, context.original_exception, connection_invalidated=True
-        )
-
-
-def _ping_idle(engine: Engine) -> None:
-    """Ask a connection that was idle whether it lives; one that is always in use costs no round trip for that."""
-
-    @event.listens_for(engine, "checkin")
-    def _note(_connection: Any, record: Any) -> None:
-        record.info["used_at"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def _ask(connection: Any, record: Any, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("used_at", math.inf) < PING_AFTER_S:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as gone:
-            raise sa.exc.InvalidatePoolError from gone
+        session.connection().info[postgresql.SWOLLEN] = True
 
 
 to_json: Callable[[Any], str] = json.JSONEncoder(
@@ -238,13 +175,38 @@ to_json: Callable[[Any], str] = json.JSONEncoder(
 
 
 class RoutedSession(FlaskSession):
-    """A session that reads through the engine that cannot write while ``info["reading"]`` is set."""
+    """A session that only reads while ``info["reading"]`` is set, through the engine for that."""
 
-    def get_bind(self, *args: Any, **kw: Any) -> Any:
-        """Choose between the writing and, on SQLite, the reading engine."""
-        if self.info.get("reading") and "reading" in db.engines:
-            return db.engines["reading"]
-        return super().get_bind(*args, **kw)
+    def get_bind(self, mapper: Any = None, clause: Any = None, bind: Any = None, **kw: Any) -> Any:
+        """Choose between the writing and the reading engine."""
+        if self.info.get("reading"):
+            return _reading_bind(self, clause)
+        return super().get_bind(mapper, clause, bind, **kw)
+
+
+class ReadingSession(Session):
+    """A session that only reads."""
+
+    def get_bind(self, *_: Any, clause: Any = None, **__: Any) -> Any:
+        """Return the engine for that."""
+        return _reading_bind(self, clause)
+
+
+def _reading_bind(session: Session, clause: Any) -> Engine:
+    if session._flushing or getattr(clause, "is_dml", False):
+        raise sa.exc.InvalidRequestError("a session that only reads was to write")
+    return _readers(db.engine)
+
+
+def _readers(engine: Engine) -> Engine:
+    """Return what sessions that only read take their connections from.
+
+    On PostgreSQL they need no transaction: each statement sees what is committed, within one too. A ROLLBACK at its end
+    would cost a round trip, and at it the driver forgets all statements that the server has prepared.
+    """
+    if engine.dialect.name != "postgresql":
+        return _reader()
+    return _kept(_without_transactions, engine, lambda of: of.execution_options(isolation_level="AUTOCOMMIT"))
 
 
 class Database(SQLAlchemy):
@@ -336,17 +298,18 @@ def _reading_line(engine: Engine) -> Line:
     return _kept(_reading_lines, engine, postgresql.reading_line)
 
 
-def _kept(lines: "WeakKeyDictionary[Engine, Line]", engine: Engine, make: Callable[[Engine], Line]) -> Line:
-    with _lines_lock:
-        found = lines.get(engine)
+def _kept(made: "WeakKeyDictionary[Engine, T]", engine: Engine, make: Callable[[Engine], T]) -> T:
+    with _making:
+        found = made.get(engine)
         if found is None:
-            found = lines[engine] = make(engine)
+            found = made[engine] = make(engine)
     return found
 
 
 _lines: WeakKeyDictionary[Engine, Line] = WeakKeyDictionary()
 _reading_lines: WeakKeyDictionary[Engine, Line] = WeakKeyDictionary()
-_lines_lock = threading.Lock()
+_without_transactions: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
+_making = threading.Lock()
 
 
 def mark_of(session: Session) -> str:
@@ -444,5 +407,5 @@ def _reader() -> Engine:
 @contextmanager
 def reading() -> Iterator[Session]:
     """Open a short session that only reads, beside the request's own; needs an application context."""
-    with Session(_reader(), expire_on_commit=False) as session:
+    with ReadingSession(expire_on_commit=False) as session:
         yield session

@@ -1,6 +1,8 @@
 """PostgreSQL: statements that are their own transaction, and what threads ask of it at once in one round trip."""
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -11,11 +13,81 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Dialect, Engine, result_tuple
 
 from app.core.together import Line, One, Refused, Statement, Writing, carry_out
+from app.core.turns import FairPool
 
 PATIENCE_S = 0.1
 # In company nobody waits longer for a lock: then each goes alone, and who needs it waits for it by itself.
 _WAIT_LESS = "SELECT set_config('lock_timeout', '1s', true)"
+PING_AFTER_S = 1.0  # a connection that was idle for longer is asked whether it lives before it is given out
+READS_ONLY = "25006"  # what a server says that has become, or is not yet, the one to write to
+SWOLLEN = "is_swollen"  # in a connection's info: it is closed after use
+
+# A server that vanished without a word (a failover, a cut network) is given up after half a minute: the system's own
+# patience is a quarter of an hour for what was sent and hours for what is awaited. The address may say otherwise.
+_NOTICES_LOSS: dict[str, Any] = {
+    "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}  # fmt: skip
 ENDED = ("08", "57P")  # classes of errors that end a connection: what it had sent may be committed
+
+
+def make_engine(
+    url: str, *, pool: int, wait_s: float, statement_timeout_s: int, is_fair: bool, options: dict[str, Any]
+) -> Engine:
+    """Return an engine that keeps at most *pool* connections and waits *wait_s* seconds for one."""
+    seconds = f"{statement_timeout_s}s"
+    settings = f"-c statement_timeout={seconds} -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+    engine = sa.create_engine(
+        url,
+        poolclass=FairPool if is_fair else sa.pool.QueuePool,
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=wait_s,
+        pool_use_lifo=True,
+        connect_args={**_not_in(url, _NOTICES_LOSS), "options": settings},
+        **options,
+    )
+    _ping_idle(engine)
+    _take_as_asked(engine)
+    event.listen(engine, "checkin", _close_swollen)
+    event.listen(engine, "handle_error", _leave_standby)
+    return engine
+
+
+def _not_in(url: str, options: dict[str, Any]) -> dict[str, Any]:
+    said = sa.make_url(url).query
+    return {name: value for name, value in options.items() if name not in said}
+
+
+def _ping_idle(engine: Engine) -> None:
+    """Ask a connection that was idle whether it lives; one that is always in use costs no round trip for that."""
+
+    @event.listens_for(engine, "checkin")
+    def _note(_connection: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", math.inf) < PING_AFTER_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as gone:
+            raise sa.exc.InvalidatePoolError from gone
+
+
+def _close_swollen(_connection: Any, record: Any) -> None:
+    if record.info.pop(SWOLLEN, False):
+        record.invalidate()
+
+
+def _leave_standby(context: sa.engine.ExceptionContext) -> None:
+    """Count a server that only reads, as after a failover, as away: connect anew, to the one that writes."""
+    if getattr(context.original_exception, "sqlstate", None) == READS_ONLY:
+        context.is_disconnect = True
+        raise sa.exc.OperationalError(
+            context.statement, context.parameters, context.original_exception, connection_invalidated=True
+        )
 
 
 _asked_for = threading.local()  # whether the connection that this thread takes is to have no transactions
@@ -25,7 +97,7 @@ _asked_for = threading.local()  # whether the connection that this thread takes 
 def autocommit(engine: Engine) -> Iterator[Connection]:
     """Open a connection on which each statement is its own transaction: one round trip, not three.
 
-    *engine* is one that :func:`take_as_asked` knows.
+    *engine* is one of :func:`make_engine`.
     """
     _asked_for.autocommit = True
     try:
@@ -36,7 +108,7 @@ def autocommit(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def take_as_asked(engine: Engine) -> None:
+def _take_as_asked(engine: Engine) -> None:
     """Give each connection out with or without transactions, as it is asked for.
 
     By hand: SQLAlchemy's option for it costs as much as a statement. And as it is taken, not as it is given back: who

@@ -56,6 +56,7 @@ def test_each_child_that_dies_is_replaced_while_the_others_go_on(start: Start) -
     house.wait_for("Greenlight is ready")
     assert "Make the first owner: http://localhost" in house.output
     server, _ = until(lambda: _servers(house, 2))
+    until(lambda: _cores(house) == _apart())
     worker = until(lambda: house.pid_of("worker"))
     until(lambda: _niceness(worker) - _niceness(server) == NICE)  # pages come first
     for role in ("worker", "clock", "redis"):
@@ -69,6 +70,7 @@ def test_each_child_that_dies_is_replaced_while_the_others_go_on(start: Start) -
     os.kill(server, signal.SIGKILL)
     assert house.status() == 200  # the other one answers
     until(lambda: server not in (servers := _servers(house, 2)) and servers)
+    until(lambda: _cores(house) == _apart())
 
 
 def test_who_comes_while_the_only_server_is_started_again_waits_for_it(start: Start) -> None:
@@ -169,6 +171,19 @@ def _servers(house: House, count: int) -> list[int]:
     """Return who listens on the house's port, the supervisor apart, when they are *count*."""
     found = [pid for pid in house.pids()[1:] if _listens(pid, house.port)]
     return found if len(found) == count else []
+
+
+def _cores(house: House) -> list[list[int]]:
+    """Return the cores that each of two servers may use; nothing while there are not two."""
+    with suppress(ProcessLookupError):
+        return sorted(sorted(os.sched_getaffinity(pid)) for pid in _servers(house, 2))
+    return []
+
+
+def _apart() -> list[list[int]]:
+    """Return the cores that two servers should have: one each where there are two."""
+    cores = sorted(os.sched_getaffinity(0))
+    return [[core] for core in cores] if len(cores) == 2 else [cores, cores]
 
 
 def _is_refused(port: int) -> bool:

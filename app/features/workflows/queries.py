@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from threading import Lock
 from typing import Any
 
@@ -354,21 +354,27 @@ def former_names(session: Session, workflow: Workflow, keys: set[str], ids: set[
     """
     questions: dict[str, str] = {}
     steps: dict[str, str] = {}
-    wanted = (
-        sa.select(DraftRevision.definition)
+    for data in islice(_revisions(session, workflow), LOOKED_BACK):
+        for names, part, key, label in ((questions, "inputs", "key", "label"), (steps, "steps", "id", "name")):
+            missing = (keys if part == "inputs" else ids) - names.keys()
+            names.update(_called(data.get(part), key, label, missing))
+        if len(questions) == len(keys) and len(steps) == len(ids):
+            break
+    return Names(questions, steps)
+
+
+def _revisions(session: Session, workflow: Workflow) -> Iterator[dict[str, Any]]:
+    """Yield what the workflow's draft was, the newest first; each is read when it is asked for, it may be large."""
+    newest = (
+        sa.select(DraftRevision.number, DraftRevision.definition)
         .where(DraftRevision.workflow_id == workflow.id)
         .order_by(DraftRevision.number.desc())
-        .limit(LOOKED_BACK)
-        .execution_options(yield_per=1)
+        .limit(1)
     )
-    with session.scalars(wanted) as rows:
-        for data in rows:
-            for names, part, key, label in ((questions, "inputs", "key", "label"), (steps, "steps", "id", "name")):
-                missing = (keys if part == "inputs" else ids) - names.keys()
-                names.update(_called(data.get(part), key, label, missing))
-            if len(questions) == len(keys) and len(steps) == len(ids):
-                break
-    return Names(questions, steps)
+    row = session.execute(newest).first()
+    while row is not None:
+        yield row.definition
+        row = session.execute(newest.where(DraftRevision.number < row.number)).first()
 
 
 def _called(listed: object, key: str, label: str, wanted: set[str]) -> dict[str, str]:

@@ -1,0 +1,39 @@
+"""Sessions that only read: they write nothing, and what the server has prepared for them stays."""
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from app.core.db import db, reading
+from app.features.accounts.models import User
+
+NAMES = sa.select(User.name).where(User.email == "nobody@example.com")
+PREPARED = sa.text("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%FROM \"user\"%'")
+BEGAN = sa.text("SELECT now()")
+OFTEN = 7  # the driver has a statement prepared that comes for the sixth time
+
+
+def test_a_session_that_only_reads_refuses_to_write(app: Flask) -> None:
+    with app.app_context():
+        db.session.info["reading"] = True
+        with reading() as other:
+            for session in (db.session(), other):
+                session.add(User(email="new@example.com", name="New"))
+                with pytest.raises(sa.exc.InvalidRequestError, match="only reads"):
+                    session.flush()
+                session.rollback()
+                with pytest.raises(sa.exc.InvalidRequestError, match="only reads"):
+                    session.execute(sa.delete(User))
+                assert session.scalar(NAMES) is None
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_is_read_often_stays_prepared_from_one_page_to_the_next(app: Flask) -> None:
+    with app.app_context():
+        for _ in range(OFTEN):
+            with reading() as session:
+                session.execute(NAMES).all()
+        with reading() as session:
+            assert len(session.scalars(PREPARED).all()) == 1
+        began = db.session.scalar(BEGAN)  # a page that may write, on the same connection, has a transaction
+        assert db.session.scalar(BEGAN) == began
