@@ -19,7 +19,9 @@ PATIENCE_S = 0.1
 # In company nobody waits longer for a lock: then each goes alone, and who needs it waits for it by itself.
 _WAIT_LESS = "SELECT set_config('lock_timeout', '1s', true)"
 PING_AFTER_S = 1.0  # a connection that was idle for longer is asked whether it lives before it is given out
-READS_ONLY = "25006"  # what a server says that has become, or is not yet, the one to write to
+# What a server says that has become, or is not yet, the one to write to; and where what it has prepared is gone, or
+# gives other columns than it did.
+NO_USE = ("25006", "26000", "0A000")
 SWOLLEN = "is_swollen"  # in a connection's info: it is closed after use
 
 # A server that vanished without a word (a failover, a cut network) is given up after half a minute: the system's own
@@ -50,7 +52,7 @@ def make_engine(
     _ping_idle(engine)
     _take_as_asked(engine)
     event.listen(engine, "checkin", _close_swollen)
-    event.listen(engine, "handle_error", _leave_standby)
+    event.listen(engine, "handle_error", _leave_useless)
     return engine
 
 
@@ -81,9 +83,9 @@ def _close_swollen(_connection: Any, record: Any) -> None:
         record.invalidate()
 
 
-def _leave_standby(context: sa.engine.ExceptionContext) -> None:
-    """Count a server that only reads, as after a failover, as away: connect anew, to the one that writes."""
-    if getattr(context.original_exception, "sqlstate", None) == READS_ONLY:
+def _leave_useless(context: sa.engine.ExceptionContext) -> None:
+    """Count a connection that is of no use any more as lost: connect anew, after a failover to the one that writes."""
+    if getattr(context.original_exception, "sqlstate", None) in NO_USE:
         context.is_disconnect = True
         raise sa.exc.OperationalError(
             context.statement, context.parameters, context.original_exception, connection_invalidated=True
@@ -232,6 +234,10 @@ def _asked(connection: Connection, ones: list[One]) -> "list[tuple[Writing[Any],
 
 def _is_answer(driver: Any, error: Exception) -> bool:
     """Tell whether the server said no, and so wrote nothing; else nobody knows."""
+    from psycopg.errors import PipelineAborted
+
+    if isinstance(error, PipelineAborted):  # instead of why: what was before it is not committed either
+        return True
     state = getattr(error, "sqlstate", None)
     return state is not None and not driver.closed and not state.startswith(ENDED)
 

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from app.core.db import db, reading
+from app.core.db import db, make_engine, reading
 from app.features.accounts.models import User
 
 NAMES = sa.select(User.name).where(User.email == "nobody@example.com")
@@ -37,3 +37,26 @@ def test_what_is_read_often_stays_prepared_from_one_page_to_the_next(app: Flask)
             assert len(session.scalars(PREPARED).all()) == 1
         began = db.session.scalar(BEGAN)  # a page that may write, on the same connection, has a transaction
         assert db.session.scalar(BEGAN) == began
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_was_prepared_for_a_table_that_has_changed_fails_once_at_most(
+    app: Flask, database_url: str
+) -> None:
+    engine = make_engine(database_url.replace("postgresql://", "postgresql+psycopg://", 1), pool=1)
+    with engine.begin() as other:
+        other.execute(sa.text("CREATE TABLE changing (n INTEGER)"))
+    wanted = sa.select(sa.text("* FROM changing"))
+    with app.app_context():
+        for _ in range(OFTEN):
+            with reading() as session:
+                session.execute(wanted).all()
+        with engine.begin() as other:
+            other.execute(sa.text("ALTER TABLE changing ALTER COLUMN n TYPE TEXT"))
+        with pytest.raises(sa.exc.OperationalError), reading() as session:
+            session.execute(wanted).all()
+        with reading() as session:
+            assert session.execute(wanted).all() == []
+    with engine.begin() as other:
+        other.execute(sa.text("DROP TABLE changing"))
+    engine.dispose()

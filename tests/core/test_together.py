@@ -28,6 +28,7 @@ AGAIN = (
     .values(times=_word.c.times + 1)
     .returning(_word.c.times)
 )
+LARGE = AGAIN.where(sa.func.length(sa.bindparam("b_large", type_=sa.Text())) > 0)
 
 READ = sa.select(_word.c.word, sa.func.now(type_=UtcDateTime()).label("at")).where(
     _word.c.word == sa.bindparam("b_word", type_=sa.Text())
@@ -216,6 +217,21 @@ def test_a_value_that_cannot_be_sent_leaves_nothing_written_twice(engine: Engine
 
     assert got == ["A", sa.exc.DataError, 2, "B"]
     assert words(engine) == {"a": 1, "b": 1, "c": 2}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_one_that_is_refused_among_many_and_large_ones_takes_nobody_with_it(engine: Engine) -> None:
+    def says_at_length(word: str) -> Writing[int]:
+        row = yield LARGE, {"b_word": word, "b_large": "x" * 300_000}
+        return int(row.times)
+
+    listed = [f"w{place}" for place in range(24)]
+    at_once(engine, [adds(word) for word in listed])
+    writes: list[Callable[[], Writing[object]]] = [partial(says_at_length, word) for word in listed]
+    writes[8] = adds("w0")  # the second that is sent
+
+    assert at_once(engine, writes) == [sa.exc.IntegrityError if place == 8 else 2 for place in range(24)]
+    assert words(engine) == {word: 1 if word == "w8" else 2 for word in listed}
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from app.core import priority
 from app.core.errors import Invalid
 
 MAX_PIXELS = 25_000_000
@@ -45,6 +46,7 @@ class PreparedImage:
     small: bytes
 
 
+@priority.on_any_core()
 def prepare(content: bytes) -> PreparedImage:
     """Check and scale a PNG, JPEG, WebP or HEIC. Raises Invalid, with the limit in the text, for anything else."""
     if len(content) > MAX_BYTES:
