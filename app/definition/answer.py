@@ -24,7 +24,9 @@ from app.definition.value_filters import apply, moment_or_none, number_or_none
 
 MAX_WHOLE = 2**53
 MAX_CSV_BYTES = 1024 * 1024
-MAX_LENGTHS = {InputType.TEXT: 2000, InputType.LONG_TEXT: 50_000}
+MAX_LENGTHS = {
+    InputType.TEXT: 2000, InputType.LONG_TEXT: 50_000, InputType.JSON: MAX_JSON_BYTES, InputType.CSV: MAX_CSV_BYTES,
+}  # fmt: skip
 DATES = (InputType.DATE, InputType.DATETIME)
 YEARS = range(1900, 2200)  # who types "26" into a field of a browser for dates gives the year 26
 TODAY = "today"  # a bound of dates: the day on which the answer is given
@@ -82,10 +84,15 @@ def one_vehicle(question: Input, value: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def longest(question: Input) -> int:
+    """Return how many characters of an answer are kept at most."""
+    return question.max_length or MAX_LENGTHS.get(question.type, 300)
+
+
 def _text(question: Input, raw: object) -> str:
     if not isinstance(raw, str):
         raise Refused("wrong_type", f"“{question.label}” must be text.", "Write it in words.")
-    most = question.max_length or MAX_LENGTHS.get(question.type, 300)
+    most = longest(question)
     if len(raw) > most:
         raise Refused(
             "too_large",
@@ -302,7 +309,8 @@ def _csv(question: Input, raw: object) -> str:
             "wrong_type", f"“{question.label}” must be a table as text.", "Paste it, or upload a CSV file."
         )
     if len(raw.encode("utf-8")) > MAX_CSV_BYTES or (question.max_length and len(raw) > question.max_length):
-        raise Refused("too_large", f"“{question.label}” is larger than 1 MB allows.", "Split the file.")
+        most = f"{question.max_length:,} characters" if question.max_length else "1 MB"
+        raise Refused("too_large", f"“{question.label}” is larger than {most}.", "Split the file.")
     if not raw.strip():
         return ""
     if question.columns:

@@ -172,7 +172,7 @@ def _setting(key: str, info: FieldInfo, offered: Offered) -> Any:
         return list_fields.PairRows(is_text=_inner(get_args(kind)[1]) is str, **common)
     if texts:
         rows = 5 if widget in ("long_text", "prompt", "documents_or_text") else 2 if longest > 300 else 1
-        return settings.Text(rows=rows, is_list_too=kind is None, **common)
+        return settings.Text(rows=rows, longest=longest, is_list_too=kind is None, **common)
     return settings.Json(**common)
 
 

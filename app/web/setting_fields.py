@@ -112,14 +112,15 @@ class Setting(Field):
 class Text(Setting):
     """A text of one line, or of several *rows*; values ``{{ … }}`` may stand in it.
 
-    *is_list_too*: a list in brackets is read as one.
+    *is_list_too*: a list in brackets is read as one. *longest* is how many characters it keeps, where that is bounded.
     """
 
     def __init__(
-        self, label: str, *, rows: int = 1, is_list_too: bool = False, needs: str = "", **options: Any
+        self, label: str, *, rows: int = 1, longest: int = 0, is_list_too: bool = False, needs: str = "", **options: Any
     ) -> None:
         super().__init__(label, **options)
         self.rows = rows
+        self.longest = longest
         self.is_list_too = is_list_too
         self.needs = needs
 

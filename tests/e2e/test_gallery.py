@@ -144,6 +144,37 @@ def test_files_that_are_too_big_are_named_before_anything_is_sent(page: Page, st
     expect(alert).not_to_contain_text("at once")
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "most"),
+    [
+        ("/gallery/facebook-ads-campaign/launch", "What is the offer?", "2,000"),
+        ("/workflows/{draft}/edit/steps/s0", "What should be written?", "20,000"),
+    ],
+)
+def test_a_text_far_longer_than_its_field_keeps_is_left_out_and_the_limit_is_said(
+    stage: Stage, context: BrowserContext, path: str, name: str, most: str
+) -> None:
+    scene = stage.scenes["full"]
+    context.add_cookies([{"name": "gl", "value": scene.cookie, "url": stage.url}])
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(stage.url + path.format(**scene.refs))
+    field, alert = page.get_by_role("textbox", name=name), page.locator(".err[role=alert]")
+    text = "field => field.value ?? field.textContent"
+    before = field.evaluate(text)
+
+    page.evaluate("navigator.clipboard.writeText('x'.repeat(2_000_000))")
+    field.press("Control+v")
+    expect(alert).to_contain_text(f"“{name}” keeps at most {most} characters. With what you put in it would have 2,")
+    assert field.evaluate(text) == before
+
+    page.evaluate("navigator.clipboard.writeText('A few words')")
+    field.press("Control+a")
+    field.press("Control+v")
+    expect(alert).to_have_count(0)
+    assert field.evaluate(text) == "A few words"
+
+
 def test_a_date_that_there_is_not_keeps_the_form_here_and_says_so(stage: Stage, context: BrowserContext) -> None:
     scene = stage.scenes["full"]
     context.add_cookies([{"name": "gl", "value": scene.cookie, "url": stage.url}])

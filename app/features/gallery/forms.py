@@ -26,7 +26,7 @@ from wtforms.widgets import CheckboxInput, DateInput, DateTimeLocalInput, ListWi
 from app.core import clock
 from app.core.errors import FieldError
 from app.definition import launch_form, vehicle
-from app.definition.answer import TODAY, YEARS
+from app.definition.answer import TODAY, YEARS, longest
 from app.definition.schema import Input, InputType
 from app.features.gallery import rules
 from app.features.gallery.uploads import TAKES
@@ -50,7 +50,9 @@ class ImportForm(Form):
     """A template's file, as text."""
 
     source = TextAreaField(
-        "The template as text", description="YAML or JSON, as Export gives it.", render_kw={"spellcheck": "false"}
+        "The template as text",
+        description="YAML or JSON, as Export gives it.",
+        render_kw={"spellcheck": "false", "data-longest": "1000000"},
     )
 
 
@@ -172,7 +174,7 @@ def _choosing(question: Input, listed: list[tuple[str, str]], common: dict[str, 
 def _typed(question: Input, common: dict[str, Any]) -> Field:
     """Return a field to type into, with the keyboard that fits on a phone."""
     kind, attributes = _TYPED[question.type]
-    attributes = dict(attributes)
+    attributes = {**attributes, "data-longest": str(longest(question))}
     if question.placeholder:
         attributes["placeholder"] = question.placeholder
     if kind is TextAreaField:

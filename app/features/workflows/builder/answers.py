@@ -10,6 +10,7 @@ from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.definition import edit
 from app.definition.edit import EditImpossible, NameImpossible
+from app.definition.parts import MAX_JSON_BYTES
 from app.definition.problems import listed
 from app.definition.sentences import values_in_words
 from app.definition.values import texts_in
@@ -149,6 +150,8 @@ def refused(
 def _message(fault: Exception) -> str:
     if isinstance(fault, service.DraftConflict):
         return fault.told(who().name)
+    if isinstance(fault, Invalid) and len(fault.problems) == 1:
+        return f"{fault.message} {fault.problems[0].message}"
     return str(getattr(fault, "message", fault))
 
 
@@ -216,8 +219,13 @@ def base_of(workflow: Workflow, find: Callable[[Data], Data | None]) -> Data | N
 def posted_onto(opened: Fields, now: Fields, clash: list[Clash]) -> Posted:
     """Return what to post to the fields as they are *now*, from what was posted to those that were *opened*.
 
-    Raises Clashed, and fills *clash*, when somebody else changed the same settings meanwhile.
+    Raises Clashed, and fills *clash*, when somebody else changed the same settings meanwhile, and EditImpossible for a
+    text that is longer than a whole workflow may be.
     """
+    for field in (inner for each in opened.values() if each.is_changed for inner in each.family):
+        if len(field.text) > MAX_JSON_BYTES:
+            said = f"“{field.label.text}” has {len(field.text):,} characters; {MAX_JSON_BYTES:,} is the limit."
+            raise EditImpossible(f"{said} Make it shorter.")
     posted = onto(opened, now, clash, act=request.form.get("act", ""), is_sure="over" in request.form)
     if clash:
         raise Clashed

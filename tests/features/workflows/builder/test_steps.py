@@ -125,6 +125,17 @@ def test_a_sample_needs_only_what_its_step_uses_to_be_right(bench: Bench) -> Non
     assert "sample-lacks" not in saved.text
 
 
+def test_a_text_longer_than_a_workflow_is_refused_with_its_field_and_the_limit(bench: Bench) -> None:
+    before = bench.draft.revision
+    form = bench.form("/steps/ads") | {"c-prompt": "x" * 300_000}
+    answer = bench.post("/steps/ads", form, htmx=True, status=422)
+    assert "“What should be written?” has 300,000 characters; 262,144 is the limit. Make it shorter." in answer.text
+    form["c-prompt"] = "x" * 262_000
+    answer = bench.post("/steps/ads", form, htmx=True, status=422)
+    assert "The workflow has one problem. It is larger than 256 KiB. Make it smaller." in Page(answer.text).text
+    assert bench.draft.revision == before
+
+
 def test_a_step_is_added_between_beside_and_after(bench: Bench) -> None:
     place = {"after": "ads", "before": "attach", "type": "delay"}
     answer = bench.post("/steps", place)
