@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -211,9 +211,9 @@ def _write_all(connection: Connection, ones: list[One]) -> None:
 
 @contextmanager
 def _gathered(pipeline: Any) -> Iterator[None]:
-    """Send what is put into *pipeline* meanwhile together, when that is over.
+    """Send what is put into *pipeline* meanwhile in one piece, when that is over.
 
-    The driver would send each statement at once, and look for answers after each: so many times another thread may
+    The driver would send each statement by itself, and look for answers after each: so many times another thread may
     take the interpreter.
     """
     pipeline._communicate_gen = lambda: iter(())
@@ -221,6 +221,18 @@ def _gathered(pipeline: Any) -> Iterator[None]:
         yield
     finally:
         del pipeline._communicate_gen
+    while pipeline.command_queue:
+        pipeline.command_queue.popleft()()
+    pipeline._conn.wait(_all_sent(pipeline.pgconn))
+
+
+def _all_sent(pgconn: Any) -> Generator[Any, Any, None]:
+    """Send what is written down, however much, and take answers meanwhile, so that the server need not wait for us."""
+    from psycopg.waiting import READY_R, WAIT_RW
+
+    while pgconn.flush():
+        if (yield WAIT_RW) & READY_R:
+            pgconn.consume_input()
 
 
 def _asked(connection: Connection, ones: list[One]) -> "list[tuple[Writing[Any], _Sent]]":
