@@ -193,6 +193,11 @@ class ReadingSession(Session):
 
 
 def _reading_bind(session: Session, clause: Any) -> Engine:
+    """Return the engine for a session that only reads, and refuse what would write.
+
+    SQLite refuses what is written as text too: its connections for reading can do nothing else. PostgreSQL's are those
+    that write as well, and to change one with each use would cost a round trip.
+    """
     if session._flushing or getattr(clause, "is_dml", False):
         raise sa.exc.InvalidRequestError("a session that only reads was to write")
     return _readers(db.engine)
