@@ -280,12 +280,14 @@ def _changed(session: Session, scene: Scene, *, count: int) -> None:
     """Have a workflow whose draft is ahead of its version, one from a file, a deleted one, a test of one step."""
     flow = factories.workflow(session, scene.workspace_id, name="Autumn ads")
     data = copy.deepcopy(factories.ADS)
+    data["steps"][0]["config"]["count"] = 3
+    workflows.publish(session, flow, data, actor_id=scene.user_id, note=LONG_LABEL)
     data["steps"][0]["config"]["count"] = count
     if count > 50:
         test = factories.queued_run(session, flow, starter=scene.actor, test=True)
     else:
         test = lifecycle.start_sample(session, flow, "ads", actor=scene.actor)
-    workflows.save_draft(session, flow, data, base_revision=0, actor_id=scene.user_id)
+    workflows.save_draft(session, flow, data, base_revision=flow.draft_number, actor_id=scene.user_id)
     sent = {**factories.ADS, "steps": [*factories.ADS["steps"], _OUTSIDE, _ELSEWHERE]}
     text = exchange.text_of({"name": "From a file", "definition": sent}, FileKind.YAML)
     brought = lifecycle.bring_in(

@@ -595,15 +595,18 @@ def test_a_row_leads_where_its_title_leads_wherever_a_thumb_comes_down(
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("state", "path"),
     [
-        "/", "/runs", "/runs/{run}", "/runs/{run}/log", "/gallery", "/gallery/facebook-ads-campaign/launch",
-        "/gallery/compare?t=facebook-ads-campaign&t=email-campaign", "/approvals/{approval}", "/documents",
-        "/workflows/{workflow}/edit",
+        ("full", "/"), ("one", "/runs"), ("one", "/runs/{run}"), ("one", "/runs/{run}/log"), ("one", "/gallery"),
+        ("full", "/gallery/facebook-ads-campaign/launch?page=2"), ("full", "/workflows/{every}/launch?page=2"),
+        ("one", "/gallery/compare?t=facebook-ads-campaign&t=email-campaign"), ("one", "/approvals/{approval}"),
+        ("full", "/approvals"), ("one", "/documents"), ("one", "/workflows/{workflow}/edit"),
+        ("one", "/workflows/{workflow}/edit/steps/check"), ("full", "/workflows/{changed}/versions"),
+        ("full", "/workflows/{changed}/versions/compare?from=1&to=2"),
     ],
 )  # fmt: skip
-def test_text_twice_as_large_fits_a_phone(path: str, contexts: "Contexts", stage: Stage) -> None:
-    scene = stage.scenes["one"]
+def test_text_twice_as_large_fits_a_phone(state: str, path: str, contexts: "Contexts", stage: Stage) -> None:
+    scene = stage.scenes[state]
     page = contexts.page(stage, scene)
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     page.goto(stage.url + path.format(**scene.refs))
