@@ -314,7 +314,7 @@ def _show(
         form_token=csrf.token(),
         picture_url=rows.small,
         undo=_undoing_inside(approval, person),
-        **({} if may_decide else _late(approval, form, url_for("approvals.show", approval_id=approval.id))),
+        **({} if may_decide else _late(approval, person, form, url_for("approvals.show", approval_id=approval.id))),
         **_facts(approval, person, form if may_decide else DecisionForm(), problems),
     )
 
@@ -356,16 +356,19 @@ def _ended(
         form_token=_link_signer().dumps(person.id),
     )
     shown = status if status in (400, 409) or undo["said"] else 410
-    late = _late(approval, form, url_for("approvals.public", token=token))
+    late = _late(approval, person, form, url_for("approvals.public", token=token))
     return htmx.page("approvals/ended.html", status=shown, warning=warning, undo=undo, **late, **end)
 
 
-def _late(approval: Approval, form: DecisionForm, address: str) -> dict[str, Any]:
+def _late(approval: Approval, person: Approver | None, form: DecisionForm, address: str) -> dict[str, Any]:
     """Return what somebody typed into a page that decides nothing any more: it is kept nowhere else.
 
-    And the address that shows the answer, where it answers a form.
+    And why their answer was not counted, unless it is the one that they gave; and the address that shows the answer,
+    where it answers a form.
     """
+    given = person and person.decision
     return {
+        "uncounted": "" if form.decision in (None, given) else words.uncounted(approval.status, has_answered=bool(given)),
         "lost": service.typed(db.session(), approval, form.edits),
         "lost_reason": form.more,
         "address": address if request.method == "POST" else "",

@@ -70,6 +70,17 @@ def without_answer(on_expiry: str, expires: str) -> str:
     return f"{moment} {ends.get(on_expiry, 'the request ends without a decision')}."
 
 
+def uncounted(status: str, *, has_answered: bool) -> str:
+    """Say to somebody who pressed a button too late why that changes nothing; *status* is the request's."""
+    reasons = {
+        ApprovalStatus.APPROVED: "somebody else was faster",
+        ApprovalStatus.REJECTED: "somebody else was faster",
+        ApprovalStatus.WITHDRAWN: "the run had been stopped",
+    }
+    over = reasons.get(ApprovalStatus(status), "the time to answer was over")
+    return f"Your answer was not counted: {'you had answered already' if has_answered else over}."
+
+
 def outcome(status: str, *, by: str, moment: str, undecided: str = "") -> str:
     """Say what became of a request in one sentence."""
     sentences = {

@@ -281,6 +281,7 @@ def test_what_one_typed_while_somebody_else_decided_stands_there_to_be_copied(de
         page = Page(answer.text)
         assert (answer.status_code, page.faults) == (status, [])
         assert "Sam Ortiz approved this" in page.text
+        assert ("Your answer was not counted: somebody else was faster." in page.text) == (status == 409)
         lost = answer.text.partition('id="lost-title"')[2].partition("</section>")[0]
         assert "What you typed was not saved" in lost
         assert "Eva&#39;s &lt;words&gt;<br>and more." in lost

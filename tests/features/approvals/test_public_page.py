@@ -330,3 +330,28 @@ def test_what_one_typed_is_shown_again_where_somebody_else_was_faster(desk: Desk
     assert "Your next adventure" not in lost  # the headline is as it was
     assert "data-copy" not in answer.text
     assert "What you typed" not in client.get(asked.path).text
+
+
+@only_sqlite
+def test_an_answer_that_came_too_late_is_said_to_change_nothing(desk: Desk) -> None:
+    asked = desk.ask(SAM, EVA)
+    client = desk.app.test_client()
+    form = form_of(client.get(asked.path).text)
+    press(desk.app.test_client(), f"/a/{asked.tokens[EVA]}", "approved")
+    said = "Your answer was not counted: somebody else was faster."
+    for decision in ("rejected", "approved"):
+        answer = client.post(asked.path + "/decision", data={**form, "kind": "Bad timing", "decision": decision})
+        assert (answer.status_code, answer.text.count(said)) == (409, 1)
+    assert "not counted" not in client.get(asked.path).text
+
+
+@only_sqlite
+def test_a_second_press_of_the_same_answer_is_no_answer_that_came_too_late(desk: Desk) -> None:
+    asked = desk.ask(SAM)
+    client = desk.app.test_client()
+    form = form_of(client.get(asked.path).text)
+    press(desk.app.test_client(), asked.path, "approved")
+    again = client.post(asked.path + "/decision", data={**form, "decision": "approved"})
+    other = client.post(asked.path + "/decision", data={**form, "kind": "Bad timing", "decision": "rejected"})
+    assert "not counted" not in again.text
+    assert "Your answer was not counted: you had answered already." in other.text
