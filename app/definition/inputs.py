@@ -163,7 +163,7 @@ def _check_question(question: Input) -> list[Problem]:
             fix = "Write it like 2026-11-30, or today." if question.type in DATES else "Write a number."
             problems.append(
                 Problem(
-                    f"/{name}", "wrong_type", f"“{shorten(str(bound))}” cannot bound “{question.label}”.", fix
+                    f"/{name}", "wrong_type", f"“{shorten(str(bound))}” is no limit for “{question.label}”.", fix
                 )
             )
     least, most = bound_of(question, question.min), bound_of(question, question.max)

@@ -366,9 +366,10 @@ def _late(approval: Approval, person: Approver | None, form: DecisionForm, addre
     And why their answer was not counted, unless it is the one that they gave; and the address that shows the answer,
     where it answers a form.
     """
-    given = person and person.decision
+    given = person.decision if person else None
+    uncounted = words.uncounted(approval.status, has_answered=given is not None)
     return {
-        "uncounted": "" if form.decision in (None, given) else words.uncounted(approval.status, has_answered=bool(given)),
+        "uncounted": "" if form.decision in (None, given) else uncounted,
         "lost": service.typed(db.session(), approval, form.edits),
         "lost_reason": form.more,
         "address": address if request.method == "POST" else "",

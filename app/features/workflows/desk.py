@@ -18,7 +18,7 @@ from app.definition.sketch import sketch
 from app.definition.text_width import cut_to_fit, width
 from app.engine import catalog
 from app.engine.contract import Effect, StepType
-from app.features.workflows import queries
+from app.features.workflows import parts, queries
 from app.features.workflows.forms.preview import LaunchPreview
 from app.features.workflows.forms.question import TYPE_WORDS
 from app.features.workflows.forms.step import entries_words, entry_words, field_name
@@ -333,7 +333,7 @@ class Desk:
 def lay(session: Session, workflow: Workflow, *, chosen: str = "") -> Desk:
     """Put a workflow's draft on the desk."""
     former = partial(queries.former_names, session, workflow)
-    around = partial(queries.part_problems, session, workflow.workspace_id)
+    around = partial(parts.problems, session, workflow.workspace_id)
     return Desk(workflow, queries.draft_of(session, workflow), chosen, former, around)
 
 

@@ -12,11 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 
 from app.core import lookup
-from app.core.errors import Conflict, NotFound
+from app.core.errors import NotFound
 from app.core.ids import is_id
-from app.definition import graph, schema
+from app.definition import schema
 from app.definition.parts import in_words
-from app.definition.problems import Problem
 from app.definition.schema import Definition
 from app.definition.sentences import Names
 from app.features.accounts.models import User
@@ -103,32 +102,6 @@ def _formerly(session: Session, workspace_id: str, name: str) -> Workflow | None
         if wanted in (former.lower() for former in each.former_names)
     }
     return min(places, key=places.__getitem__, default=None)
-
-
-def part_problems(session: Session, workspace_id: str, data: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with the workflows that a definition's steps run; reads nothing where none does.
-
-    One that only the run can tell (``{{ … }}``) is right.
-    """
-    parts = {
-        f"{step.at}/config/workflow": reference
-        for step in graph.outline(data)
-        if step.type == "run_workflow" and isinstance(reference := (step.config or {}).get("workflow"), str)
-        and reference.strip() and "{{" not in reference
-    }  # fmt: skip
-    wrong = {each: _why_not(session, workspace_id, each) for each in set(parts.values())}
-    return [Problem(path, "unknown_workflow", *why) for path, reference in parts.items() if (why := wrong[reference])]
-
-
-def _why_not(session: Session, workspace_id: str, reference: str) -> tuple[str, str] | None:
-    """Return why no run can be made of a workflow, and what to do; None where one can."""
-    try:
-        part = named(session, workspace_id, reference)
-    except (NotFound, Conflict) as fault:
-        return fault.message, fault.fix or "Choose another one."
-    if part.published_number:
-        return None
-    return f"“{part.name}” is not published.", "Publish it first, or choose another one."
 
 
 def references(workflow: Workflow) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from app.definition.shape import check_shape, is_same, places, text_fault
 from app.engine import catalog
 from app.features.accounts import service as accounts
 from app.features.accounts.models import User
-from app.features.workflows import queries
+from app.features.workflows import parts, queries
 from app.features.workflows.models import DraftRevision, Version, Workflow
 from app.features.workflows.queries import Draft
 
@@ -296,7 +296,7 @@ def validated(definition: Definition | dict[str, Any]) -> dict[str, Any]:
 
 def validated_here(session: Session, workflow: Workflow, definition: dict[str, Any]) -> dict[str, Any]:
     """Return *definition* after all checks, those of the workflows that its steps run too. Raises Invalid as above."""
-    around = queries.part_problems(session, workflow.workspace_id, definition)
+    around = parts.problems(session, workflow.workspace_id, definition)
     if around:
         raise _refused(in_reading_order([*schema.check(definition, catalog.facts()), *around]))
     return validated(definition)

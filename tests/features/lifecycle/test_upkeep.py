@@ -295,7 +295,9 @@ def test_an_import_names_workflows_and_files_that_are_not_here(cast: Cast, sessi
     assert not made.is_enabled
 
     # the workflow is made here: one thing less; with files of this workspace nothing is left
-    factories.workflow(session, cast.alice.workspace_id, name="newsletter")
+    asking = {"schema": 1, "inputs": [{"key": "picture", "label": "Picture", "type": "image"}],
+              "steps": [{"id": "one", "type": "merge"}]}  # fmt: skip
+    factories.workflow(session, cast.alice.workspace_id, name="newsletter", definition=asking)
     assert [need.kind for need in queries.needs(session, made)] == ["file"] * 4
     near = _handed(session, cast.alice.workspace_id)
     mended = exchange.parts(exchange.read(_borrowing("Newsletter", *near)))[1]

@@ -110,7 +110,10 @@ def _workflows(desk: Desk) -> list[tuple[str, str]]:
 
 
 def _questions_of(desk: Desk, reference: str) -> list[tuple[str, str]]:
-    """Return key and label of what another workflow asks; nothing while none is chosen."""
+    """Return key and label of what another workflow asks, ``(optional)`` after it where no answer is needed.
+
+    Nothing while none is chosen.
+    """
     session = db.session()
     if not reference or "{{" in reference:
         return []
@@ -119,7 +122,11 @@ def _questions_of(desk: Desk, reference: str) -> list[tuple[str, str]]:
         asked = queries.load_definition(session, version.id).inputs
     except (NotFound, Conflict):
         return []
-    return [(each.key, each.label) for each in asked if not each.fixed]
+    return [
+        (each.key, each.label if each.required and each.default is None else f"{each.label} (optional)")
+        for each in asked
+        if not each.fixed
+    ]
 
 
 def _answers_of(desk: Desk, *kinds: str) -> list[tuple[str, str]]:

@@ -52,6 +52,10 @@ _BOUNDED = (*_NUMBERS, *_DATES, "text", "long_text", "documents", "images", "peo
 _HANDED = ("document", "documents", "image", "images", "csv")
 _DAYS = [("", "Any"), ("min", "Today or later"), ("max", "Today or earlier")]
 _UNITS = {"money": "$", "percent": "%"}
+_HINTS = {
+    "group": "Questions of the same page are asked together, under its name.",
+    "key": "Steps use the answer by this name.",
+}
 _FROM_START = "The answer is chosen when it starts; under “Customise first” in the gallery, one for good."
 
 
@@ -212,6 +216,8 @@ def _question_fields(
     fields["q-not_before"] = Choice("", choices=[("", "None"), *_earlier(kind, question, listed)])
     for key, words in _QUESTION_PARTS.items():
         fields[f"q-{key}"].args, fields[f"q-{key}"].kwargs["label"] = (), words
+    for key, hint in _HINTS.items():
+        fields[f"q-{key}"].kwargs["description"] = hint
     if kind in _HANDED:
         fields["q-type"].kwargs["description"] = _FROM_START
     return fields

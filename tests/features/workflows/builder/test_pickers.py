@@ -56,7 +56,8 @@ def test_a_workflow_that_is_gone_or_not_published_is_a_problem_before_a_run_is_s
         db.session.commit()
         part_id = part.id
     bench.post("/steps", {"after": "tell", "type": "run_workflow"})
-    bench.post("/steps/run_another_workflow", bench.form("/steps/run_another_workflow") | {"c-workflow": "Newsletter"})
+    chosen = {"c-workflow": "Newsletter", "c-inputs-0.name": "offer", "c-inputs-0.value": "Winter tyres"}
+    bench.post("/steps/run_another_workflow", bench.form("/steps/run_another_workflow") | chosen)
     assert bench.desk.problems == []
 
     def part_becomes(**values: Any) -> None:
@@ -79,6 +80,44 @@ def test_a_workflow_that_is_gone_or_not_published_is_a_problem_before_a_run_is_s
         assert (refused.status_code, said in Page(refused.text).text) == (422, True)
     part_becomes(deleted_at=None)
     assert bench.desk.problems == []
+
+
+def test_answers_that_another_workflow_would_refuse_are_a_problem_before_a_run_is_started(bench: Bench) -> None:
+    asked = [
+        {"key": "offer", "label": "What is the offer?", "type": "text", "required": True},
+        {"key": "stars", "label": "How many stars?", "type": "integer", "required": True, "default": 5},
+        {"key": "by", "label": "By when?", "type": "date"},
+        {"key": "house", "label": "Which house?", "type": "text", "fixed": True, "default": "Northfield"},
+    ]
+    steps = [{"id": "one", "type": "transform", "config": {"set": {"a": "1"}}}]
+    with bench.cast.app.app_context():
+        definition = {"schema": 1, "inputs": asked, "steps": steps}
+        factories.workflow(
+            db.session(), bench.cast.alice.workspace_id, name="Newsletter", definition=definition
+        )
+        db.session.commit()
+
+    def problems(**answers: str) -> list[str]:
+        step = {"id": "sub", "type": "run_workflow", "config": {"workflow": "Newsletter", "inputs": answers}}
+        sub = {"schema": 1, "inputs": [{"key": "day", "type": "date"}], "steps": [step]}
+        bench.post("/text", {"text": json.dumps(sub), "as": "json", "revision": str(bench.draft.revision)})
+        return [f"{bench.desk.field_of(each)}: {each.sentence}" for each in bench.desk.problems]
+
+    assert problems() == ["c-inputs: “What is the offer?” needs an answer. Answer it."]
+    assert problems(offer="{{ run.label }}", by="{{ inputs.day }}", stars="4") == []
+    assert problems(offer="Winter tyres", stars="many", offr="x", house="Kia") == [
+        "c-inputs: “Which house?” is fixed here. Leave it out.",
+        "c-inputs: “offr” is not asked there. Did you mean “offer”?",
+        "c-inputs: “How many stars?”: “many” is not a whole number. Write it like 12.",
+    ]
+    page = Page(bench.browser.get(f"{bench.url}/steps/sub").text)
+    assert page.faults == []
+    assert [f"{label} (optional)" in page.text for label in ("What is the offer?", "How many stars?", "By when?")] == [
+        False, True, True
+    ]  # fmt: skip
+    form = {"revision": str(bench.draft.revision), "note": ""}
+    refused = bench.browser.post(f"/workflows/{bench.workflow_id}/publication", data=form)
+    assert (refused.status_code, "“offr” is not asked there." in Page(refused.text).text) == (422, True)
 
 
 def test_somebody_is_chosen_and_the_field_comes_with_a_new_row(bench: Bench) -> None:
