@@ -451,16 +451,24 @@ def _check_bounds(question: Input, value: Any) -> None:
     unit = (
         "" if question.type in _VALUES + DATES else " characters" if isinstance(value, str) else " of them"
     )
-    low, high = (str(bound) for bound in (question.min, question.max))
+    low, high = ("" if bound is None else _said_as(question, bound) for bound in (least, most))
+    no_less, no_more = ("on or after", "on or before") if question.type in DATES else ("at least", "at most")
     allowed = (
         f"from {low} to {high}"
         if None not in (least, most)
-        else f"at least {low}"
+        else f"{no_less} {low}"
         if least is not None
-        else f"at most {high}"
+        else f"{no_more} {high}"
     )
-    given = f"{size}{unit}" if unit else shorten(str(value))
+    given = f"{size}{unit}" if unit else shorten(_said_as(question, value))
     raise Refused("out_of_range", f"“{question.label}” must be {allowed}{unit}.", f"Change it: you gave {given}.")
+
+
+def _said_as(question: Input, value: Any) -> str:
+    """Write a bound, or what was given, as people write it: "$1,000", "30 November 2026"."""
+    if question.type is InputType.MONEY:
+        return str(apply("money", value, ())).removesuffix(".00")
+    return day_in_words(str(value)) if question.type is InputType.DATE else str(value)
 
 
 def _measure(question: Input, value: Any) -> Any:

@@ -260,6 +260,12 @@ def test_a_bound_is_said_in_words() -> None:
     problem = refused("integer", 51, min=1, max=50)
     assert (problem.message, problem.fix) == ("“Thing” must be from 1 to 50.", "Change it: you gave 51.")
     assert refused("people", ["a@b.com", "c@d.com"], max=1).message == "“Thing” must be at most 1 of them."
+    price = refused("money", "500", min=1000, max="28990.50")
+    assert price.message == "“Thing” must be from $1,000 to $28,990.50."
+    assert price.fix == "Change it: you gave $500."
+    day = refused("date", "2026-12-24", max="2026-11-30")
+    assert day.message == "“Thing” must be on or before 30 November 2026."
+    assert day.fix == "Change it: you gave 24 December 2026."
 
 
 @pytest.mark.parametrize(
