@@ -255,7 +255,7 @@ def failed_run(session: Session, of: Workflow, *, category: str = "ai_answer", *
     told = story(session, queued_run(session, of, **options))
     _ads(told)
     error = {
-        "category": category, "code": "refused", "fix": "Leave the logo out, then start over.",
+        "category": category, "code": "refused", "fix": "Leave the logo out and continue.",
         "message": "The picture service would not draw two of the five pictures.",
     }  # fmt: skip
     step = told.step(

@@ -121,7 +121,7 @@ def _again(config: Config, ctx: Context, background: str, texts: list[Text], num
         Category.AI_ANSWER,
         f"Text {number} of {config.count} is {fault}, even after it was asked for again.",
         code="text_limit",
-        fix="Allow more characters or ask for something simpler, then start over.",
+        fix="Try this step again, allow more characters, or ask for something simpler.",
     )
 
 

@@ -22,7 +22,7 @@ def timed_out(timeout_s: float) -> StepError:
     return StepError(
         Category.TIMEOUT,
         f"The AI service did not answer within {timeout_s:.0f} s.",
-        fix="Start over, or give the step more time.",
+        fix="Try this step again, or give it more time.",
         definite=False,
     )
 
@@ -30,10 +30,10 @@ def timed_out(timeout_s: float) -> StepError:
 def unusable(code: str, message: str) -> StepError:
     """Return the failure of an answer that is of no use: ``refused``, ``empty``, ``truncated``, ``unusable``."""
     fixes = {
-        "refused": "Change the wording of the prompt or of the answers, then start over.",
-        "truncated": "Ask for fewer or shorter texts, then start over.",
+        "refused": "Change the answers and continue, or change the workflow’s prompt and start over.",
+        "truncated": "Ask for fewer or shorter texts.",
     }
-    fix = fixes.get(code, "Start over; if it goes on, choose another model.")
+    fix = fixes.get(code, "Try this step again; if it goes on, choose another model.")
     return StepError(Category.AI_ANSWER, message, code=code, fix=fix)
 
 
@@ -42,7 +42,7 @@ def translated(error: openai.OpenAIError, *, model: str) -> StepError:
     if isinstance(error, openai.APIStatusError):
         return _status(error, model)
     if isinstance(error, openai.APITimeoutError):
-        lost = StepError(Category.TIMEOUT, "The AI service did not answer in time.", fix="Start over.")
+        lost = StepError(Category.TIMEOUT, "The AI service did not answer in time.", fix="Try this step again.")
         lost.definite = isinstance(error.__cause__, _BEFORE_SENT)
         return lost
     if isinstance(error, openai.APIConnectionError):
@@ -57,13 +57,13 @@ def connection_fault(cause: BaseException | None) -> StepError:
             Category.NETWORK,
             "The AI service cannot be reached.",
             code="unreachable",
-            fix="Check the network and OPENAI_BASE_URL, then start over.",
+            fix="Check the network and OPENAI_BASE_URL, then try this step again.",
         )
     return StepError(
         Category.NETWORK,
         "The connection to the AI service broke before its answer was complete.",
         code="connection_lost",
-        fix="Start over.",
+        fix="Try this step again.",
         definite=False,
     )
 
@@ -75,7 +75,7 @@ def _status(error: openai.APIStatusError, model: str) -> StepError:
             Category.BUDGET,
             "The AI account has no money left.",
             code="insufficient_quota",
-            fix="Add credit at the AI service, then start over.",
+            fix="Add credit at the AI service, then try this step again.",
         )
     if status in (401, 403):
         return StepError(
@@ -94,12 +94,12 @@ def _status(error: openai.APIStatusError, model: str) -> StepError:
             retry_after_s=retry_after_s(error.response.headers),
         )
     if status == 408:
-        return StepError(Category.TIMEOUT, "The AI service gave up waiting.", fix="Start over.")
+        return StepError(Category.TIMEOUT, "The AI service gave up waiting.", fix="Try this step again.")
     if status >= 500:
         return StepError(
             Category.OUTSIDE,
             f"The AI service has a problem of its own (HTTP {status}).",
-            fix="Start over later.",
+            fix="Try this step again later.",
             retry_after_s=retry_after_s(error.response.headers),
             definite=status not in (502, 504),  # a gateway cannot tell what the service behind it did
         )
@@ -121,14 +121,14 @@ def _rejected(error: openai.APIStatusError, status: int, code: str, model: str) 
             Category.INPUT,
             "The prompt and its background are too long for this model.",
             code="too_long",
-            fix="Give less background text, then start over.",
+            fix="Give less background text.",
         )
     said = " ".join(error.message.split())[:LONGEST_MESSAGE]
     return StepError(
         Category.INPUT,
         f"The AI service did not accept the request (HTTP {status}): {said}",
         code="rejected",
-        fix="Change the answers or the step’s settings, then start over.",
+        fix="Change the answers and continue, or change the step’s settings and start over.",
     )
 
 

@@ -149,6 +149,6 @@ def _picture(content: bytes, prompt: str) -> Picture:
             Category.AI_ANSWER,
             "The AI service sent something that is not a picture.",
             code="unusable",
-            fix="Start over; if it goes on, choose another model.",
+            fix="Try this step again; if it goes on, choose another model.",
         ) from error
     return Picture(content, media_type, width, height, prompt)

@@ -197,7 +197,7 @@ def prepare_image(picture: AnyPicture) -> PreparedImage:
         return images.prepare(picture.png)
     except Invalid as invalid:
         message = f"The AI’s picture cannot be used. {invalid.message}"
-        raise StepError(Category.AI_ANSWER, message, code=invalid.code, fix="Start over.") from invalid
+        raise StepError(Category.AI_ANSWER, message, code=invalid.code, fix="Try this step again.") from invalid
 
 
 def store_image(

@@ -11,6 +11,8 @@ from app.features.runs.trace import Entry
 from app.features.runs.words import listed
 from app.web.filters import plural
 
+_REFUSED = ("refused", "truncated")  # codes of answers that AI would give again to the same request
+_NO_CREDIT = "insufficient_quota"  # not the run’s own limit: with credit the same goes through
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
@@ -59,12 +61,8 @@ class Failure:
     kept: str
     kind: Kind
     code: str
+    wants_other_answers: bool  # the same again would fail the same way: the first button then changes the answers
     quoted: tuple[tuple[str, str], ...] = ()  # what of the step's settings is wrong, in the person's own words
-
-    @property
-    def wants_other_answers(self) -> bool:
-        """Whether the same again would fail the same way: the first button then changes the answers."""
-        return self.kind in (ANSWERS, AI_ANSWER, MONEY)
 
 
 def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str, ended_by: str | None = None) -> Failure | None:
@@ -89,8 +87,13 @@ def failure(entries: Sequence[Entry], kept: Sequence[str], sent: str, ended_by: 
         kept=_kept(entries, kept, sent),
         kind=kind,
         code=code_of(str(error.get("code") or ""), first.step_run_id or first.id),
+        wants_other_answers=_wants_other_answers(kind, error.get("code")),
         quoted=tuple(_quoted(first)),
     )
+
+
+def _wants_other_answers(kind: Kind, code: object) -> bool:
+    return kind is ANSWERS or (kind is AI_ANSWER and code in _REFUSED) or (kind is MONEY and code != _NO_CREDIT)
 
 
 def _fix(error: Mapping[str, Any], tries: int) -> str:

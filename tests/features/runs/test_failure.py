@@ -39,6 +39,25 @@ def test_busy_is_ai_only_where_ai_was_asked(yard: Yard) -> None:  # the applicat
     assert _failed("never heard of").kind.name == "Our fault"
 
 
+@pytest.mark.parametrize(
+    ("category", "code", "same_fails"),
+    [
+        ("input", "rejected", True),
+        ("ai_answer", "refused", True),
+        ("ai_answer", "truncated", True),
+        ("ai_answer", "unusable", False),
+        ("ai_answer", "text_limit", False),
+        ("budget", "budget", True),
+        ("budget", "insufficient_quota", False),
+        ("outside", "x", False),
+    ],
+)
+def test_other_answers_come_first_only_where_the_same_again_would_fail(
+    category: str, code: str, same_fails: bool
+) -> None:
+    assert _failed(category, code=code).wants_other_answers == same_fails
+
+
 def test_the_code_is_that_of_a_fault_of_ours_else_the_same_every_time() -> None:
     assert _failed("internal", code="GL-7F3K9Q").code == "GL-7F3K9Q"
     assert _failed("input").code == _failed("busy").code

@@ -167,7 +167,7 @@ def test_as_json_of_a_failed_run_names_the_step(session: Session, ads: Workflow)
         "category": "ai_answer",
         "code": "refused",
         "message": "The picture service would not draw two of the five pictures.",
-        "fix": "Leave the logo out, then start over.",
+        "fix": "Leave the logo out and continue.",
         "step": "pictures",
     }
 

@@ -84,7 +84,7 @@ def test_show_says_of_a_failed_run_what_happened_what_is_kept_and_a_code(yard: Y
 
     text = page.text.replace("\u00a0", " ")
     assert "The picture service would not draw two of the five pictures." in text
-    assert "Leave the logo out, then start over." in text
+    assert "Leave the logo out and continue." in text
     assert "Kept: 10 texts and 3 pictures. Going on from here makes and pays for none of it again." in text
     assert "AI refused or unreadable · quote GL-" in text
     assert text.count("Missing") == 2
