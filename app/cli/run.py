@@ -226,6 +226,7 @@ def retry(
     as_json: bool,
 ) -> int:
     """Take up a failed run, or start a new one that keeps what this one finished."""
+    from app.features.gallery import starting
     from app.features.runs import service
 
     with open_desk(workspace) as desk:
@@ -238,7 +239,8 @@ def retry(
             raise click.UsageError("Name the step to continue from: --step ID (run show lists them).")
         else:
             inputs = {**found.inputs, **launching.read_answers(answers, answers_file)}
-            found = service.continue_from(desk.session, found, step, inputs, actor=actor)
+            labels = starting.labels(desk.session, found)
+            found = service.continue_from(desk.session, found, step, inputs, actor=actor, labels=labels)
         return launching.begin(desk, found, watching=watch, as_json=as_json)
 
 

@@ -20,7 +20,7 @@ from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
 from app.features.accounts.service import Actor
-from app.features.gallery import forms, launching, rules
+from app.features.gallery import forms, launching, rules, starting
 from app.features.gallery.blueprint import blueprint
 from app.features.runs import queries as run_queries
 from app.features.runs import reuse
@@ -94,6 +94,7 @@ def start_continued(run_id: str) -> Response:
             asked.step_id,
             answers,
             actor=Actor(me.user_id, me.name, me.email),
+            labels=starting.labels(session, asked.run),
             dedupe_key=f"continue-{asked.run.id}-{once}" if once else None,
         )
     except Invalid as invalid:

@@ -1,6 +1,7 @@
 """Starting a run from the gallery: of a template or a workflow, with answers or with a filled form."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -79,6 +80,17 @@ def launch_workflow(
         dedupe_key=dedupe_key,
         test=test,
     )
+
+
+def labels(session: Session, run: Run) -> list[str]:
+    """Return by what a run of its workflow is named at a start: the label of the template that it follows, its own."""
+    workflow = workflow_queries.workflow(session, run.workspace_id, run.workflow_id)
+    own = rules.label(workflow.name, workflow_queries.load_definition(session, run.version_id))
+    if workflow.template_slug is None:
+        return [own]
+    with suppress(NotFound):
+        return [queries.template(session, run.workspace_id, workflow.template_slug).label, own]
+    return [own]
 
 
 def start_at_once(

@@ -1,9 +1,7 @@
 """Writes of runs: starting, pausing, resuming, stopping. The caller commits, then calls :func:`hint`."""
 
 import functools
-import re
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -22,7 +20,6 @@ from app.core.together import carry_out
 from app.definition.inputs import clean_inputs, names_today
 from app.definition.problems import InputsInvalid, listed
 from app.definition.schema import Definition
-from app.definition.values import MissingValue, UnusableValue, as_text, evaluate
 from app.engine import answers, control, jobs
 from app.engine.answers import Reply
 from app.engine.enums import SEED, RunStatus
@@ -31,13 +28,10 @@ from app.features.accounts import service as accounts
 from app.features.accounts.models import Workspace
 from app.features.accounts.service import Actor
 from app.features.files.removal import given_words
-from app.features.runs import making, reuse, search
+from app.features.runs import making, naming, reuse, search
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
-ISOLATE, POP = "\u2068", "\u2069"
-LABEL_CHARS = 160
-_RUN = re.compile(r"\brun\b")
 _ENDS_OF_EARTH = (timezone(timedelta(hours=-12)), timezone(timedelta(hours=14)))
 _base_url = ""
 
@@ -101,7 +95,7 @@ def start(
     definition = workflows.load_definition(session, pinned.version_id)
     if not test and trigger_kind != SEED:
         check_days(session, workspace_id, definition, inputs)
-    number = making.take_number(session, workspace_id) if _names_number(label) else None
+    number = making.take_number(session, workspace_id) if naming.names_number(label) else None
     new = _new(
         workspace_id=workspace_id,
         pinned=pinned,
@@ -142,7 +136,7 @@ def start_claimed(
     None, and nothing is started, where that is gone, the key is taken, or the run's name holds its number. Raises as
     :func:`start`.
     """
-    if _names_number(label):
+    if naming.names_number(label):
         return None
     new = _new(
         workspace_id=workspace_id,
@@ -183,7 +177,7 @@ def _new(
         "workspace_id": workspace_id,
         "workflow_id": pinned.workflow_id,
         "version_id": pinned.version_id,
-        "label": _label(label, answers, number) or pinned.workflow_name,
+        "label": naming.filled(label, answers, number) or pinned.workflow_name,
         "test": test,
         "inputs": answers,
         "started_by": actor.user_id,
@@ -266,19 +260,28 @@ def try_again(session: Session, run: Run, *, actor: Actor) -> None:
 
 
 def continue_from(
-    session: Session, run: Run, step_id: str, inputs: Mapping[str, Any], *, actor: Actor, dedupe_key: str | None = None
+    session: Session,
+    run: Run,
+    step_id: str,
+    inputs: Mapping[str, Any],
+    *,
+    actor: Actor,
+    labels: Sequence[str] = (),
+    dedupe_key: str | None = None,
 ) -> Run:
     """Start a run that takes over what *run* finished and goes on at *step_id* with other answers; see :mod:`reuse`.
 
-    It is of the same version. A run that waits for an answer of this kind is stopped by it. Raises Invalid for wrong
-    answers, NotFound for an unknown step, Conflict while *run* is still under way.
+    It is of the same version, and named after its own answers where one of *labels* named *run*. A run that waits for
+    an answer of this kind is stopped by it. Raises Invalid for wrong answers, NotFound for an unknown step, Conflict
+    while *run* is still under way.
     """
     definition = workflows.load_definition(session, run.version_id)
     if not definition.has_step(step_id):
         raise NotFound("This step does not exist.")
     if not can_continue(run):
         raise Conflict(f"Run {run.number} is still under way.", fix="Stop it first.")
-    following = _start_like(session, run, inputs, actor=actor, dedupe_key=dedupe_key)
+    label = naming.label_of(run, labels)
+    following = _start_like(session, run, inputs, label=label, actor=actor, dedupe_key=dedupe_key)
     if following.continues_run_id is None:
         if run.is_open:
             _say_what_stops(session, run, following)
@@ -317,7 +320,9 @@ def can_continue(run: Run) -> bool:
 
 def start_over(session: Session, run: Run, *, actor: Actor, dedupe_key: str | None = None) -> Run:
     """Start a run with the answers of *run*, of the version published now; all is done again. Raises as start."""
-    following = _start_like(session, run, run.inputs, actor=actor, dedupe_key=dedupe_key, newest=True)
+    following = _start_like(
+        session, run, run.inputs, label=run.label, actor=actor, dedupe_key=dedupe_key, newest=True
+    )
     following.continues_run_id = run.id
     return following
 
@@ -327,6 +332,7 @@ def _start_like(
     run: Run,
     inputs: Mapping[str, Any],
     *,
+    label: str,
     actor: Actor,
     dedupe_key: str | None,
     newest: bool = False,
@@ -338,7 +344,7 @@ def _start_like(
         inputs=inputs,
         actor=actor,
         version=None if newest else session.get_one(Version, run.version_id),
-        label=run.label,
+        label=label,
         dedupe_key=dedupe_key,
         test=run.test,
     )
@@ -385,33 +391,6 @@ def _same(session: Session, workspace_id: str, dedupe_key: str) -> Run:
 
 def _microusd(dollars: Decimal | None) -> int | None:
     return None if dollars is None else int(dollars * 1_000_000)
-
-
-def _names_number(label: str) -> bool:
-    """Tell whether a run's name may hold its number."""
-    return "{{" in label and _RUN.search(label) is not None
-
-
-def _label(label: str, answers: Mapping[str, Any], number: int | None) -> str:
-    """Fill the answers into a label and put it on one line; a label that cannot be filled stays as words."""
-    try:
-        isolated = {key: _isolated(value) for key, value in answers.items()}
-        text = as_text(evaluate(label, {"inputs": isolated, "run": {"number": number}}))
-    except (MissingValue, UnusableValue):
-        text = "" if "{{" in label else label
-    text = " ".join(text.split())
-    text = text if len(text) <= LABEL_CHARS else text[: LABEL_CHARS - 1].rstrip() + "…"
-    return text + POP * (text.count(ISOLATE) - text.count(POP))
-
-
-def _isolated(value: Any) -> Any:
-    """Set a text that is written from right to left apart, so that it does not turn around what stands beside it.
-
-    By the marks of Unicode's bidirectional algorithm (UAX 9), which mails and lists show right as well.
-    """
-    if isinstance(value, str) and any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in value):
-        return f"{ISOLATE}{value}{POP}"
-    return value
 
 
 def _facts(row: Mapping[str, Any], pinned: Pinned, actor: Actor) -> dict[str, Any]:

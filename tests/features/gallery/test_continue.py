@@ -61,6 +61,22 @@ def test_two_presses_start_one_run_that_takes_over_what_is_kept(yard: Yard, fail
     assert "The 2023 RAV4 XLE" in shown or "RAV4" in shown
 
 
+@pytest.mark.parametrize("is_named_by_hand", [False, True])
+def test_the_new_run_is_named_after_its_own_answers_like_the_first(
+    yard: Yard, failed: str, is_named_by_hand: bool
+) -> None:
+    with yard.app.app_context():
+        run = db.session.get_one(Run, failed)
+        run.label = "The spring ads" if is_named_by_hand else f"Facebook Ads: {run.inputs['offer']}"
+        db.session.commit()
+    place = yard.cast.browser(yard.cast.alice).post(
+        f"/runs/{failed}/continue", data={**ANSWERS, "step": "pictures", "once": "one"}
+    )
+    with yard.app.app_context():
+        made = db.session.get_one(Run, place.headers["Location"].rsplit("/", 1)[-1])
+        assert made.label == ("The spring ads" if is_named_by_hand else "Facebook Ads: a 2021 Ford F-150")
+
+
 def test_wrong_answers_come_back_with_what_to_do(yard: Yard, failed: str) -> None:
     alice = yard.cast.browser(yard.cast.alice)
     answer = alice.post(f"/runs/{failed}/continue", data={"q_offer": "", "q_approver": "nobody", "step": "pictures"})
