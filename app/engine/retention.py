@@ -21,7 +21,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from app.core import events, outbox
-from app.core.db import insist, moment, table, transaction
+from app.core.db import AWAY, insist, moment, table, transaction
 from app.engine import store
 from app.engine.enums import RUN_ENDS, RUN_OPEN, SEED
 from app.engine.events import RunsNotRemoved, RunsRemoved
@@ -34,13 +34,16 @@ MOST_STEPS = 2_000  # of the runs of one transaction
 TURN_S = 0.5  # after that the clock does what else is due
 EVERY_S = 24 * 3600.0
 AGAIN_S = 6 * 3600.0  # after a fault
+MOST_STUCK = 3  # runs of a workspace that rest alone; where more fail it is no fault of theirs
 NAME = "retention"
 
 Removal = Callable[[Session, int], int]
 
 _log = structlog.get_logger(__name__)
 _others: dict[str, Removal] = {}
-_rests_until: dict[str, float] = {}  # where a fault showed: a workspace, or what others remove
+# Where a fault showed: a workspace or what others remove, and the run of the workspace, "" for all.
+_rests_until: dict[tuple[str, str], float] = {}
+_tried: dict[str, list[str]] = {}  # by workspace, the runs of the last transaction
 _workspace = sa.table("workspace", sa.column("id"))
 _allowance, _beat, _run = table(Allowance), table(Beat), store.run
 
@@ -69,34 +72,45 @@ def work(engine: Engine) -> int:
             return 0
         keepings = _keepings(session)
     began, removed, is_whole = time.monotonic(), 0, True
+    for key, until in list(_rests_until.items()):
+        if until <= began:
+            del _rests_until[key]
     tasks: dict[str, Removal] = {each.workspace_id: partial(_remove, each) for each in keepings} | _others
     for name, remove in tasks.items():
-        if time.monotonic() < _rests_until.get(name, 0.0):
+        if (name, "") in _rests_until:
             is_whole = False
             continue
         while number := _try(engine, name, remove, CHUNK - removed):
             removed += number
             if removed >= CHUNK or time.monotonic() - began > TURN_S:
                 return removed
-        is_whole = is_whole and name not in _rests_until
+        is_whole = is_whole and not any(of == name for of, _ in _rests_until)
     with transaction(engine) as session:
         _mark(session, is_whole=is_whole)
     return removed
 
 
 def _try(engine: Engine, name: str, remove: Removal, most: int) -> int:
-    """Remove a few rows; where that fails it rests for a while, and keeps nothing else waiting."""
+    """Remove a few rows; what fails rests for a while, a run alone where it is one, and keeps nothing else waiting."""
+    _tried.pop(name, None)
     try:
-        removed = insist(engine, lambda session: remove(session, most), patience_s=0)
-    except Exception:  # noqa: BLE001 (the clock's edge)
-        _rests_until[name] = time.monotonic() + AGAIN_S
-        _log.exception("retention_failed", of=name, again_in_s=AGAIN_S)
-        if name not in _others:
-            with transaction(engine) as session:
-                events.publish(session, RunsNotRemoved(name))
-        return 0
-    _rests_until.pop(name, None)
-    return removed
+        return insist(engine, lambda session: remove(session, most), patience_s=0)
+    except Exception as error:  # noqa: BLE001 (the clock's edge)
+        runs = _tried.get(name, [])
+        if len(runs) > 1 and not isinstance(error, AWAY):
+            return _try(engine, name, remove, len(runs) // 2)  # to find which of them it is
+        run_id = runs[0] if len(runs) == 1 and len(_resting(name)) < MOST_STUCK else ""
+        _rests_until[name, run_id] = time.monotonic() + AGAIN_S
+        _log.exception("retention_failed", of=name, run_id=run_id or None, again_in_s=AGAIN_S)
+    if name not in _others:
+        with transaction(engine) as session:
+            events.publish(session, RunsNotRemoved(name))
+    return _try(engine, name, remove, most) if run_id else 0
+
+
+def _resting(workspace_id: str) -> list[str]:
+    """Return the runs of a workspace that could not be removed a while ago."""
+    return [run_id for of, run_id in _rests_until if of == workspace_id]
 
 
 def before(now: datetime, months: int) -> datetime:
@@ -150,6 +164,7 @@ def _remove_runs(session: Session, keeping: Keeping, cut: datetime, most: int) -
             _run.c.finished_at < cut,
             _run.c.status.in_([status.value for status in RUN_ENDS]),
             _run.c.trigger_kind != SEED,
+            _run.c.id.not_in(_resting(keeping.workspace_id)),
             ~sa.exists().where(
                 parent.c.id == _run.c.parent_run_id, parent.c.status.in_(is_open)
             ),
@@ -161,7 +176,7 @@ def _remove_runs(session: Session, keeping: Keeping, cut: datetime, most: int) -
         .limit(most)
         .with_for_update(skip_locked=True)
     )
-    ids = _few(session, list(session.scalars(old)))
+    ids = _tried[keeping.workspace_id] = _few(session, list(session.scalars(old)))
     if ids:
         if not keeping.documents:
             bound.remove_made_by(session, ids)

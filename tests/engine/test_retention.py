@@ -244,6 +244,54 @@ def test_a_workspace_where_it_fails_rests_and_keeps_no_other_waiting(
     assert (retention.work(house.engine), left(house)) == (1, set())
 
 
+def test_a_run_that_cannot_be_removed_rests_alone_and_the_younger_go_on(
+    house: House, old_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_rests_until", {})
+    bad = [old_run(), old_run()]
+    good = [old_run() for _ in range(3)]
+    keep(house, 13, documents=False)
+    asked: list[list[str]] = []
+
+    def fail(session: Session, run_ids: list[str]) -> None:
+        asked.append(run_ids)
+        if set(run_ids) & set(bad):
+            raise KeyError("broken")
+        remove_made_by(session, run_ids)
+
+    ports.bind(remove_made_by=fail)
+    told: list[RunsNotRemoved] = []
+    events.listen(RunsNotRemoved, lambda session, event: told.append(event))
+    assert (retention.work(house.engine), left(house)) == (3, set(bad))
+    assert asked == [bad + good, bad, bad[:1], bad[1:], good[:1], good[1:]]
+    assert told == [RunsNotRemoved(house.workspace_id)] * 2
+    tomorrow(house)
+    younger = old_run()
+    assert (retention.work(house.engine), asked[-1], left(house)) == (1, [younger], set(bad))
+    monkeypatch.setattr(retention, "_rests_until", {})
+    bad.clear()
+    tomorrow(house)
+    assert (retention.work(house.engine), left(house)) == (2, set())
+
+
+def test_a_workspace_where_more_than_a_few_runs_fail_rests_as_a_whole(
+    house: House, old_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_rests_until", {})
+    monkeypatch.setattr(retention, "MOST_STUCK", 1)
+    old = [old_run() for _ in range(3)]
+    keep(house, 13, documents=False)
+    asked: list[list[str]] = []
+
+    def fail(session: Session, run_ids: list[str]) -> None:
+        asked.append(run_ids)
+        raise KeyError("broken")
+
+    ports.bind(remove_made_by=fail)
+    assert [retention.work(house.engine) for _ in range(2)] == [0, 0]
+    assert (asked, left(house)) == ([old, old[:1], old[1:2]], set(old))
+
+
 def test_what_others_remove_rests_where_it_fails_and_keeps_nothing_else_waiting(
     house: House, old_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,7 +305,7 @@ def test_what_others_remove_rests_where_it_fails_and_keeps_nothing_else_waiting(
         return left.pop()
 
     left = [0, 3, 99]
-    monkeypatch.setattr(retention, "_rests_until", {"a workspace that is gone": time.monotonic() + 1e6})
+    monkeypatch.setattr(retention, "_rests_until", {("a workspace that is gone", ""): time.monotonic() + 1e6})
     monkeypatch.setattr(retention, "_others", {"broken": fail, "sound": remove})
     run_id = old_run()
     assert [retention.work(house.engine) for _ in range(3)] == [100, 3, 0]
