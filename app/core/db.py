@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
@@ -211,7 +210,7 @@ def _readers(engine: Engine) -> Engine:
     """
     if engine.dialect.name != "postgresql":
         return _reader()
-    return _kept(_without_transactions, engine, lambda of: of.execution_options(isolation_level="AUTOCOMMIT"))
+    return _kept("without transactions", engine, lambda of: of.execution_options(isolation_level="AUTOCOMMIT"))
 
 
 class Database(SQLAlchemy):
@@ -296,24 +295,22 @@ def read_small(engine: Engine, wanted: sa.Select[*tuple[Any, ...]], values: Mapp
 
 
 def _line(engine: Engine) -> Line:
-    return _kept(_lines, engine, postgresql.line if engine.dialect.name == "postgresql" else sqlite.line)
+    return _kept("line", engine, postgresql.line if engine.dialect.name == "postgresql" else sqlite.line)
 
 
 def _reading_line(engine: Engine) -> Line:
-    return _kept(_reading_lines, engine, postgresql.reading_line)
+    return _kept("reading line", engine, postgresql.reading_line)
 
 
-def _kept(made: "WeakKeyDictionary[Engine, T]", engine: Engine, make: Callable[[Engine], T]) -> T:
+def _kept(name: str, engine: Engine, make: Callable[[Engine], T]) -> T:
+    """Return what was made for *engine* under this *name*; it is kept at the engine, and goes with it."""
     with _making:
-        found = made.get(engine)
-        if found is None:
-            found = made[engine] = make(engine)
-    return found
+        made: dict[str, Any] = engine.__dict__.setdefault("greenlight", {})
+        if name not in made:
+            made[name] = make(engine)
+        return cast("T", made[name])
 
 
-_lines: WeakKeyDictionary[Engine, Line] = WeakKeyDictionary()
-_reading_lines: WeakKeyDictionary[Engine, Line] = WeakKeyDictionary()
-_without_transactions: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
 _making = threading.Lock()
 
 

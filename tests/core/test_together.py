@@ -1,7 +1,9 @@
 """Small writes: threads that write at the same moment share one transaction, on both databases."""
 
+import gc
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -453,3 +455,16 @@ def test_reads_whose_connection_ends_are_done_on_another(engine: Engine, databas
     assert ([row.word for row in got], proxy.dropped) == (["a", "a"], 1)  # type: ignore[attr-defined]
     other.dispose()
     proxy.stop()
+
+
+def test_what_is_kept_for_an_engine_goes_with_it(engine: Engine, database_url: str) -> None:
+    other = make_engine(with_driver(database_url), pool=1)
+    assert write_small(other, adds("a"), locks="a") == "A"
+    assert read_small(other, READ, {"b_word": "a"}).word == "a"
+    other.dispose()
+    left = weakref.ref(other)
+
+    del other
+    gc.collect()
+
+    assert left() is None
