@@ -38,7 +38,7 @@ def test_the_dyno_loads_few_modules_and_what_is_loaded_late_is_whole() -> None:
     variables = {"GREENLIGHT_ENV": "test", "OPENAI_API_KEY": "x", "SECRET_KEY": "only for tests", "DATABASE_URL": ""}
     found = subprocess.run(
         [sys.executable, "-c", _LOAD],
-        env={**os.environ, **variables}, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, **variables}, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert (found.returncode, found.stderr) == (0, "")
     shared, of_the_worker, *heavy = found.stdout.split()
