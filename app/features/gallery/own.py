@@ -78,7 +78,8 @@ def candidates(definition: Definition, types: Mapping[str, TypeFacts]) -> list[C
             key = _free(f"{step.id}_{'_'.join(str(part) for part in path if isinstance(part, str))}", taken)
             taken.add(key)
             title = f"{words}, in “{shorten(step.name, 60)}”"
-            found.append(Candidate(key, step.id, title, value, kind, path, words, unit, extra))
+            asking = f"{words} ({unit})" if unit else words
+            found.append(Candidate(key, step.id, title, value, kind, path, asking, unit, extra))
     return found
 
 

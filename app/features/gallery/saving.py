@@ -29,7 +29,11 @@ class TemplateForm(Form):
     summary = TextAreaField(
         "What you get", [Optional(), Length(max=300)], description="One sentence; it stands on the card."
     )
-    category = SelectField("Category", choices=[SelectChoice(one.value, one.label) for one in Category])
+    category = SelectField(
+        "Category",
+        [InputRequired("Choose where it stands in the gallery.")],
+        choices=[SelectChoice("", "Choose"), *(SelectChoice(one.value, one.label) for one in Category)],
+    )
 
 
 @blueprint.get("/workflows/<workflow_id>/template")
@@ -42,7 +46,7 @@ def save_as_template(workflow_id: str) -> Response:
         formdata=None,
         name=workflow.name,
         summary=workflow.description,
-        category=workflow.category if known else Category.SELL.value,
+        category=workflow.category if known else "",
     )
     return _page(workflow, form)
 

@@ -227,7 +227,11 @@ def test_the_page(cast: Cast) -> None:
     browser, address = cast.browser(cast.alice), f"/workflows/{workflow_id}/template"
     page = Page(browser.get(address).text)
     assert (page.faults, "How many, in “Write ads”" in page.text) == ([], True)
+    assert page.fields()["words_ads_count"] == "How many (texts)"
+    assert '<option selected value="">Choose</option>' in browser.get(address).text
     assert browser.post(address, data={"name": "", "category": "paid-ads"}).status_code == 422
+    unplaced = browser.post(address, data={"name": "Ours", "category": ""})
+    assert (unplaced.status_code, "Choose where it stands in the gallery." in unplaced.text) == (422, True)
     saved = browser.post(
         address,
         data={
