@@ -38,6 +38,11 @@ _SAID = {
     "transform": "From your answers",
 }
 _A_TEXT, _A_PICTURE = 10_000, 40_000  # micro-dollars: rough prices of one text step and of one picture
+_ENDS = {
+    "reject": "it counts as a no",
+    "approve": "it goes on as if approved",
+    "expire": "it ends without a decision",
+}
 _REFUSALS = frozenset({"rejected", "expired", "failed"})
 
 
@@ -71,11 +76,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A review, the addresses it asks, and after how many hours it gives up; *may* when the run may pass it by."""
+    """A review, the addresses it asks, what becomes of it unanswered; *may* when the run may pass it by."""
 
     name: str
     people: tuple[str, ...]
-    hours: float | None
+    unanswered: str
     may: bool
 
 
@@ -203,12 +208,25 @@ def asked(definition: Definition, scope: Mapping[str, Any]) -> list[Asked]:
         Asked(
             step.name,
             _people(step.config.get("approvers"), scope),
-            step.config.get("expires_after_hours"),
+            _unanswered({**_usual(step.type), **_filled(step.config, scope)}),
             fates[step.id] is Fate.MAY,
         )
         for step in definition.steps
         if step.type == "review" and fates[step.id] is not Fate.NEVER
     ]
+
+
+def _usual(type_name: str) -> dict[str, Any]:
+    """Return the settings of a step type that hold where a step does not say otherwise."""
+    step_type = catalog.step_type(type_name)
+    fields = step_type.config.model_fields if step_type else {}
+    return {name: info.default for name, info in fields.items() if not info.is_required()}
+
+
+def _unanswered(config: Mapping[str, Any]) -> str:
+    """Say after how many hours a review gives up and what follows; "" where it waits, or only the run can tell."""
+    hours, ends = config.get("expires_after_hours"), _ENDS.get(str(config.get("on_expiry")))
+    return f"Without an answer in {hours:g}\u00a0h {ends}." if ends and isinstance(hours, int | float) else ""
 
 
 def mails(definition: Definition, scope: Mapping[str, Any]) -> list[Mail]:

@@ -1,5 +1,6 @@
 """What is said before Start."""
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -53,13 +54,34 @@ def test_the_starter_is_asked_when_nobody_is_named() -> None:
     for approver, person in ((None, "alice@example.com"), ("bob@example.com", "bob@example.com")):
         scope = {"inputs": clean_inputs(definition, {"offer": "A car", "approver": approver}), "run": RUN}
         assert quote.asked(definition, scope) == [
-            quote.Asked("The approver decides", (person,), 72, may=False)
+            quote.Asked(
+                "The approver decides", (person,), "Without an answer in 72\u00a0h it counts as a no.", may=False
+            )
         ]
         assert quote.mails(definition, scope) == [
             quote.Mail("Mail the finished ads", ("alice@example.com",), may=False),
             quote.Mail("Say why not", ("alice@example.com",), may=True),
         ]
     assert quote.sends_nothing_else(definition)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "72\u00a0h it counts as a no."),
+        ({"expires_after_hours": 0.5, "on_expiry": "approve"}, "0.5\u00a0h it goes on as if approved."),
+        ({"expires_after_hours": 1000, "on_expiry": "expire"}, "1000\u00a0h it ends without a decision."),
+        ({"on_expiry": "keep"}, ""),
+        ({"expires_after_hours": None}, ""),
+        ({"expires_after_hours": "{{ inputs.hours }}"}, ""),
+    ],
+)
+def test_what_becomes_of_a_review_that_nobody_answers_is_said_as_it_is_set(
+    settings: dict[str, Any], said: str
+) -> None:
+    review = {"id": "ask", "type": "review", "config": {"approvers": ["a@b.example"], **settings}}
+    (asked,) = quote.asked(Definition.model_validate({"schema": 1, "steps": [review]}), {})
+    assert asked.unanswered.removeprefix("Without an answer in ") == said
 
 
 def test_reviews_on_the_two_ways_of_a_condition_may_be_passed_by() -> None:

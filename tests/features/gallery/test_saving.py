@@ -242,6 +242,7 @@ def test_the_page(cast: Cast) -> None:
     assert (saved.status_code, saved.location) == (303, "/gallery/ours")
     shown = Page(browser.get(saved.location).text)
     assert (shown.faults, "“Ours” is a template now, version 1." in shown.text) == ([], True)
+    assert "Leaves the house only e-mails; nothing is posted" in " ".join(shown.text.split())
     assert "How many? 10 Whom? ann@north.example What you get" in " ".join(shown.text.split())
     assert "How many?" in Page(browser.get("/gallery/ours/launch").text).text
     assert browser.get(f"/workflows/{empty_id}/template").status_code == 404
