@@ -24,6 +24,7 @@ def test_the_owner_sees_the_people_and_the_approver_does_not(cast: Cast) -> None
     assert "bob@north.example" in alice.text
     assert "charlie@south.example" not in alice.text
     assert "alice@north.example" not in bob.text
+    assert ["bin/greenlight user create" in page.text for page in (alice, bob)] == [True, False]
 
 
 def test_a_new_password_ends_every_other_session(cast: Cast) -> None:
