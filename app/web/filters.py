@@ -16,6 +16,7 @@ from app.web.moments import zone_named
 
 NBSP = "\u00a0"
 _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").disable("image")
+_AFTER_AT = re.compile(r"(?<=\w@)(?=\w)")
 _HYPHENED = re.compile(r"\b([A-Z0-9]{1,5}(?:-[A-Z0-9]{1,5})+|[Ee]-mails?)\b")  # names of models, few words
 _TAGS = {
     "p", "br", "strong", "em", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "code", "pre", "hr",
@@ -42,6 +43,7 @@ def init_app(app: Flask) -> None:
         up_to_99,
         up_to,
         unbroken,
+        addresses,
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["now"] = now
@@ -75,6 +77,11 @@ def unbroken(text: object) -> Markup:
     kept = Markup('<span class="nowrap">{}</span>')
     parts = _HYPHENED.split(str(text or ""))
     return Markup("").join(kept.format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+
+
+def addresses(text: object) -> Markup:
+    """Let an e-mail address break after its "@" where it has no room, not in the middle of a word."""
+    return Markup("<wbr>").join(_AFTER_AT.split(str(text or "")))
 
 
 def duration(seconds: float | None) -> str:

@@ -98,6 +98,12 @@ def test_names_of_models_stay_on_one_line() -> None:
     assert filters.unbroken(None) == ""
 
 
+def test_an_address_may_break_after_its_at_and_nothing_else_does() -> None:
+    written = filters.addresses("the.boss@elsewhere.example <b> decides @ 9")
+    assert written == "the.boss@<wbr>elsewhere.example &lt;b&gt; decides @ 9"
+    assert filters.addresses(None) == ""
+
+
 def test_a_number_that_was_counted_up_to_a_limit() -> None:
     assert [filters.up_to(number, 1000) for number in (0, 999, 1000)] == ["0", "999", "1,000+"]
 
