@@ -8,6 +8,8 @@ import threading
 import zlib
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -33,6 +35,7 @@ _log = structlog.get_logger(__name__)
 _settings: Settings | None = None
 _line: deque[str] = deque()
 _sending = threading.Lock()  # whoever has it takes from the line
+_others = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hints")
 
 
 def configure(settings: Settings) -> None:
@@ -52,13 +55,26 @@ def hint_runs(run_ids: Sequence[str]) -> bool:
 
 
 def hint_soon(run_id: str) -> None:
-    """As :func:`hint_run`; while another thread is at it, that one takes this run along in its next round trip."""
+    """As :func:`hint_run`; while another thread is at it, this run goes along with others right after."""
     _line.append(run_id)
-    while _line and _sending.acquire(blocking=False):
+    if _sending.acquire(blocking=False):
         try:
-            hint_runs([_line.popleft() for _ in range(min(len(_line), AT_ONCE))])
+            _send_next()
         finally:
             _sending.release()
+    if _line:  # not by this thread: somebody waits for its page, and more come for as long as it sends
+        with suppress(RuntimeError):  # the process ends: the clock finds them
+            _others.submit(_send_rest)
+
+
+def _send_rest() -> None:
+    while _line:
+        with _sending:
+            _send_next()
+
+
+def _send_next() -> None:
+    hint_runs([_line.popleft() for _ in range(min(len(_line), AT_ONCE))])
 
 
 def hint_steps(steps: Sequence[tuple[str, bool]]) -> bool:

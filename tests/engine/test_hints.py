@@ -14,6 +14,7 @@ from app.core.settings import Settings
 from app.engine import jobs
 from app.engine.crew import Crew
 from app.engine.dispatcher import Dispatcher
+from tests.servers import wait_until
 
 
 def test_a_hint_is_a_job_to_rq(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,24 +31,30 @@ def test_a_hint_is_a_job_to_rq(redis_url: str, monkeypatch: pytest.MonkeyPatch) 
     assert (advance.timeout, advance.result_ttl, advance.failure_ttl) == (-1, 0, jobs.FAILURE_TTL_S)
 
 
-def test_what_comes_while_one_thread_sends_goes_along_with_its_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[list[str]] = []
-    is_sending, go_on = threading.Event(), threading.Event()
+def test_what_comes_while_one_thread_sends_goes_together_and_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, list[str]]] = []
+    is_sending, go_on, is_done = threading.Event(), threading.Event(), threading.Event()
 
     def send(run_ids: list[str]) -> bool:
-        sent.append(run_ids)
-        is_sending.set()
-        return go_on.wait(60)
+        sent.append((threading.current_thread().name[:5], run_ids))
+        if run_ids == ["a"]:
+            is_sending.set()
+            return go_on.wait(60)
+        if "e" in run_ids:
+            return not is_done.set()
+        jobs.hint_soon("e")  # comes while the rest is sent
+        return True
 
     monkeypatch.setattr(jobs, "hint_runs", send)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix="first") as pool:
         first = pool.submit(jobs.hint_soon, "a")
         assert is_sending.wait(60)
         for run_id in "bcd":
             jobs.hint_soon(run_id)  # does not wait
         go_on.set()
         first.result(10)
-    assert sent == [["a"], ["b", "c", "d"]]
+        assert is_done.wait(60)
+    assert sent == [("first", ["a"]), ("hints", ["b", "c", "d"]), ("hints", ["e"])]
 
 
 def test_a_lost_hint_leaves_the_line_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +75,7 @@ def test_no_hint_of_many_threads_stays_in_the_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(jobs, "hint_runs", lambda run_ids: not sent.extend(run_ids))
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(jobs.hint_soon, map(str, range(2000))))
+    wait_until(lambda: len(sent) == 2000)
     assert sorted(sent, key=int) == [str(number) for number in range(2000)]
 
 
