@@ -259,7 +259,7 @@ def statement(engine: Engine) -> Iterator[Connection]:
         with postgresql.autocommit(engine) as connection:
             yield connection
     else:
-        with engine.begin() as connection:
+        with sqlite.statement(engine) as connection:
             yield connection
 
 

@@ -3,15 +3,15 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Dialect, Engine, result_tuple
+from sqlalchemy.engine import Connection, Dialect, Engine
 
+from app.core.statements import prepared
 from app.core.together import Line, One, Refused, Statement, Writing, carry_out
 from app.core.turns import FairPool
 
@@ -258,55 +258,13 @@ class _Sent:
     """A statement on its way, past SQLAlchemy."""
 
     def __init__(self, dialect: Dialect, statement: Statement, values: Any) -> None:
-        self._as_sent = _compiled(statement, dialect)
-        self._values = self._as_sent.bound(values)
+        self._statement = prepared(statement, dialect)
+        self._values = self._statement.bound(values)
         self._cursor: Any = None
 
     def send(self, driver: Any) -> None:
-        self._cursor = driver.execute(self._as_sent.text, self._values)
+        self._cursor = driver.execute(self._statement.text, self._values)
 
     def first(self) -> Any:
-        row = self._cursor.fetchone() if self._as_sent.returns_rows else None
-        return None if row is None else self._as_sent.row(row)
-
-
-class _AsSent:
-    """A statement as the driver takes it, what its values have to be made into, and what a row it reads."""
-
-    def __init__(self, statement: Statement, dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
-        expanded = compiled.construct_expanded_state(dict(compiled.params))  # lists of constants: "IN (…)"
-        self.text = expanded.statement
-        given = {name for parameter, name in compiled.bind_names.items() if parameter.required}
-        constants = {**compiled.params, **expanded.additional_parameters}
-        self._constants = {name: value for name, value in constants.items() if name not in given}
-        makers = {
-            name: parameter.type.dialect_impl(dialect).bind_processor(dialect)
-            for parameter, name in compiled.bind_names.items()
-        }
-        self._makers = {name: make for name, make in makers.items() if make is not None}
-        returned = statement.exported_columns
-        self.returns_rows = len(returned) > 0
-        self._row = result_tuple([str(name) for name in returned.keys()])  # noqa: SIM118 (no mapping)
-        self._readers = [_reader(column.type, dialect) for column in returned]
-
-    def bound(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        given = {**self._constants, **values}
-        for name, make in self._makers.items():
-            given[name] = make(given[name])
-        return given
-
-    def row(self, given: Sequence[Any]) -> Any:
-        return self._row([read(value) if read else value for read, value in zip(self._readers, given, strict=True)])
-
-
-def _reader(type_: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
-    if isinstance(type_, sa.Numeric):
-        return None  # numbers are as the driver gives them; SQLAlchemy would ask for the column's type in the database
-    reader: Callable[[Any], Any] | None = type_.dialect_impl(dialect).result_processor(dialect, None)
-    return reader
-
-
-@lru_cache(maxsize=32)
-def _compiled(statement: Statement, dialect: Dialect) -> _AsSent:
-    return _AsSent(statement, dialect)
+        row = self._cursor.fetchone() if self._statement.returns_rows else None
+        return None if row is None else self._statement.row(row)

@@ -7,6 +7,7 @@ statement with its values, is sent the first row of the answer (None where there
 """
 
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 T = TypeVar("T")
 Statement = sa.UpdateBase | sa.Select[Any]
 Values = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+COMPANY_S = 1.0  # how long after company more is expected
 Writing = Generator[tuple[Statement, Values], Any, T]
 
 
@@ -80,6 +82,7 @@ class Line:
         self._lock = threading.Lock()
         self._standing: list[One] = []
         self._leaders = 0
+        self._company_at = -COMPANY_S  # when several were last taken together
         self._is_one_to_take = False  # a leader who has not taken yet, and will take all that stand by then
 
     @property
@@ -120,6 +123,8 @@ class Line:
     def _lead(self, mine: One) -> None:
         """Write what all in line have; then call whose it was, and who leads next."""
         taken: list[One] = []
+        if time.monotonic() - self._company_at < COMPANY_S:
+            time.sleep(0)  # who is about to come stands in line first: an interpreter runs one thread at a time
 
         def take() -> list[One]:
             taken[:] = taken or self._take()
@@ -148,6 +153,8 @@ class Line:
         with self._lock:
             taken, self._standing = self._standing, []
             self._is_one_to_take = False
+            if len(taken) > 1:
+                self._company_at = time.monotonic()
         return sorted(taken, key=lambda one: one.locks, reverse=True)
 
     def _hand_on(self) -> None:

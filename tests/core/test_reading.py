@@ -4,9 +4,11 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from app.core.db import db, make_engine, reading
+from app.core import clock
+from app.core.db import db, glance_at, make_engine, reading, transaction
 from app.features.accounts.models import User
 
+NOBODY = {"email": "nobody@example.com", "password_hash": "", "created_at": clock.now()}
 NAMES = sa.select(User.name).where(User.email == "nobody@example.com")
 PREPARED = sa.text("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%FROM \"user\"%'")
 BEGAN = sa.text("SELECT now()")
@@ -60,3 +62,20 @@ def test_what_was_prepared_for_a_table_that_has_changed_fails_once_at_most(
     with engine.begin() as other:
         other.execute(sa.text("DROP TABLE changing"))
     engine.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_single_row_is_read_without_a_transaction_and_as_it_is_now(app: Flask) -> None:
+    said: list[str] = []
+    with app.app_context():
+        reader, writer = db.engines["reading"], db.engine
+        sa.event.listen(reader, "connect", lambda driver, _: driver.set_trace_callback(said.append))
+        reader.dispose()
+        for known in (None, "Ann"):
+            with transaction(writer) as session:
+                session.add_all([User(**NOBODY, name=known)] if known else [])
+            assert glance_at(NAMES, {}) == ((known,) if known else None)
+        assert [text.split()[0] for text in said if not text.startswith("PRAGMA")] == ["SELECT", "SELECT"]
+        with reading() as session:
+            session.scalar(NAMES)
+        assert "BEGIN" in said  # a page sees one moment

@@ -110,9 +110,9 @@ def in_line(engine: Engine, line: Line, asking: Sequence[Callable[[], object]]) 
 
     threads = [threading.Thread(target=ask, args=(place,)) for place in range(len(asking))]
     with engine.begin():  # the only connection, or the write lock
-        for thread in threads:
+        for place, thread in enumerate(threads):
             thread.start()
-        wait_until(lambda: line.standing == len(asking))
+            wait_until(lambda place=place: line.standing > place)  # the first one leads
     for thread in threads:
         thread.join(60)
     return [got[place] for place in range(len(asking))]
@@ -428,17 +428,20 @@ def test_one_that_cannot_be_read_takes_nobody_with_it(
     assert read_small(engine, READ, {"b_word": "a"}).word == "a"
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_numbers_and_lists_of_constants_go_in_company_too(engine: Engine) -> None:
     for word in "ac":
         write_small(engine, adds(word), locks=word)
     ended: list[object] = []
-    event.listen(engine, "invalidate", lambda *_: ended.append(1))  # where company is refused
+    is_postgresql = engine.dialect.name == "postgresql"
+    where_refused = "invalidate" if is_postgresql else "rollback"
+    event.listen(engine, where_refused, lambda *_: ended.append(1))
 
-    reads = [partial(read_small, engine, MORE, {"b_word": word}) for word in "abc"]
-    assert in_line(engine, db._reading_line(engine), reads) == [(1.5,), None, None]
+    if is_postgresql:
+        reads = [partial(read_small, engine, MORE, {"b_word": word}) for word in "abc"]
+        assert in_line(engine, db._reading_line(engine), reads) == [(1.5,), None, None]
     assert at_once(engine, [says_again(word, IF_AB) for word in "abc"]) == [2, None, None]
-    assert (words(engine), ended) == ({"a": 2, "c": 1}, [])
+    assert not ended
+    assert words(engine) == {"a": 2, "c": 1}
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

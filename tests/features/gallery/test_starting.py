@@ -1,5 +1,6 @@
 """What pressing Start costs, and that the short way and the long one start the same run."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.core import clock
+from app.core.db import _line as db_line
 from app.core.db import db, transaction
 from app.core.ids import new_id
 from app.core.settings import Settings
@@ -21,6 +23,7 @@ from app.features.runs.models import RunCounter, RunWord
 from app.features.workflows import queries as workflows
 from tests.cast import Cast, enter
 from tests.features.runs.conftest import statements
+from tests.servers import wait_until
 
 LAUNCH = "/gallery/facebook-ads-campaign/launch"
 ANSWERS = {
@@ -84,6 +87,34 @@ def test_start_pressed_by_many_at_once_is_one_run_and_one_number(app: Flask, cas
     with app.app_context():
         assert db.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 2
         assert _next_number(cast) == 3
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_runs_started_together_are_written_as_one_that_is_started_alone(app: Flask, cast: Cast) -> None:
+    browsers = [cast.browser(cast.alice) for _ in range(5)]
+    _start(browsers[0], _filled(app, cast))
+    _start(browsers[0], _filled(app, cast))  # alone
+    drafts = [_filled(app, cast) for _ in browsers]
+    with app.app_context(), ThreadPoolExecutor(5) as pool:
+        line = db_line(db.engine)
+        with db.engine.begin():  # the write lock
+            answers = pool.map(_start, browsers, drafts)
+            wait_until(lambda: line.standing == 5)
+        assert {answer.status_code for answer in answers} == {303}
+        alone, *others = [_as_kept(number) for number in range(2, 8)]
+        assert _next_number(cast) == 8
+    assert others == [alone] * 5
+
+
+def _as_kept(number: int) -> list[list[str]]:
+    """Return what is kept of a run, its audit entry and its words; ids, numbers and moments are masked."""
+    with db.engine.begin() as connection:
+        run = connection.exec_driver_sql("SELECT * FROM run WHERE number = ?", (number,)).one()
+        entry = "SELECT * FROM audit_entry WHERE action = 'run.started' AND subject_id = ?"
+        words = "SELECT word FROM run_word WHERE number = ? ORDER BY word"
+        rows = [run, *connection.exec_driver_sql(entry, (run.id,)), *connection.exec_driver_sql(words, (number,))]
+    assert len(rows) > 3
+    return [[re.sub("[0-9a-f]", "x", repr(value)) for value in row] for row in rows]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite reads by connections of their own
