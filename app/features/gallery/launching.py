@@ -305,6 +305,7 @@ def _check(asking: Asking, *, status: int = 200) -> Response:
         remarks=_remarks(asking),
         reviews=quote.asked(asking.definition, scope),
         mails=quote.mails(asking.definition, scope),
+        parts=quote.parts(asking.definition, scope),
         nothing_else=quote.sends_nothing_else(asking.definition),
         facts=_facts(asking, inputs),
         limit_usd=asking.definition.limits.cost_usd,

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.core.ids import is_id
 from app.definition import launch_form, tables, vehicle
 from app.definition.conditions import ConditionUnclear, evaluate_condition
 from app.definition.schema import Definition, Input, InputType, Step
@@ -81,6 +82,15 @@ class Asked:
     name: str
     people: tuple[str, ...]
     unanswered: str
+    may: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A step that runs another workflow, by its name where that is told; *may* when not every run comes to it."""
+
+    name: str
+    workflow: str
     may: bool
 
 
@@ -237,6 +247,17 @@ def mails(definition: Definition, scope: Mapping[str, Any]) -> list[Mail]:
         for step in definition.steps
         if step.type == "notify" and fates[step.id] is not Fate.NEVER
     ]
+
+
+def parts(definition: Definition, scope: Mapping[str, Any]) -> list[Below]:
+    """Return the steps that run another workflow, which asks and sends by itself."""
+    fates = _fates(definition, scope)
+    return [
+        Below(step.name, "" if is_id(name := str(step.config.get("workflow", ""))) or "{{" in name else name,
+              fates[step.id] is Fate.MAY)
+        for step in definition.steps
+        if step.type == "run_workflow" and fates[step.id] is not Fate.NEVER
+    ]  # fmt: skip
 
 
 def sends_nothing_else(definition: Definition) -> bool:

@@ -84,6 +84,22 @@ def test_what_becomes_of_a_review_that_nobody_answers_is_said_as_it_is_set(
     assert asked.unanswered.removeprefix("Without an answer in ") == said
 
 
+def test_steps_that_run_another_workflow_are_named_where_a_run_may_come_to_them() -> None:
+    dear = {"value": "{{ inputs.price }}", "op": "gt", "than": 30000}
+    steps = [
+        {"id": "check", "type": "condition", "config": {"if": dear}},
+        {"id": "sub", "type": "run_workflow", "after": ["check:no"], "config": {"workflow": "Newsletter"}},
+        {"id": "any", "type": "run_workflow", "config": {"workflow": "{{ inputs.which }}"}},
+    ]
+    inputs = [{"key": "price", "type": "money"}, {"key": "which", "type": "text"}]
+    definition = Definition.model_validate({"schema": 1, "inputs": inputs, "steps": steps})
+    anyway = quote.Below("Any", "", may=False)
+    assert quote.parts(definition, {}) == [quote.Below("Sub", "Newsletter", may=True), anyway]
+    cheap, costly = ({"inputs": {"price": price, "which": "x"}} for price in ("20000.00", "45000.00"))
+    assert quote.parts(definition, cheap) == [quote.Below("Sub", "Newsletter", may=False), anyway]
+    assert quote.parts(definition, costly) == [anyway]
+
+
 def test_reviews_on_the_two_ways_of_a_condition_may_be_passed_by() -> None:
     definition = _definition("new-lead-follow-up")
     assert [(asked.name, asked.may) for asked in quote.asked(definition, {})] == [
