@@ -114,7 +114,7 @@ def test_undo_in_the_moment_in_which_it_takes_effect_is_one_or_the_other(house: 
     undone, effective_at = list[bool](), list[datetime]()
 
     def undo() -> None:
-        at(house, wait_id, effective_at=3)
+        at(house, wait_id, effective_at=6)  # so long the undoing may take to begin
         effective_at.append(house.wait(run_id).effective_at)
         with house.session() as session:
             session.connection()
