@@ -157,7 +157,8 @@ def _build(page: Page, boss: str) -> None:
 
     _plus(page, "Add a step after Ask for approval: approved").click()
     _add(page, "Tell people")
-    expect(page.locator("#builder-state")).to_contain_text("to fix before you can publish")
+    expect(page.locator("#builder-state")).to_contain_text("“Tell people” is not filled in yet.")
+    expect(page.get_by_role("textbox", name="Subject")).not_to_have_attribute("aria-invalid", "true")
     expect(page.get_by_role("button", name="Publish version 1")).to_be_disabled()
     _plus(page, "Add a step between Choose a way: yes and Write texts").click()
     expect(page.get_by_role("textbox", name="Subject")).to_have_count(0)
@@ -249,7 +250,7 @@ def _build_by_keys(keys: "Keys") -> None:
     keys.write("Who decides 1", OWNER)
     keys.plus("Add a step after Ask for approval: approved")
     keys.add("Tell people")
-    expect(page.locator("#builder-said")).to_contain_text("2 things to fix before you can publish. Tell people")
+    expect(page.locator("#builder-said")).to_have_text("Saved. “Tell people” is not filled in yet.")
     keys.write("Whom 1", OWNER)
     keys.write("Subject", "Approved")
     expect(page.locator("#builder-said")).to_have_text("Saved. Everything is in order.")

@@ -110,6 +110,8 @@ def test_every_state_of_the_builder_is_pictured(house: Running, new_context: Cal
     camera.take("builder-no-questions")
     page.goto(f"{edit_url}/add")
     page.get_by_role("button", name="Tell people").click()
+    expect(page.locator("#builder-state")).to_contain_text("is not filled in yet")
+    page.reload()
     expect(page.locator("#builder-state")).to_contain_text("to fix before you can publish")
     camera.take("builder-one-step-with-problems")
     assert page.evaluate("document.documentElement.scrollHeight - innerHeight") == 0  # the form scrolls, not the page

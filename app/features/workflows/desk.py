@@ -61,13 +61,14 @@ class Card:
     after: list[str]
     problems: list[Problem]
     trouble: str
+    is_unfilled: bool
     has_up: bool
     has_down: bool
 
 
 @dataclass(frozen=True)
 class Desk:
-    """A workflow's draft on the desk. *chosen* is the id of the step whose form is open, or "".
+    """A workflow's draft on the desk. *chosen* is the id of the step whose form is open, or ""; *added* if it is new.
 
     *former* tells what questions (by key) and steps (by id) that are gone were called, as far as that is known;
     *around* what is wrong with it in its workspace.
@@ -76,6 +77,7 @@ class Desk:
     workflow: Workflow
     draft: Draft
     chosen: str = ""
+    added: bool = False
     former: Callable[[set[str], set[str]], Names] = lambda keys, ids: Names()
     around: Callable[[Mapping[str, Any]], list[Problem]] = lambda data: []
 
@@ -107,6 +109,24 @@ class Desk:
         return [
             each.of_deleted(label) if label else each for each, label in zip(self._found, labels, strict=True)
         ]
+
+    @property
+    def faults(self) -> list[Problem]:
+        """What is wrong, without what nobody could fill in yet."""
+        return [each for each in self.problems if not self.is_to_fill(each)]
+
+    def is_to_fill(self, problem: Problem) -> bool:
+        """Tell whether it is only that a setting of the step just added is still empty."""
+        place = self.place_of.get(self.chosen)
+        if not self.added or place is None or not problem.path.startswith(f"/steps/{place}/config"):
+            return False
+        value: Any = self.data
+        for part in problem.path.split("/")[1:]:
+            if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+                value = value[int(part)]
+            else:
+                value = value.get(part) if isinstance(value, dict) else None
+        return value in (None, "", [], {})
 
     @cached_property
     def gone(self) -> Names:
@@ -291,6 +311,7 @@ class Desk:
         step = self.drawn.step(step_id)
         kind = self.kinds.get(step.type)
         sentence = _sentence(kind, self._said(kind, step.config)) + self._repeated(step_id)
+        faults = [each for each in problems if not self.is_to_fill(each)]
         return Card(
             id=step_id,
             number=number,
@@ -301,8 +322,9 @@ class Desk:
             short=cut_to_fit(_short(sentence, step.name), _SUMMARY_PX + 4, 12.5),
             badge=self.badge(kind),
             after=[entry_words(each, self.drawn) for each in after],
-            problems=problems,
-            trouble=cut_to_fit(problems[0].message, _SUMMARY_PX - 15, 12.5) if problems else "",
+            problems=faults,
+            trouble=cut_to_fit(faults[0].message, _SUMMARY_PX - 15, 12.5) if faults else "",
+            is_unfilled=bool(problems) and not faults,
             has_up=bool(after),
             has_down=is_followed,
         )
@@ -330,11 +352,11 @@ class Desk:
         return said
 
 
-def lay(session: Session, workflow: Workflow, *, chosen: str = "") -> Desk:
-    """Put a workflow's draft on the desk."""
+def lay(session: Session, workflow: Workflow, *, chosen: str = "", added: bool = False) -> Desk:
+    """Put a workflow's draft on the desk; *added* where the chosen step was just added, and is being filled in."""
     former = partial(queries.former_names, session, workflow)
     around = partial(parts.problems, session, workflow.workspace_id)
-    return Desk(workflow, queries.draft_of(session, workflow), chosen, former, around)
+    return Desk(workflow, queries.draft_of(session, workflow), chosen, added, former, around)
 
 
 def new_step(desk: Desk, type_name: str, after: list[str]) -> dict[str, Any]:

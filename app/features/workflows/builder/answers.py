@@ -72,24 +72,28 @@ def changed(
     *,
     told: Callable[[], str] = str,
     focus: str = "",
+    added: bool = False,
 ) -> Response:
-    """Save a change and show the step that *chosen* names afterwards, with what *told* says."""
+    """Save a change and show the step that *chosen* names afterwards, *added* by it or not, with what *told* says."""
     try:
         save(workflow, change)
     except (EditImpossible, Invalid) as fault:
         db.session.rollback()
         return refused(workflow_id, fault, chosen=chosen())
-    return done(workflow_id, workflow, chosen(), told=told(), focus=focus)
+    return done(workflow_id, workflow, chosen(), told=told(), focus=focus, added=added)
 
 
-def done(workflow_id: str, workflow: Workflow, chosen: str, *, told: str = "", focus: str = "") -> Response:
+def done(
+    workflow_id: str, workflow: Workflow, chosen: str, *, told: str = "", focus: str = "", added: bool = False
+) -> Response:
     """Show a step after a change, with what was told; its title gets the *focus*, or the field that is named."""
-    desk = lay(db.session(), workflow, chosen=chosen)
+    desk = lay(db.session(), workflow, chosen=chosen, added=added)
     is_there = bool(chosen) and desk.step(chosen) is not None
     if not htmx.is_htmx():
         if told:
             flash(told, "go")
-        where = url_for(".step", workflow_id=workflow_id, step_id=chosen) if is_there else ""
+        more: dict[str, Any] = {"added": "1"} if added else {}
+        where = url_for(".step", workflow_id=workflow_id, step_id=chosen, **more) if is_there else ""
         return htmx.redirect(where or url_for(".show", workflow_id=workflow_id))
     if is_there:
         return step_panel(desk, wants_panel=True, told=told, focus=focus)

@@ -80,7 +80,7 @@ def show(workflow_id: str) -> Response:
 @requires(Permission.BUILD)
 def step(workflow_id: str, step_id: str) -> Response:
     """Show the form of one step."""
-    return step_panel(lay(db.session(), workflow_of(workflow_id), chosen=step_id))
+    return step_panel(lay(db.session(), workflow_of(workflow_id), chosen=step_id, added="added" in request.args))
 
 
 @blueprint.post("/workflows/<workflow_id>/edit/steps/<step_id>")
@@ -114,7 +114,7 @@ def save_step(workflow_id: str, step_id: str) -> Response:
         if made.told:
             flash(made.told, "go")
         return htmx.redirect(url_for(".step", workflow_id=workflow_id, step_id=made.new_id))
-    desk = lay(db.session(), workflow, chosen=made.new_id)
+    desk = lay(db.session(), workflow, chosen=made.new_id, added="added" in request.form)
     if request.form.get("act") or made.new_id != step_id or made.told or is_whole_anew(made.has_other_fields):
         return step_panel(desk, wants_panel=True, told=made.told, focus=made.focus)
     context = step_context(desk) | {"is_moved": made.is_moved}
@@ -166,7 +166,7 @@ def add_step(workflow_id: str) -> Response:
         new = edit.insert_step(desk.data, step, desk.types, sources=[*after, *beside], targets=before)
         return new, f"Added {said(step)}"
 
-    return changed(workflow_id, workflow, change, lambda: made)
+    return changed(workflow_id, workflow, change, lambda: made, added=True)
 
 
 def _posted_place() -> tuple[list[str], list[str]]:

@@ -139,7 +139,7 @@ def test_a_text_longer_than_a_workflow_is_refused_with_its_field_and_the_limit(b
 def test_a_step_is_added_between_beside_and_after(bench: Bench) -> None:
     place = {"after": "ads", "before": "attach", "type": "delay"}
     answer = bench.post("/steps", place)
-    assert answer.headers["Location"].endswith("/steps/wait")
+    assert answer.headers["Location"].endswith("/steps/wait?added=1")
     assert bench.steps["wait"]["after"] == ["ads"]
     assert bench.steps["attach"]["after"] == ["wait", "pictures"]
     bench.post("/steps", place | {"where": "beside"}, htmx=True)
@@ -154,11 +154,35 @@ def test_a_new_condition_invites_and_one_that_is_not_finished_says_what_is_missi
     first = bench.post("/steps", {"type": "condition"}, htmx=True).text
     assert bench.steps["choose_a_way"]["config"] == {"if": {"op": "eq"}}
     assert re.search(r'id="about-step">\s*Choose what to look at\.\s*</p>', first)
-    assert first.count("Nothing to compare yet. Choose what to look at.") == 1  # at the field
+    assert "Nothing to compare yet. Choose what to look at." not in first
+    opened = bench.browser.get(f"{bench.url}/steps/choose_a_way").text
+    assert opened.count("Nothing to compare yet. Choose what to look at.") == 1  # at the field
     form = bench.form("/steps/choose_a_way") | {"c-if~value": "{{ inputs.offer }}"}
     text = Page(bench.post("/steps/choose_a_way", form, htmx=True).text).text
     assert re.search(r"Yes if the answer “[^”]+” is … ", text)
     assert "Nothing to compare to. Write what to compare it with, or choose “is empty”." in text
+
+
+def test_a_step_just_added_is_called_wrong_only_when_it_is_left(bench: Bench) -> None:
+    def said(answer: str) -> tuple[int, bool, bool]:
+        box = re.search(r'<a class="([^"]*)" id="box-tell_people"', answer)
+        assert box is not None
+        return answer.count('class="err"'), "care" in box[1], "Fix what is wrong first" in answer
+
+    added = bench.post("/steps", {"type": "notify"}, htmx=True).text
+    assert said(added) == (0, False, False)
+    assert "“Tell people” is not filled in yet." in Page(added).text
+    assert added.count('aria-disabled="true" aria-describedby="publishing-off"') == 2
+    form = bench.form("/steps/tell_people?added=1")
+    saved = bench.post("/steps/tell_people", form | {"c-subject": "Ready"}, htmx=True).text
+    assert said(saved) == (0, False, False)
+    wrong = bench.post("/steps/tell_people", form | {"c-subject": "Ready", "s-attempts": "many"}, htmx=True).text
+    assert said(wrong)[1:] == (True, True)
+    assert [each for each in re.findall(r'class="err">(.*?)</p>', wrong, re.S) if "Whom" in each] == []
+    bench.post("/undo", {"revision": str(bench.draft.revision)})
+    left = bench.browser.get(f"{bench.url}/steps/ads").text
+    assert said(left)[1:] == (True, True)
+    assert "1 thing to fix before you can publish. Tell people: “Whom” is missing." in Page(left).text
 
 
 def test_bringing_together_takes_the_ends_of_the_lanes_beside(bench: Bench) -> None:
@@ -461,7 +485,7 @@ def test_an_empty_workflow_asks_for_its_first_step(cast: Cast) -> None:
     assert Page(first.text).faults == []
     assert "No steps yet" in first.text
     answer = browser.post(made.headers["Location"] + "/steps", data={"type": "condition"})
-    assert answer.headers["Location"].endswith("/steps/choose_a_way")
+    assert answer.headers["Location"].endswith("/steps/choose_a_way?added=1")
     bad = browser.post("/workflows", data={"name": " "})
     assert (bad.status_code, "The name is missing" in bad.text) == (422, True)
 
