@@ -123,14 +123,14 @@ class Line:
     def _lead(self, mine: One) -> None:
         """Write what all in line have; then call whose it was, and who leads next."""
         taken: list[One] = []
-        if time.monotonic() - self._company_at < COMPANY_S:
-            time.sleep(0)  # who is about to come stands in line first: an interpreter runs one thread at a time
 
         def take() -> list[One]:
             taken[:] = taken or self._take()
             return taken
 
         try:
+            if time.monotonic() - self._company_at < COMPANY_S:
+                time.sleep(0)  # who is about to come stands in line first: an interpreter runs one thread at a time
             self._write_all(take)
             for one in taken:
                 one.is_committed = True
