@@ -22,7 +22,7 @@ from bench.ground import Ground, House
 from bench.seed import Team
 from bench.w1_steps import rate_of, steps_per_s
 
-RUNS = {"postgresql": 1_200, "sqlite": 1_400}  # some 4 s of work: two polls of each browser
+RUNS = 1_600  # some 4 s of work: two polls of each browser
 EVERY_S = 2.0
 FEW, MANY = 5, 50
 ROUNDS = ((0, FEW, MANY), (MANY, 0), (0, MANY), (MANY, 0))  # a machine that slows down favours neither
@@ -31,7 +31,7 @@ ROUNDS = ((0, FEW, MANY), (MANY, 0), (0, MANY), (MANY, 0))  # a machine that slo
 def measure(ground: Ground, kind: str) -> Iterator[Figure]:
     with ground.house(kind, web=True, workers=2, clock=True) as house:
         team = seed.team(house, seed.chain(10), people=MANY)
-        steps_per_s(team, RUNS[kind] // 4)
+        steps_per_s(team, RUNS // 4)
         rates: dict[int, list[float]] = {0: [], FEW: [], MANY: []}
         held: dict[int, int] = {}
         polls: list[float] = []
@@ -49,7 +49,7 @@ def measure(ground: Ground, kind: str) -> Iterator[Figure]:
 
 def _watched(team: Team, kind: str, count: int) -> tuple[float, list[float], int]:
     """Return w1's steps a second while *count* browsers watch, what each of their polls took, and the connections."""
-    made = team.start(RUNS[kind], hint=False, due_s=60)  # open, and begun when all watch
+    made = team.start(RUNS, hint=False, due_s=60)  # open, and begun when all watch
     with _Watchers(team, count) as watchers:
         time.sleep(EVERY_S)
         team.house.until(lambda: watchers.all_watch, "the watchers' pages")
