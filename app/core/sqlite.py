@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Connection, Engine
 
 from app.core.statements import prepared
-from app.core.together import Line, One, Refused, Writing, carry_out
+from app.core.together import Line, One, Refused, Statement, Values, Writing, carry_out, carry_out_by
 from app.core.turns import Turns
 
 BUSY_S = 5.0  # in this process
@@ -226,16 +226,15 @@ def line(engine: Engine) -> Line:
 def _carry_out_quickly(connection: Connection, writing: Writing[Any]) -> Any:
     """As :func:`carry_out`, past SQLAlchemy: all writers of all processes wait for it."""
     driver: Any = connection.connection.driver_connection
-    try:
-        statement, values = next(writing)
-        while True:
-            one = prepared(statement, connection.dialect)
-            if isinstance(values, Mapping):
-                cursor = driver.execute(one.text, one.bound(values))
-            else:
-                cursor = driver.executemany(one.text, [one.bound(each) for each in values])
-            row = cursor.fetchone() if one.returns_rows else None
-            cursor.close()
-            statement, values = writing.send(None if row is None else one.row(row))
-    except StopIteration as end:
-        return end.value
+
+    def execute(statement: Statement, values: Values) -> Any:
+        one = prepared(statement, connection.dialect)
+        if isinstance(values, Mapping):
+            cursor = driver.execute(one.text, one.bound(values))
+        else:
+            cursor = driver.executemany(one.text, [one.bound(each) for each in values])
+        row = cursor.fetchone() if one.returns_rows else None
+        cursor.close()
+        return None if row is None else one.row(row)
+
+    return carry_out_by(execute, writing)

@@ -26,11 +26,20 @@ Writing = Generator[tuple[Statement, Values], Any, T]
 
 def carry_out(bind: Session | Connection, writing: Writing[T]) -> T:
     """Do a small write in the caller's transaction and return what it returns."""
+
+    def execute(statement: Statement, values: Values) -> Any:
+        answer: Any = bind.execute(statement, values)
+        return answer.first() if answer.returns_rows else None
+
+    return carry_out_by(execute, writing)
+
+
+def carry_out_by(execute: Callable[[Statement, Values], Any], writing: Writing[T]) -> T:
+    """Do a small write by *execute*, which returns the first row of an answer, and return what it returns."""
     try:
         statement, values = next(writing)
         while True:
-            answer: Any = bind.execute(statement, values)
-            statement, values = writing.send(answer.first() if answer.returns_rows else None)
+            statement, values = writing.send(execute(statement, values))
     except StopIteration as end:
         found: T = end.value
         return found
