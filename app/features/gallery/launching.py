@@ -21,7 +21,20 @@ from app.features.accounts.guards import requires, who
 from app.features.accounts.queries import Who
 from app.features.accounts.service import Actor
 from app.features.files import queries as files
-from app.features.gallery import figures, forms, handing, queries, quote, rules, service, starting, uploads
+from app.features.gallery import (
+    figures,
+    forms,
+    handing,
+    outward,
+    prompt,
+    queries,
+    quote,
+    rules,
+    service,
+    starting,
+    uploads,
+    wording,
+)
 from app.features.gallery.asking import Asking, Subject
 from app.features.gallery.blueprint import blueprint
 from app.features.gallery.figures import CardFacts
@@ -292,7 +305,7 @@ def _check(asking: Asking, *, status: int = 200) -> Response:
         return htmx.redirect(asking.subject.launch_url(page=asking.first_page(problems), fix=1))
     inputs = asking.inputs()
     scope = {"inputs": inputs, "run": _run_scope(me)}
-    titles = files.titles(db.session(), me.workspace_id, quote.handed_ids(asking.definition, inputs))
+    titles = files.titles(db.session(), me.workspace_id, wording.handed_ids(asking.definition, inputs))
     return htmx.page(
         "gallery/check.html",
         status=status,
@@ -300,13 +313,13 @@ def _check(asking: Asking, *, status: int = 200) -> Response:
         draft_id=asking.draft.id if asking.draft else new_id(),
         has_changed="changed" in request.args,
         problems=[replace(problem, path="", message=f"{problem.message} {problem.fix}") for problem in problems],
-        rows=quote.rows(asking.definition, inputs, asking.zone, titles),
-        fixed=quote.fixed_rows(asking.definition, asking.zone, titles),
+        rows=wording.rows(asking.definition, inputs, asking.zone, titles),
+        fixed=wording.fixed_rows(asking.definition, asking.zone, titles),
         remarks=_remarks(asking),
-        reviews=quote.asked(asking.definition, scope),
-        mails=quote.mails(asking.definition, scope),
-        parts=quote.parts(asking.definition, scope),
-        nothing_else=quote.sends_nothing_else(asking.definition),
+        reviews=outward.asked(asking.definition, scope),
+        mails=outward.mails(asking.definition, scope),
+        parts=outward.parts(asking.definition, scope),
+        nothing_else=outward.sends_nothing_else(asking.definition),
         facts=_facts(asking, inputs),
         limit_usd=asking.definition.limits.cost_usd,
         me=me,
@@ -348,8 +361,8 @@ def _first_problem(asking: Asking, problems: list[FieldError]) -> Response:
     return _ask(asking, number, form, status=422)
 
 
-def _told(asking: Asking) -> list[quote.Piece]:
-    return quote.told(asking.definition, asking.kept, _run_scope(who()))
+def _told(asking: Asking) -> list[prompt.Piece]:
+    return prompt.told(asking.definition, asking.kept, _run_scope(who()))
 
 
 def _run_scope(me: Who) -> dict[str, Any]:

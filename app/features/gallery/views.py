@@ -19,11 +19,13 @@ from app.features.gallery import (
     figures,
     launching,  # noqa: F401 (its rules are added to the blueprint)
     making,  # noqa: F401 (its rules as well)
+    outward,
     queries,
-    quote,
+    recipe,
     samples,
     saving,  # noqa: F401
     shelf,
+    wording,
 )
 from app.features.gallery.blueprint import blueprint
 from app.features.gallery.enums import Sort, View, Whose
@@ -106,7 +108,7 @@ def show(slug: str) -> Response:
     definition = Definition.model_validate(template.definition)
     sample = samples.sample(session, me.workspace_id, slug)
     shown = _place(request.args.get("document"), len(sample.documents) if sample else 0)
-    titles = files.titles(session, me.workspace_id, quote.handed_ids(definition, template.sample_inputs))
+    titles = files.titles(session, me.workspace_id, wording.handed_ids(definition, template.sample_inputs))
     return htmx.page(
         "gallery/show.html",
         fragment="gallery/_sample.html",
@@ -119,12 +121,12 @@ def show(slug: str) -> Response:
         sample=sample,
         shown=shown,
         versions=queries.versions(session, template) if template.whose is Whose.OWN else (),
-        answers=quote.rows(definition, template.sample_inputs, ZoneInfo(me.timezone), titles),
-        made=quote.made(definition, template.sample_inputs),
-        at_hand=quote.at_hand(definition),
-        reviews=quote.asked(definition, {}),
-        mails=quote.mails(definition, {}),
-        nothing_else=quote.sends_nothing_else(definition),
+        answers=wording.rows(definition, template.sample_inputs, ZoneInfo(me.timezone), titles),
+        made=recipe.made(definition, template.sample_inputs),
+        at_hand=recipe.at_hand(definition),
+        reviews=outward.asked(definition, {}),
+        mails=outward.mails(definition, {}),
+        nothing_else=outward.sends_nothing_else(definition),
         may_launch=me.may(Permission.LAUNCH),
         may_build=me.may(Permission.BUILD),
     )
@@ -138,8 +140,8 @@ class Column:
     facts: CardFacts
     steps: list[str]
     at_hand: list[Input]
-    reviews: list[quote.Asked]
-    mails: list[quote.Mail]
+    reviews: list[outward.Asked]
+    mails: list[outward.Mail]
     nothing_else: bool
 
 
@@ -149,10 +151,10 @@ def _column(template: Template, facts: CardFacts) -> Column:
         template,
         facts,
         [definition.step(step_id).name for step_id in graph.topological_order(definition)],
-        quote.at_hand(definition),
-        quote.asked(definition, {}),
-        quote.mails(definition, {}),
-        quote.sends_nothing_else(definition),
+        recipe.at_hand(definition),
+        outward.asked(definition, {}),
+        outward.mails(definition, {}),
+        outward.sends_nothing_else(definition),
     )
 
 
