@@ -14,7 +14,7 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import is_id
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
-from app.features.files import queries, service, shelf
+from app.features.files import archive, queries, service, shelf
 from app.features.files.enums import DocumentStatus
 from app.features.files.forms import DocumentForm
 from app.features.files.models import Document, DocumentRevision, Image
@@ -115,11 +115,11 @@ def download() -> Response:
         chosen, name = [document], f"document-{document.position}.zip"
     if not chosen and not pictures:
         raise NotFound("This run has no texts and no pictures.", fix="While it runs they arrive one by one.")
-    archive = tempfile.SpooledTemporaryFile(max_size=4 * 1024 * 1024)  # noqa: SIM115 (the answer closes it)
-    service.zip_documents(session, workspace_id, chosen, cast(BinaryIO, archive), pictures, first=skip + 1, note=note)
-    archive.seek(0)
+    packed = tempfile.SpooledTemporaryFile(max_size=4 * 1024 * 1024)  # noqa: SIM115 (the answer closes it)
+    archive.write(session, workspace_id, chosen, cast(BinaryIO, packed), pictures, first=skip + 1, note=note)
+    packed.seek(0)
     return send_file(
-        cast(BinaryIO, archive), mimetype="application/zip", as_attachment=True, download_name=name, max_age=0
+        cast(BinaryIO, packed), mimetype="application/zip", as_attachment=True, download_name=name, max_age=0
     )
 
 

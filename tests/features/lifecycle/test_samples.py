@@ -18,6 +18,7 @@ from app.definition.schema import Definition, InputType
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Run, RunLog, StepRun
 from app.features.accounts.service import Actor
+from app.features.files import archive
 from app.features.files import service as files
 from app.features.files.models import Document
 from app.features.lifecycle import queries, samples, service
@@ -215,12 +216,12 @@ def test_files_of_a_test_say_so(cast: Cast, session: Session, tmp_path: Any) -> 
     )  # fmt: skip
     path = tmp_path / "all.zip"
     with path.open("wb") as stream:
-        files.zip_documents(session, cast.alice.workspace_id, [document], stream)
-    with zipfile.ZipFile(path) as archive:
-        [name] = [name for name in archive.namelist() if name.endswith(".txt")]
+        archive.write(session, cast.alice.workspace_id, [document], stream)
+    with zipfile.ZipFile(path) as opened:
+        [name] = [name for name in opened.namelist() if name.endswith(".txt")]
         assert "test" in name.lower()
-        assert archive.read(name).decode().startswith("TEST: Ad\n")
-        assert "TEST: Ad" in archive.read("manifest.csv").decode("utf-8-sig")
+        assert opened.read(name).decode().startswith("TEST: Ad\n")
+        assert "TEST: Ad" in opened.read("manifest.csv").decode("utf-8-sig")
     assert session.get_one(Document, document.id).title == "Ad"
 
 
