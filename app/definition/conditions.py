@@ -15,6 +15,7 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from app.definition import vehicle
+from app.definition.expressions import ValueInvalid, parse_value
 from app.definition.problems import Problem, listed, shorten, suggest
 from app.definition.value_filters import (
     MissingValue,
@@ -24,7 +25,7 @@ from app.definition.value_filters import (
     moment_or_none,
     number_or_none,
 )
-from app.definition.values import Reference, ValueInvalid, evaluate, has_value, names_in, parse_value
+from app.definition.values import Reference, evaluate, has_value, names_in
 
 MAX_DEPTH = 20
 ORDER = {"gt": "more than", "gte": "at least", "lt": "less than", "lte": "at most"}

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.definition.expressions import check_value, parse_value
 from app.definition.parts import Definition, TypeFacts, in_words
 from app.definition.problems import Problem, listed, pointer, shorten, suggest
-from app.definition.values import ROOTS, Reference, check_value, names_in, parse_value, texts_in
+from app.definition.values import ROOTS, Reference, names_in, texts_in
 from app.definition.vehicle import PARTS
 
 # What {{ run.… }} gives in every run, each with its parts; "name" and "due_at" are there where a schedule started it.

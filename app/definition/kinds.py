@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from app.definition.expressions import Named, check_value, parse_value
 from app.definition.graph import Outline
 from app.definition.parts import Input, InputType, TypeFacts, in_words
 from app.definition.problems import shorten
-from app.definition.values import Named, check_value, parse_value
 from app.definition.vehicle import PARTS
 
 _ANSWERS = (

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.definition.expressions import Constant, Expression, Filtered, Named, Part, ValueInvalid, parse_value
 from app.definition.parts import Definition, in_words
 from app.definition.problems import listed, shorten
-from app.definition.values import Constant, Expression, Filtered, Named, Part, ValueInvalid, parse_value
 
 OPERATORS = {
     "eq": "is",

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.core import yaml
 from app.core.errors import FieldError, Invalid
 from app.definition import schema
+from app.definition.expressions import check_value
 from app.definition.inputs import clean_inputs
 from app.definition.problems import InputsInvalid, Problem
-from app.definition.values import check_value, names_in
+from app.definition.values import names_in
 from app.engine import catalog
 from app.features.workflows.enums import Category
 

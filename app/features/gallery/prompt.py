@@ -4,18 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.definition.expressions import Expression, Filtered, Named, Part, ValueInvalid, parse_value
 from app.definition.schema import Definition, Step
-from app.definition.values import (
-    Expression,
-    Filtered,
-    Named,
-    Part,
-    ValueInvalid,
-    ValueProblem,
-    as_text,
-    parse_value,
-    resolve,
-)
+from app.definition.values import ValueProblem, as_text, resolve
 from app.features.gallery.known import filled, with_whole_vehicles
 from app.features.gallery.wording import LONG, cut
 

@@ -5,20 +5,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from app.definition.expressions import Constant, Expression, Filtered, Named, Part, ValueInvalid, parse_value
 from app.definition.parts import Definition, Step, in_words
-from app.definition.values import (
-    Constant,
-    Expression,
-    Filtered,
-    MissingValue,
-    Named,
-    Part,
-    UnusableValue,
-    ValueInvalid,
-    as_text,
-    parse_value,
-    resolve,
-)
+from app.definition.values import MissingValue, UnusableValue, as_text, resolve
 from app.engine import catalog
 from app.engine.models import StepRun
 from app.features.runs import output_words
