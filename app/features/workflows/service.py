@@ -1,7 +1,6 @@
 """Writes of workflows: making them, working on their drafts, and publishing versions that never change."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,18 +13,14 @@ from app.core.ids import new_id
 from app.definition import schema
 from app.definition.problems import in_reading_order, listed
 from app.definition.schema import MAX_DEPTH, MAX_JSON_BYTES, Definition, Problem
-from app.definition.shape import check_shape, is_same, places, text_fault
+from app.definition.shape import check_shape, is_same, text_fault
 from app.engine import catalog
 from app.features.accounts import service as accounts
 from app.features.accounts.models import User
-from app.features.workflows import parts, queries
-from app.features.workflows.models import DraftRevision, Version, Workflow
+from app.features.workflows import parts, queries, revisions
+from app.features.workflows.models import Version, Workflow
 from app.features.workflows.queries import Draft
 
-KEPT_REVISIONS = 200
-KEPT_NAMES = 20  # that a workflow had
-ONE_STEP = timedelta(minutes=1)  # saves of a form by itself that are one undo step, if they change the same place
-DETAILS = ("name", "description", "category", "tags", "icon")  # of the workflow itself, used at once
 DESCRIBED = "workflow.described"  # the action of audit entries that name what was ``changed``
 
 
@@ -142,9 +137,9 @@ def save_draft(
     _lock_draft(session, workflow, base_revision)
     now = queries.draft_of(session, workflow)
     if not is_same(data, now.definition):
-        begun = _begun_at(session, workflow, data, now, actor_id) if by_itself else None
-        _add_revision(session, workflow, data, now, actor_id=actor_id, summary=summary, parent=begun)
-        _prune(session, workflow)
+        begun = revisions.begun_at(session, workflow, data, now, actor_id) if by_itself else None
+        revisions.add(session, workflow, data, now, actor_id=actor_id, summary=summary, parent=begun)
+        revisions.prune(session, workflow)
     return queries.draft_of(session, workflow)
 
 
@@ -195,13 +190,13 @@ def describe(
     different = [column for column, value in told.items() if getattr(workflow, column) != value]
     if not different:
         return
-    before = _begun(session, workflow)
+    before = revisions.begun(session, workflow)
     if "name" in different:
-        _keep_name(workflow, str(told["name"]))
+        revisions.keep_name(workflow, str(told["name"]))
     for column in different:
         setattr(workflow, column, told[column])
     summary = f"Changed the {listed(different)}"
-    _add_revision(session, workflow, before.definition, before, actor_id=actor_id, summary=summary)
+    revisions.add(session, workflow, before.definition, before, actor_id=actor_id, summary=summary)
     accounts.audit(
         session,
         workspace_id=workflow.workspace_id,
@@ -212,16 +207,7 @@ def describe(
         subject_id=workflow.id,
         changed=different,
     )
-    _prune(session, workflow)
-
-
-def _keep_name(workflow: Workflow, new: str) -> None:
-    """Keep what a workflow is called before it is called something else: steps elsewhere may name it so."""
-    once: dict[str, str] = {}
-    for name in (workflow.name, *workflow.former_names):
-        if name.lower() != new.lower():
-            once.setdefault(name.lower(), name)
-    workflow.former_names = list(once.values())[:KEPT_NAMES]
+    revisions.prune(session, workflow)
 
 
 def undo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
@@ -234,7 +220,7 @@ def undo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
     before = row and row.parent and queries.revision(session, workflow, row.parent)
     if not before:
         raise Conflict("There is nothing to undo.")
-    return _move(session, workflow, before.number)
+    return revisions.move_to(session, workflow, before.number)
 
 
 def redo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
@@ -243,7 +229,7 @@ def redo(session: Session, workflow: Workflow, *, base_revision: int) -> Draft:
     number = queries.following(session, workflow)
     if number is None:
         raise Conflict("There is nothing to do again.")
-    return _move(session, workflow, number)
+    return revisions.move_to(session, workflow, number)
 
 
 def publish(
@@ -341,123 +327,16 @@ def _follow(session: Session, workflow: Workflow, version: Version, draft: Draft
     """Keep the draft in step with what was published; what it was before stays one undo away."""
     if draft.revision and not is_same(draft.definition, version.definition):
         summary = f"Version {version.number} was published"
-        _add_revision(
+        revisions.add(
             session, workflow, version.definition, draft, actor_id=version.published_by, summary=summary
         )
     workflow.draft_base = workflow.draft_number
-
-
-def _add_revision(
-    session: Session,
-    workflow: Workflow,
-    data: dict[str, Any],
-    before: Draft,
-    *,
-    actor_id: str | None,
-    summary: str,
-    parent: int | None = None,
-) -> None:
-    """Add a revision after *before*; the first one is preceded by what the draft was before anybody edited it.
-
-    Undo leads from it to *parent*, without one to *before*.
-    """
-    if not before.revision:
-        before = _begun(session, workflow)
-    is_base = workflow.draft_base == before.revision and is_same(data, before.definition)
-    _write_revision(session, workflow, data, actor_id=actor_id, summary=summary, parent=parent)
-    if is_base:
-        workflow.draft_base = workflow.draft_number
-
-
-def _begun_at(
-    session: Session, workflow: Workflow, data: dict[str, Any], now: Draft, actor_id: str | None
-) -> int | None:
-    """Return the revision that somebody is still changing in the one place that differs in *data* again; else None.
-
-    What was published, what another made, and what an undo came back to each stay a step of their own.
-    """
-    here = queries.revision(session, workflow, now.revision)
-    if here is None or here.parent is None or here.saved_by != actor_id or now.can_redo:
-        return None
-    before = queries.revision(session, workflow, here.parent)
-    if before is None or here.number == workflow.draft_base or before.details != here.details:
-        return None
-    since = queries.first_made_from(session, workflow, before.number)
-    is_same = places(before.definition, now.definition) == places(now.definition, data)
-    return before.number if since and is_same and clock.now() - since <= ONE_STEP else None
-
-
-def _begun(session: Session, workflow: Workflow) -> Draft:
-    """Return the draft as a revision: nobody has edited it yet where it is none."""
-    if not workflow.draft_number:
-        started = f"Version {workflow.published_number}" if workflow.published_number else "Empty"
-        data = queries.draft_of(session, workflow).definition
-        _write_revision(session, workflow, data, actor_id=None, summary=started)
-        workflow.draft_base = workflow.draft_number if workflow.published_number else 0
-    return queries.draft_of(session, workflow)
-
-
-def _write_revision(
-    session: Session,
-    workflow: Workflow,
-    data: dict[str, Any],
-    *,
-    actor_id: str | None,
-    summary: str,
-    parent: int | None = None,
-) -> None:
-    number = workflow.draft_last + 1
-    session.add(
-        DraftRevision(
-            id=new_id(),
-            workspace_id=workflow.workspace_id,
-            workflow_id=workflow.id,
-            number=number,
-            parent=parent or workflow.draft_number or None,
-            definition=data,
-            details={column: getattr(workflow, column) for column in DETAILS},
-            summary=summary[:300],
-            saved_by=actor_id,
-            saved_at=clock.now(),
-        )
-    )
-    workflow.draft_number = workflow.draft_last = number
-    workflow.updated_at = clock.now()
-    session.flush()
-
-
-def _prune(session: Session, workflow: Workflow) -> None:
-    """Drop revisions that nobody will go back to: beyond the newest 200."""
-    session.execute(
-        sa.delete(DraftRevision).where(
-            DraftRevision.workflow_id == workflow.id,
-            DraftRevision.number <= workflow.draft_last - KEPT_REVISIONS,
-        )
-    )
 
 
 def _lock_draft(session: Session, workflow: Workflow, base_revision: int, **words: str) -> None:
     session.refresh(workflow, with_for_update=True)
     if base_revision != workflow.draft_number:
         raise DraftConflict(queries.draft_of(session, workflow), base_revision, **words)
-
-
-def _move(session: Session, workflow: Workflow, number: int) -> Draft:
-    """Go to a revision, with what the workflow was called there where that is another thing than here."""
-    here, there = (queries.revision(session, workflow, each) for each in (workflow.draft_number, number))
-    assert here is not None
-    assert there is not None
-    if here.details["name"] != there.details["name"]:
-        _keep_name(workflow, there.details["name"])
-    for column in DETAILS:
-        if here.details[column] != there.details[column]:
-            setattr(workflow, column, there.details[column])
-    if workflow.draft_base == here.number and is_same(here.definition, there.definition):
-        workflow.draft_base = number
-    workflow.draft_number = number
-    workflow.updated_at = clock.now()
-    session.flush()
-    return queries.draft_of(session, workflow)
 
 
 def _storable(definition: dict[str, Any]) -> dict[str, Any]:

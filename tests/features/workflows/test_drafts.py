@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.definition import schema
-from app.features.workflows import queries, service
+from app.features.workflows import queries, revisions, service
 from app.features.workflows.models import Workflow
 from tests.cast import Cast, enter
 from tests.factories import ADS
@@ -274,7 +274,7 @@ def test_a_draft_may_have_problems_but_must_be_data_that_can_be_kept(cast: Cast,
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_old_revisions_are_dropped(cast: Cast, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "KEPT_REVISIONS", 3)
+    monkeypatch.setattr(revisions, "KEPT_REVISIONS", 3)
     workflow = _empty(session, cast)
     draft = queries.draft_of(session, workflow)
     for number in range(8):
