@@ -1,30 +1,21 @@
-"""Changes to a definition, as pure functions from data to new data: add, take out, move, copy, rename, connect.
+"""Changes to a definition, as pure functions from data to new data: add, take out, move, copy, connect.
 
 They work on drafts, which may have problems: what they do not touch stays as it is, and the checks say what is wrong
 afterwards. An entry is one of ``after``: a step's id, or ``id:outcome``.
 """
 
-import re
-import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from app.definition.graph import SIDE_OUTCOMES, Outline, edges, following, outline, split
-from app.definition.parts import NAME_PATTERN, Definition, TypeFacts, in_words
-from app.definition.problems import listed, shorten
+from app.definition.parts import Definition, TypeFacts, in_words
+from app.definition.problems import listed
+from app.definition.short_names import free_id
 from app.definition.sketch import sketch
+from app.definition.unchecked import Data, EditImpossible, entries_of, find_step, name_of, step_in, steps_in
 
-Data = dict[str, Any]
 Types = Mapping[str, TypeFacts]
-
-
-class EditImpossible(ValueError):
-    """Say in a sentence why a change cannot be made; nothing was changed."""
-
-
-class NameImpossible(EditImpossible):
-    """Say why a step or a question cannot have this short name, and which one near it can."""
 
 
 def entry(step_id: str, outcome: str = "") -> str:
@@ -39,40 +30,6 @@ def main_outcome(facts: TypeFacts | None) -> str:
     return next((each for each in facts.outcomes if each not in SIDE_OUTCOMES), facts.outcomes[0])
 
 
-def free_id(data: Data, wanted: str) -> str:
-    """Return an id that no step has, made from *wanted* (a name or an id)."""
-    return _free_name(wanted, "step", {step.id for step in outline(data)})
-
-
-def free_key(data: Data, wanted: str) -> str:
-    """Return a key that no question has, made from *wanted*, the words of the question."""
-    listed = data.get("inputs")
-    found = listed if isinstance(listed, list) else []
-    return _free_name(wanted, "question", {each.get("key") for each in found if isinstance(each, dict)})
-
-
-def check_name(wanted: str, thing: str, taken: Collection[str | None]) -> None:
-    """Raise NameImpossible when *wanted* is no short name of a *thing* (step, question), or another one has it."""
-    if not re.fullmatch(NAME_PATTERN, wanted):
-        said = f"“{shorten(wanted)}” cannot be a short name" if wanted else "A short name is needed"
-        near = f", such as {_free_name(wanted, thing, taken)}" if wanted else ""
-        raise NameImpossible(f"{said}. Use 1 to 64 letters, digits and _, beginning with a letter{near}.")
-    if wanted in taken:
-        raise NameImpossible(
-            f"Another {thing} has the short name “{wanted}”. Use another, such as {_free_name(wanted, thing, taken)}."
-        )
-
-
-def _free_name(wanted: str, thing: str, taken: Collection[str | None]) -> str:
-    plain = unicodedata.normalize("NFKD", wanted.casefold()).encode("ascii", "ignore").decode()
-    base = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:50]
-    base = base if re.match(NAME_PATTERN, base) else f"{thing}_{base}".rstrip("_")
-    number = 1
-    while (found := base if number == 1 else f"{base}_{number}") in taken:
-        number += 1
-    return found
-
-
 def insert_step(
     data: Data, step: Mapping[str, Any], types: Types, *, sources: Sequence[str] = (), targets: Sequence[str] = ()
 ) -> Data:
@@ -82,17 +39,17 @@ def insert_step(
     after any of them. In the list it stands behind what is beside it, so that the main line stays the main line.
     """
     new = deepcopy(data)
-    steps = _steps(new)
+    steps = steps_in(new)
     placed = {**deepcopy(dict(step)), "after": list(dict.fromkeys(_known(new, source) for source in sources))}
     if len(placed["after"]) > 1:
         placed["join"] = _join_between(new, placed["after"], targets)
     after_it = entry(placed["id"], main_outcome(types.get(placed["type"])))
     for target in targets:
-        _lead_through(_step(new, target), placed["after"], after_it)
-    before = [steps.index(_step(new, target)) for target in targets]
-    behind = [steps.index(_step(new, split(source)[0])) + 1 for source in placed["after"]]
+        _lead_through(step_in(new, target), placed["after"], after_it)
+    before = [steps.index(step_in(new, target)) for target in targets]
+    behind = [steps.index(step_in(new, split(source)[0])) + 1 for source in placed["after"]]
     if not targets:
-        behind += [steps.index(_step(new, each)) + 1 for each in _beside(new, placed["after"])]
+        behind += [steps.index(step_in(new, each)) + 1 for each in _beside(new, placed["after"])]
     steps.insert(max([*behind, min(before)] if before else behind, default=len(steps)), placed)
     return with_fitting_join(new, placed["id"])
 
@@ -114,14 +71,14 @@ def remove_step(data: Data, step_id: str) -> Data:
     as it did.
     """
     new = deepcopy(data)
-    gone = _step(new, step_id)
-    _steps(new).remove(gone)
+    gone = step_in(new, step_id)
+    steps_in(new).remove(gone)
     return _bypass(new, gone, lambda outcome: True)
 
 
 def left_behind(data: Data, step_id: str, types: Types) -> list[tuple[str, str]]:
     """Return name and outcome of each step that follows a side outcome of *step_id* ("rejected"): it would lose it."""
-    usual = main_outcome(types.get(str(_step(data, step_id).get("type"))))
+    usual = main_outcome(types.get(str(step_in(data, step_id).get("type"))))
     return [
         (step.name, outcome)
         for step in outline(data)
@@ -132,7 +89,7 @@ def left_behind(data: Data, step_id: str, types: Types) -> list[tuple[str, str]]
 
 def duplicate_step(data: Data, step_id: str, types: Types) -> Data:
     """Put a copy of a step right after it, on its usual way out."""
-    original = _step(data, step_id)
+    original = step_in(data, step_id)
     name = str(original.get("name") or in_words(step_id))[:180]
     copy = {**deepcopy(original), "id": free_id(data, step_id), "name": f"{name} (copy)", "join": "all"}
     outcome = main_outcome(types.get(str(original.get("type"))))
@@ -148,17 +105,17 @@ def move_step(
 
     What follows its side outcomes goes with it. Raises EditImpossible where the step would wait for itself.
     """
-    moved = _step(data, step_id)
+    moved = step_in(data, step_id)
     if step_id in (*(split(source)[0] for source in sources), *targets):
-        raise EditImpossible(f"{_name(moved)} is there already.")
+        raise EditImpossible(f"{name_of(moved)} is there already.")
     new = deepcopy(data)
     outcome = main_outcome(types.get(str(moved.get("type"))))
-    kept = _step(new, step_id)
-    _steps(new).remove(kept)
+    kept = step_in(new, step_id)
+    steps_in(new).remove(kept)
     new = _bypass(new, kept, lambda found: _same(found, outcome))
     new = insert_step(new, kept, types, sources=sources, targets=targets)
     if loop := find_loop(new):
-        raise EditImpossible(f"{_name(moved)} cannot go there: {listed(loop)} would wait for each other.")
+        raise EditImpossible(f"{name_of(moved)} cannot go there: {listed(loop)} would wait for each other.")
     return new
 
 
@@ -171,22 +128,22 @@ def carried(drawn: Definition, step_id: str, types: Types) -> set[str]:
 
 def move_up(data: Data, step_id: str, types: Types) -> Data:
     """Let a step change places with the first step it comes after. Raises EditImpossible for a first step."""
-    above = [split(each)[0] for each in _entries(_step(data, step_id))]
-    known = [each for each in above if _find(data, each)]
+    above = [split(each)[0] for each in entries_of(step_in(data, step_id))]
+    known = [each for each in above if find_step(data, each)]
     if not known:
-        raise EditImpossible(f"{_name(_step(data, step_id))} is the first step of its line.")
-    parent = _step(data, known[0])
-    sources = [each for each in _entries(parent) if _find(data, split(each)[0])]
+        raise EditImpossible(f"{name_of(step_in(data, step_id))} is the first step of its line.")
+    parent = step_in(data, known[0])
+    sources = [each for each in entries_of(parent) if find_step(data, split(each)[0])]
     return move_step(data, step_id, types, sources=sources, targets=known[:1])
 
 
 def move_down(data: Data, step_id: str, types: Types) -> Data:
     """Let a step change places with the first step that follows it. Raises EditImpossible for a last step."""
-    outcome = main_outcome(types.get(str(_step(data, step_id).get("type"))))
+    outcome = main_outcome(types.get(str(step_in(data, step_id).get("type"))))
     below = followers(data, step_id, outcome)
     if not below:
-        raise EditImpossible(f"{_name(_step(data, step_id))} is the last step of its line.")
-    leaving = main_outcome(types.get(str(_step(data, below[0]).get("type"))))
+        raise EditImpossible(f"{name_of(step_in(data, step_id))} is the last step of its line.")
+    leaving = main_outcome(types.get(str(step_in(data, below[0]).get("type"))))
     return move_step(
         data, step_id, types, sources=[entry(below[0], leaving)], targets=followers(data, below[0], leaving)
     )
@@ -198,7 +155,7 @@ def come_after(data: Data, step_id: str, step: Data, types: Types) -> tuple[Data
     Where it is to follow a step that follows it now, it goes on behind that one; returned are the names of such steps.
     Raises EditImpossible where that one would have to wait for it nevertheless.
     """
-    wanted = [each for each in _entries(step) if _find(data, split(each)[0])]
+    wanted = [each for each in entries_of(step) if find_step(data, split(each)[0])]
     below = following(sketch(data), [step_id])
     turned = [each for each in wanted if split(each)[0] in below]
     if not turned:
@@ -206,18 +163,18 @@ def come_after(data: Data, step_id: str, step: Data, types: Types) -> tuple[Data
         for each in wanted:
             _put_before(new, split(each)[0], step_id)
         return new, []
-    kept = replace_step(data, step_id, {**step, "after": _entries(_step(data, step_id))})
+    kept = replace_step(data, step_id, {**step, "after": entries_of(step_in(data, step_id))})
     source, outcome = split(turned[0])
     targets = [] if turned[1:] else followers(data, source, outcome)
     new = move_step(kept, step_id, types, sources=turned, targets=[each for each in targets if each != step_id])
-    return new, [_name(_step(data, split(each)[0])) for each in turned]
+    return new, [name_of(step_in(data, split(each)[0])) for each in turned]
 
 
 def connect(data: Data, step_id: str, source: str) -> Data:
     """Let a step come after the entry *source* too. A ring that this closes is told by the checks."""
     new = deepcopy(data)
-    step = _step(new, step_id)
-    step["after"] = list(dict.fromkeys([*_entries(step), _known(new, source)]))
+    step = step_in(new, step_id)
+    step["after"] = list(dict.fromkeys([*entries_of(step), _known(new, source)]))
     return new
 
 
@@ -230,7 +187,8 @@ def lead(data: Data, sources: Sequence[str], step_id: str) -> Data:
     for source in sources:
         new = connect(new, step_id, source)
     if loop := find_loop(new):
-        raise EditImpossible(f"{_name(_step(data, step_id))} cannot follow: {listed(loop)} would wait for each other.")
+        found = listed(loop)
+        raise EditImpossible(f"{name_of(step_in(data, step_id))} cannot follow: {found} would wait for each other.")
     for source in sources:
         _put_before(new, split(source)[0], step_id)
     return with_fitting_join(new, step_id)
@@ -238,9 +196,9 @@ def lead(data: Data, sources: Sequence[str], step_id: str) -> Data:
 
 def _put_before(data: Data, step_id: str, target_id: str) -> None:
     """Put a step of the list before one that comes after it now, unless it would then stand before its own sources."""
-    steps, step, target = _steps(data), _step(data, step_id), _step(data, target_id)
+    steps, step, target = steps_in(data), step_in(data, step_id), step_in(data, target_id)
     place = steps.index(target)
-    above = [_step(data, split(each)[0]) for each in _entries(step) if _find(data, split(each)[0])]
+    above = [step_in(data, split(each)[0]) for each in entries_of(step) if find_step(data, split(each)[0])]
     if steps.index(step) > place and all(steps.index(each) < place for each in above):
         steps.remove(step)
         steps.insert(place, step)
@@ -251,14 +209,14 @@ def with_fitting_join(data: Data, step_id: str) -> Data:
     if not exclude_each_other(data, step_id):
         return data
     new = deepcopy(data)
-    _step(new, step_id)["join"] = "any"
+    step_in(new, step_id)["join"] = "any"
     return new
 
 
 def exclude_each_other(data: Data, step_id: str) -> bool:
     """Tell whether two of the ways to a step are never both taken: they come from different outcomes of one step."""
     steps = {step.id: step for step in outline(data) if step.id}
-    joins = {key: (_find(data, key) or {}).get("join") for key in steps}
+    joins = {key: (find_step(data, key) or {}).get("join") for key in steps}
     known: dict[str, dict[str, str]] = {}
 
     def needed(source: str, outcome: str) -> dict[str, str]:
@@ -287,44 +245,16 @@ def exclude_each_other(data: Data, step_id: str) -> bool:
 def disconnect(data: Data, step_id: str, source: str) -> Data:
     """Let a step come after the entry *source* no longer."""
     new = deepcopy(data)
-    step = _step(new, step_id)
-    step["after"] = [each for each in _entries(step) if not _same_entry(each, source)]
-    return new
-
-
-def rename_step(data: Data, step_id: str, to: str, types: Types) -> Data:
-    """Give a step another id, everywhere it is named. Raises NameImpossible for an id that is taken or none."""
-    if to == step_id:
-        return deepcopy(data)
-    check_name(to, "step", {step.id for step in outline(data)})
-    new = _in_values(data, "steps", step_id, to)
-    _step(new, step_id)["id"] = to
-    for step in _steps(new):
-        if isinstance(step, dict):
-            if isinstance(step.get("after"), list):
-                step["after"] = [_renamed(each, step_id, to) for each in step["after"]]
-            _rename_references(step, types.get(str(step.get("type"))), step_id, to)
-    return new
-
-
-def rename_input(data: Data, key: str, to: str) -> Data:
-    """Give a question another key, everywhere its answer is used. Raises NameImpossible for one taken or none."""
-    keys = [each.get("key") for each in data.get("inputs") or () if isinstance(each, dict)]
-    check_name(to, "question", [other for other in keys if other != key])
-    new = _in_values(data, "inputs", key, to)
-    for question in new.get("inputs") or ():
-        if isinstance(question, dict):
-            for part in ("key", "not_before"):
-                if question.get(part) == key:
-                    question[part] = to
+    step = step_in(new, step_id)
+    step["after"] = [each for each in entries_of(step) if not _same_entry(each, source)]
     return new
 
 
 def replace_step(data: Data, step_id: str, step: Data) -> Data:
     """Put *step* in the place of the one with *step_id*."""
     new = deepcopy(data)
-    steps = _steps(new)
-    steps[steps.index(_step(new, step_id))] = deepcopy(step)
+    steps = steps_in(new)
+    steps[steps.index(step_in(new, step_id))] = deepcopy(step)
     return new
 
 
@@ -359,41 +289,9 @@ def _ring(left: Mapping[str, Outline]) -> list[str]:
     return [left[step].name for step in way[way.index(current) :]] if current is not None else []
 
 
-# --- parts ---------------------------------------------------------------------------------------------------------
-
-
-def _steps(data: Data) -> list[Any]:
-    if not isinstance(data.get("steps"), list):
-        data["steps"] = []
-    steps: list[Any] = data["steps"]
-    return steps
-
-
-def _find(data: Data, step_id: str) -> Data | None:
-    found = data.get("steps")
-    steps = found if isinstance(found, list) else []
-    return next((step for step in steps if isinstance(step, dict) and step.get("id") == step_id), None)
-
-
-def _step(data: Data, step_id: str) -> Data:
-    found = _find(data, step_id)
-    if found is None:
-        raise EditImpossible(f"There is no step “{shorten(step_id)}” any more.")
-    return found
-
-
 def _known(data: Data, source: str) -> str:
-    _step(data, split(source)[0])
+    step_in(data, split(source)[0])
     return source
-
-
-def _name(step: Data) -> str:
-    return shorten(str(step.get("name") or in_words(str(step.get("id")))))
-
-
-def _entries(step: Data) -> list[str]:
-    after = step.get("after")
-    return [each for each in after if isinstance(each, str)] if isinstance(after, list) else []
 
 
 def _same(outcome: str, other: str) -> bool:
@@ -407,7 +305,7 @@ def _same_entry(one: str, other: str) -> bool:
 
 def _lead_through(target: Data, sources: Iterable[str], after_it: str) -> None:
     """Put the new step's entry where the first of *sources* stood in *target*, or first when none did."""
-    old, replaced = _entries(target), list(sources)
+    old, replaced = entries_of(target), list(sources)
     places = [place for place, each in enumerate(old) if any(_same_entry(each, source) for source in replaced)]
     kept = [each for place, each in enumerate(old) if place not in places]
     kept.insert(min(places[0], len(kept)) if places else 0, after_it)
@@ -417,20 +315,20 @@ def _lead_through(target: Data, sources: Iterable[str], after_it: str) -> None:
 def _join_between(data: Data, sources: Sequence[str], targets: Sequence[str]) -> str:
     """Return how a step goes on that is put on these ways: as what they led to did; else after all, or any of one."""
     if targets:
-        return str(_step(data, targets[0]).get("join") or "all")
+        return str(step_in(data, targets[0]).get("join") or "all")
     return "any" if len({split(each)[0] for each in sources}) == 1 else "all"
 
 
 def _bypass(data: Data, gone: Data, is_meant: Callable[[str], bool]) -> Data:
     """Let what follows *gone* by an outcome that is meant come after what is before *gone* instead."""
-    step_id, before = str(gone.get("id")), _entries(gone)
+    step_id, before = str(gone.get("id")), entries_of(gone)
     changed: list[str] = []
-    for step in _steps(data):
+    for step in steps_in(data):
         if not isinstance(step, dict) or step.get("id") == step_id:
             continue
         entries: list[str] = []
         taken: set[str] = set()
-        for each in _entries(step):
+        for each in entries_of(step):
             source, outcome = split(each)
             if source != step_id or not is_meant(outcome):
                 entries.append(each)
@@ -439,7 +337,7 @@ def _bypass(data: Data, gone: Data, is_meant: Callable[[str], bool]) -> Data:
             entries += [entry(split(above)[0], "failed") for above in before] if outcome == "failed" else before
         if not taken:
             continue
-        is_all_of_it = all(split(each)[0] == step_id and is_meant(split(each)[1]) for each in _entries(step))
+        is_all_of_it = all(split(each)[0] == step_id and is_meant(split(each)[1]) for each in entries_of(step))
         step["after"] = [each for each in dict.fromkeys(entries) if split(each)[0] != step.get("id")]
         if len(step["after"]) > 1 and is_all_of_it:
             step["join"] = "any" if "failed" in taken else gone.get("join") or "all"
@@ -449,45 +347,3 @@ def _bypass(data: Data, gone: Data, is_meant: Callable[[str], bool]) -> Data:
     return data
 
 
-def _renamed(each: Any, step_id: str, to: str) -> Any:
-    if not isinstance(each, str) or split(each)[0] != step_id:
-        return each
-    return f"{to}:{split(each)[1]}" if split(each)[1] else to
-
-
-def _rename_references(step: Data, facts: TypeFacts | None, step_id: str, to: str) -> None:
-    config = step.get("config")
-    if not isinstance(config, dict) or facts is None:
-        return
-    for field in facts.step_refs:
-        value = config.get(field)
-        if isinstance(value, list):
-            config[field] = [to if each == step_id else each for each in value]
-        elif value == step_id:
-            config[field] = to
-
-
-_BRACES = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-_QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
-
-
-def _in_values(data: Data, root: str, name: str, to: str) -> Data:
-    """Return a copy of *data* where ``{{ root.name }}`` says *to* in every text; quoted words stay."""
-    word = re.compile(rf"\b({root}\s*\.\s*){re.escape(name)}\b")
-
-    def in_braces(found: re.Match[str]) -> str:
-        parts = _QUOTED.split(found[0])
-        parts[::2] = [word.sub(rf"\g<1>{to}", part) for part in parts[::2]]
-        return "".join(parts)
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, str):
-            return _BRACES.sub(in_braces, value) if "{{" in value else value
-        if isinstance(value, list):
-            return [walk(each) for each in value]
-        if isinstance(value, dict):
-            return {key: walk(each) for key, each in value.items()}
-        return value
-
-    copied: Data = walk(data)
-    return copied

@@ -10,7 +10,7 @@ import pytest
 
 from app import steps as step_package
 from app.core import yaml
-from app.definition import edit, schema
+from app.definition import schema, short_names
 from app.definition.diff import changes
 from app.definition.parts import Definition, TypeFacts
 from app.engine import catalog
@@ -292,7 +292,7 @@ def test_what_a_change_is_not_is_not_told(types: dict[str, TypeFacts]) -> None:
 
 
 def test_a_question_under_another_short_name_is_the_same_question(types: dict[str, TypeFacts]) -> None:
-    assert _said(types, BASE, edit.rename_input(BASE, "offer", "deal")) == [
+    assert _said(types, BASE, short_names.rename_input(BASE, "offer", "deal")) == [
         (
             "“What is the offer?” has another short name: what answers it by the old one, such as a schedule, "
             "must be changed."

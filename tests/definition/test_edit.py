@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.definition import edit
-from app.definition.edit import EditImpossible
+from app.definition import edit, short_names
 from app.definition.lanes import layout
 from app.definition.schema import check
 from app.definition.sketch import sketch
+from app.definition.unchecked import EditImpossible
 from tests.definition.facts import TYPES, step, workflow
 
 REVIEW = {"approvers": ["a@b.example"]}
@@ -144,40 +144,6 @@ def test_connecting_and_disconnecting() -> None:
         edit.connect(LINE, "a", "gone")
 
 
-def test_a_new_id_is_used_wherever_the_old_one_was() -> None:
-    text = '{{ steps.a.texts | join("steps.a.x") }} and steps.a, {{ steps.ab.texts }}'
-    data = workflow(
-        step("a", type="generate_copy", config={"prompt": "x"}),
-        step("ab", "a:done", type="attach_images", config={"documents": "a", "images": "a", "note": text}),
-    )
-    new = edit.rename_step(data, "a", "ads", TYPES)
-    assert after(new) == {"ads": [], "ab": ["ads:done"]}
-    assert new["steps"][1]["config"] == {
-        "documents": "ads", "images": "ads",
-        "note": '{{ steps.ads.texts | join("steps.a.x") }} and steps.a, {{ steps.ab.texts }}',
-    }  # fmt: skip
-    for wrong in ("ab", "1st", "", "with space"):
-        with pytest.raises(EditImpossible):
-            edit.rename_step(data, "a", wrong, TYPES)
-
-
-def test_a_new_key_is_used_wherever_the_answer_was() -> None:
-    data = workflow(step("a", config={"x": "{{ inputs.offer | upper }} {{ inputs.offers }}"}))
-    new = edit.rename_input(data, "offer", "deal")
-    assert new["inputs"] == [{"key": "deal"}]
-    days = {"inputs": [{"key": "start"}, {"key": "end", "not_before": "start"}]}
-    assert edit.rename_input(days, "start", "first")["inputs"][1]["not_before"] == "first"
-    assert new["steps"][0]["config"] == {"x": "{{ inputs.deal | upper }} {{ inputs.offers }}"}
-
-
-def test_ids_are_made_of_words_and_free() -> None:
-    assert edit.free_id(LINE, "Write 10 ads!") == "write_10_ads"
-    assert edit.free_id(LINE, "B") == "b_2"
-    assert edit.free_id(LINE, "10 ads") == "step_10_ads"
-    assert edit.free_id(LINE, "…") == "step"
-    assert edit.free_key({"inputs": [{"key": "question"}]}, "何?") == "question_2"
-
-
 # --- properties ---
 
 KINDS = ("http_request", "review", "condition")
@@ -220,21 +186,21 @@ def _any_change(data: dict[str, Any], draw: st.DataObject) -> dict[str, Any]:
     ids = [each["id"] for each in data["steps"]]
     change = draw.draw(st.sampled_from("insert add remove copy up down move rename".split()))
     if not ids or change == "add":
-        return edit.insert_step(data, step(edit.free_id(data, "x")), TYPES)
+        return edit.insert_step(data, step(short_names.free_id(data, "x")), TYPES)
     chosen = draw.draw(st.sampled_from(ids))
     if change in ("remove", "copy", "up", "down"):
         operations = {"remove": lambda *a: edit.remove_step(a[0], a[1]), "copy": edit.duplicate_step,
                       "up": edit.move_up, "down": edit.move_down}  # fmt: skip
         return operations[change](data, chosen, TYPES)
     if change == "rename":
-        return edit.rename_step(data, chosen, edit.free_id(data, chosen), TYPES)
+        return short_names.rename_step(data, chosen, short_names.free_id(data, chosen), TYPES)
     edges = [(source, each["id"]) for each in data["steps"] for source in each["after"]]
     if not edges:
         raise EditImpossible("no edge")
     source, target = draw.draw(st.sampled_from(edges))
     if change == "insert":
         kind = draw.draw(st.sampled_from(KINDS))
-        new = step(edit.free_id(data, "x"), type=kind, config=CONFIGS[kind])
+        new = step(short_names.free_id(data, "x"), type=kind, config=CONFIGS[kind])
         return edit.insert_step(data, new, TYPES, sources=[source], targets=[target])
     return edit.move_step(data, chosen, TYPES, sources=[source], targets=[target])
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.core.cached import cached_property
-from app.definition import edit, graph, lanes, schema
+from app.definition import edit, graph, lanes, schema, short_names
 from app.definition.kinds import Kinds
 from app.definition.parts import Definition, TypeFacts, in_words
 from app.definition.problems import Problem, in_reading_order, listed, shorten
@@ -363,7 +363,7 @@ def new_step(desk: Desk, type_name: str, after: list[str]) -> dict[str, Any]:
     """Return a step of a type as it is when added: named, and fed by what comes before it."""
     kind = desk.kinds[type_name]
     step: dict[str, Any] = {
-        "id": edit.free_id(desk.data, kind.label), "type": type_name, "name": _free_name(desk, kind.label),
+        "id": short_names.free_id(desk.data, kind.label), "type": type_name, "name": _free_name(desk, kind.label),
         "after": after, "config": _begun(kind),
     }  # fmt: skip
     parts = [graph.split(each) for each in after]

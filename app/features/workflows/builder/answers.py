@@ -9,10 +9,11 @@ from flask import Response, flash, make_response, render_template, request, url_
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.definition import edit
-from app.definition.edit import EditImpossible, NameImpossible
 from app.definition.parts import MAX_JSON_BYTES
 from app.definition.problems import listed
 from app.definition.sentences import values_in_words
+from app.definition.short_names import NameImpossible
+from app.definition.unchecked import EditImpossible
 from app.definition.values import texts_in
 from app.features.accounts.guards import who
 from app.features.workflows import lately, moves, offers, queries, samples, service

@@ -6,8 +6,8 @@ from flask import Response, request, url_for
 
 from app.core.db import db
 from app.core.errors import Invalid
-from app.definition import edit
-from app.definition.edit import EditImpossible
+from app.definition import short_names
+from app.definition.unchecked import EditImpossible
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires
 from app.features.workflows import queries
@@ -105,7 +105,7 @@ def save_question(workflow_id: str, key: str) -> Response:
         data = deepcopy(draft.definition)
         data["inputs"][place] = {**form.question(), "key": key}
         if form.new_key != key:
-            data = edit.rename_input(data, key, form.new_key)
+            data = short_names.rename_input(data, key, form.new_key)
             now = form.new_key
         words = str(found.get("label") or key)[:60]
         return data, f"Changed the question “{words}”: {', '.join(form.changed[:3]).lower()}"

@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 from werkzeug.datastructures import MultiDict
 
-from app.definition import edit
+from app.definition import edit, short_names
 from app.definition.problems import listed
 from app.features.workflows.builder.answers import STAYS, Data, posted_onto, said
 from app.features.workflows.builder.choices import form_of
@@ -58,7 +58,7 @@ def changed_step(desk: Desk, base: Mapping[str, Any], clash: list[Clash]) -> Ste
     if is_moved and not form.fields["s-join"].is_changed:
         data = edit.with_fitting_join(data, desk.chosen)
     if form.new_id != desk.chosen:
-        data = edit.rename_step(data, desk.chosen, form.new_id, desk.types)
+        data = short_names.rename_step(data, desk.chosen, form.new_id, desk.types)
     words = f"Changed {said(now)}: {', '.join(form.changed[:3]).lower()}"
     return StepChange(
         data=data,

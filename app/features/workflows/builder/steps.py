@@ -4,9 +4,9 @@ from flask import Response, flash, request, url_for
 
 from app.core.db import db
 from app.core.errors import Invalid
-from app.definition import edit, graph
-from app.definition.edit import EditImpossible
+from app.definition import edit, graph, short_names
 from app.definition.problems import listed
+from app.definition.unchecked import EditImpossible
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import requires, who
 from app.features.workflows import moves, queries, service
@@ -202,7 +202,7 @@ def copy_step(workflow_id: str, step_id: str) -> Response:
     def change(draft: Draft) -> tuple[Data, str]:
         nonlocal made
         desk = _with_step(workflow, draft, step_id)
-        made = edit.free_id(desk.data, step_id)
+        made = short_names.free_id(desk.data, step_id)
         return edit.duplicate_step(desk.data, step_id, desk.types), f"Copied {name_of(desk, step_id)}"
 
     return changed(workflow_id, workflow, change, lambda: made)

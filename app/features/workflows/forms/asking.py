@@ -5,7 +5,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from app.definition.edit import EditImpossible
+from app.definition.unchecked import EditImpossible
 from app.features.workflows.forms.question import TYPE_WORDS, with_questions_changed
 from app.features.workflows.forms.step import StepForm
 from app.features.workflows.offers import WRITTEN

@@ -10,9 +10,10 @@ from werkzeug.datastructures import MultiDict
 
 from app.definition import vehicle
 from app.definition.answer import TODAY
-from app.definition.edit import EditImpossible, free_key
 from app.definition.parts import Input, in_words
 from app.definition.problems import Problem
+from app.definition.short_names import free_key
+from app.definition.unchecked import EditImpossible
 from app.features.workflows.forms.step import with_other_rows
 from app.web.forms import settings_of
 from app.web.list_fields import Many, Rows
