@@ -16,7 +16,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.ids import new_id
 from app.definition.graph import following
 from app.definition.problems import listed
-from app.engine import claims, parts, store, worktime
+from app.engine import claims, money, parts, store, worktime
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.planner import NO_ITEM
 from app.engine.ports import bound
@@ -120,14 +120,19 @@ def stop_trying(session: Session, run_id: str, step_run_id: str) -> None:
 
 
 def _end_pause(session: Session, run_id: str, step_run_id: str, **values: Any) -> None:
-    """Change a step between two of its tries, unless the next one has begun."""
+    """Change a step between two of its tries, unless the next one has begun; one that ends holds no money any more."""
     step = store.step_run
     statement = (
         sa.update(step)
         .where(step.c.id == step_run_id, step.c.run_id == run_id, step.c.status == StepStatus.RETRYING)
         .values(**values)
+        .returning(step.c.workspace_id, step.c.status)
     )
-    if changed(session.execute(statement)) != 1 or not store.wake_run(session, run_id):
+    row = session.execute(statement).first()
+    freed = 0
+    if row is not None and StepStatus(row.status).is_settled:
+        freed = money.free_step(session, run_id, row.workspace_id, step_run_id)
+    if row is None or not store.wake_run(session, run_id, freed_microusd=freed):
         raise Conflict("This step does not wait for its next try any more.")
 
 

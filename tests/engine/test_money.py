@@ -270,6 +270,28 @@ def test_a_call_that_nobody_answered_holds_no_money_of_the_day_when_its_step_end
     assert (house.run(run_id).status, house.run(run_id).reserved_microusd, day(house)) == ("waiting", 0, (0, 0))
 
 
+def test_a_call_that_nobody_answered_holds_no_money_when_a_person_stops_its_tries(
+    house: House, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(key: str, timeout_s: float) -> Any:
+        raise StepError(Category.NETWORK, "The reply was lost.", definite=False, retry_after_s=1000)
+
+    def run(config: Any, ctx: Context) -> Done:
+        ctx.call("lost", lost, estimate_microusd=700)
+        return Done({"answers": []})
+
+    monkeypatch.setitem(catalog._types, "spend", replace(catalog.step_types()["spend"], run=run))
+    ask = {"id": "ask", "type": "ask", "config": {}}  # the run itself goes on
+    run_id = house.start([{**spend("one", sink), "on_failure": "continue"}, ask])
+    house.work(run_id)
+    one = house.steps(run_id)["one"]
+    assert (one.status, house.run(run_id).reserved_microusd, day(house)) == ("retrying", 700, (0, 700))
+    with house.session() as session:
+        control.stop_trying(session, run_id, one.id)
+    house.work()
+    assert (house.run(run_id).status, house.run(run_id).reserved_microusd, day(house)) == ("waiting", 0, (0, 0))
+
+
 def test_a_call_that_is_made_again_after_its_run_had_failed_reserves_its_money_again(house: House, sink: Sink) -> None:
     sink.script = [(0, {})]
     run_id = house.start([{**spend("one", sink), "retry": {"attempts": 1}}], budget=1500)
