@@ -285,8 +285,7 @@ def read_small(engine: Engine, wanted: sa.Select[*tuple[Any, ...]], values: Mapp
     connection when calling it.
     """
     if engine.dialect.name != "postgresql":
-        with statement(engine) as connection:
-            return connection.execute(wanted, values).first()
+        return sqlite.first_row(engine, wanted, values)
 
     def asking() -> Writing[Any]:
         return (yield wanted, values)

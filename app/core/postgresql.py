@@ -141,11 +141,7 @@ def _line(engine: Engine, carry_out_all: Callable[[Connection, list[One]], None]
     def do_all(take: Callable[[], list[One]]) -> None:
         try:
             with autocommit(engine) as connection:
-                ones = take()
-                if len(ones) == 1:
-                    ones[0].answer = carry_out(connection, ones[0].make())
-                else:
-                    carry_out_all(connection, ones)
+                carry_out_all(connection, take())
         except sa.exc.TimeoutError as error:  # no connection for this one: those who came later may wait for longer
             raise Refused from error
 
@@ -161,10 +157,13 @@ def _read_all(connection: Connection, ones: list[One]) -> None:
     driver: Any = connection.connection.driver_connection
     asked = [sent for _, sent in _asked(connection, ones)]
     try:
-        with driver.pipeline() as pipeline, _gathered(pipeline):
-            driver.execute(_WAIT_LESS)
-            for each in asked:
-                each.send(driver)
+        if len(asked) == 1:
+            asked[0].send(driver)
+        else:
+            with driver.pipeline() as pipeline, _gathered(pipeline):
+                driver.execute(_WAIT_LESS)
+                for each in asked:
+                    each.send(driver)
         answers = [each.first() for each in asked]
     except Exception as error:
         connection.invalidate()  # what fails at the very end leaves the driver in the pipeline
@@ -178,6 +177,9 @@ def _write_all(connection: Connection, ones: list[One]) -> None:
 
     Past SQLAlchemy, whose results want to be read before the next statement is sent.
     """
+    if len(ones) == 1:
+        ones[0].answer = carry_out(connection, ones[0].make())
+        return
     driver: Any = connection.connection.driver_connection
     asked = _asked(connection, ones)
     is_sent = False
@@ -263,7 +265,7 @@ class _Sent:
         self._cursor: Any = None
 
     def send(self, driver: Any) -> None:
-        self._cursor = driver.execute(self._statement.text, self._values)
+        self._cursor = self._statement.execute(driver, self._values)
 
     def first(self) -> Any:
         row = self._cursor.fetchone() if self._statement.returns_rows else None

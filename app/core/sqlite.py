@@ -6,10 +6,11 @@ moment is therefore done in one transaction, one after the other, and flushed on
 
 import fcntl
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,7 +36,7 @@ class _Door:
     """
 
     _NEXT, _IN = 0, 1  # bytes of the file: who is next, who is in
-    _LOOK_S, _LATER_S, _SOON = 0.0002, 0.002, 50
+    _LOOK_S, _LATER_S, _SOON = 0.0002, 0.002, 500
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -201,6 +202,17 @@ def statement(engine: Engine) -> Iterator[Connection]:
         _asked_for.autocommit = False
 
 
+def first_row(engine: Engine, wanted: sa.Select[*tuple[Any, ...]], values: Mapping[str, Any]) -> Any:
+    """Return the first row of a statement that is built once and only reads, or None; past SQLAlchemy."""
+    one = prepared(wanted, engine.dialect)
+    with closing(engine.raw_connection()) as connection:
+        try:
+            row = one.execute(connection.driver_connection, one.bound(values)).fetchone()
+        except sqlite3.Error as error:
+            raise sa.exc.DBAPIError.instance(one.text, None, error, sqlite3.Error, dialect=engine.dialect) from error
+    return None if row is None else one.row(row)
+
+
 def line(engine: Engine) -> Line:
     """Return a line of those who have something small to write: the first has the write lock, and writes for all."""
 
@@ -210,9 +222,8 @@ def line(engine: Engine) -> Line:
             try:
                 with transaction:
                     ones = take()  # who came meanwhile, too
-                    do = carry_out if len(ones) == 1 else _carry_out_quickly
                     for one in ones:
-                        one.answer = do(connection, one.make())
+                        one.answer = _carry_out(connection, one.make())
             except Exception as refused:
                 raise Refused from refused
 
@@ -223,16 +234,16 @@ def line(engine: Engine) -> Line:
     return Line(write_all, write_alone)
 
 
-def _carry_out_quickly(connection: Connection, writing: Writing[Any]) -> Any:
-    """As :func:`carry_out`, past SQLAlchemy: all writers of all processes wait for it."""
+def _carry_out(connection: Connection, writing: Writing[Any]) -> Any:
+    """Do a small write past SQLAlchemy: all writers of all processes wait for it."""
     driver: Any = connection.connection.driver_connection
 
     def execute(statement: Statement, values: Values) -> Any:
         one = prepared(statement, connection.dialect)
         if isinstance(values, Mapping):
-            cursor = driver.execute(one.text, one.bound(values))
+            cursor = one.execute(driver, one.bound(values))
         else:
-            cursor = driver.executemany(one.text, [one.bound(each) for each in values])
+            cursor = one.execute_each(driver, [one.bound(each) for each in values])
         row = cursor.fetchone() if one.returns_rows else None
         cursor.close()
         return None if row is None else one.row(row)

@@ -41,6 +41,14 @@ class Prepared:
             given[name] = make(given[name])
         return given if self._order is None else [given[name] for name in self._order]
 
+    def execute(self, driver: Any, bound: Any) -> Any:
+        """Have a connection of the driver's execute it with values as :meth:`bound` gives them; return the cursor."""
+        return driver.execute(self.text, bound)
+
+    def execute_each(self, driver: Any, bound: Sequence[Any]) -> Any:
+        """As :meth:`execute`, once for each of several values."""
+        return driver.executemany(self.text, bound)
+
     def row(self, given: Sequence[Any]) -> Any:
         """Return a row of the driver's as SQLAlchemy would give it."""
         return self._row([read(value) if read else value for read, value in zip(self._readers, given, strict=True)])

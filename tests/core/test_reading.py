@@ -1,5 +1,6 @@
 """Sessions that only read: they write nothing, and what the server has prepared for them stays."""
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -11,6 +12,7 @@ from app.features.accounts.models import User
 NOBODY = {"email": "nobody@example.com", "password_hash": "", "created_at": clock.now()}
 NAMES = sa.select(User.name).where(User.email == "nobody@example.com")
 PREPARED = sa.text("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%FROM \"user\"%'")
+PID = sa.select(sa.func.pg_backend_pid())
 BEGAN = sa.text("SELECT now()")
 OFTEN = 7  # the driver has a statement prepared that comes for the sixth time
 
@@ -79,3 +81,21 @@ def test_a_single_row_is_read_without_a_transaction_and_as_it_is_now(app: Flask)
         with reading() as session:
             session.scalar(NAMES)
         assert "BEGIN" in said  # a page sees one moment
+
+
+def test_a_single_row_that_cannot_be_read_fails_as_any_other_statement(app: Flask) -> None:
+    absent = sa.select(sa.column("n")).select_from(sa.table("absent"))
+    with app.app_context():
+        for _ in range(2):  # and the connection is of use afterwards
+            with pytest.raises(sa.exc.DBAPIError, match="absent"):
+                glance_at(absent, {})
+        assert glance_at(NAMES, {}) is None
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_single_row_is_read_by_another_connection_where_its_own_was_cut(app: Flask, database_url: str) -> None:
+    with app.app_context():
+        cut = glance_at(PID, {})[0]
+        with psycopg.connect(database_url) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [cut])
+        assert glance_at(PID, {})[0] != cut

@@ -19,6 +19,7 @@ from app.core.settings import Settings
 from app.engine import jobs, leases, runner
 from app.engine.models import Run
 from tests.engine.rig import House
+from tests.statements import sent
 
 STEPS = 10
 CHAIN = [
@@ -40,7 +41,6 @@ def counted(engine: Engine) -> Iterator[Work]:
     work = Work()
 
     def statement(connection: Connection, *_: object) -> None:
-        work.statements += 1
         work.transactions += getattr(connection.connection.driver_connection, "autocommit", False)
 
     def commit(_: Connection) -> None:
@@ -49,7 +49,9 @@ def counted(engine: Engine) -> Iterator[Work]:
     event.listen(engine, "before_cursor_execute", statement)
     event.listen(engine, "commit", commit)
     try:
-        yield work
+        with sent(engine) as seen:
+            yield work
+        work.statements = len(seen)
     finally:
         event.remove(engine, "before_cursor_execute", statement)
         event.remove(engine, "commit", commit)

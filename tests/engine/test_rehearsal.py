@@ -2,19 +2,18 @@
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import event
 
 from app.engine import catalog, rehearsal, store
 from app.steps import transform
 from tests.engine.rig import House
+from tests.statements import sent
 
 
 def test_a_rehearsal_goes_all_the_way_and_writes_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(catalog._types, "transform", transform.STEP)
-    said: list[str] = []
-    event.listen(house.engine, "before_cursor_execute", lambda _c, _x, text, *_: said.append(text))
 
-    rehearsal.rehearse(house.seat())
+    with sent(house.engine) as said:
+        rehearsal.rehearse(house.seat())
 
     assert len(said) == 4  # the definition, take, a result, the last result
     with house.engine.connect() as connection:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import event
 
 from app.core import clock
 from app.core.db import transaction
@@ -18,6 +17,7 @@ from app.engine.held import Fenced
 from app.engine.models import Call, RunLog
 from tests.engine.rig import House
 from tests.engine.sink import Sink
+from tests.statements import sent
 
 
 def echo(step: str, *after: str, **more: Any) -> dict[str, Any]:
@@ -50,9 +50,8 @@ def test_a_vehicle_alone_in_place_of_a_text_goes_in_as_people_say_it(house: Hous
 def test_pure_step_is_one_statement_on_postgresql_and_two_on_sqlite(house: House) -> None:
     chain = [echo("s0")] + [echo(f"s{n}", f"s{n - 1}") for n in range(1, 10)]
     run_id = house.start(chain)
-    statements: list[str] = []
-    event.listen(house.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    runner.advance(house.seat(), run_id)
+    with sent(house.engine) as statements:
+        runner.advance(house.seat(), run_id)
     writes = [text for text in statements if "INSERT INTO step_run" in text]
     assert house.run(run_id).status == "completed"
     assert len(writes) == 10

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
 from app import steps
 from app.core.db import db
 from app.engine import catalog
 from app.features.gallery import service
 from tests.cast import Cast, Person, add_editor, enter
+from tests.statements import sent
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -38,15 +38,7 @@ def dana(cast: Cast) -> Person:
 @pytest.fixture
 def statements(app: Flask) -> Iterator[Callable[[], int]]:
     """Return a function that counts the statements sent so far."""
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        sent.append(statement)
-
     with app.app_context():
-        engines = list({id(engine): engine for engine in db.engines.values()}.values())
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    yield lambda: len(sent)
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
+        engines = list(db.engines.values())
+    with sent(*engines) as seen:
+        yield lambda: len(seen)

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 
 from app.core.db import db
@@ -14,6 +13,7 @@ from app.features.accounts.service import Actor
 from app.features.workflows.models import Workflow
 from tests import factories
 from tests.cast import Cast
+from tests.statements import sent
 from tests.web.conftest import cast, web_app, web_settings
 
 __all__ = ["cast", "web_app", "web_settings"]
@@ -59,18 +59,7 @@ def yard(cast: Cast) -> Yard:
 @contextmanager
 def statements(app: Flask) -> Iterator[list[str]]:
     """Collect the statements that the application sends to its database meanwhile."""
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if statement.split(maxsplit=1)[0] not in ("BEGIN", "PRAGMA"):
-            seen.append(statement)
-
     with app.app_context():
         engines = list(db.engines.values())
-    for engine in engines:
-        sa.event.listen(engine, "before_cursor_execute", note)
-    try:
+    with sent(*engines) as seen:
         yield seen
-    finally:
-        for engine in engines:
-            sa.event.remove(engine, "before_cursor_execute", note)
