@@ -1,9 +1,10 @@
 """Without script: nothing is offered that only a script could do, and what stands in for one stands in its place."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.stage import Stage
 
@@ -17,6 +18,27 @@ def plain(stage: Stage, browser: Browser) -> Iterator[Page]:
     context.add_cookies([{"name": "gl", "value": stage.scenes["full"].cookie, "url": stage.url}])
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    """A small page without script, of somebody without an account."""
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 360, "height": 740})
+    yield context.new_page()
+    context.close()
+
+
+def test_reject_leads_to_the_question_why_and_a_problem_to_its_field(stage: Stage, phone: Page) -> None:
+    phone.goto(stage.url + "/a/{token}".format(**stage.scenes["full"].refs))
+    first = phone.get_by_role("article").first
+    first.get_by_text("Edit").click()
+    first.get_by_role("textbox", name="Text").fill("")
+    phone.get_by_role("button", name="Reject").click()
+    expect(phone.get_by_role("heading", name=re.compile("^Reject .*[?]$"))).to_be_in_viewport()
+    phone.get_by_role("button", name="Reject").click()
+    phone.get_by_role("link", name="is empty").click()
+    for said in (first.get_by_text("Text", exact=True), first.get_by_text("is empty")):
+        expect(said).to_be_in_viewport(ratio=1)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from app.core.errors import FieldError
@@ -36,6 +37,7 @@ class DecisionForm:
     button: str = ""
     kind: str = ""
     more: str = ""
+    seen_at: datetime | None = None  # when the page was made
     edits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -58,6 +60,7 @@ class DecisionForm:
             button=values.get("decision", ""),
             kind=kind if kind in REASONS else "",
             more=values.get("more", "").replace("\r\n", "\n").strip(),
+            seen_at=_moment(values.get("seen_at", "")),
             edits=edits,
         )
 
@@ -95,3 +98,11 @@ class DecisionForm:
             )
             for item in items
         ]
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from app.core.errors import NotFound
 from app.core.ids import token_hash
 from app.core.lookup import among
 from app.engine.models import Run
-from app.features.accounts.models import Workspace
+from app.features.accounts.models import AuditEntry, Workspace
 from app.features.approvals.enums import ApprovalStatus, Decision
 from app.features.approvals.models import HAS_NO_END, IS_OPEN, IS_OVER, Approval, Approver
 from app.features.files.models import Attachment, Document, DocumentRevision, Image, ImageBlob
@@ -298,6 +299,16 @@ def starter(run: Run) -> str:
 def is_decided_by(person: Approver) -> bool:
     """Tell whether the person has answered."""
     return person.decision in tuple(Decision)
+
+
+def is_taken_back_since(session: Session, approval: Approval, moment: datetime) -> bool:
+    """Tell whether a decision was taken back after a moment: what was done is written down with its time."""
+    since = max(moment, approval.requested_at)
+    found = sa.select(AuditEntry.id).where(
+        AuditEntry.workspace_id == approval.workspace_id, AuditEntry.at > since, AuditEntry.action == "approval.undone",
+        AuditEntry.subject_id == approval.id,
+    )  # fmt: skip
+    return session.execute(found.limit(1)).first() is not None
 
 
 def _is_unanswered(workspace_id: Value[str], email: Value[str]) -> sa.ColumnElement[bool]:

@@ -28,6 +28,7 @@ from app.features.workflows import queries as workflows
 REASON_LENGTH = 2000
 TITLE_LENGTH = 300
 BODY_LENGTH = 20_000
+TAKEN_BACK = "taken_back"  # the code of an answer from a page that is older than a decision that was taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ def decide(
     decision: Decision,
     reason: str = "",
     edits: Mapping[str, Mapping[str, Any]] | None = None,
+    seen_at: datetime | None = None,
     by: str,
     by_id: str | None = None,
     via: str = "page",
@@ -65,17 +67,21 @@ def decide(
 
     *edits* by document id, ``{title?, body?, version?}``, become new versions. *by* is the name shown, *by_id* the
     user, *via* where it was said, for the audit. Where everybody must approve, the request stays open until the last
-    has; one rejection ends it. It takes effect *undo_s* seconds later, and until then :func:`undo` takes it back;
+    has; one rejection ends it. *seen_at* is when its page was made: what was decided and taken back since is to be seen
+    before it is decided again, by a person and not by a page that is loaded again. It takes effect *undo_s* seconds later, and until then :func:`undo` takes it back;
     None: as the review step says, else ten minutes where something leaves the house next.
 
     Raises Invalid for an answer that cannot be (a rejection without a reason, a text too long), Conflict when it is
-    decided already, Gone when it expired or was withdrawn. Two at once: one wins.
+    decided already, or was since it was seen, Gone when it expired or was withdrawn. Two at once: one wins.
     """
     answer = Answer(Decision(decision), reason.strip(), {i: Edit(**dict(e)) for i, e in (edits or {}).items()})
     _lock(session, approval)
     session.refresh(approver)
     moment = clock.now()
     _check_open(session, approval, approver, moment)
+    if seen_at and queries.is_taken_back_since(session, approval, seen_at):
+        said = "Nothing is decided yet: it was decided and taken back since you opened this page."
+        raise Conflict(f"{said} Look at it again, then press the button once more.", code=TAKEN_BACK)
     changed = _check(session, approval, answer)
     _save_edits(session, changed, answer.edits, by)
     _record(session, approver, answer, moment)

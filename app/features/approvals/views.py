@@ -13,7 +13,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from app.core import clock
 from app.core.db import db
-from app.core.errors import Conflict, FieldError, Forbidden, Gone, Invalid, NotFound
+from app.core.errors import Conflict, FieldError, Forbidden, Gone, GreenlightError, Invalid, NotFound
 from app.core.ids import is_id
 from app.features.accounts.enums import Permission
 from app.features.accounts.guards import public as for_strangers
@@ -100,7 +100,7 @@ def decide(approval_id: str) -> Response:
         return _show(approval, person, form, error.problems, status=422)
     except (Conflict, Gone) as error:
         db.session.rollback()
-        return _show(approval, person, form, status=error.status)
+        return _show(approval, person, form, status=error.status, warning=_unseen(error))
     return htmx.redirect(url_for("approvals.show", approval_id=approval_id))
 
 
@@ -166,7 +166,7 @@ def decide_public(token: str) -> Response:
         return _open_link(token, form, problems=error.problems, status=422)
     except (Conflict, Gone) as error:
         db.session.rollback()
-        return _open_link(token, form, status=error.status)
+        return _open_link(token, form, status=error.status, warning=_unseen(error))
     return htmx.redirect(url_for("approvals.public", token=token))
 
 
@@ -215,6 +215,7 @@ def _decide(approval: Approval, person: Approver, form: DecisionForm, *, by: str
         decision=form.decision,
         reason=form.reason if form.decision is Decision.REJECTED else "",
         edits=form.edits,
+        seen_at=form.seen_at,
         by=by,
         by_id=by_id,
         via=via,
@@ -228,6 +229,11 @@ def _decide(approval: Approval, person: Approver, form: DecisionForm, *, by: str
         by_a_press=request.headers.get("Sec-Fetch-User") == "?1",
     )
     runs.hint(approval.run_id)
+
+
+def _unseen(error: GreenlightError) -> str:
+    """Return what to say above the form where an answer was not taken though the request is open; else ""."""
+    return error.message if error.code == service.TAKEN_BACK else ""
 
 
 def _after(approval_id: str, change: Change, said: str) -> Response:
@@ -303,12 +309,14 @@ def _show(
     form: DecisionForm,
     problems: Sequence[FieldError] = (),
     status: int = 200,
+    warning: str = "",
 ) -> Response:
     me = who()
     may_decide = _is_open(approval) and person is not None and person.decision is None and me.may(Permission.APPROVE)
     return htmx.page(
         "approvals/show.html",
         status=status,
+        warning=warning,
         may_decide=may_decide,
         post_to=url_for("approvals.decide", approval_id=approval.id),
         form_token=csrf.token(),
@@ -387,6 +395,7 @@ def _facts(
         "person": person,
         "zone": zone,
         "form": form,
+        "made_at": clock.iso(clock.now()),
         "cards": form.cards(review.items, problems),
         "problems": problems,
         "reasons": words.REASONS,

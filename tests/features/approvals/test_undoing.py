@@ -72,6 +72,27 @@ def test_the_link_undoes_and_decides_again(desk: Desk, asked: Asked) -> None:
     assert actions(desk) == ["approval.approved", "approval.undone", "approval.approved"]
 
 
+@pytest.mark.parametrize("page", ["link", "account"])
+def test_a_page_from_before_it_was_taken_back_decides_nothing_when_it_is_sent_again(
+    desk: Desk, asked: Asked, page: str
+) -> None:
+    client = desk.person(SAM, "approver") if page == "account" else desk.app.test_client()
+    path = f"/approvals/{asked.approval_id}" if page == "account" else asked.path
+    field = f"body-{asked.document_ids[0]}"
+    old = {**form_of(client.get(path).text), "decision": "approved"}
+    assert press(client, path, f"{path}/decision", decision="approved") == 303
+    assert client.post(f"{path}/decision", data=old).status_code == 409
+    assert press(client, path, f"{path}/undo") == 303
+    again = client.post(f"{path}/decision", data={**old, field: "My words"})
+    assert (again.status_code, Page(again.text).faults) == (409, [])
+    assert "it was decided and taken back since you opened this page. Look at it again" in again.text
+    assert waiting(desk, asked) == ("open", "waiting", [None], {"in_review"})
+    form = form_of(again.text)
+    assert form[field] == "My words"
+    assert client.post(f"{path}/decision", data={**form, "decision": "approved"}).status_code == 303
+    assert waiting(desk, asked)[:3] == ("approved", "decided", ["approved"])
+
+
 def test_go_on_now_ends_the_ten_minutes(desk: Desk, asked: Asked) -> None:
     client = desk.app.test_client()
     press(client, asked.path, f"{asked.path}/decision", decision="approved")

@@ -135,7 +135,7 @@ def refused(
     """
     name_field = name_field if isinstance(fault, NameImpossible) else ""
     message = " ".join(filter(None, (_message(fault), getattr(fault, "fix", ""))))
-    desk = lay(db.session(), workflow_of(workflow_id), chosen=chosen)
+    desk = lay(db.session(), workflow_of(workflow_id), chosen=chosen, added="added" in request.form)
     if htmx.is_htmx():
         html = render_template(
             "workflows/builder/refused.oob.html", desk=desk, oob=True, refused=message, name_field=name_field

@@ -176,6 +176,8 @@ def test_a_step_just_added_is_called_wrong_only_when_it_is_left(bench: Bench) ->
     form = bench.form("/steps/tell_people?added=1")
     saved = bench.post("/steps/tell_people", form | {"c-subject": "Ready"}, htmx=True).text
     assert said(saved) == (0, False, False)
+    refused = bench.post("/steps/tell_people", form | {"s-id": "ads"}, htmx=True, status=422).text
+    assert said(refused)[1:] == (False, False)
     wrong = bench.post("/steps/tell_people", form | {"c-subject": "Ready", "s-attempts": "many"}, htmx=True).text
     assert said(wrong)[1:] == (True, True)
     assert [each for each in re.findall(r'class="err">(.*?)</p>', wrong, re.S) if "Whom" in each] == []
