@@ -4,7 +4,7 @@ import math
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, Response, current_app, g, make_response, render_template, request
+from flask import Flask, Response, current_app, flash, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
 from app.core.db import AWAY, db, is_disk_full
@@ -44,6 +44,8 @@ WORDS = {
 }
 
 
+# what the form of a button brings along besides what somebody typed
+BUTTONS_ALONE = {"csrf_token", "once", "mode", "reply", "revision", "version"}
 GONE = "This is not there any more"  # for a page that is open: what it asked for was there
 
 
@@ -60,7 +62,15 @@ def init_app(app: Flask) -> None:
 def _ours(error: GreenlightError) -> Response:
     problems = error.problems if isinstance(error, Invalid) else ()
     words = " ".join(part for part in (error.message, error.fix) if part)
+    if error.status == 409 and _is_a_press() and (back := _back()):  # loaded again, that page presses nothing
+        flash(words, "care")
+        return htmx.redirect(back)
     return answer(error.status, words, problems=problems)
+
+
+def _is_a_press() -> bool:
+    """Tell whether a button was pressed on a page without script, and nothing typed came with it."""
+    return request.method == "POST" and not htmx.is_htmx() and set(request.form) <= BUTTONS_ALONE
 
 
 def _http(error: HTTPException) -> Response:

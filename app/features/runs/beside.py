@@ -65,8 +65,12 @@ def standing(definition: Definition, fork: Fork, statuses: Statuses) -> Standing
 
 
 def to_tell(definition: Definition, statuses: Statuses, *, is_open: bool) -> Standing | None:
-    """Return the ways that are under way, of those within others the outer ones; else those of which one failed."""
-    stand = [each for fork in forks(definition) if (each := standing(definition, fork, statuses))]
+    """Return the ways that are under way, of those within others the outer ones; else those of which one failed.
+
+    Where each step is a way, it is told only what the count of the steps does not tell: that one failed.
+    """
+    told = (standing(definition, fork, statuses) for fork in forks(definition))
+    stand = [each for each in told if each and (each.number < len(definition.steps) or each.failed)]
     under_way = next((each for each in stand if is_open and not each.is_over), None)
     return under_way or next((each for each in stand if each.failed), None)
 

@@ -74,6 +74,12 @@ def test_each_template_asks_in_groups_with_a_sample_answer_to_every_required_que
     assert file.estimate.minutes > 0
 
 
+@pytest.mark.parametrize("slug", SLUGS)
+def test_no_help_tells_of_a_file_chooser_which_says_itself_what_it_takes_and_stands_on_some_pages_only(slug: str) -> None:
+    definition = Definition.model_validate(_file(slug).definition)
+    assert [each.help for each in definition.inputs if "choose a" in each.help] == []
+
+
 def test_facebook_asks_for_nothing_but_the_offer_and_keeps_to_facebooks_limits() -> None:
     definition = Definition.model_validate(_file("facebook-ads-campaign").definition)
 

@@ -68,6 +68,14 @@ def test_a_failure_that_another_step_takes_up_is_none_of_its_way() -> None:
     assert told.said == "1 of 2 done, 1 failed"
 
 
+def test_ways_that_are_all_steps_there_are_say_nothing_that_the_count_of_the_steps_says() -> None:
+    both, running = _steps(a="", b=""), StepStatus.RUNNING
+    assert beside.to_tell(both, {"a": StepStatus.NEEDS_ATTENTION, "b": running}, is_open=True) is None
+    told = beside.to_tell(both, {"a": StepStatus.FAILED, "b": running}, is_open=True)
+    assert told is not None
+    assert told.said == "0 of 2 done, 1 failed"
+
+
 def test_the_outer_ways_are_told_while_inner_ones_go_on() -> None:
     nested = _steps(p="", a="p", b="p", c="a", d="a", e="c d", m="e b")
     statuses = dict.fromkeys("pabc", StepStatus.COMPLETED) | {"d": StepStatus.RUNNING}

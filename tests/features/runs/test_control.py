@@ -74,6 +74,17 @@ def test_control_of_an_ended_run_is_a_conflict_that_says_so(yard: Yard) -> None:
     assert _status(yard, run_id) == "completed"
 
 
+def test_a_press_that_is_too_late_leads_back_to_its_page_which_says_why_once(yard: Yard) -> None:
+    run_id, = yard.make("finished")
+    alice = yard.cast.browser(yard.cast.alice)
+
+    answer = alice.post(f"/runs/{run_id}/stop", headers={"Referer": f"http://localhost/runs/{run_id}"})
+
+    assert (answer.status_code, answer.location) == (303, f"/runs/{run_id}")
+    said = "This run is completed: it cannot be stopped any more."
+    assert [said in alice.get(answer.location).text for _ in range(2)] == [True, False]
+
+
 @pytest.mark.parametrize("action", ["pause", "resume", "stop"])
 def test_control_by_others_changes_nothing(yard: Yard, action: str) -> None:
     run_id, = yard.make("running")
