@@ -68,8 +68,9 @@ def decide(
     *edits* by document id, ``{title?, body?, version?}``, become new versions. *by* is the name shown, *by_id* the
     user, *via* where it was said, for the audit. Where everybody must approve, the request stays open until the last
     has; one rejection ends it. *seen_at* is when its page was made: what was decided and taken back since is to be seen
-    before it is decided again, by a person and not by a page that is loaded again. It takes effect *undo_s* seconds later, and until then :func:`undo` takes it back;
-    None: as the review step says, else ten minutes where something leaves the house next.
+    before it is decided again, by a person and not by a page that is loaded again. It takes effect *undo_s* seconds
+    later, and until then :func:`undo` takes it back; None: as the review step says, else ten minutes where something
+    leaves the house next.
 
     Raises Invalid for an answer that cannot be (a rejection without a reason, a text too long), Conflict when it is
     decided already, or was since it was seen, Gone when it expired or was withdrawn. Two at once: one wins.

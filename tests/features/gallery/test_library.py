@@ -75,7 +75,7 @@ def test_each_template_asks_in_groups_with_a_sample_answer_to_every_required_que
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_no_help_tells_of_a_file_chooser_which_says_itself_what_it_takes_and_stands_on_some_pages_only(slug: str) -> None:
+def test_no_help_tells_of_a_file_chooser_which_is_not_on_every_page(slug: str) -> None:
     definition = Definition.model_validate(_file(slug).definition)
     assert [each.help for each in definition.inputs if "choose a" in each.help] == []
 
