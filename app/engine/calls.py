@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from app.core import clock, crash
 from app.core.db import AWAY, changed, insist, is_disk_full, mark_of, moment, table, was_committed
 from app.core.ids import new_id
-from app.core.outbox import is_held
 from app.engine import claims, money, store
 from app.engine.contract import Answer, StepError
 from app.engine.enums import CallStatus, Category, Effect
@@ -22,6 +21,7 @@ from app.engine.models import Call
 
 call = table(Call)
 UNSURE_CODE = "unsure"
+_may_leave = sa.select(claims.may_leave(store.step_run)).where(store.step_run.c.id == sa.bindparam("b_id"))
 IN_DOUBT = (CallStatus.INTENDED, CallStatus.UNSURE, CallStatus.LATE)  # the far side may have acted
 
 
@@ -196,7 +196,7 @@ class Ledger:
         def write(session: Session) -> None:
             nonlocal is_repeat
             claims.note_step(session, step, doing=about)
-            if self._effect is Effect.SENDS and session.scalar(sa.select(is_held(step.workspace_id))):
+            if self._effect is Effect.SENDS and not session.scalar(_may_leave, {"b_id": step.id}):
                 raise SendingHeld(step.id)
             if is_repeat and self._is_intended(session, row):
                 return  # an earlier commit whose answer was lost

@@ -37,12 +37,17 @@ claimable = sa.or_(
     sa.and_(step_run.c.status == StepStatus.RETRYING, step_run.c.not_before <= moment()),
 )
 _is_abandoned = sa.and_(step_run.c.status == StepStatus.RUNNING, step_run.c.lease_until < moment())
+_tested = run.alias("tested")
 _run_is_working = sa.exists().where(run.c.id == step_run.c.run_id, run.c.status.in_(WORKING))
 
 
 def may_leave(step: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Return the condition that a step may begin as far as its workspace lets things leave the house."""
-    return sa.or_(step.c.effect != Effect.SENDS.value, sa.not_(is_held(step.c.workspace_id)))
+    """Return the condition that a step may begin as far as its workspace lets things leave the house.
+
+    Of a test nothing leaves, so nothing holds it up.
+    """
+    is_test = sa.exists().where(_tested.c.id == step.c.run_id, _tested.c.test)
+    return sa.or_(step.c.effect != Effect.SENDS.value, sa.not_(is_held(step.c.workspace_id)), is_test)
 
 
 def is_trusted(step: sa.FromClause) -> sa.ColumnElement[bool]:

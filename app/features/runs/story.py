@@ -80,9 +80,8 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     calls = queries.calls(session, run.id) if goes_out else []
     waits = [] if is_untouched else queries.waits(session, run.id)
     people = wait_words.called(queries.names_by_email(session, run.workspace_id, wait_words.people_of(waits)), me)
-    is_held = any(row.status == StepStatus.PENDING and row.effect == Effect.SENDS for row in rows) and bool(
-        session.scalar(sa.select(outbox.is_held(run.workspace_id)))
-    )
+    may_be_held = not run.test and any(row.status == StepStatus.PENDING and row.effect == Effect.SENDS for row in rows)
+    is_held = may_be_held and bool(session.scalar(sa.select(outbox.is_held(run.workspace_id))))
     place = _place(session, run, rows)
     stands = ordinal(place.number) if place else ""
     recorded = trace.Recorded(

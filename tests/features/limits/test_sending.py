@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.core import clock, outbox
 from app.core.db import db, transaction
 from app.core.outbox import OutboxRow, SendingHold
+from app.engine.models import Allowance
 from app.features.accounts.models import AuditEntry
 from app.features.limits import service
 from tests import factories
@@ -162,6 +163,18 @@ def test_steps_that_send_wait_and_go_on_when_released(house: House) -> None:
         assert service.release_sending(session, house.workspace_id, by="Alice", by_id=None) == [run_id]
     house.work()
     assert house.run(run_id).status == "completed"
+
+
+@pytest.mark.parametrize("at_once", [None, 1])
+def test_a_test_is_not_held_for_nothing_of_it_leaves(house: House, channel: list[str], at_once: int | None) -> None:
+    with house.session() as session:
+        session.add(Allowance(workspace_id=house.workspace_id, steps_at_once=at_once))
+        service.hold_sending(session, house.workspace_id, by="Alice", by_id=None)
+    tell = {"id": "tell", "type": "post", "config": {"to": "sam@northfield.example"}}
+    run_id = house.start([tell], test=True)
+    house.work(run_id)
+    relay(house)
+    assert (house.run(run_id).status, channel) == ("completed", [])
 
 
 def test_a_hold_ends_with_its_workspace(house: House) -> None:
