@@ -177,7 +177,11 @@
     editor.addEventListener("blur", () => {
       const selection = getSelection();
       editor.last = selection.rangeCount && editor.contains(selection.anchorNode) ? selection.getRangeAt(0).cloneRange() : null;
-      if ([...editor.childNodes].some((node) => node.nodeType === 3 && node.data.includes("{{"))) draw(field, editor);
+      if ([...editor.childNodes].some((node) => node.nodeType === 3 && node.data.includes("{{"))) {
+        const place = placeIn(editor); // what is drawn anew takes the place in it along
+        draw(field, editor);
+        editor.last &&= spot(editor, place);
+      }
       save(editor);
     });
     label?.addEventListener("click", (event) => {
@@ -224,16 +228,26 @@
     before.setEnd(selection.focusNode, selection.focusOffset);
     return read(before.cloneContents()).length;
   };
-  const goTo = (editor, place) => {
+  const spot = (editor, place) => {
+    const range = document.createRange();
+    range.selectNodeContents(editor);
+    range.collapse(false);
     let left = place;
     for (const node of editor.childNodes) {
       const length = node.nodeType === 3 ? node.data.length : (node.dataset?.text ?? "\n").length;
-      if (node.nodeType === 3 && left <= length) return getSelection().collapse(node, left);
+      if (node.nodeType === 3 && left <= length) {
+        range.setStart(node, left);
+        range.collapse(true);
+        break;
+      }
       if (left < length) break;
       left -= length;
     }
-    getSelection().selectAllChildren(editor);
-    getSelection().collapseToEnd();
+    return range;
+  };
+  const goTo = (editor, place) => {
+    getSelection().removeAllRanges();
+    getSelection().addRange(spot(editor, place));
   };
   let focused = null;
   document.addEventListener("htmx:oobBeforeSwap", (event) => {

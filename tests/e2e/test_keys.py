@@ -71,3 +71,22 @@ def test_the_tab_key_leads_to_the_end_of_a_text_and_back_to_where_one_was_in_it(
     expect(editor).to_be_focused()
     page.keyboard.type(" very")
     assert stored.input_value() == f"{text}Be very brief."
+
+
+def test_a_value_that_is_put_in_by_keys_goes_to_the_caret_where_braces_were_typed_too(
+    stage: Stage, context: BrowserContext
+) -> None:
+    scene = stage.scenes["full"]
+    context.add_cookies([{"name": "gl", "value": scene.cookie, "url": stage.url}])
+    page = context.new_page()
+    page.goto(stage.url + "/workflows/{draft}/edit/steps/s5".format(**scene.refs))
+    stored = page.locator("[name=c-prompt]")
+    page.get_by_role("link", name="Close").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.type(" For {{ inputs.price }}, by ")
+    text = stored.input_value()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.locator("#c-prompt-editor")).to_be_focused()
+    assert stored.input_value().startswith(f"{text}{{{{ ")
