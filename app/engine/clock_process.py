@@ -132,7 +132,7 @@ class Ticker:
             self.seat.is_ending.wait(max(0.0, INTERVAL_S - (time.monotonic() - began)))
         self._crew.wait_idle(FINISH_S)
         self.seat.is_over.set()
-        recovery.give_back(self._engine, self.seat.owner)
+        recovery.give_back_at_end(self._engine, self.seat.owner)
         return 0
 
     def tick(self) -> None:

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.engine import Engine
 
 from app.core import crash
-from app.core.db import AWAY, make_engine, transaction
+from app.core.db import make_engine, transaction
 from app.core.settings import Settings
 from app.engine import claims, definitions, heartbeat, jobs, recovery, runner
 from app.engine.seat import Seat, end_on_sigterm
@@ -73,9 +73,7 @@ def run(settings: Settings, owner: str, step_run_id: str, tell: Callable[[], Non
         tell()
     done.wait(FINISH_S)
     seat.is_over.set()
-    runs: list[str] = []
-    with suppress(*AWAY):  # no fault of the step's either: it costs a lease
-        runs = recovery.give_back(engine, owner)
+    runs = recovery.give_back_at_end(engine, owner)
     if runs:
         jobs.hint_runs(runs)
     _log.info("quarantine_ended", owner=owner, step_run_id=step_run_id, gave_back=len(runs))

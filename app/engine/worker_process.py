@@ -116,7 +116,7 @@ class Worker:
             for crew in (self.planning, self.calling):
                 crew.wait_idle(max(0.0, until - time.monotonic()))
         self.seat.is_over.set()
-        runs = recovery.give_back(self.seat.engine, self.seat.owner)
+        runs = recovery.give_back_at_end(self.seat.engine, self.seat.owner)
         if runs:
             jobs.hint_runs(runs)
         _log.info("worker_ended", owner=self.seat.owner, gave_back=len(runs))
