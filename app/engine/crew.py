@@ -47,9 +47,9 @@ class Crew:
         return True
 
     @property
-    def has_line(self) -> bool:
-        """Whether tasks wait because all threads are busy."""
-        return self._open > self.size
+    def is_full(self) -> bool:
+        """Whether all threads are busy: what comes now waits, here or in the queue, from which none takes it."""
+        return self._open >= self.size
 
     @property
     def open_tasks(self) -> int:

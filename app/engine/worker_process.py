@@ -81,7 +81,7 @@ class Worker:
             hint_line=self._hint_line,
             is_ending=threading.Event(),
             is_over=threading.Event(),
-            others_wait=lambda: self.planning.has_line,
+            others_wait=lambda: self.planning.is_full,
             quarantine=quarantine,
             alive=Alive(tell),
         )

@@ -36,3 +36,18 @@ def test_no_task_is_left_in_line_when_threads_leave(monkeypatch: pytest.MonkeyPa
         small.submit(lambda number=number: done.append(number))  # type: ignore[misc]
     assert small.wait_idle(60)
     assert sorted(done) == list(range(2000))
+
+
+def test_a_crew_is_full_as_soon_as_all_its_threads_are_busy_for_what_comes_then_waits() -> None:
+    crew_of_two, gate, seen = Crew("busy", 2), threading.Event(), list[bool]()
+
+    def work() -> None:
+        seen.append(crew_of_two.is_full)
+        gate.wait(60)
+
+    for number in (1, 2):
+        crew_of_two.submit(work)
+        wait_until(lambda number=number: len(seen) == number)
+    gate.set()
+    assert crew_of_two.wait_idle(60)
+    assert (seen, crew_of_two.is_full) == ([False, True], False)
