@@ -1,8 +1,10 @@
 """What every answer and every request must keep: headers, cookies, hosts, sizes."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
+from flask.sessions import SecureCookieSessionInterface
 from werkzeug.exceptions import BadRequest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -51,8 +53,20 @@ def init_app(app: Flask, settings: Settings) -> None:
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0)  # type: ignore[method-assign]
+    app.session_interface = _Notes()
     app.before_request(_begin)
     app.after_request(_protect)
+
+
+class _Notes(SecureCookieSessionInterface):
+    """Flask's cookie; what signs it is made once, not for every request."""
+
+    _signer: Any = None
+
+    def get_signing_serializer(self, app: Flask) -> Any:
+        """Return what signs; None where there is no secret key."""
+        self._signer = self._signer or super().get_signing_serializer(app)
+        return self._signer
 
 
 def is_secure() -> bool:

@@ -62,4 +62,5 @@ def visitor() -> Visitor | None:
     """Return who sent this request, or None for a stranger or a session that has ended."""
     if not has_request_context():
         return None
-    return cast(Visitor, current_user._get_current_object()) if current_user.is_authenticated else None
+    person = current_user._get_current_object()
+    return cast(Visitor, person) if person.is_authenticated else None
