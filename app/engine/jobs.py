@@ -35,6 +35,7 @@ _log = structlog.get_logger(__name__)
 _settings: Settings | None = None
 _line: deque[str] = deque()
 _sending = threading.Lock()  # whoever has it takes from the line
+_is_rest_due = False  # somebody will send what stands in the line by then
 _others = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hints")
 
 
@@ -56,18 +57,22 @@ def hint_runs(run_ids: Sequence[str]) -> bool:
 
 def hint_soon(run_id: str) -> None:
     """As :func:`hint_run`; while another thread is at it, this run goes along with others right after."""
+    global _is_rest_due
     _line.append(run_id)
     if _sending.acquire(blocking=False):
         try:
             _send_next()
         finally:
             _sending.release()
-    if _line:  # not by this thread: somebody waits for its page, and more come for as long as it sends
+    if _line and not _is_rest_due:  # not by this thread: somebody waits for its page, and more come while it sends
+        _is_rest_due = True
         with suppress(RuntimeError):  # the process ends: the clock finds them
             _others.submit(_send_rest)
 
 
 def _send_rest() -> None:
+    global _is_rest_due
+    _is_rest_due = False  # before the first look: who comes after it is sent, too
     while _line:
         with _sending:
             _send_next()

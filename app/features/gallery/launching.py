@@ -154,20 +154,20 @@ def start(**place: str) -> Response:
 
     What was changed since it was checked, as in another tab, is shown to be checked again.
     """
-    me, session, draft_id = who(), db.session(), request.form.get("draft", "")
+    me, draft_id = who(), request.form.get("draft", "")
     actor, is_test = Actor(me.user_id, me.name, me.email), request.form.get("test") == "1"
     wanted: dict[str, Any] = {"workspace_id": me.workspace_id, "draft_id": draft_id, "actor": actor, **place}
     wanted["seen"] = request.form.get("seen", "")
     try:
         run_id = None if is_test else starting.start_at_once(**wanted)
         if run_id is None:
-            run_id = starting.start_draft(session, test=is_test, **wanted).id
-            session.commit()
+            run_id = starting.start_draft(db.session(), test=is_test, **wanted).id
+            db.session.commit()
     except starting.Changed:
-        session.rollback()
+        db.session.rollback()
         return htmx.redirect(_subject(me.workspace_id, Place(**place)).launch_url(page=CHECK, changed=1))
     except Invalid as invalid:
-        session.rollback()
+        db.session.rollback()
         return _first_problem(_asking(place), list(invalid.problems))
     runs.hint(run_id)
     return htmx.redirect(url_for("runs.show", run_id=run_id))
