@@ -80,10 +80,10 @@ def decide(
     session.refresh(approver)
     moment = clock.now()
     _check_open(session, approval, approver, moment)
+    changed = _check(session, approval, answer)
     if seen_at and queries.is_taken_back_since(session, approval, seen_at):
         said = "Nothing is decided yet: it was decided and taken back since you opened this page."
         raise Conflict(f"{said} Look at it again, then press the button once more.", code=TAKEN_BACK)
-    changed = _check(session, approval, answer)
     _save_edits(session, changed, answer.edits, by)
     _record(session, approver, answer, moment)
     _audit(

@@ -93,6 +93,20 @@ def test_a_page_from_before_it_was_taken_back_decides_nothing_when_it_is_sent_ag
     assert waiting(desk, asked)[:3] == ("approved", "decided", ["approved"])
 
 
+def test_whoever_typed_is_told_of_a_text_that_was_changed_by_a_decision_that_was_taken_back(desk: Desk) -> None:
+    asked = desk.ask(SAM, "eva@northfield.example", undo_s=600)
+    client, field = desk.app.test_client(), f"body-{asked.document_ids[0]}"
+    eva = f"/a/{asked.tokens['eva@northfield.example']}"
+    old = {**form_of(client.get(eva).text), field: "Eva’s words", "decision": "approved"}
+    press(client, asked.path, f"{asked.path}/decision", decision="approved", **{field: "Sam’s words"})
+    assert press(client, asked.path, f"{asked.path}/undo") == 303
+    for _ in range(2):
+        again = client.post(f"{eva}/decision", data=old)
+        assert (again.status_code, "Text 1 was changed by somebody else" in again.text) == (422, True)
+    assert form_of(again.text)[field] == "Eva’s words"
+    assert client.post(f"{eva}/decision", data={**form_of(again.text), "decision": "approved"}).status_code == 303
+
+
 def test_go_on_now_ends_the_ten_minutes(desk: Desk, asked: Asked) -> None:
     client = desk.app.test_client()
     press(client, asked.path, f"{asked.path}/decision", decision="approved")
