@@ -23,5 +23,15 @@
     for (const toast of document.querySelectorAll("[data-toast]")) watch(toast);
     title();
   });
-  document.addEventListener("click", (event) => event.target.closest?.("[data-close-toast]")?.closest("[data-toast]").remove());
+  let came = null; // from where the focus went to a word: it goes back there when that is closed
+  document.addEventListener("focusin", ({ target, relatedTarget }) => {
+    if (target.closest("#toasts") && !relatedTarget?.closest("#toasts")) came = relatedTarget;
+  });
+  document.addEventListener("click", (event) => {
+    const toast = event.target.closest?.("[data-close-toast]")?.closest("[data-toast]");
+    if (!toast) return;
+    const hadFocus = toast.contains(document.activeElement);
+    toast.remove();
+    if (hadFocus) (came?.isConnected ? came : document.getElementById("main"))?.focus({ preventScroll: true });
+  });
 })();

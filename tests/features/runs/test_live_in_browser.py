@@ -245,8 +245,10 @@ def test_panel_opens_beside_a_page_and_an_end_is_said(yard: Yard, address: str, 
     toast.hover()  # it stays while it is looked at
     expect(page).to_have_title("Help · Greenlight")
     expect(page.locator("#top-running")).to_contain_text("0 active")
-    toast.get_by_role("button", name="Close this message").click()
+    toast.get_by_role("button", name="Close this message").focus()
+    page.keyboard.press("Enter")
     expect(toast).to_have_count(0)
+    expect(page.locator("#top-running")).to_be_focused()
 
 
 def test_page_catches_up_at_once_when_it_is_online_again_or_slept(
