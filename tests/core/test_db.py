@@ -90,3 +90,26 @@ def test_a_standby_that_only_reads_counts_as_away_and_its_connection_is_given_up
         session.execute(sa.text("INSERT INTO kept VALUES (1)"))
     with transaction(engine) as session:  # another connection
         session.execute(sa.text("INSERT INTO kept VALUES (1)"))
+
+
+def test_a_connection_to_postgresql_commits_as_its_server_says_and_waits_for_nothing_long(engine: sa.Engine) -> None:
+    wanted = {"statement_timeout": "15s", "idle_in_transaction_session_timeout": "30s", "timezone": "UTC"}
+    source = sa.text("SELECT source FROM pg_settings WHERE name = 'synchronous_commit'")
+    with engine.connect() as connection:
+        assert {name: connection.scalar(sa.text(f"SHOW {name}")) for name in wanted} == wanted
+        assert connection.scalar(source) == "configuration file"  # the tests' server; not ours to weaken
+        connection.execute(sa.text("SET statement_timeout = '100ms'"))
+        with pytest.raises(sa.exc.OperationalError, match="statement timeout"):
+            connection.execute(sa.text("SELECT pg_sleep(60)"))
+
+
+def test_a_connection_to_sqlite_waits_for_the_disk_and_one_that_reads_cannot_write(sqlite_url: str) -> None:
+    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}  # 2: FULL
+    for is_reading in (False, True):
+        engine = make_engine(sqlite_url, reading=is_reading)
+        with engine.connect() as connection:
+            assert {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in wanted} == wanted
+        engine.dispose()
+    with pytest.raises(sa.exc.OperationalError, match="readonly"), transaction(engine) as session:
+        session.execute(sa.text("DELETE FROM workspace"))
+    engine.dispose()
