@@ -124,7 +124,8 @@ def go_on(session: Session, approval: Approval, *, by: str, by_id: str | None = 
     """Let a decision take effect now. The caller commits, then hints the run. Raises Conflict when it has already."""
     _lock(session, approval)
     if not may_undo(approval, clock.now()) or not control.go_on(session, approval.wait_id):
-        raise Conflict("The next step has begun already.", code="too_late")
+        is_open = approval.status == ApprovalStatus.OPEN
+        raise Conflict(_too_late(approval) if is_open else "The next step has begun already.", code="too_late")
     approval.effective_at = clock.now()
     _audit(session, approval, "approval.went_on", by, by_id, via=via)
     session.flush()

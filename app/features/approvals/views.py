@@ -263,6 +263,8 @@ def _after_by_link(token: str, change: Change) -> Response:
         change(db.session(), approval, by=queries.shown(person), by_id=None, via="link")
     except Conflict as late:
         db.session.rollback()
+        if _is_open(approval):  # a page at this address, loaded again, would take back what is decided next
+            return htmx.redirect(url_for("approvals.public", token=token, undone=1))
         return _open_link(token, DecisionForm(), status=late.status, warning=late.message)
     db.session.commit()
     runs.hint(approval.run_id)

@@ -93,6 +93,21 @@ def test_a_page_from_before_it_was_taken_back_decides_nothing_when_it_is_sent_ag
     assert waiting(desk, asked)[:3] == ("approved", "decided", ["approved"])
 
 
+@pytest.mark.parametrize("verb", ["undo", "go-on"])
+def test_a_button_of_a_decision_that_was_taken_back_leads_to_the_page_that_says_so(
+    desk: Desk, asked: Asked, verb: str
+) -> None:
+    client, sam = desk.app.test_client(), desk.person(SAM, "approver")
+    press(client, asked.path, f"{asked.path}/decision", decision="approved")
+    old = form_of(client.get(asked.path).text)
+    press(client, asked.path, f"{asked.path}/undo")
+    late = client.post(f"{asked.path}/{verb}", data=old)
+    assert (late.status_code, late.location) == (303, f"{asked.path}?undone=1")
+    token = {"csrf_token": sam.csrf}  # type: ignore[attr-defined]
+    inside = sam.post(f"/approvals/{asked.approval_id}/{verb}", data=token)
+    assert (inside.status_code, "It was taken back already." in inside.text) == (409, True)
+
+
 def test_whoever_typed_is_told_of_a_text_that_was_changed_by_a_decision_that_was_taken_back(desk: Desk) -> None:
     asked = desk.ask(SAM, "eva@northfield.example", undo_s=600)
     client, field = desk.app.test_client(), f"body-{asked.document_ids[0]}"
