@@ -101,7 +101,10 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
                     store.hand_back_run(session, held)
                 seat.hint_run(held.id)
                 return None
-            held = _run_fast(seat, held, definition, recorded, only, todo)
+            look_up_at = began + HAND_BACK_AFTER_S
+            if left_s is not None:
+                look_up_at = min(look_up_at, time.monotonic() + left_s)
+            held = _run_fast(seat, held, definition, recorded, only, todo, look_up_at)
             continue
         crash.point("before_release")
         done, claim = _release(seat, held, definition, recorded, todo, left_s)
@@ -181,9 +184,12 @@ def _fast(definition: Definition, recorded: Recorded, todo: Plan, held: HeldRun)
 
 
 def _run_fast(
-    seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, step: Step, todo: Plan
+    seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, step: Step, todo: Plan, look_up_at: float
 ) -> HeldRun | None:
-    """Do pure steps one after the other under the run's lease, each result in one statement; return the run as left."""
+    """Do pure steps one after the other under the run's lease, each result in one statement; return the run as left.
+
+    After *look_up_at* (monotonic) it is left after each step: its time may be over, or others wait for this thread.
+    """
     outputs = recorded.outputs
     seen = dict(recorded.results)
     while True:
@@ -216,7 +222,7 @@ def _run_fast(
         if tried.status is StepStatus.COMPLETED:
             outputs[step.id] = tried.output
         held = held.moved_to(revision)
-        if not (was_alone and is_plain) or seat.is_ending.is_set():
+        if not (was_alone and is_plain) or seat.is_ending.is_set() or time.monotonic() > look_up_at:
             return _again(seat, held)
         following = _fast(definition, Recorded(seen, outputs), then, held)
         if following is None:

@@ -2,13 +2,14 @@
 
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from app.core import clock
-from app.engine import control, heartbeat, runner, store
+from app.engine import control, heartbeat, runner, store, turn, worktime
 from app.engine.models import Run, RunLog, StepRun
 from tests.engine.rig import House
 from tests.engine.sink import Sink
@@ -130,3 +131,30 @@ def test_a_step_whose_row_somebody_has_for_a_moment_begins_when_they_are_through
             until_locked(house.engine)
     doing.join(60)
     assert house.steps(run_id)["a"].status == "completed"
+
+
+CHAIN = [_pure("a"), _pure("b", "a"), _pure("c", "b")]
+
+
+def test_a_thread_that_is_long_on_a_chain_of_pure_steps_hands_it_back_as_soon_as_others_wait(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "HAND_BACK_AFTER_S", 0.0)
+    run_id = house.start(CHAIN)
+    runner.advance(replace(house.seat(), others_wait=lambda: "b" in house.steps(run_id)), run_id)
+    assert (sorted(house.steps(run_id)), house.line) == (["a", "b"], [("run", run_id)])
+    house.work()
+    assert house.run(run_id).status == "completed"
+
+
+def test_a_chain_of_pure_steps_ends_when_the_time_of_its_run_is_over(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = house.start(CHAIN, limits={"minutes": 1})
+    is_begun = sa.select(StepRun.id).limit(1)
+    monkeypatch.setattr(worktime, "left_s", lambda bind, *_: 0.0 if bind.execute(is_begun).first() else 1e-9)
+    house.work(run_id)
+    assert (house.run(run_id).status, house.run(run_id).error["code"]) == ("failed", worktime.CODE)
+    assert {key: row.status for key, row in house.steps(run_id).items()} == {
+        "a": "completed", "b": "failed", "c": "skipped",
+    }  # fmt: skip
