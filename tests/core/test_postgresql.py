@@ -18,7 +18,7 @@ from app.core.together import Writing
 from tests.core.test_together import ADD, READ, at_once, in_line, with_driver
 from tests.faults.proxy import Proxy
 
-PIECES = 3  # all that is asked, the end of their transaction, and the driver's word that it waits for answers
+PIECES = 3  # at most: all that is asked, the end, the driver's word that it waits for answers; a busy system joins two
 SENT_AGAIN, SENT = 100, 156  # where Linux's struct tcp_info has total_retrans and data_segs_out
 
 pytestmark = pytest.mark.skipif(
@@ -72,7 +72,8 @@ def test_what_is_written_together_is_sent_in_one_piece(wire: Wire) -> None:
         assert len(after) == len(before) == len(words)
         return min(after) - max(before)
 
-    assert (sent("a"), sent(*"bcdefghi")) == (1, PIECES)
+    assert sent("a") == 1
+    assert sent(*"bcdefghi") <= PIECES
 
 
 def test_what_is_read_together_is_asked_in_one_piece(wire: Wire) -> None:
@@ -90,4 +91,5 @@ def test_what_is_read_together_is_asked_in_one_piece(wire: Wire) -> None:
         assert in_line(wire.engine, line, asking) == [None] * len(words)
         return wire.pieces() - max(before)
 
-    assert (sent("a"), sent(*"bcdefghi")) == (1, PIECES)
+    assert sent("a") == 1
+    assert sent(*"bcdefghi") <= PIECES
