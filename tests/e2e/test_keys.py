@@ -1,7 +1,7 @@
 """By keys alone: what has the focus can be seen, whatever bar stays at the edge of the screen."""
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.stage import Stage
 
@@ -52,15 +52,10 @@ def test_what_has_the_focus_is_not_under_a_bar(
 def test_the_tab_key_leads_to_the_end_of_a_text_and_back_to_where_one_was_in_it(
     stage: Stage, context: BrowserContext
 ) -> None:
-    scene = stage.scenes["full"]
-    context.add_cookies([{"name": "gl", "value": scene.cookie, "url": stage.url}])
-    page = context.new_page()
-    page.goto(stage.url + "/workflows/{draft}/edit/steps/s5".format(**scene.refs))
+    page = _in_the_prompt(stage, context)
     editor, stored = page.locator("#c-prompt-editor"), page.locator("[name=c-prompt]")
     text = stored.input_value()
     assert text
-    page.get_by_role("link", name="Close").focus()
-    page.keyboard.press("Tab")
     expect(editor).to_be_focused()
     page.keyboard.type("Be brief.")
     assert stored.input_value() == f"{text}Be brief."
@@ -76,13 +71,8 @@ def test_the_tab_key_leads_to_the_end_of_a_text_and_back_to_where_one_was_in_it(
 def test_a_value_that_is_put_in_by_keys_goes_to_the_caret_where_braces_were_typed_too(
     stage: Stage, context: BrowserContext
 ) -> None:
-    scene = stage.scenes["full"]
-    context.add_cookies([{"name": "gl", "value": scene.cookie, "url": stage.url}])
-    page = context.new_page()
-    page.goto(stage.url + "/workflows/{draft}/edit/steps/s5".format(**scene.refs))
+    page = _in_the_prompt(stage, context)
     stored = page.locator("[name=c-prompt]")
-    page.get_by_role("link", name="Close").focus()
-    page.keyboard.press("Tab")
     page.keyboard.type(" For {{ inputs.price }}, by ")
     text = stored.input_value()
     page.keyboard.press("Tab")
@@ -90,3 +80,14 @@ def test_a_value_that_is_put_in_by_keys_goes_to_the_caret_where_braces_were_type
     page.keyboard.press("Enter")
     expect(page.locator("#c-prompt-editor")).to_be_focused()
     assert stored.input_value().startswith(f"{text}{{{{ ")
+
+
+def _in_the_prompt(stage: Stage, context: BrowserContext) -> Page:
+    """Open a step in the builder and go to its text by the Tab key."""
+    scene = stage.scenes["full"]
+    context.add_cookies([{"name": "gl", "value": scene.cookie, "url": stage.url}])
+    page = context.new_page()
+    page.goto(stage.url + "/workflows/{draft}/edit/steps/s5".format(**scene.refs))
+    page.get_by_role("link", name="Close").focus()
+    page.keyboard.press("Tab")
+    return page
