@@ -1,12 +1,12 @@
 """Finished runs in bulk: copies of a run that was really done, with ids and times of their own."""
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from app.core.db import to_json
 from app.core.ids import new_id
 from app.engine.models import Run, StepRun
 from app.features.runs.models import RunCounter, RunWord
@@ -24,30 +24,28 @@ def add_finished(team: Team, count: int) -> None:
             sa.select(Run.__table__).where(Run.status == "completed").order_by(Run.number.desc()).limit(1)
         )
         run = dict(connection.execute(newest).one()._mapping)
-        steps = sa.select(StepRun.__table__).where(StepRun.run_id == run["id"]).order_by(StepRun.created_at)
-        rows = [dict(row._mapping) for row in connection.execute(steps)]
         last = connection.execute(sa.select(sa.func.max(Run.number))).scalar_one()
-        words = list(connection.execute(sa.select(RunWord.word).where(RunWord.number == run["number"])).scalars())
-    for begin in range(0, count, BATCH):
+
+    def add(begin: int) -> None:
         numbers = range(last + 1 + begin, last + 1 + min(begin + BATCH, count))
-        made = [_run(run, number, count + last) for number in numbers]
-        _insert(house, Run.__table__, made)
-        _insert(house, StepRun.__table__, list(_steps(rows, made)))
-        _insert(house, RunWord.__table__, list(_words(words, made)))
+        with house.engine.begin() as connection:
+            connection.execute(sa.insert(Run), [_run(run, number, count + last) for number in numbers])
+            _copy_steps(connection, run, numbers)
+            _copy_words(connection, run, numbers)
+
+    with ThreadPoolExecutor(2 if house.kind == "postgresql" else 1) as pool:
+        list(pool.map(add, range(0, count, BATCH)))
     with house.session() as session:
         session.get_one(RunCounter, team.workspace_id).next_number = last + count + 1
     take_stock(house)
 
 
 def take_stock(house: House) -> None:
-    """Do what the database does by itself in time: dead rows away, statistics new."""
+    """Do what PostgreSQL does by itself in time: dead rows away, statistics new. SQLite has no such habits."""
     if house.kind == "postgresql":
         with house.autocommit() as connection:
             connection.execute("VACUUM ANALYZE")
             connection.execute("CHECKPOINT")
-    else:
-        with house.engine.begin() as connection:  # what it finds out, it writes
-            connection.exec_driver_sql("PRAGMA optimize")
 
 
 def _run(like: dict[str, Any], number: int, total: int) -> dict[str, Any]:
@@ -57,35 +55,32 @@ def _run(like: dict[str, Any], number: int, total: int) -> dict[str, Any]:
     return {**like, **times, "id": new_id(), "number": number, "label": label, "dedupe_key": None}
 
 
-def _steps(like: list[dict[str, Any]], runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for run in runs:
-        for step in like:
-            times = dict.fromkeys(("created_at", "started_at", "finished_at"), run["finished_at"])
-            yield {**step, **times, "id": new_id(), "run_id": run["id"]}
+def _copy_steps(connection: Connection, like: dict[str, Any], numbers: range) -> None:
+    """Give the runs of these *numbers* the steps of one, with ids made of the runs' ids, done when the run ended."""
+    place = sa.func.row_number().over(order_by=StepRun.created_at)
+    step = sa.select(StepRun.__table__, place.label("place")).where(StepRun.run_id == like["id"]).subquery()
+    two_digits = sa.func.substr(sa.cast(100 + step.c.place, sa.String), 2)
+    own = {
+        "id": sa.func.substr(Run.id, 1, 34).concat(two_digits),
+        "run_id": Run.id,
+        **dict.fromkeys(("created_at", "started_at", "finished_at"), Run.finished_at),
+    }
+    names = [column.name for column in StepRun.__table__.columns]
+    rows = sa.select(*(own.get(name, step.c[name]) for name in names)).where(_is_one_of(numbers, like))
+    connection.execute(sa.insert(StepRun).from_select(names, rows.select_from(Run).join(step, sa.true())))
 
 
-def _words(like: list[str], runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for run in runs:
-        for word in dict.fromkeys([*like, "stock", str(run["number"])]):
-            yield {"workspace_id": run["workspace_id"], "number": run["number"], "word": word}
+def _copy_words(connection: Connection, like: dict[str, Any], numbers: range) -> None:
+    """Let the runs of these *numbers* be found by the words of one, by "stock" and by their number."""
+    of_one = (RunWord.workspace_id == like["workspace_id"], RunWord.number == like["number"])
+    every = sa.select(RunWord.word).where(*of_one).union(sa.select(sa.literal("stock"))).subquery()
+    number = sa.cast(Run.number, sa.String)
+    is_another = number.not_in(sa.select(every.c.word))
+    for word, source, if_so in ((every.c.word, sa.join(Run, every, sa.true()), sa.true()), (number, Run, is_another)):
+        rows = sa.select(Run.workspace_id, Run.number, word).select_from(source).where(_is_one_of(numbers, like), if_so)
+        connection.execute(sa.insert(RunWord).from_select(["workspace_id", "number", "word"], rows))
 
 
-def _insert(house: House, table: Any, rows: list[dict[str, Any]]) -> None:
-    if house.kind != "postgresql":
-        with house.engine.begin() as connection:
-            connection.execute(sa.insert(table), rows)
-        return
-    names = list(rows[0])
-    is_json = {name for name in names if isinstance(table.c[name].type, sa.JSON)}
-    columns = ", ".join(f'"{name}"' for name in names)
-    with (
-        house.autocommit() as connection,
-        connection.cursor().copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy,
-    ):
-        for row in rows:
-            copy.write_row(
-                [
-                    to_json(row[name]) if name in is_json and row[name] is not None else row[name]
-                    for name in names
-                ]
-            )
+def _is_one_of(numbers: range, like: dict[str, Any]) -> sa.ColumnElement[bool]:
+    is_there = Run.number.between(numbers[0], numbers[-1])
+    return sa.and_(Run.workspace_id == like["workspace_id"], is_there)

@@ -2,13 +2,16 @@
 
 A watcher opens the page of an open run and asks for its live parts, as the page does: with what it has seen. When the
 run ends, it opens another. All have a page before the first run begins. Polls are timed, pages are not: they are load.
+What was done meanwhile is compared with the mean of the rounds before and after, so that the machine may slow down;
+and connections with those of the round after: pools keep theirs, so what a watcher held is what went with it.
 """
 
 import asyncio
 import html
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import sqlalchemy as sa
 
@@ -21,29 +24,36 @@ from bench.ground import Ground, House
 from bench.seed import Team
 from bench.w1_steps import rate_of, steps_per_s
 
-RUNS = 1_600  # some 4 s of work: two polls of each browser
+RUNS = 1_600  # 2 to 4 s of work: one poll of each browser, or two
 EVERY_S = 2.0
 FEW, MANY = 5, 50
-ROUNDS = ((0, FEW, MANY), (MANY, 0), (0, MANY), (MANY, 0))  # a machine that slows down favours neither
+ROUNDS = (0, FEW, 0, *(MANY, 0) * 5)  # each watched one between two that nobody watches
 
 
 def measure(ground: Ground, kind: str) -> Iterator[Figure]:
     with ground.house(kind, web=True, workers=2, clock=True) as house:
         team = seed.team(house, seed.chain(10), people=MANY)
-        steps_per_s(team, RUNS // 4)
-        rates: dict[int, list[float]] = {0: [], FEW: [], MANY: []}
-        held: dict[int, int] = {}
+        steps_per_s(team, RUNS)
+        rates: list[float] = []
+        held: list[int] = []
         polls: list[float] = []
-        for counts in ROUNDS:
-            for count in counts:
-                rate, took_ms, connections = _watched(team, kind, count)
-                rates[count].append(rate)
-                held[count] = max(held.get(count, 0), connections)
-                polls += took_ms if count == MANY else []
+        for count in ROUNDS:
+            rate, took_ms, connections = _watched(team, kind, count)
+            rates.append(rate)
+            held.append(connections)
+            polls += took_ms if count == MANY else []
     for count, name in ((FEW, f"w9_w1_ratio_{FEW}"), (MANY, "w9_w1_ratio")):
-        yield figures.of(name, [watched / alone for watched, alone in zip(rates[count], rates[0], strict=False)], "×")
+        yield figures.of(name, list(_ratios(rates, count)), "×")
     yield figures.p95("w9_poll_p95_ms", polls, "ms")
-    yield figures.of("w9_connections_more", [held[MANY] - held[0]], "connections")
+    went = [held[place] - held[place + 1] for place, count in enumerate(ROUNDS) if count == MANY]
+    yield figures.of("w9_connections_more", [max(went)], "connections")
+
+
+def _ratios(rates: Sequence[float], count: int) -> Iterator[float]:
+    """Yield what each round with so many watchers did, over the mean of the rounds before and after."""
+    for place, watching in enumerate(ROUNDS):
+        if watching == count:
+            yield 2 * rates[place] / (rates[place - 1] + rates[place + 1])
 
 
 def _watched(team: Team, kind: str, count: int) -> tuple[float, list[float], int]:
@@ -68,18 +78,20 @@ class _Watchers:
         self.took_ms: list[float] = []
         self._team = team
         self._count = count
-        self._is_over = threading.Event()
+        self._over = asyncio.Event()
         self._open: list[str] = []
         self._watching: set[int] = set()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._watch()), daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._watch(),), daemon=True)
 
     def __enter__(self) -> "_Watchers":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_over.set()
+        self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
+        self._loop.close()
 
     @property
     def all_watch(self) -> bool:
@@ -93,16 +105,21 @@ class _Watchers:
         wanted = (
             sa.select(Run.id).where(Run.status.in_(sorted(RUN_OPEN))).order_by(Run.number.desc()).limit(MANY)
         )
-        while not self._is_over.is_set():
+        while not self._over.is_set():
             with self._team.house.reader.connect() as connection:
                 self._open = list(connection.execute(wanted).scalars())
-            await asyncio.sleep(0.5)
+            await self._rest(0.5)
+
+    async def _rest(self, seconds: float) -> None:
+        """Do nothing for so long, or until the block is over."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
 
     async def _poll(self, number: int) -> None:
         browser = Browser(self._team.house.port, self._team.people[number])
-        await asyncio.sleep(EVERY_S * number / self._count)
+        await self._rest(EVERY_S * number / self._count)
         poll, etag = "", ""
-        while not self._is_over.is_set():
+        while not self._over.is_set():
             if poll:
                 answer = await browser.get(
                     poll, **{"HX-Request": "true"}, **({"If-None-Match": etag} if etag else {})
@@ -117,5 +134,5 @@ class _Watchers:
                 found = re.search(r'hx-get="(/runs/[^"]+/live[^"]*)"', page.body.decode())
                 poll, etag = (html.unescape(found.group(1)) if found else ""), ""
                 self._watching.add(number)
-            await asyncio.sleep(EVERY_S)
+            await self._rest(EVERY_S)
         await browser.close()

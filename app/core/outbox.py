@@ -260,6 +260,7 @@ class Marked:
 
 BROKEN = "Something went wrong on our side."
 CUT_OFF = "It is not wanted any more, and it was being handed over when that was cut off: it may have arrived."
+DIED = "Our side stopped each time while it was handing it over: it may have arrived."
 LEASE_S = 120.0
 ATTEMPTS = 8
 FIRST_DELAY_S, LONGEST_DELAY_S = 15.0, 3600.0
@@ -293,7 +294,7 @@ def relay(engine: Engine, row_id: str, *, owner: str) -> None:
     if row is None:
         return
     if row.attempts > ATTEMPTS:  # whoever tried it last died of it
-        _mark(engine, row, status="parked", error=row.error or BROKEN)
+        _mark(engine, row, status="unsure", error=DIED)
         return
     message_id = row.message_id or f"gl-{row.id}"
     try:

@@ -145,6 +145,17 @@ def empty_postgres(postgres: object) -> Iterator[str]:
     postgres.drop_database(name)
 
 
+def test_figures_that_mislead_sqlite_are_dropped(settings: Settings) -> None:
+    settings.data_path.mkdir()
+    preflight.check_database(settings)
+    with sqlite3.connect(settings.data_path / "greenlight.db") as connection:
+        connection.execute("ANALYZE")
+        assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone() == (1,)
+    preflight.check_database(settings)
+    with sqlite3.connect(settings.data_path / "greenlight.db") as connection:
+        assert connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'sqlite_stat_'").fetchall() == []
+
+
 def test_an_empty_postgresql_is_filled_once_by_those_who_start_at_once(
     settings: Settings, empty_postgres: str
 ) -> None:

@@ -21,6 +21,7 @@ from app.features.notifications import service as notifications
 from app.features.workflows import queries as workflows
 
 KIND = "approval"
+_GIVEN_UP = ("parked", "unsure")  # a message that is not tried any more and did not arrive, as far as we know
 _base_url = ""
 
 
@@ -92,16 +93,16 @@ def asks_in_vain(message: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def mail_marked(session: Session, event: outbox.Marked) -> None:
-    """Tell the run, and who started it, about a request whose mail was refused for good. May run twice."""
-    if event.status != "parked":
+    """Tell the run, and who started it, about a request whose mail did not arrive, or perhaps not. May run twice."""
+    if event.status not in _GIVEN_UP:
         return
     run = session.get_one(Run, event.run_id)
-    for row, approval in session.execute(_refused(run.id, event.recipient)):
+    for row, approval in session.execute(_given_up(run.id, event.recipient)):
         _tell_starter(session, run, approval, row)
 
 
-def _refused(run_id: str, recipient: str) -> sa.Select[outbox.OutboxRow, Approval]:
-    """Select the parked mails of a run that ask somebody for a decision which is still open."""
+def _given_up(run_id: str, recipient: str) -> sa.Select[outbox.OutboxRow, Approval]:
+    """Select the mails of a run that are not tried any more and ask somebody for a decision which is still open."""
     return (
         sa.select(outbox.OutboxRow, Approval)
         .join(WaitRow, WaitRow.step_run_id == outbox.OutboxRow.step_run_id)
@@ -110,7 +111,7 @@ def _refused(run_id: str, recipient: str) -> sa.Select[outbox.OutboxRow, Approva
         .where(
             outbox.OutboxRow.run_id == run_id,
             outbox.OutboxRow.recipient == recipient,
-            outbox.OutboxRow.status == "parked",
+            outbox.OutboxRow.status.in_(_GIVEN_UP),
             Approval.status == ApprovalStatus.OPEN.value,
         )
         .options(defer(outbox.OutboxRow.content))  # pictures, and perhaps no key opens it any more
@@ -121,7 +122,8 @@ def _tell_starter(session: Session, run: Run, approval: Approval, row: outbox.Ou
     told = f"{row.step_run_id}--refused-{row.recipient}"
     if session.scalar(sa.select(outbox.OutboxRow.id).where(outbox.OutboxRow.dedupe_key == told)):
         return
-    said = f"The request “{approval.title}” could not be mailed to {row.recipient}. {row.error}"
+    how = "could not be mailed to" if row.status == "parked" else "may not have reached"
+    said = f"The request “{approval.title}” {how} {row.recipient}. {row.error}"
     session.add(
         RunLog(
             id=new_id(),

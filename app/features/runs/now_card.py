@@ -217,9 +217,13 @@ def _running(
 ) -> tuple[Chip, str, str]:
     """Say what is being done, or what keeps it from being done."""
     held = next((entry for entry in entries if entry.note == trace.HELD_NOTE), None)
+    unknown = next((entry for entry in _each(entries) if entry.note == trace.UNKNOWN_NOTE), None)
     if any(entry.is_under_way for entry in entries):
         chip = Chip("run", "rotate-clockwise", "Trying again") if _tries_alone(entries) else chip
         return chip, _working(entries), _next(entries, left)
+    if unknown is not None:  # an old program beside a new one, or a package that was taken away
+        said = f"“{unknown.name}” cannot begin: {trace.UNKNOWN_NOTE} (“{unknown.type}”)."
+        return unknown.chip, said, "It begins by itself as soon as one does: after an update, or with its package."
     if held is None and place is not None:
         return *in_line(place), "It begins by itself as soon as there is a place."
     if held is not None:

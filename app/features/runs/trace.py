@@ -22,6 +22,7 @@ from app.features.runs.words import clipped, listed
 from app.web.filters import duration
 
 HELD, HELD_NOTE = "Held", "sending is switched off for this workspace"
+UNKNOWN, UNKNOWN_NOTE = "Not known here", "no program here knows this kind of step"
 _SIDE_OUTCOMES = frozenset({"no", "rejected", "expired", "failed"})
 
 
@@ -258,6 +259,8 @@ class _Reading:
                 return Chip(kind, icon, word), f"{word}: {row.reason}" if row.reason else word, row.reason
             case StepStatus.PENDING if self._recorded.is_sending_held and row.effect == Effect.SENDS:
                 return Chip("idle", "player-pause", HELD), f"{HELD}: sending is off", HELD_NOTE
+            case StepStatus.PENDING if catalog.step_type(row.type) is None:
+                return Chip("idle", "puzzle", UNKNOWN), UNKNOWN, UNKNOWN_NOTE
             case StepStatus.PENDING:
                 said = f"In line, {self._recorded.place}" if self._recorded.place else "In line"
                 return Chip(kind, icon, said), said, ""

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from datetime import timedelta
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
@@ -283,6 +284,24 @@ def test_a_review_that_is_tried_again_asks_again_and_its_first_mail_does_not_lea
     [request] = smtp_server.wait_for(1)
     assert new.content["text"].split("/a/")[1][:43] in request.text()
     assert {mail.id: mail.status for mail in desk.mails(asked)} == {old.id: "withdrawn", new.id: "sent"}
+
+
+def test_a_request_that_perhaps_did_not_arrive_is_told_to_its_starter(
+    app: Flask, desk: Desk, smtp_server: SmtpServer
+) -> None:
+    smtp_server.answers[SAM] = "451 try later"
+    factory = Factory(app, desk, smtp_server.url)
+    run_id = factory.start()
+    factory.work(run_id)
+    with transaction(factory.engine) as session:  # the last of many died while it was handing it over
+        past = clock.now() - timedelta(seconds=1)
+        dead = {"attempts": outbox.ATTEMPTS, "lease_owner": "dead:1:a", "lease_until": past, "due_at": past}
+        row_id = session.scalars(sa.update(OutboxRow).values(**dead).returning(OutboxRow.id)).one()
+    outbox.relay(factory.engine, row_id, owner="test:1:a")
+    factory.work(run_id)
+    [told] = smtp_server.wait_for(1)
+    assert told.recipients == ["alice@northfield.example"]
+    assert f"may not have reached {SAM}. Our side stopped each time" in told.text()
 
 
 def test_a_refused_request_is_shown_on_the_run_and_told_to_its_starter(

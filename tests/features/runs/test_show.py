@@ -7,6 +7,7 @@ import pytest
 from app.core import clock
 from app.core.db import db
 from app.core.ids import new_id
+from app.engine import catalog
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Run, WaitRow
 from tests import factories
@@ -46,6 +47,27 @@ def test_show_says_what_a_running_run_does_now(yard: Yard) -> None:
     assert "Make 5 pictures: Running · 3 of 5" in labels
     assert page.text.count("Making") >= 2  # the sentence and the reserved place
     assert "Next" in page.text
+
+
+def test_show_says_that_no_program_here_knows_a_step(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    with yard.cast.app.app_context():
+        session = db.session()
+        told = factories.story(
+            session, factories.queued_run(session, factories.workflow(session, yard.cast.alice.workspace_id))
+        )
+        told.step("tell", StepStatus.PENDING)
+        run_id = told.now(RunStatus.RUNNING, done=4).id
+        session.commit()
+    client = yard.cast.browser(yard.cast.alice)
+    assert "Not known here" not in client.get(f"/runs/{run_id}").text
+    monkeypatch.delitem(catalog._types, "notify")  # its package is taken away
+
+    page = Page(client.get(f"/runs/{run_id}").text)
+
+    assert page.faults == []
+    assert "cannot begin: no program here knows this kind of step (“notify”)." in page.text
+    assert "It begins by itself as soon as one does" in page.text
+    assert "Not known here" in page.text
 
 
 def test_show_gives_the_values_that_went_in_their_origin(yard: Yard) -> None:
