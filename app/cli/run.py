@@ -247,7 +247,7 @@ def retry(
 @command.command("answer")
 @click.argument("run")
 @click.argument("step")
-@click.argument("reply", type=click.Choice(["sent", "send_again", "yes", "no", "again", "fail"]))
+@click.argument("reply", type=click.Choice(["sent", "send_again", "yes", "no", "again", "add_money", "fail"]))
 @click.option("--item", type=int, help="Which item, from 0, of a step that is done for every item.")
 @click.option("--as", "email", metavar="EMAIL", help="In whose name; otherwise the first owner’s.")
 @workspace_option

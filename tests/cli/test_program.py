@@ -8,6 +8,7 @@ import click
 import pytest
 
 from app.cli.program import COMMANDS, program
+from app.engine.answers import Reply
 from tests.cli.conftest import Greenlight
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,11 @@ def test_the_list_of_commands_says_what_each_does() -> None:
 def test_older_names_work_and_are_not_listed(call: Greenlight, old: tuple[str, str]) -> None:
     assert call(*old, "--help").code == 0
     assert f"\n  {old[1]} " not in call(old[0], "--help").out
+
+
+def test_whatever_a_step_can_be_answered_can_be_said_in_a_terminal(call: Greenlight) -> None:
+    said = call("run", "answer", "--help").out
+    assert [reply for reply in Reply if reply.value not in said] == []
 
 
 def test_help_needs_no_heavy_library() -> None:

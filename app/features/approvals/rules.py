@@ -32,6 +32,8 @@ def leads_to_end(definition: Definition, step_id: str, outcome: str) -> bool:
 
 
 def _next(definition: Definition, step_id: str, outcome: str) -> list[str]:
+    if definition.step(step_id).for_each is not None:
+        outcome = "done"  # what comes after it comes after its last item, however they were answered
     return [edge.target for edge in edges(definition) if (edge.source, edge.outcome) == (step_id, outcome)]
 
 

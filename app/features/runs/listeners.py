@@ -15,7 +15,7 @@ from app.engine.enums import RunStatus, StepStatus, WaitStatus
 from app.engine.events import PartEnded, WaitEnded, WaitStarted
 from app.engine.models import Run, StepRun, WaitRow
 from app.features.accounts.service import Actor
-from app.features.runs import search, service
+from app.features.runs import places, search, service
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Workflow
 
@@ -56,7 +56,7 @@ def _wait_again(session: Session, event: WaitStarted, child: Run) -> None:
     """Take up the run that failed below; where somebody did that already, wait for it, or take what it brought."""
     counted = session.execute(sa.select(StepRun.cost_microusd).where(StepRun.id == event.step_run_id)).scalar_one()
     wait = session.get_one(WaitRow, event.wait_id)
-    wait.detail = {**wait.detail, COUNTED: min(counted, child.cost_microusd)}
+    wait.detail = {**wait.detail, COUNTED: min(counted, _cost(child))}
     session.flush()
     if child.status == RunStatus.FAILED:
         control.try_again(session, child.id)
@@ -92,9 +92,14 @@ def part_ended(session: Session, event: PartEnded) -> None:
 def _settle(session: Session, wait: WaitRow, child: Run, status: str) -> None:
     """End the wait for a run with what it brought, and charge the step what is not counted there yet."""
     error = None if status == RunStatus.COMPLETED else _error(child, status)
-    cost_microusd = child.cost_microusd - int(wait.detail.get(COUNTED, 0))
+    cost_microusd = _cost(child) - int(wait.detail.get(COUNTED, 0))
     if control.finish(session, wait.id, output=_output(session, child), error=error, cost_microusd=cost_microusd):
         _hint_later(session, wait.run_id)
+
+
+def _cost(child: Run) -> int:
+    """Return what a run cost, and those that had its place before."""
+    return child.cost_microusd + int(child.facts.get(places.BEFORE, 0))
 
 
 def _keep_people(session: Session, event: WaitStarted) -> None:

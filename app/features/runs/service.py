@@ -28,7 +28,7 @@ from app.features.accounts import service as accounts
 from app.features.accounts.models import Workspace
 from app.features.accounts.service import Actor
 from app.features.files.removal import given_words
-from app.features.runs import making, naming, reuse, search
+from app.features.runs import making, naming, places, reuse, search
 from app.features.workflows import queries as workflows
 from app.features.workflows.models import Version, Workflow
 
@@ -290,7 +290,7 @@ def continue_from(
         planned = reuse.plan(
             definition, reuse.finished(session, run), step_id, reuse.changed(run.inputs, following.inputs)
         )
-        following.continues_run_id = run.id
+        _follow(session, run, following)
         reuse.take_over(session, run, following, planned.kept)
     return following
 
@@ -323,8 +323,18 @@ def start_over(session: Session, run: Run, *, actor: Actor, dedupe_key: str | No
     following = _start_like(
         session, run, run.inputs, label=run.label, actor=actor, dedupe_key=dedupe_key, newest=True
     )
-    following.continues_run_id = run.id
+    if following.continues_run_id is None:
+        _follow(session, run, following)
     return following
+
+
+def _follow(session: Session, run: Run, following: Run) -> None:
+    """Link a new run to the one that it follows; below another run it takes that one's place."""
+    following.continues_run_id = run.id
+    session.flush()
+    if places.hand_on(session, run, following):
+        above = session.scalar(sa.select(Run.number).where(Run.id == run.parent_run_id))
+        _log(session, following, "run.follows", f"It takes the place of run {run.number} in run {above}.")
 
 
 def _start_like(
@@ -337,6 +347,7 @@ def _start_like(
     dedupe_key: str | None,
     newest: bool = False,
 ) -> Run:
+    begun_by = run.facts.get("trigger") or {}  # steps may name what a schedule gave: its name, when it was due
     return start(
         session,
         workspace_id=run.workspace_id,
@@ -345,6 +356,7 @@ def _start_like(
         actor=actor,
         version=None if newest else session.get_one(Version, run.version_id),
         label=label,
+        trigger={name: value for name, value in begun_by.items() if name not in ("kind", "id")},
         dedupe_key=dedupe_key,
         test=run.test,
     )

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from app.core import clock
 from app.core.errors import Conflict
+from app.definition.schema import ForEach
 from app.engine.models import Run, StepRun, WaitRow
 from app.features.accounts.models import AuditEntry
 from app.features.approvals import rules, service
@@ -225,6 +226,21 @@ def test_undo_time_is_where_something_leaves_before_the_next_review(desk: Desk, 
         longer = definition.model_copy(update={"steps": [*definition.steps, second, tell]})
     assert rules.leads_to_sending(longer, "check", outcome) is leads
     assert rules.leads_to_sending(longer, "again", "approved") is True
+
+
+@pytest.mark.parametrize("outcome", ["approved", "rejected"])
+def test_undo_time_is_where_something_leaves_after_a_review_of_every_item(desk: Desk, outcome: str) -> None:
+    asked = desk.ask(SAM)
+    with desk.session() as session:
+        definition = workflows.load_definition(session, session.get_one(Run, asked.run_id).version_id)
+    each = definition.step("check").model_copy(update={"after": [], "for_each": ForEach(items="{{ inputs.cars }}")})
+    tell = definition.step("tell").model_copy(update={"after": ["check"]})
+    of_items = definition.model_copy(update={"steps": [each, tell]})
+    assert rules.leads_to_sending(of_items, "check", outcome) is True
+    again = each.model_copy(update={"id": "again", "after": ["check"]})
+    both = definition.model_copy(update={"steps": [each, again, tell]})
+    assert rules.leads_to_end(definition.model_copy(update={"steps": [each, again]}), "check", outcome) is False
+    assert rules.leads_to_end(both, "check", outcome) is True
 
 
 def test_undo_time_counts_a_workflow_that_is_run_and_the_one_that_goes_on(desk: Desk) -> None:

@@ -211,6 +211,15 @@ def test_starting_over_takes_nothing_over_and_twice_is_once(session: Session, fa
     assert (first.continues_run_id, first.inputs) == (failed.id, failed.inputs)
 
 
+def test_a_run_that_follows_one_of_a_schedule_has_what_its_steps_may_name_of_it(session: Session, failed: Run) -> None:
+    given = {"kind": "schedule", "id": "s1", "name": "Every morning", "due_at": "2026-11-27T09:00:00Z"}
+    failed.facts = {**failed.facts, "trigger": given}
+    over = service.start_over(session, failed, actor=factories.ALICE)
+    following = service.continue_from(session, failed, "pictures", failed.inputs, actor=factories.ALICE)
+    for run in (over, following):
+        assert run.facts["trigger"] == {**given, "kind": "person", "id": None}
+
+
 def test_failed_run_goes_on_where_it_failed(session: Session, failed: Run) -> None:
     service.try_again(session, failed, actor=factories.ALICE)
     session.refresh(failed)

@@ -174,6 +174,78 @@ def test_a_run_below_that_somebody_brought_to_its_end_gives_its_results(yard: Ya
     assert yard.step(run_id, "sub").output["outputs"]["text"]["a"] == [1]
 
 
+def stuck_below(yard: Yard, text: Step) -> tuple[str, Run]:
+    """Let a run come to rest with one below it whose only step does not get on with its answer."""
+    yard.workflow("Bad", {**CHILD, **text}, inputs=ASKED)
+    yard.workflow("Campaign", {**CALLS, "config": {"workflow": "Bad", "inputs": {"car": "CR-V"}}})
+    run_id = yard.start("Campaign")
+    yard.work()
+    child = yard.child(run_id)
+    with transaction(yard.engine) as session:
+        session.execute(sa.update(Run).where(Run.id == child.id).values(cost_microusd=1000))
+        session.execute(sa.update(StepRun).where(StepRun.run_id == run_id).values(cost_microusd=1000))
+    return run_id, child
+
+
+def follow(yard: Yard, run_id: str, how: str) -> str:
+    """Continue a run, or start it over, with an answer with which it goes well."""
+    with transaction(yard.engine) as session:
+        run = session.get_one(Run, run_id)
+        run.inputs = run.inputs if how == "continue" else {"car": "4"}
+        if how == "continue":
+            return service.continue_from(session, run, "text", {"car": "4"}, actor=factories.ALICE, dedupe_key="c").id
+        return service.start_over(session, run, actor=factories.ALICE, dedupe_key="o").id
+
+
+@pytest.mark.parametrize("how", ["continue", "over"])
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_a_run_that_follows_one_below_is_taken_up_in_its_place(yard: Yard, how: str, is_ended: bool) -> None:
+    run_id, child = stuck_below(yard, {"config": {"set": {"number": "{{ inputs.car | int }}"}}})
+    assert [yard.run(one).status for one in (run_id, child.id)] == ["failed", "failed"]
+    following_id = follow(yard, child.id, how)
+    assert follow(yard, child.id, how) == following_id
+    if is_ended:
+        yard.work()
+        assert yard.run(following_id).status == "completed"
+    with transaction(yard.engine) as session:
+        session.execute(sa.update(Run).where(Run.id == following_id).values(cost_microusd=500))
+    try_again(yard, run_id)
+    following = yard.run(following_id)
+    assert [yard.run(run_id).status, following.status] == ["completed", "completed"]
+    assert yard.step(run_id, "sub").output["run"] == following_id
+    assert yard.step(run_id, "sub").cost_microusd == 1500
+    assert (following.facts["part_of"], following.parent_run_id) == ([run_id], run_id)
+    every = yard.read(lambda session: session.scalar(sa.select(sa.func.count()).select_from(Run)))
+    assert every == 3
+
+
+def test_a_run_below_that_asks_is_continued_without_failing_the_one_above(yard: Yard) -> None:
+    run_id, child = stuck_below(yard, {"when": {"value": "{{ inputs.car | int }}", "op": "gt", "than": 3}})
+    assert (yard.run(run_id).status, child.status) == ("waiting", "needs_attention")
+    with transaction(yard.engine) as session:
+        session.execute(sa.update(StepRun).where(StepRun.run_id == run_id).values(cost_microusd=0))
+    with transaction(yard.engine) as session:
+        old = session.get_one(Run, child.id)
+        following = service.continue_from(session, old, "text", {"car": "4"}, actor=factories.ALICE)
+        said = session.scalars(sa.select(RunLog.message).where(RunLog.run_id == following.id)).all()
+    yard.work()
+    assert [yard.run(one).status for one in (run_id, child.id, following.id)] == ["completed", "stopped", "completed"]
+    step = yard.step(run_id, "sub")
+    assert (step.output["run"], step.cost_microusd) == (following.id, 1000)
+    above = yard.run(run_id).number
+    assert f"It takes the place of run {child.number} in run {above}." in said
+
+
+def test_a_run_below_that_went_well_keeps_its_place(yard: Yard) -> None:
+    yard.workflow("Campaign", CALLS, AFTER)
+    run_id = yard.start("Campaign")
+    yard.work()
+    child = yard.child(run_id)
+    with transaction(yard.engine) as session:
+        following = service.start_over(session, session.get_one(Run, child.id), actor=factories.ALICE)
+    assert (following.parent_run_id, yard.child(run_id).id) == (None, child.id)
+
+
 def test_what_a_run_below_cost_is_counted_once_however_often_it_is_taken_up(yard: Yard) -> None:
     run_id, child = failed_below(yard)
     with transaction(yard.engine) as session:
