@@ -6,10 +6,11 @@ A hint is acknowledged before it runs: the database remembers, not the queue.
 import random
 import time
 import zlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import structlog
+from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
@@ -17,12 +18,10 @@ from rq.serializers import JSONSerializer
 from rq.utils import as_text
 from rq.utils import now as rq_now
 
-from app.core import queue
 from app.core.ids import new_id
 from app.engine import jobs
-
-if TYPE_CHECKING:
-    from app.engine.worker_process import Worker
+from app.engine.crew import Crew
+from app.engine.seat import Seat
 
 POP_S = (1, 2)  # at random: the clock hints by the second, and the same worker would always be first in line
 HEARTBEAT_S = 5.0
@@ -32,32 +31,33 @@ _log = structlog.get_logger(__name__)
 
 
 class Dispatcher(SimpleWorker):
-    """An RQ worker, known to RQ's tools as such, that hands hints to threads instead of running them itself."""
+    """An RQ worker, known to RQ's tools as such, that gives hints to *take*, as many as *crew* has free threads."""
 
-    def __init__(self, worker: "Worker") -> None:
-        client = queue.worker_client(worker.settings)
+    def __init__(
+        self, client: Redis, seat: Seat, crew: Crew, take: Callable[[str, Sequence[Any]], None]
+    ) -> None:
         super().__init__(
             [jobs.job_queue(client)],
-            name=f"{worker.seat.owner}:{new_id()[-6:]}",
+            name=f"{seat.owner}:{new_id()[-6:]}",
             connection=client,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL_S,
         )
-        self._worker = worker
+        self._seat, self._crew, self._take = seat, crew, take
         self._heard_at = 0.0
         self._line = self.queues[0].key
         self._popped: list[str] = []  # ids of jobs off the line that are not read yet
 
     def listen(self) -> None:
         """Pop hints while threads are free, until the worker ends; raises what the queue raises."""
-        ending = self._worker.seat.is_ending
+        ending = self._seat.is_ending
         self._register()
         try:
             while not ending.is_set():
-                self._worker.seat.alive.say("dispatcher")
+                self._seat.alive.say("dispatcher")
                 self._beat()
-                for hint in self._pop(self._worker.planning.wait_free(POP_S[0])):
-                    self._worker.take(*hint)
+                for hint in self._pop(self._crew.wait_free(POP_S[0])):
+                    self._take(*hint)
         finally:
             self._leave()
 

@@ -1,20 +1,143 @@
-"""Leases: extended by the heartbeat, voided when their owner ends or dies; and the runs that are due.
+"""Leases: a run's is taken and given back; all are extended by the heartbeat, voided when their owner ends or dies.
 
-Each function runs in the caller's transaction. What a lease is taken for, is in ``store``.
+And the runs that are due. Each function runs in the caller's transaction. How a step run is claimed is in ``claims``.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.db import moment, moment_once
-from app.engine.enums import StepStatus
+from app.core.db import changed, moment, moment_once
+from app.core.together import Writing
+from app.engine.enums import RunStatus, StepStatus
+from app.engine.held import HeldRun
 from app.engine.planner import HINT_AGAIN_S
 from app.engine.store import OPEN, Bind, run, step_run, written
 
 # Constants, not parameters: SQLite takes a partial index only where it reads that the rows are in it.
 _is_open = run.c.status.in_(written(OPEN))
 _is_under_way = step_run.c.status == written([StepStatus.RUNNING])[0]
+_is_queued = run.c.status == written([RunStatus.QUEUED])[0]
+_take_run = (
+    sa.update(run)
+    .where(
+        run.c.id == sa.bindparam("b_run_id"),
+        run.c.status.in_(written(OPEN)),
+        sa.or_(run.c.lease_until.is_(None), run.c.lease_until < moment()),
+    )
+    .values(
+        epoch=run.c.epoch + 1,
+        lease_owner=sa.bindparam("b_owner"),
+        lease_until=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
+        due_at=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
+        # Here, not with the first result: this update moves the row in its indexes anyway, the later ones need not.
+        status=sa.case((_is_queued, written([RunStatus.RUNNING])[0]), else_=run.c.status),
+        started_at=sa.case((_is_queued, moment()), else_=run.c.started_at),
+        changed_at=sa.case((_is_queued, moment()), else_=run.c.changed_at),
+        is_suspect=sa.or_(run.c.is_suspect, run.c.lease_owner.is_not(None)),
+    )
+    .returning(
+        run.c.id,
+        run.c.workspace_id,
+        run.c.version_id,
+        run.c.number,
+        run.c.label,
+        run.c.test,
+        run.c.trigger_kind,
+        run.c.status,
+        run.c.revision,
+        run.c.epoch,
+        run.c.inputs,
+        run.c.facts,
+        run.c.work_from,
+        run.c.is_suspect,
+        moment().label("now"),
+        # By the parameter: SQLite's RETURNING leaves out the table's name, and "id" would be the step run's.
+        sa.exists().where(step_run.c.run_id == sa.bindparam("b_run_id")).label("has_steps"),
+    )
+)
+
+
+def take_run(run_id: str, owner: str, lease_s: float) -> Writing[HeldRun | None]:
+    """Take the run's lease, in a small write; None when it has ended or somebody has it."""
+    row = yield _take_run, {"b_run_id": run_id, "b_owner": owner, "b_lease_s": lease_s}
+    if row is None:
+        return None
+    return HeldRun(**{**row._mapping, "status": RunStatus(row.status)})
+
+
+_drop_lost = (
+    sa.update(run)
+    .where(
+        run.c.id == sa.bindparam("b_run_id"),
+        run.c.lease_owner == sa.bindparam("b_owner"),
+        run.c.epoch != sa.bindparam("b_epoch"),
+    )
+    .values(lease_owner=None, lease_until=None)
+)
+
+
+def drop_lost(bind: Bind, run_id: str, owner: str, known_epoch: int | None) -> None:
+    """Drop a lease of *owner* that it does not know of: the answer to its taking was lost."""
+    bind.execute(_drop_lost, {"b_run_id": run_id, "b_owner": owner, "b_epoch": known_epoch or 0})
+
+
+def release_run(
+    bind: Bind,
+    held: HeldRun,
+    *,
+    status: RunStatus,
+    due_at: datetime | None,
+    doing: str,
+    steps_done: int,
+    error: Mapping[str, Any] | None = None,
+) -> bool:
+    """Give the lease back with the run's new status; False: the run changed meanwhile (or the lease was lost)."""
+    values: dict[str, Any] = {
+        "lease_owner": None,
+        "lease_until": None,
+        "is_suspect": False,
+        "due_at": due_at,
+        "status": status.value,
+        "doing": doing,
+        "steps_done": steps_done,
+        "changed_at": moment(),
+        "started_at": sa.func.coalesce(run.c.started_at, moment()),
+    }
+    if not status.is_open:
+        values |= {
+            "finished_at": moment(), "due_at": None, "reserved_microusd": 0, "error": error, "is_paused_above": False,
+        }  # fmt: skip
+    statement = sa.update(run).where(
+        run.c.id == held.id, run.c.epoch == held.epoch, run.c.revision == held.revision, run.c.status.in_(OPEN)
+    )
+    return changed(bind.execute(statement.values(**values))) == 1
+
+
+_hand_back = (
+    sa.update(run)
+    .where(run.c.id == sa.bindparam("b_run_id"), run.c.epoch == sa.bindparam("b_epoch"))
+    .values(lease_owner=None, lease_until=None, due_at=moment(), revision=run.c.revision + 1)
+)
+
+
+def hand_back_run(bind: Bind, held: HeldRun) -> None:
+    """Give the lease back at once and leave the run due: somebody else goes on."""
+    bind.execute(_hand_back, {"b_run_id": held.id, "b_epoch": held.epoch})
+
+
+def let_go(bind: Bind, held: HeldRun, *, after_s: float) -> None:
+    """Drop a lease after a fault of ours; the run is due again *after_s* seconds from now."""
+    statement = (
+        sa.update(run)
+        .where(run.c.id == held.id, run.c.epoch == held.epoch)
+        .values(lease_owner=None, lease_until=None, due_at=moment(after_s))
+    )
+    bind.execute(statement)
+
+
 _heartbeat_runs = (
     sa.update(run)
     .where(

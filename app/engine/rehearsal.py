@@ -11,7 +11,7 @@ from app.core.db import write_small
 from app.core.errors import GreenlightError
 from app.core.ids import new_id
 from app.definition.schema import Definition
-from app.engine import catalog, definitions, progress, store
+from app.engine import catalog, definitions, leases, progress
 from app.engine.attempt import try_step
 from app.engine.enums import RunStatus
 from app.engine.held import HeldRun, HeldStep
@@ -32,7 +32,7 @@ def rehearse(seat: Seat) -> None:
     claim = HeldStep(
         new_id(), held.workspace_id, held.id, "a", NO_ITEM, "transform", 1, 1, 0, held.now
     )
-    write_small(seat.engine, lambda: store.take_run(held.id, seat.owner, seat.lease_s), locks=held.id)
+    write_small(seat.engine, lambda: leases.take_run(held.id, seat.owner, seat.lease_s), locks=held.id)
     plan(definition, {}, held.now, "go")
     tried = try_step(seat, claim, definition.step("a"), held, {})
     row = {

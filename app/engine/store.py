@@ -4,7 +4,7 @@ Locks in one order: step rows first, then the run's row, last and short; of seve
 is newer than the run above it. Nobody else writes a status. Rows that others name by a key are locked without it
 (``key_share``): whoever writes a row of a run would else wait for who has the run.
 Each function runs in the caller's transaction; zero rows means that somebody was quicker, and the answer says so.
-How a step run is claimed and ended is in ``claims``.
+How a step run is claimed and ended is in ``claims``, how a run is taken and given back in ``leases``.
 """
 
 import time
@@ -22,7 +22,6 @@ from sqlalchemy.orm import Session
 from app.core import clock
 from app.core.db import changed, moment, table
 from app.core.ids import new_id
-from app.core.together import Writing
 from app.engine import catalog
 from app.engine.enums import RUN_OPEN, Effect, RunStatus, StepStatus, WaitStatus
 from app.engine.held import HeldRun, HeldStep
@@ -43,125 +42,6 @@ WORKING = [RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEE
 def written(constants: Iterable[int | str]) -> list[sa.ColumnElement[Any]]:
     """Return constants as parts of the statement's text: a list of parameters is put together anew at every call."""
     return [sa.literal_column(repr(int(c)) if isinstance(c, int) else f"'{c}'") for c in constants]
-
-
-_is_queued = run.c.status == written([RunStatus.QUEUED])[0]
-_take_run = (
-    sa.update(run)
-    .where(
-        run.c.id == sa.bindparam("b_run_id"),
-        run.c.status.in_(written(OPEN)),
-        sa.or_(run.c.lease_until.is_(None), run.c.lease_until < moment()),
-    )
-    .values(
-        epoch=run.c.epoch + 1,
-        lease_owner=sa.bindparam("b_owner"),
-        lease_until=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
-        due_at=moment(sa.bindparam("b_lease_s", type_=sa.Float())),
-        # Here, not with the first result: this update moves the row in its indexes anyway, the later ones need not.
-        status=sa.case((_is_queued, written([RunStatus.RUNNING])[0]), else_=run.c.status),
-        started_at=sa.case((_is_queued, moment()), else_=run.c.started_at),
-        changed_at=sa.case((_is_queued, moment()), else_=run.c.changed_at),
-        is_suspect=sa.or_(run.c.is_suspect, run.c.lease_owner.is_not(None)),
-    )
-    .returning(
-        run.c.id,
-        run.c.workspace_id,
-        run.c.version_id,
-        run.c.number,
-        run.c.label,
-        run.c.test,
-        run.c.trigger_kind,
-        run.c.status,
-        run.c.revision,
-        run.c.epoch,
-        run.c.inputs,
-        run.c.facts,
-        run.c.work_from,
-        run.c.is_suspect,
-        moment().label("now"),
-        # By the parameter: SQLite's RETURNING leaves out the table's name, and "id" would be the step run's.
-        sa.exists().where(step_run.c.run_id == sa.bindparam("b_run_id")).label("has_steps"),
-    )
-)
-
-
-def take_run(run_id: str, owner: str, lease_s: float) -> Writing[HeldRun | None]:
-    """Take the run's lease, in a small write; None when it has ended or somebody has it."""
-    row = yield _take_run, {"b_run_id": run_id, "b_owner": owner, "b_lease_s": lease_s}
-    if row is None:
-        return None
-    return HeldRun(**{**row._mapping, "status": RunStatus(row.status)})
-
-
-_drop_lost = (
-    sa.update(run)
-    .where(
-        run.c.id == sa.bindparam("b_run_id"),
-        run.c.lease_owner == sa.bindparam("b_owner"),
-        run.c.epoch != sa.bindparam("b_epoch"),
-    )
-    .values(lease_owner=None, lease_until=None)
-)
-
-
-def drop_lost(bind: Bind, run_id: str, owner: str, known_epoch: int | None) -> None:
-    """Drop a lease of *owner* that it does not know of: the answer to its taking was lost."""
-    bind.execute(_drop_lost, {"b_run_id": run_id, "b_owner": owner, "b_epoch": known_epoch or 0})
-
-
-def release_run(
-    bind: Bind,
-    held: HeldRun,
-    *,
-    status: RunStatus,
-    due_at: datetime | None,
-    doing: str,
-    steps_done: int,
-    error: Mapping[str, Any] | None = None,
-) -> bool:
-    """Give the lease back with the run's new status; False: the run changed meanwhile (or the lease was lost)."""
-    values: dict[str, Any] = {
-        "lease_owner": None,
-        "lease_until": None,
-        "is_suspect": False,
-        "due_at": due_at,
-        "status": status.value,
-        "doing": doing,
-        "steps_done": steps_done,
-        "changed_at": moment(),
-        "started_at": sa.func.coalesce(run.c.started_at, moment()),
-    }
-    if not status.is_open:
-        values |= {
-            "finished_at": moment(), "due_at": None, "reserved_microusd": 0, "error": error, "is_paused_above": False,
-        }  # fmt: skip
-    statement = sa.update(run).where(
-        run.c.id == held.id, run.c.epoch == held.epoch, run.c.revision == held.revision, run.c.status.in_(OPEN)
-    )
-    return changed(bind.execute(statement.values(**values))) == 1
-
-
-_hand_back = (
-    sa.update(run)
-    .where(run.c.id == sa.bindparam("b_run_id"), run.c.epoch == sa.bindparam("b_epoch"))
-    .values(lease_owner=None, lease_until=None, due_at=moment(), revision=run.c.revision + 1)
-)
-
-
-def hand_back_run(bind: Bind, held: HeldRun) -> None:
-    """Give the lease back at once and leave the run due: somebody else goes on."""
-    bind.execute(_hand_back, {"b_run_id": held.id, "b_epoch": held.epoch})
-
-
-def let_go(bind: Bind, held: HeldRun, *, after_s: float) -> None:
-    """Drop a lease after a fault of ours; the run is due again *after_s* seconds from now."""
-    statement = (
-        sa.update(run)
-        .where(run.c.id == held.id, run.c.epoch == held.epoch)
-        .values(lease_owner=None, lease_until=None, due_at=moment(after_s))
-    )
-    bind.execute(statement)
 
 
 def read_run(bind: Bind, run_id: str) -> HeldRun:

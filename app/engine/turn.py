@@ -53,7 +53,7 @@ def advance(seat: Seat, run_id: str) -> str | None:
         return _advance_held(seat, held)
     except Exception:
         # due again soon, not when the lease runs out
-        insist(seat.engine, lambda session: store.let_go(session, held, after_s=seat.hint_again_s))
+        insist(seat.engine, lambda session: leases.let_go(session, held, after_s=seat.hint_again_s))
         raise
     finally:
         seat.held.drop_run(held.id, held.epoch)
@@ -61,10 +61,10 @@ def advance(seat: Seat, run_id: str) -> str | None:
 
 def _take(seat: Seat, run_id: str) -> HeldRun | None:
     """Take a run's lease; where the answer was lost the first time, take it again from ourselves."""
-    take = functools.partial(store.take_run, run_id, seat.owner, seat.lease_s)
+    take = functools.partial(leases.take_run, run_id, seat.owner, seat.lease_s)
 
     def take_again(session: Session) -> HeldRun | None:
-        store.drop_lost(session, run_id, seat.owner, seat.held.runs.get(run_id))
+        leases.drop_lost(session, run_id, seat.owner, seat.held.runs.get(run_id))
         return carry_out(session, take())
 
     held = write_or(seat.engine, take, take_again, locks=run_id)
@@ -98,7 +98,7 @@ def _advance_held(seat: Seat, held: HeldRun | None) -> str | None:
                 time.monotonic() - began > HAND_BACK_AFTER_S and seat.others_wait()
             ):
                 with transaction(seat.engine) as session:
-                    store.hand_back_run(session, held)
+                    leases.hand_back_run(session, held)
                 seat.hint_run(held.id)
                 return None
             look_up_at = began + HAND_BACK_AFTER_S
@@ -349,7 +349,7 @@ def _release(
         if todo.is_end:
             _leave_nothing(session, held, recorded, todo)
         is_changed = bool(todo.end_waits)
-        released = store.release_run(
+        released = leases.release_run(
             session,
             held,
             status=held.status if is_changed and held.status is not RunStatus.QUEUED else todo.status,

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from app.core import clock, crash, outbox, priority
+from app.core import clock, crash, outbox, priority, queue
 from app.core.db import HEARTBEAT_POOL, WORKER_POOL, make_engine, transaction
 from app.core.settings import Settings
 from app.engine import heartbeat, jobs, recovery, rehearsal, runner, seat
@@ -129,7 +129,8 @@ class Worker:
             began = time.monotonic()
             self.seat.alive.say("dispatcher")
             try:
-                Dispatcher(self).listen()
+                client = queue.worker_client(self.settings)
+                Dispatcher(client, self.seat, self.planning, self.take).listen()
             except Exception as error:  # noqa: BLE001 (whatever the queue does, the worker goes on under a new name)
                 _log.warning("queue_lost", error=repr(error))
             failures = 0 if time.monotonic() - began > 30 else failures

@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 from rq.job import JobStatus
 
+from app.core import queue
 from app.core.settings import Settings
 from app.engine import jobs
 from app.engine.crew import Crew
@@ -86,11 +87,12 @@ class Desk:
     """
 
     def __init__(self, settings: Settings, *, threads: int, last: str) -> None:
-        self.settings = settings
         self.planning = Crew("plan", threads)
-        self.seat = SimpleNamespace(owner="w", is_ending=threading.Event(), alive=SimpleNamespace(say=lambda _: None))
+        alive = SimpleNamespace(say=lambda _: None)
+        self.seat: Any = SimpleNamespace(owner="w", is_ending=threading.Event(), alive=alive)
         self.taken: list[str] = []
         self._last = last
+        self.dispatcher = Dispatcher(queue.worker_client(settings), self.seat, self.planning, self.take)
 
     def take(self, _function: str, arguments: Sequence[Any]) -> None:
         self.taken += arguments
@@ -106,7 +108,7 @@ def _listen(
     monkeypatch.setattr(jobs, "_settings", settings)
     jobs.hint_runs("abcdefghij")
     desk = Desk(settings, threads=threads, last=last)
-    Dispatcher(desk).listen()  # type: ignore[arg-type]
+    desk.dispatcher.listen()
     with Redis.from_url(settings.redis_url) as connection:
         return desk.taken, [job.args[0] for job in jobs.job_queue(connection).get_jobs()]
 
@@ -143,7 +145,7 @@ def test_what_a_busy_worker_took_is_left_to_the_others(redis_url: str, monkeypat
     settings = Settings(redis_url=redis_url)
     monkeypatch.setattr(jobs, "_settings", settings)
     jobs.hint_runs("abc")
-    busy = Dispatcher(Desk(settings, threads=3, last=""))  # type: ignore[arg-type]
+    busy = Desk(settings, threads=3, last="").dispatcher
     assert [arguments for _, arguments in busy._pop(3)] == [["a"]]
 
     assert busy._pop(0) == []
@@ -156,7 +158,7 @@ def test_a_job_that_is_none_of_ours_takes_no_hint_with_it(redis_url: str, monkey
     settings = Settings(redis_url=redis_url)
     monkeypatch.setattr(jobs, "_settings", settings)
     jobs.hint_runs("abc")
-    worker = Dispatcher(Desk(settings, threads=3, last=""))  # type: ignore[arg-type]
+    worker = Desk(settings, threads=3, last="").dispatcher
     with Redis.from_url(redis_url) as connection:
         broken = jobs.job_queue(connection).job_ids[1]
         connection.hset(f"rq:job:{broken}", "data", b"not ours")

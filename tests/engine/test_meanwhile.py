@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.core import clock
-from app.engine import control, heartbeat, runner, store, turn, worktime
+from app.engine import control, heartbeat, leases, runner, turn, worktime
 from app.engine.models import Run, RunLog, StepRun
 from tests.engine.rig import House
 from tests.engine.sink import Sink
@@ -70,7 +70,7 @@ def test_a_pure_step_that_hangs_under_its_runs_lease_is_given_up_and_done_alone(
         assert other is not None
         assert other.is_suspect
         with house.session() as session:
-            store.let_go(session, other, after_s=0.0)
+            leases.let_go(session, other, after_s=0.0)
 
     meanwhile.happens["hang"] = hang
     run_id = house.start([_pure("a"), _pure("b", "a", what="hang")])

@@ -10,7 +10,7 @@ from app.core import clock
 from app.core.db import transaction
 from app.core.errors import Conflict
 from app.core.together import carry_out
-from app.engine import claims, control, runner, store
+from app.engine import claims, control, leases, runner, store
 from app.engine.calls import Ledger
 from app.engine.contract import Answer, Effect
 from app.engine.held import Fenced
@@ -77,7 +77,7 @@ def test_taking_a_run_tells_whether_it_came_with_steps(house: House) -> None:
         store.insert_steps(session, rows)
 
     with transaction(house.engine) as session:
-        taken = [carry_out(session, store.take_run(run_id, "test:1:a", 60.0)) for run_id in (bare, with_steps)]
+        taken = [carry_out(session, leases.take_run(run_id, "test:1:a", 60.0)) for run_id in (bare, with_steps)]
 
     assert [held.is_untouched for held in taken if held] == [True, False]
 
@@ -443,15 +443,15 @@ def test_unkeyed_send_with_a_lost_reply_stops_and_asks(house: House, sink: Sink)
 def test_two_advances_at_once_are_one(house: House) -> None:
     run_id = house.start([echo("one")])
     with transaction(house.engine) as session:
-        held = carry_out(session, store.take_run(run_id, "a", 60))
+        held = carry_out(session, leases.take_run(run_id, "a", 60))
     assert held is not None
     with transaction(house.engine) as session:
-        assert carry_out(session, store.take_run(run_id, "b", 60)) is None
+        assert carry_out(session, leases.take_run(run_id, "b", 60)) is None
     house.line.clear()
     runner.advance(house.seat(), run_id)
     assert house.steps(run_id) == {}
     with transaction(house.engine) as session:
-        store.hand_back_run(session, held)
+        leases.hand_back_run(session, held)
     house.work()
     assert house.run(run_id).status == "completed"
 

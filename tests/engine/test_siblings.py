@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from app.core.db import make_engine, write_small
-from app.engine import claims, definitions, results, runner, store, turn
+from app.engine import claims, definitions, leases, results, runner, turn
 from app.engine.attempt import Tried
 from app.engine.enums import StepStatus
 from app.engine.models import Run, StepRun
@@ -142,7 +142,7 @@ def test_a_lost_answer_costs_another_thread_nothing_that_it_has_just_taken(house
     if what == "run":
         assert (taken[1].epoch, seat.held.runs) == (house.run(run_id).epoch, {run_id: taken[1].epoch})
         with house.session() as session:
-            store.let_go(session, taken[1], after_s=0.0)
+            leases.let_go(session, taken[1], after_s=0.0)
             session.execute(sa.update(Run).values(revision=Run.revision + 1))
     else:
         assert (taken[1].fence, seat.held.steps[row_id][0]) == (house.steps(run_id)["n0"].fence, taken[1].fence)

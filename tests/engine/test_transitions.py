@@ -82,7 +82,7 @@ class Transitions(RuleBasedStateMachine):
     @rule(target=runs, who=st.integers(0, 1))
     def take(self, who: int) -> MultipleResults[tuple[int, HeldRun]]:
         with transaction(self.engines[who]) as session:
-            held = carry_out(session, store.take_run(self.run_id, self.seats[who].owner, LEASE_S))
+            held = carry_out(session, leases.take_run(self.run_id, self.seats[who].owner, LEASE_S))
         return multiple() if held is None else multiple((who, held))
 
     @rule(hold=consumes(runs))
