@@ -79,7 +79,7 @@ _claimed = (
 )
 
 
-def claiming(*conditions: sa.ColumnElement[bool]) -> sa.UpdateBase:
+def claiming(*conditions: sa.ColumnElement[bool]) -> sa.Update:
     """Return the statement that claims a step run of a run that goes on, where *conditions* hold; one row at most."""
     return (
         sa.update(step_run).where(*conditions, _run_is_working).values(_claim_values).returning(*_claimed)

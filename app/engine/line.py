@@ -52,7 +52,12 @@ _oldest = (
     .with_for_update(skip_locked=True, of=_step)
     .scalar_subquery()
 )
-_claim_oldest = claims.claiming(store.step_run.c.id == _oldest, _in_line(store.step_run))
+_claimed = store.step_run.c
+_has_just_come = sa.and_(_claimed.status == StepStatus.RETRYING.value, _claimed.not_before > moment(-A_MOMENT_S))
+_claim_oldest = claims.claiming(_claimed.id == _oldest, _in_line(store.step_run)).values(
+    # as if it began now: one that was tried before, or given back, has stood in line since
+    started_at=sa.case((_has_just_come, sa.func.coalesce(_claimed.started_at, moment())), else_=moment())
+)
 _is_kept = sa.select(limits.is_counted(store.step_run).label("is_kept")).where(
     store.step_run.c.id == sa.bindparam("b_id"), claims.claimable, claims.may_leave(store.step_run)
 )

@@ -15,7 +15,7 @@ CODE = "run_minutes"
 
 _steps = store.step_run
 _worked = sa.select(
-    _steps.c.step_id, _steps.c.item, _steps.c.status, _steps.c.started_at, _steps.c.finished_at
+    _steps.c.step_id, _steps.c.item, _steps.c.status, _steps.c.started_at, _steps.c.finished_at, _steps.c.not_before
 ).where(
     _steps.c.run_id == sa.bindparam("b_run_id"),
     _steps.c.started_at.is_not(None),
@@ -57,9 +57,15 @@ def error(definition: Definition) -> dict[str, str]:
 
 
 def _spans(rows: list[Any], now: datetime) -> list[tuple[datetime, datetime]]:
-    under_way = (StepStatus.RUNNING, StepStatus.RETRYING)
-    ends = ((row, row.finished_at or (now if row.status in under_way else None)) for row in rows)
+    ends = ((row, row.finished_at or _reached(row, now)) for row in rows)
     return sorted((row.started_at, end) for row, end in ends if end is not None)
+
+
+def _reached(row: Any, now: datetime) -> datetime | None:
+    """Return until when a step that has not ended has worked; one whose next try is due stands in line from then on."""
+    if row.status == StepStatus.RETRYING:
+        return min(now, row.not_before or now)
+    return now if row.status == StepStatus.RUNNING else None
 
 
 def _covered_s(spans: list[tuple[datetime, datetime]], since: datetime | None) -> float:

@@ -83,7 +83,7 @@ def numbers(house: House, runs: list[str]) -> list[int | None]:
 
 def end(house: House, held: HeldStep) -> None:
     with house.session() as session:
-        claims.end_step(session, held, status="completed", outcome="done")
+        claims.end_step(session, held, status="completed", outcome="done", finished_at=clock.now())
         store.wake_run(session, held.run_id)
 
 
@@ -247,6 +247,26 @@ def test_a_retry_that_is_due_stands_in_line_by_its_time(house: House, sink: Sink
     held = claim(house, second)
     assert held is not None
     assert held.run_id == first
+
+
+def test_standing_in_line_between_two_tries_is_no_work(house: House, sink: Sink) -> None:
+    sink.script = [(429, {"Retry-After": "60"})]
+    allow(house, steps_at_once=1)
+    run_id = house.start([outward("one", sink), {**outward("two", sink), "after": ["one"]}], limits={"minutes": 1})
+    house.work(run_id)
+    (other,) = stand(house, sink, 1)
+    held = claim(house, other)
+    assert held is not None
+    now = clock.now()
+    in_line = {"started_at": now - timedelta(hours=2), "not_before": now - timedelta(hours=2) + timedelta(seconds=5)}
+    with house.session() as session:
+        session.execute(sa.update(StepRun).where(StepRun.run_id == run_id).values(**in_line))
+    house.work(run_id)
+    assert (house.run(run_id).status, house.steps(run_id)["one"].status) == ("running", "retrying")
+    end(house, held)
+    house.work(run_id)
+    assert house.run(run_id).status == "completed"
+    assert now - house.steps(run_id)["one"].started_at < timedelta(minutes=1)
 
 
 def test_about_how_long_is_told_from_five_on(house: House, sink: Sink) -> None:
