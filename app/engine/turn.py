@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core import crash, events
-from app.core.db import changed, insist, insist_small, moment, statement, transaction, write_or, write_small
+from app.core.db import insist, insist_small, statement, transaction, write_or, write_small
 from app.core.ids import new_id
 from app.core.together import carry_out
 from app.definition.schema import Definition, Step
@@ -25,15 +25,17 @@ from app.engine import (
     leases,
     money,
     parts,
+    planned,
     progress,
     results,
     store,
+    waits,
     worktime,
 )
 from app.engine.attempt import Tried, try_step
 from app.engine.contract import Effect
-from app.engine.enums import RunStatus, StepStatus, WaitStatus
-from app.engine.events import PartEnded, WaitEnded
+from app.engine.enums import RunStatus, StepStatus
+from app.engine.events import PartEnded
 from app.engine.held import Fenced, HeldRun, HeldStep
 from app.engine.planner import NO_ITEM, Control, Do, Key, Plan, Result, plan
 from app.engine.seat import Seat
@@ -141,12 +143,12 @@ def _cut_off(
     Returns the run as it is then; nothing is written where it has changed since it was planned.
     """
     error = worktime.error(definition)
-    rows = [_pending_row(definition, held, do) for do in todo.do if do.is_new]
-    rows += [_pending_row(definition, held, Do(opened.step)) for opened in todo.opens]
+    rows = [planned.pending_row(definition, held, do) for do in todo.do if do.is_new]
+    rows += [planned.pending_row(definition, held, Do(opened.step)) for opened in todo.opens]
 
     def write(session: Session) -> None:
         store.insert_steps(session, rows)
-        _withdraw(session, held, recorded, recorded.waits)
+        waits.withdraw(session, held, recorded, recorded.waits)
         cut = {row.step_id: row for row in store.fail_open_steps(session, held.id, error)}
         for row in cut.values():
             claims.log_failure(session, row, error)
@@ -260,7 +262,7 @@ def _record_under_run(
     if is_plain and not todo.skip:
         if then.status is RunStatus.COMPLETED and not then.skip and not is_owing:
             return COMPLETED if _complete(seat, held, row, done) else None
-        doing = _doing(definition, recorded=Recorded(), todo=then)
+        doing = planned.doing(definition, recorded=Recorded(), todo=then)
         record = functools.partial(
             progress.record_fast, seat.engine.dialect.name, held, row, steps_done=done, doing=doing
         )
@@ -274,7 +276,7 @@ def _record_under_run(
         )
         if revision is None:
             return None
-        store.insert_steps(session, _skip_rows(definition, held, todo))
+        store.insert_steps(session, planned.skip_rows(definition, held, todo))
         results.write_rest(session, claim, tried)
     if tried.writes:
         seat.hint_outbox()
@@ -328,7 +330,7 @@ def _release(
     seat: Seat, held: HeldRun, definition: Definition, recorded: Recorded, todo: Plan, left_s: float | None
 ) -> tuple[bool, str | None]:
     """Write what the plan says and give the lease back: (True, a step for this thread) or (False, None) to go round."""
-    fresh = [_pending_row(definition, held, do) for do in todo.do if do.is_new]
+    fresh = [planned.pending_row(definition, held, do) for do in todo.do if do.is_new]
     again = [recorded.ids[do.step, do.item] for do in todo.do if not do.is_new]
     woken = [held.id] if todo.end_waits else []
 
@@ -336,12 +338,12 @@ def _release(
         store.insert_steps(session, fresh)
         if crash.is_armed("in_join") and any(len(definition.step(row["step_id"]).after) > 1 for row in fresh):
             crash.point("in_join")
-        store.insert_steps(session, _skip_rows(definition, held, todo))
+        store.insert_steps(session, planned.skip_rows(definition, held, todo))
         store.hinted(session, again)
         if todo.status is RunStatus.PAUSED and _is_any_running(recorded):
             leases.give_back_dead(session, held.id)
         for ended in todo.end_waits:
-            _end_wait(session, held, recorded, ended.step, ended.item)
+            waits.take_effect(session, held, recorded, ended.step, ended.item)
         if todo.cancel:
             _cancel(session, held, recorded, todo)
         if todo.status in parts.PAUSES and recorded.waits:
@@ -354,7 +356,7 @@ def _release(
             held,
             status=held.status if is_changed and held.status is not RunStatus.QUEUED else todo.status,
             due_at=held.now if is_changed else _due_at(held, todo, left_s),
-            doing=_doing(definition, recorded, todo),
+            doing=planned.doing(definition, recorded, todo),
             steps_done=todo.settled,
             error=_run_error(session, held, definition) if todo.status is RunStatus.FAILED else None,
         )
@@ -408,72 +410,9 @@ def _hint(
     return mine
 
 
-def _pending_row(definition: Definition, held: HeldRun, do: Do) -> dict[str, Any]:
-    step = definition.step(do.step)
-    step_type = catalog.step_type(step.type)
-    effect = step_type.effect if step_type else Effect.SENDS  # as far as a step may reach, for all that we know
-    return {
-        "id": new_id(), "workspace_id": held.workspace_id, "run_id": held.id, "step_id": step.id, "item": do.item,
-        "type": step.type, "effect": effect.value, "status": StepStatus.PENDING.value, "hinted_at": held.now,
-        "created_at": held.now,  # its place in line
-        "is_suspect": held.is_suspect and effect is Effect.NONE,  # what was done under the dead lease was pure
-    }  # fmt: skip
-
-
-def _skip_rows(definition: Definition, held: HeldRun, todo: Plan) -> list[dict[str, Any]]:
-    at = held.clock()
-    return [
-        {
-            "id": new_id(), "workspace_id": held.workspace_id, "run_id": held.id, "step_id": skip.step,
-            "type": definition.step(skip.step).type, "status": StepStatus.SKIPPED.value, "reason": skip.reason,
-            "hinted_at": None, "finished_at": at,
-        }
-        for skip in todo.skip
-    ]  # fmt: skip
-
-
-def _doing(definition: Definition, recorded: Recorded, todo: Plan) -> str:
-    if todo.is_end or todo.status in (RunStatus.PAUSED, RunStatus.WAITING):
-        return ""
-    names = [definition.step(do.step).name or do.step for do in todo.do]
-    names += [
-        definition.step(step).name or step
-        for (step, _), result in recorded.results.items()
-        if result.status is StepStatus.RUNNING
-    ]
-    return ", ".join(dict.fromkeys(names))
-
-
-def _end_wait(session: Session, held: HeldRun, recorded: Recorded, step: str, item: int) -> None:
-    """Let a wait's time take effect: the decision made before, or its expiry.
-
-    Each is a write that waits for whoever takes the decision back or makes one in this moment, and then finds nothing.
-    """
-    wait, wait_id = store.wait, recorded.waits[step, item]
-    decided = session.execute(
-        sa.update(wait)
-        .where(wait.c.id == wait_id, wait.c.status == WaitStatus.DECIDED, wait.c.effective_at <= moment())
-        .values(effective_at=wait.c.effective_at)
-        .returning(wait.c.outcome, wait.c.output)
-    ).first()
-    if decided is not None:
-        outcome, output = decided.outcome, decided.output
-    else:
-        row = session.execute(sa.select(wait).where(wait.c.id == wait_id)).one()
-        outcome, output = row.on_until, dict(row.detail.get("on_until_output") or {})
-        expired = sa.update(wait).where(
-            wait.c.id == wait_id, wait.c.status == WaitStatus.WAITING, wait.c.until <= moment()
-        )
-        ended = {"status": WaitStatus.DECIDED.value, "outcome": outcome, "output": output}
-        if changed(session.execute(expired.values(**ended, decided_at=moment(), effective_at=moment()))) != 1:
-            return
-        events.publish(session, WaitEnded(wait_id, held.workspace_id, held.id, row.kind, outcome, "expired"))
-    store.end_wait(session, recorded.ids[step, item], outcome=outcome, output=output)
-
-
 def _cancel(session: Session, held: HeldRun, recorded: Recorded, todo: Plan) -> None:
     """Withdraw waits, then cancel steps: in the order in which a decision locks them."""
-    _withdraw(session, held, recorded, ((cancelled.step, cancelled.item) for cancelled in todo.cancel))
+    waits.withdraw(session, held, recorded, ((cancelled.step, cancelled.item) for cancelled in todo.cancel))
     store.cancel_steps(session, held.id, "the run was stopped")
 
 
@@ -483,19 +422,3 @@ def _leave_nothing(session: Session, held: HeldRun, recorded: Recorded, todo: Pl
         control.withdraw_messages(session, held.workspace_id, held.id)
     if todo.status is not RunStatus.COMPLETED or _has_failed(recorded.results):
         money.free(session, held)
-
-
-def _withdraw(session: Session, held: HeldRun, recorded: Recorded, keys: Iterable[Key]) -> None:
-    """End the waits of these steps that nobody has ended yet."""
-    for key in keys:
-        wait_id = recorded.waits.get(key)
-        if wait_id is None:
-            continue
-        row = session.execute(
-            sa.update(store.wait)
-            .where(store.wait.c.id == wait_id, store.wait.c.status == WaitStatus.WAITING)
-            .values(status=WaitStatus.WITHDRAWN.value, decided_at=moment())
-            .returning(store.wait.c.kind)
-        ).first()
-        if row is not None:
-            events.publish(session, WaitEnded(wait_id, held.workspace_id, held.id, row.kind, "", "withdrawn"))
