@@ -319,7 +319,10 @@ def can_continue(run: Run) -> bool:
 
 
 def start_over(session: Session, run: Run, *, actor: Actor, dedupe_key: str | None = None) -> Run:
-    """Start a run with the answers of *run*, of the version published now; all is done again. Raises as start."""
+    """Start a run with the answers of *run*, of the version published now; all is done again. Raises as start.
+
+    A test of a draft is done once more as it was.
+    """
     following = _start_like(
         session, run, run.inputs, label=run.label, actor=actor, dedupe_key=dedupe_key, newest=True
     )
@@ -347,6 +350,7 @@ def _start_like(
     dedupe_key: str | None,
     newest: bool = False,
 ) -> Run:
+    version = session.get_one(Version, run.version_id)
     begun_by = run.facts.get("trigger") or {}  # steps may name what a schedule gave: its name, when it was due
     return start(
         session,
@@ -354,8 +358,9 @@ def _start_like(
         workflow=workflows.workflow(session, run.workspace_id, run.workflow_id),
         inputs=inputs,
         actor=actor,
-        version=None if newest else session.get_one(Version, run.version_id),
+        version=None if newest and version.number > 0 else version,
         label=label,
+        trigger_kind=run.trigger_kind if run.test else "person",  # a sample of a step stays one
         trigger={name: value for name, value in begun_by.items() if name not in ("kind", "id")},
         dedupe_key=dedupe_key,
         test=run.test,

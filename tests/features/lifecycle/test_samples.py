@@ -22,6 +22,7 @@ from app.features.files import archive
 from app.features.files import service as files
 from app.features.files.models import Document
 from app.features.lifecycle import queries, samples, service
+from app.features.runs import service as runs
 from app.features.workflows import queries as workflows
 from app.features.workflows import service as drafts
 from app.features.workflows.models import Version
@@ -88,6 +89,24 @@ def test_a_test_of_a_draft_runs_the_draft_and_no_list_of_versions_shows_it(cast:
     assert workflow.published_number == 1
     with pytest.raises(Invalid):
         service.start_test(session, workflow, inputs={}, actor=_actor(cast))
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_a_test_and_a_sample_that_are_started_over_are_what_they_were(
+    cast: Cast, session: Session, is_published: bool
+) -> None:
+    workflow = factories.workflow(session, cast.alice.workspace_id)
+    changed = copy.deepcopy(ADS)
+    changed["steps"][0]["config"]["count"] = 4
+    drafts.save_draft(session, workflow, changed, base_revision=0, actor_id=None)
+    if not is_published:
+        workflow.published_number = 0
+    test = service.start_test(session, workflow, inputs={"offer": "A car"}, actor=_actor(cast))
+    sample = service.start_sample(session, workflow, "ads", actor=_actor(cast))
+    for run in (test, sample):
+        over = runs.start_over(session, run, actor=_actor(cast))
+        assert (over.version_id, over.test, over.trigger_kind) == (run.version_id, True, run.trigger_kind)
+    assert sample.trigger_kind == queries.SAMPLE
 
 
 def test_pressed_twice_a_test_and_a_sample_are_one_run(cast: Cast, session: Session) -> None:
