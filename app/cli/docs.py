@@ -168,7 +168,7 @@ def _common() -> Iterator[str]:
         "when": "A condition. If it does not hold, the step is skipped, and the page says why.",
         "join": "`all`: every way before it must have been taken; `any`: one is enough.",
         "retry": "How often to try again, and when: `attempts`, `backoff`, `delay_s`, `max_delay_s`.",
-        "timeout_s": "Seconds that one try may take, at most 3600.",
+        "timeout_s": "Seconds that one try may take, at most 3600. One that got on before it ran out does not count.",
         "on_failure": "`stop`: the run fails; `continue`: the way `failed` is taken and the run goes on.",
     }
     yield "## What every step has"

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -45,6 +45,7 @@ class Tried:
     wait: Wait | None = None
     error: StepError | None = None
     writes: tuple[Callable[[Session], None], ...] = ()
+    has_gained: bool = False  # it failed, but first it brought answers that none before it had
 
     def row(self) -> dict[str, Any]:
         """Return the columns of the result."""
@@ -78,6 +79,7 @@ def try_step(
     if step.for_each is not None:
         scope["item"] = item
     went_in: Any = None
+    context: RunContext | None = None
     try:
         if step.when is not None and step.for_each is None and claim.answer != YES:
             instead = unmet(step.when, scope)
@@ -97,7 +99,7 @@ def try_step(
     except (Fenced, *AWAY):
         raise
     except StepError as error:
-        return failed(error, went_in)
+        return replace(failed(error, went_in), has_gained=context is not None and context.has_gained)
     except ValueProblem as missing:
         return failed(value_missing(missing), went_in)
     except MemoryError:  # it was alone in a process with a limit

@@ -64,6 +64,8 @@ class RunContext:
         self._deadline = time.monotonic() + timeout_s
         self._shown_at = 0.0
         self._mails = 0
+        self._longest_s = 0.0  # that a call of this try took which has its answer
+        self.has_gained = False  # whether this try brought an answer that none before had
 
     def output_of(self, step_id: str) -> Mapping[str, Any]:
         """See :class:`app.engine.contract.Context`."""
@@ -198,9 +200,19 @@ class RunContext:
         self.in_result(lambda session: store.log(session, self._held, event, message, level=level))
 
     def _call(self, name: str, do: Callable[[str, float], Answer], **options: Any) -> Any:
+        """Make a call where there is time for it: one that was cut off would be paid for, and made again."""
+        with offline.guard(on=False):
+            is_new = not self._ledger.is_answered(name)
         timeout_s = self.remaining_s()
-        if timeout_s <= 0:
+        if timeout_s <= 0 or (is_new and timeout_s < self._longest_s):
             raise StepError(Category.TIMEOUT, "The step ran out of its time.", code="deadline")
+        answer = self._made(name, do, timeout_s, **options)
+        if is_new:
+            self.has_gained = True
+            self._longest_s = max(self._longest_s, timeout_s - self.remaining_s())
+        return answer
+
+    def _made(self, name: str, do: Callable[[str, float], Answer], timeout_s: float, **options: Any) -> Any:
         options.setdefault("keep", None)
         options.setdefault("keyed", False)
         if not self.run.test:

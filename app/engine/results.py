@@ -49,23 +49,22 @@ def record(seat: Seat, step: Step, claim: HeldStep, tried: Tried) -> float | Non
         end = functools.partial(claims.end_plain, seat.engine.dialect.name, claim, result)
         if insist_small(seat.engine, end, locks=claim.run_id):
             return None
-    delay_s = retry.next_delay_s(step, tried.error, claim.attempts) if tried.error else None
+    attempts, delay_s = claim.attempts, None
+    if tried.error is not None:
+        attempts = retry.counted(step, tried.error, attempts, has_gained=tried.has_gained)
+        delay_s = retry.next_delay_s(step, tried.error, attempts)
 
     def write(session: Session) -> None:
         freed = 0
         if tried.error is not None and delay_s is not None:
             claims.end_step(
                 session, claim, status=StepStatus.RETRYING.value, not_before=moment(delay_s), error=tried.error_json(),
-                went_in=tried.went_in, doing="",
+                went_in=tried.went_in, doing="", attempts=attempts,
             )  # fmt: skip
-            store.log(
-                session,
-                claim,
-                "retry",
-                f"{tried.error.message} Trying again in {delay_s:.0f} s.",
-                level="warning",
-                detail={"pause_s": round(delay_s, 1)},
-            )
+            got_on = attempts < claim.attempts
+            said = f"{tried.error.message} {'It goes on' if got_on else 'Trying again'} in {delay_s:.0f} s."
+            level = "info" if got_on else "warning"
+            store.log(session, claim, "retry", said, level=level, detail={"pause_s": round(delay_s, 1)})
         else:
             claims.end_step(session, claim, **tried.row(), **tried.ended_at())
             write_rest(session, claim, tried)

@@ -35,7 +35,8 @@ DEFAULTS: dict[Category, Policy] = {
 def next_delay_s(step: Step, error: StepError, attempts: int) -> float | None:
     """Return how long to wait before the next try, in seconds; None when there is none.
 
-    *attempts* counts the tries made. Full jitter; the far side's ``Retry-After`` is honoured up to 30 minutes.
+    *attempts* is the tries made that count, see :func:`counted`. Full jitter; the far side's ``Retry-After`` is
+    honoured up to 30 minutes.
     """
     policy = _policy(step, error.category)
     if attempts >= policy.attempts:
@@ -43,12 +44,21 @@ def next_delay_s(step: Step, error: StepError, attempts: int) -> float | None:
     grown = {
         "fixed": policy.delay_s,
         "linear": policy.delay_s * attempts,
-        "exponential": policy.delay_s * 2 ** (attempts - 1),
+        "exponential": policy.delay_s * 2.0 ** (attempts - 1),
     }[policy.backoff]
     delay = random.uniform(0, min(grown, policy.max_delay_s))  # noqa: S311 (jitter, not a secret)
     if error.retry_after_s is not None:
         delay = max(delay, error.retry_after_s)
     return min(delay, LONGEST_WAIT_S)
+
+
+def counted(step: Step, error: StepError, attempts: int, *, has_gained: bool) -> int:
+    """Return how many of the tries made count: not the last one where it only ran out of time and got on before that.
+
+    So many pictures take as long as they take, a few in each try; where a step is to be tried once, it is.
+    """
+    is_uncounted = has_gained and error.category is Category.TIMEOUT and tries_in_all(step, error.category) > 1
+    return attempts - 1 if is_uncounted else attempts
 
 
 def tries_in_all(step: Step, category: Category) -> int:
