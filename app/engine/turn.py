@@ -382,7 +382,10 @@ def _due_at(held: HeldRun, todo: Plan, left_s: float | None) -> datetime | None:
 
 
 def _run_error(session: Session, held: HeldRun, definition: Definition) -> dict[str, Any] | None:
-    """Return the error that the run failed by, with its step's id: the first whose failure nothing provides for."""
+    """Return the error that the run failed by, with its step's id: the first whose failure nothing provides for.
+
+    Where the run may go on without each of them, it is the end of its time.
+    """
     table = store.step_run
     rows = session.execute(
         sa.select(table.c.step_id, table.c.item, table.c.error)
@@ -390,7 +393,8 @@ def _run_error(session: Session, held: HeldRun, definition: Definition) -> dict[
         .order_by(table.c.finished_at)
     ).all()
     ended = {row.step_id for row in rows if row.item == NO_ITEM and definition.step(row.step_id).on_failure == "stop"}
-    row = next((row for row in rows if row.step_id in ended), rows[0] if rows else None)
+    cut_off = [row for row in rows if (row.error or {}).get("code") == worktime.CODE]
+    row = next((row for row in (*(row for row in rows if row.step_id in ended), *cut_off, *rows)), None)
     return {**(row.error or {}), "step": row.step_id} if row else None
 
 

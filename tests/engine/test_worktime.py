@@ -82,6 +82,18 @@ def test_what_the_end_of_the_time_cut_off_is_tried_again_even_where_the_run_may_
     assert (house.run(run_id).status, house.steps(run_id)["work"].status) == ("completed", "completed")
 
 
+def test_a_run_that_was_cut_off_says_so_although_a_step_failed_before_that_it_could_do_without(
+    house: House, sink: Sink
+) -> None:
+    bad = {"id": "bad", "type": "echo", "config": {"say": "{{ inputs.nothing }}"}, "on_failure": "continue"}
+    run_id = house.start([bad, spend(sink, on_failure="continue")], limits=HOUR)
+    begin(house, run_id, ago_s=61)
+    house.work(run_id)
+    run = house.run(run_id)
+    assert (house.steps(run_id)["bad"].status, run.status) == ("failed", "failed")
+    assert (run.error["step"], run.error["code"]) == ("work", "run_minutes")
+
+
 def test_a_run_that_was_cut_off_fails_also_where_its_worker_dies_before_the_end(
     house: House, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:

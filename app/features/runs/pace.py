@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.definition.graph import incoming, topological_order
 from app.definition.schema import Definition
@@ -187,6 +187,8 @@ def _lateness(states: Mapping[str, State], pace: Pace, now: datetime) -> tuple[L
     for step_id, state in states.items():
         if state.status is not StepStatus.RUNNING or state.started_at is None or step_id not in pace:
             continue
+        if pace[step_id].wait_s is not None:  # of several items some may wait for people while others do not
+            continue
         usual_s = pace[step_id].work_s
         bound_s, took_s = max(LATE_TIMES * usual_s, usual_s + LATE_LEAST_S), _took(state, now)
         if took_s > bound_s:
@@ -219,6 +221,17 @@ def _read(session: Session, workflow_ids: Sequence[str]) -> dict[str, Pace | Non
     wait = sa.and_(
         WaitRow.step_run_id == StepRun.id, WaitRow.status != "withdrawn", WaitRow.kind != "sub_run"
     )  # another run works: its time is work
+    item = aliased(StepRun)
+    asked_of_items = (  # a step that is done for every item waits from the first item on that does
+        sa.select(sa.func.min(WaitRow.created_at))
+        .join(item, item.id == WaitRow.step_run_id)
+        .where(
+            WaitRow.run_id == StepRun.run_id, WaitRow.status != "withdrawn", WaitRow.kind != "sub_run",
+            item.step_id == StepRun.step_id, item.item >= 0,
+        )
+        .correlate(StepRun)
+        .scalar_subquery()
+    )  # fmt: skip
     rows = session.execute(
         sa.select(
             recent.c.workflow_id,
@@ -228,7 +241,7 @@ def _read(session: Session, workflow_ids: Sequence[str]) -> dict[str, Pace | Non
             StepRun.started_at,
             StepRun.finished_at,
             StepRun.reused_from,
-            WaitRow.created_at,
+            sa.func.coalesce(WaitRow.created_at, sa.case((StepRun.total > 0, asked_of_items))).label("created_at"),
         )
         .join(StepRun, StepRun.run_id == recent.c.id)
         .outerjoin(WaitRow, wait)

@@ -118,16 +118,20 @@ def flow(app: Any, session: Session) -> Workflow:
     return factories.workflow(session, enter(app).alice.workspace_id)
 
 
-def _finish(session: Session, flow: Workflow, *, took_s: float, waited_s: float = 3600.0, **options: Any) -> None:
-    """Write a finished run: ads of 14 s, pictures of *took_s*, an answer after *waited_s*."""
+def _finish(
+    session: Session, flow: Workflow, *, took_s: float, waited_s: float = 3600.0, items: int = 0, **options: Any
+) -> None:
+    """Write a finished run: ads of 14 s, pictures of *took_s*, an answer (to each of *items*) after *waited_s*."""
     told = factories.story(session, factories.queued_run(session, flow, age_s=7200, **options))
     told.step("ads", StepStatus.COMPLETED, outcome="done", took_s=14)
     told.step("pictures", StepStatus.COMPLETED, outcome="done", took_s=took_s)
     told.step("attach", StepStatus.COMPLETED, outcome="done", took_s=1)
-    check = told.step("check", StepStatus.COMPLETED, outcome="approved", took_s=waited_s + 2)
-    wait = told.wait(check)
+    check = told.step("check", StepStatus.COMPLETED, outcome="approved", took_s=waited_s + 2, total=items)
     assert check.started_at is not None
-    wait.created_at, wait.status = check.started_at + timedelta(seconds=2), WaitStatus.DECIDED.value
+    asked = [told.step("check", StepStatus.COMPLETED, item=n, took_s=0) for n in range(items)] or [check]
+    for n, step in enumerate(asked):
+        wait = told.wait(step)
+        wait.created_at, wait.status = check.started_at + timedelta(seconds=2 + n), WaitStatus.DECIDED.value
     told.step("tell", StepStatus.COMPLETED, outcome="done", took_s=3)
     told.step("tell_rejected", StepStatus.SKIPPED, reason="approved")
     told.now(RunStatus.COMPLETED, done=6)
@@ -149,6 +153,16 @@ def test_paces_are_medians_of_the_last_runs_from_five_on(session: Session, flow:
     assert found["pictures"] == StepPace(30, 40, None, 1.0)
     assert found["check"] == StepPace(2, 2, 3600, 1.0)
     assert found["tell_rejected"].share == 0.0
+
+
+def test_of_a_review_of_every_item_the_work_ends_where_the_first_person_is_asked(
+    session: Session, flow: Workflow
+) -> None:
+    for _ in range(5):
+        _finish(session, flow, took_s=30, items=3)
+    session.commit()
+    assert pace.paces(session, [flow.id])[flow.id]["check"] == StepPace(2, 2, 3600, 1.0)
+    assert _left(check=State(StepStatus.RUNNING, _at(7200))).late is None  # some of its items may wait for people
 
 
 def test_what_a_run_took_over_from_another_took_no_time_and_tells_none(session: Session, flow: Workflow) -> None:
