@@ -12,7 +12,7 @@ from app.engine import control
 from app.engine.events import WaitEnded, WaitStarted
 from app.engine.models import Run, RunLog, WaitRow
 from app.features.accounts import queries as accounts
-from app.features.approvals import mail, queries, service, words
+from app.features.approvals import mail, queries, rules, service, words
 from app.features.approvals.enums import ApprovalStatus
 from app.features.approvals.models import Approval, Approver
 from app.features.files import service as files
@@ -198,5 +198,9 @@ def _what_next(session: Session, event: WaitStarted) -> str:
     """Say which steps follow an approval."""
     run = session.get_one(Run, event.run_id)
     definition = workflows.load_definition(session, run.version_id)
-    edge = f"{event.step_id}:approved"
-    return words.after_yes([step.name or step.id for step in definition.steps if edge in step.after])
+    following = map(definition.step, rules.next_steps(definition, event.step_id, "approved"))
+    return words.after_yes(
+        [step.name or step.id for step in following],
+        is_of_items=definition.step(event.step_id).for_each is not None,
+        is_part=run.parent_step_run_id is not None,
+    )

@@ -21,17 +21,18 @@ def leads_to_sending(
 
     A workflow that is run on the way counts with its steps, and as one that sends where *part_of* cannot tell.
     """
-    return _sends(_ahead(definition, _next(definition, step_id, outcome)), part_of, DEEPEST)
+    return _sends(_ahead(definition, next_steps(definition, step_id, outcome)), part_of, DEEPEST)
 
 
 def leads_to_end(definition: Definition, step_id: str, outcome: str) -> bool:
     """Tell whether a run may come to its end from a step's *outcome* without another review."""
     leading = {edge.source for edge in edges(definition)}
-    ahead = list(_ahead(definition, _next(definition, step_id, outcome)))
+    ahead = list(_ahead(definition, next_steps(definition, step_id, outcome)))
     return not ahead or any(step.id not in leading and step.type != REVIEW for step in ahead)
 
 
-def _next(definition: Definition, step_id: str, outcome: str) -> list[str]:
+def next_steps(definition: Definition, step_id: str, outcome: str) -> list[str]:
+    """Return the steps that come right after an outcome of a review, by their ids."""
     if definition.step(step_id).for_each is not None:
         outcome = "done"  # what comes after it comes after its last item, however they were answered
     return [edge.target for edge in edges(definition) if (edge.source, edge.outcome) == (step_id, outcome)]

@@ -49,12 +49,17 @@ def please_approve(title: str) -> str:
     return f"Please approve{asked['colon']} {rest}"
 
 
-def after_yes(steps: Sequence[str]) -> str:
-    """Say what comes after an approval, from the names of the steps that follow it."""
+def after_yes(steps: Sequence[str], *, is_of_items: bool = False, is_part: bool = False) -> str:
+    """Say what comes after an approval, from the names of the steps that follow it.
+
+    *is_of_items*: others are asked about the other items of its step; *is_part*: another run waits for this one.
+    """
+    then = "when each of the others has its answer, too" if is_of_items else ""
     if not steps:
-        return "The run is finished. Nothing more happens by itself."
+        ends = "the run that it belongs to goes on" if is_part else "Nothing more happens by itself"
+        return f"The run is finished{f' {then}' if then else ''}{': ' if is_part else '. '}{ends}."
     quoted = listed([f"“{name}”" for name in steps[:3]] + ([f"{len(steps) - 3} more"] if len(steps) > 3 else []))
-    return f"{quoted} {'comes' if len(steps) == 1 else 'come'} next."
+    return f"{quoted} {'comes' if len(steps) == 1 else 'come'} next{f', {then}' if then else ''}."
 
 
 def without_answer(on_expiry: str, expires: str) -> str:

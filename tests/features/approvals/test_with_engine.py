@@ -2,7 +2,9 @@
 
 import re
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
@@ -89,11 +91,11 @@ class Factory:
         self.line: list[tuple[str, str]] = []
         notifications.configure(app.config["SETTINGS"].replace(smtp_url=smtp_url))
 
-    def start(self) -> str:
+    def start(self, steps: Sequence[dict[str, Any]] = STEPS, name: str = "Ads") -> str:
         with transaction(self.engine) as session:
             workflow = workflows.create(
-                session, workspace_id=self.desk.workspace_id, name="Ads", actor_id=None,
-                definition={"schema": 1, "inputs": INPUTS, "steps": STEPS},
+                session, workspace_id=self.desk.workspace_id, name=name, actor_id=None,
+                definition={"schema": 1, "inputs": INPUTS, "steps": list(steps)},
             )  # fmt: skip
             actor = Actor(None, "Alice Reed", "alice@northfield.example")
             inputs = {"offer": "a CR-V", "approver": SAM}
@@ -284,6 +286,32 @@ def test_a_review_that_is_tried_again_asks_again_and_its_first_mail_does_not_lea
     [request] = smtp_server.wait_for(1)
     assert new.content["text"].split("/a/")[1][:43] in request.text()
     assert {mail.id: mail.status for mail in desk.mails(asked)} == {old.id: "withdrawn", new.id: "sent"}
+
+
+def test_a_review_of_every_item_and_one_of_a_run_below_say_what_comes_after_a_yes(
+    app: Flask, desk: Desk, smtp_server: SmtpServer
+) -> None:
+    cars = {"id": "cars", "type": "transform", "config": {"set": {"names": ["CR-V", "Civic"]}}}
+    asks = {"text": "{{ inputs.offer }}", "approvers": ["{{ inputs.approver }}"]}
+    check = {"id": "check", "type": "review", "config": asks}
+    each = {**check, "after": ["cars"], "for_each": {"items": "{{ steps.cars.names }}"}}
+    tell = {**STEPS[2], "after": ["check"]}
+    answers = {"offer": "a CR-V", "approver": SAM}
+    sub = {"id": "sub", "type": "run_workflow", "config": {"workflow": "Ads", "inputs": answers}}
+    factory = Factory(app, desk, smtp_server.url)
+    for steps, name in (([cars, each, tell], "Each"), ([check], "Ads"), ([sub, {**tell, "after": ["sub"]}], "Above")):
+        factory.work(factory.start(steps, name))
+    with factory.session() as session:
+        requests = session.scalars(sa.select(Approval).order_by(Approval.id)).all()
+        assert [request.what_next for request in requests] == [
+            *["“Tell sales” comes next, when each of the others has its answer, too."] * 2,
+            "The run is finished. Nothing more happens by itself.",
+            "The run is finished: the run that it belongs to goes on.",
+        ]
+        for request in (requests[0], requests[3]):
+            [person] = session.scalars(sa.select(Approver).where(Approver.approval_id == request.id))
+            service.decide(session, request, person, decision="approved", by="Sam")
+        assert [requests[0].undo_s, requests[3].undo_s] == [600, 600]
 
 
 def test_a_request_that_perhaps_did_not_arrive_is_told_to_its_starter(
