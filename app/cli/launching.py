@@ -136,10 +136,13 @@ def report(session: Any, run: "Run", code: int) -> None:
 
 def _asked(session: Any, run: "Run") -> list[str]:
     from app.features.approvals import queries
+    from app.features.runs import queries as runs
 
-    found = []
+    found, family = [], [run.id]
+    for one in family:
+        family += [each.id for each in runs.awaited(session, one)]
     for approval in queries.open_approvals(session, run.workspace_id):
-        if approval.run_id == run.id:
+        if approval.run_id in family:
             people = [one.email for one in queries.people(session, approval.id) if one.decision is None]
             found.append(f"  “{approval.title}” is with {', '.join(people)}:")
             found.append(f"  bin/greenlight approval decide {approval.id} approved")
@@ -170,11 +173,16 @@ def _text_of(value: str) -> str:
 
 
 def _waits_for_people(session: Any, run_id: str) -> bool:
+    """Tell whether nothing but people's answers keeps a run: its own, and those of each run that it waits for."""
     from app.engine.enums import WaitStatus
     from app.features.runs import queries
 
-    kinds = {wait.kind for wait in queries.waits(session, run_id) if wait.status == WaitStatus.WAITING}
-    return kinds == {"approval"}
+    open_waits = [wait for wait in queries.waits(session, run_id) if wait.status == WaitStatus.WAITING]
+    below = queries.awaited(session, run_id)
+    others = [wait for wait in open_waits if wait.kind != "approval"]
+    if any(wait.kind != "sub_run" for wait in others) or len(below) < len(others):
+        return False
+    return bool(open_waits) and all(exit_code(session, run) == WAITS_FOR_PERSON for run in below)
 
 
 def _follow(workspace_id: str, run_id: str, show: "Callable[[Run], None]") -> int:
@@ -186,10 +194,11 @@ def _follow(workspace_id: str, run_id: str, show: "Callable[[Run], None]") -> in
     while True:
         with reading() as session:
             seen = queries.seen(session, workspace_id, run_id)
-            if seen.changed_at != changed_at:
-                changed_at = seen.changed_at
+            if seen.changed_at != changed_at or seen.status == "waiting":  # a run far below may ask now
                 run = queries.run(session, workspace_id, run_id)
-                show(run)
+                if seen.changed_at != changed_at:
+                    show(run)
+                changed_at = seen.changed_at
                 code = exit_code(session, run)
                 if code is not None:
                     report(session, run, code)

@@ -14,7 +14,7 @@ from app.core.errors import NotFound
 from app.core.ids import is_id
 from app.core.lookup import among
 from app.core.outbox import OutboxRow
-from app.engine.enums import RunStatus, StepStatus, WaitStatus
+from app.engine.enums import RUN_OPEN, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.accounts.models import Membership, User
 from app.features.files import queries as files
@@ -136,6 +136,15 @@ def runs_of_steps(session: Session, step_run_ids: Sequence[str]) -> list[tuple[s
         return []
     wanted = sa.select(Run.parent_step_run_id, Run.id, Run.number).where(Run.parent_step_run_id.in_(step_run_ids))
     return [(str(of), run_id, number) for of, run_id, number in session.execute(wanted)]
+
+
+def awaited(session: Session, run_id: str) -> Sequence[Run]:
+    """Return the runs that steps of a run wait for and that have not ended."""
+    awaits = sa.select(WaitRow.step_run_id).where(
+        WaitRow.run_id == run_id, WaitRow.kind == "sub_run", WaitRow.status == WaitStatus.WAITING.value
+    )
+    wanted = sa.select(Run).where(Run.parent_step_run_id.in_(awaits), Run.status.in_(sorted(RUN_OPEN)))
+    return session.scalars(wanted.order_by(Run.number)).all()
 
 
 def continued(session: Session, run: Run) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from app.cli import launching
 from app.core.db import db, moment, transaction, write_alone
 from app.core.errors import Conflict
 from app.engine import claims, control, definitions, money, results, runner, store, timers, turn
@@ -466,6 +467,32 @@ def test_a_run_below_that_waits_for_the_clock_or_people_holds_up_no_other(yard: 
     run_id = yard.start("Campaign")
     yard.work()
     assert (yard.run(run_id).status, below(yard, run_id)) == ("waiting", ["waiting"] * 4)
+
+
+def test_a_terminal_that_watches_a_run_stops_where_one_far_below_asks_a_person(
+    yard: Yard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asks = {"text": "Which one?", "approvers": ["sam@northfield.example"]}
+    yard.workflow("Asks", {"id": "check", "type": "review", "name": "Sam decides", "config": asks})
+    yard.workflow("Middle", {**CALLS, "config": {"workflow": "Asks"}})
+    rest = {"id": "rest", "type": "delay", "config": {"seconds": 3600}}
+    yard.workflow("Above", {**CALLS, "config": {"workflow": "Middle"}})
+    yard.workflow("Busy", {**CALLS, "config": {"workflow": "Middle"}}, rest)
+    run_ids = [yard.start("Above"), yard.start("Busy")]
+    yard.work()
+    assert [yard.run(run_id).status for run_id in run_ids] == ["waiting", "waiting"]
+    with transaction(yard.engine) as session:
+        above, busy = (session.get_one(Run, run_id) for run_id in run_ids)
+        assert launching.exit_code(session, above) == launching.WAITS_FOR_PERSON
+        assert launching.exit_code(session, busy) is None  # its other step goes on by itself
+        launching.report(session, above, launching.WAITS_FOR_PERSON)
+        ended = session.scalars(sa.select(Run).where(Run.parent_run_id == above.id)).one()
+        control.stop(session, ended.id)
+        session.expire_all()
+        assert launching.exit_code(session, above) is None
+    said = capsys.readouterr().err
+    assert said.count("bin/greenlight approval decide") == 1
+    assert "“Sam decides” is with sam@northfield.example:" in said
 
 
 def test_money_spent_below_counts_in_both_and_keeps_to_the_limit_above(yard: Yard) -> None:
