@@ -102,16 +102,18 @@ def run(config: Config, ctx: Context) -> Wait:
 
 def _summary(config: Mapping[str, Any]) -> str:
     named = in_words(config.get("approvers"))
-    who = listed(named, 2) or "Nobody yet"
+    is_for_all = config.get("policy") == "all"
+    who = listed(named, 2, "and" if is_for_all else "or") or "Nobody yet"
     if "@" not in who.partition(" ")[0]:
         who = who[0].upper() + who[1:]
     what = listed(config.get("documents")) or "a question"
-    all_of_them = " (all must agree)" if config.get("policy") == "all" and len(named) > 1 else ""
+    decides = "decide" if is_for_all and len(named) > 1 else "decides"
+    all_of_them = " (all must agree)" if is_for_all and len(named) > 1 else ""
     hours = config.get("expires_after_hours", 72)
     if config.get("on_expiry") == "keep" or hours is None:
-        return f"**{who}** decides on **{what}**{all_of_them}"
+        return f"**{who}** {decides} on **{what}**{all_of_them}"
     within = counted(int(hours), "hour", "hours") if isinstance(hours, int | float) else said(hours)
-    return f"**{who}** decides on **{what}**{all_of_them} within {within}"
+    return f"**{who}** {decides} on **{what}**{all_of_them} within {within}"
 
 
 STEP = StepType(

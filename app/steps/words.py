@@ -30,14 +30,14 @@ def counted(number: object, one: str, many: str) -> str:
     return f"{many} (as many as {said(number, 'asked for')})"
 
 
-def listed(values: object, most: int = 3) -> str:
+def listed(values: object, most: int = 3, last: str = "and") -> str:
     """Write a list of settings: "a, b and 2 more"."""
     items = [
         said(value) for value in (values if isinstance(values, list | tuple) else [values]) if said(value)
     ]
     if len(items) > most:
         items = [*items[: most - 1], f"{len(items) - most + 1} more"]
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
 
 
 def shorten(text: str, most: int = 60) -> str:

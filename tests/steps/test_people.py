@@ -110,7 +110,9 @@ def test_the_card_of_a_review() -> None:
     assert review.STEP.summary(config) == "**The answer “approver”** decides on **ads** within **72** hours"
     one = "the answer “Who?”, or whoever started the run where there is none"
     said = review.STEP.summary(config | {"approvers": [one, "a@b.example; c@d.example"]})
-    assert said == f"**T{one[1:]} and 2 more** decides on **ads** within **72** hours"
+    assert said == f"**T{one[1:]} or 2 more** decides on **ads** within **72** hours"
+    said = review.STEP.summary(config | {"approvers": ["a@b.example", "c@d.example"], "policy": "all"})
+    assert said == "**a@b.example and c@d.example** decide on **ads** (all must agree) within **72** hours"
 
 
 # --- notify ---

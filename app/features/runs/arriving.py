@@ -1,7 +1,7 @@
 """What a run has brought so far: texts and pictures as they come, with the places of those still to come."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.engine.enums import StepStatus
@@ -143,9 +143,21 @@ def _ghosts(entry: Entry, pictures: Sequence[ArrivedPicture], has_ended: bool) -
     """Return the places of the pictures that a step still owes, while their number is known."""
     if entry.type != "generate_image" or not entry.total:
         return []
-    missing = max(0, entry.total - sum(picture.step_run_id == entry.step_run_id for picture in pictures))
+    missing = _owed(entry, Counter(picture.step_run_id for picture in pictures))
     if entry.status is StepStatus.FAILED:
         return [Chip("bad", "circle-x", "Missing")] * missing
     if has_ended or not entry.is_under_way:
         return []
     return [Chip("run", "loader-2", "Making"), *[Chip("idle", "circle-dashed", "Next")] * missing][:missing]
+
+
+def _owed(entry: Entry, made: Mapping[str | None, int]) -> int:
+    """Count the pictures that a step does not have yet; of items not begun, as those that are make alike many."""
+    if not entry.is_for_each:
+        return max(0, entry.total - made[entry.step_run_id])
+    begun = [item for item in entry.items if item.total]
+    each = {item.total for item in begun}
+    has_failed = entry.status is StepStatus.FAILED
+    owing = [item for item in begun if has_failed or not item.status.is_settled]
+    later = (entry.total - len(entry.items)) * each.pop() if len(each) == 1 else 0
+    return later + sum(max(0, item.total - made[item.step_run_id]) for item in owing)

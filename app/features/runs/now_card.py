@@ -46,6 +46,7 @@ class Now:
     ask_names: tuple[str, ...] = ()  # the words on the buttons of several requests
     undoable: tuple[WaitRow, ...] = ()  # decided, not in effect yet
     trying: tuple[Entry, ...] = ()  # steps between two tries
+    asking: Entry | None = None  # the step, or the item of one, that needs an answer
     since: datetime | None = None
 
 
@@ -103,6 +104,7 @@ def now_card(
         asks=tuple(wait for _, wait in open_asks),
         ask_names=_ask_names(open_asks),
         undoable=tuple(entry.wait for entry in asking if entry.wait and _is_undoable(entry.wait, now)),
+        asking=_asking(entries),
         trying=tuple(trying(entries)) if status in _PAUSES else (),
         since=run.started_at if status in (RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.STOPPING) else None,
     )
@@ -196,7 +198,7 @@ def _said(
 
 
 def _asking(entries: Sequence[Entry]) -> Entry | None:
-    return next((entry for entry in entries if entry.status is StepStatus.NEEDS_ATTENTION), None)
+    return next((entry for entry in _each(entries) if entry.status is StepStatus.NEEDS_ATTENTION), None)
 
 
 def _finished(
@@ -294,6 +296,10 @@ def _waiting(
     if wait.kind == "time":
         until = f" until {moment(wait.until, zone, now)}" if wait.until else ""
         return Chip("wait", first.chip.icon, first.word), f"“{first.name}” waits{until}.", "It goes on by itself."
+    if wait.kind != "approval":
+        ends = "is finished" if wait.kind == "sub_run" else "answers"
+        said = f"“{first.name}” waits for {first.waits_for}."
+        return Chip("wait", first.chip.icon, first.word), said, f"It goes on by itself when that one {ends}."
     if wait.decided_at is not None and wait.effective_at is not None and wait.effective_at > now:
         then = moment(wait.effective_at, zone, now)
         chip = Chip("wait", "clock", "Decided")

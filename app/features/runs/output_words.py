@@ -26,8 +26,8 @@ class Table:
     more: int = 0
 
 
-def sentences(row: StepRun, status: StepStatus, word: str) -> Iterable[str]:
-    """Yield what came out of a step in sentences; *word* is how it stands."""
+def sentences(row: StepRun, status: StepStatus, word: str, part: str) -> Iterable[str]:
+    """Yield what came out of a step in sentences; *word* is how it stands, *part* how far it is: "3 of 5"."""
     if status is StepStatus.SKIPPED:
         yield f"Nothing: {row.reason or 'it was skipped'}."
     elif status is StepStatus.CANCELLED:
@@ -35,7 +35,7 @@ def sentences(row: StepRun, status: StepStatus, word: str) -> Iterable[str]:
     elif status is StepStatus.WAITING:
         yield f"Nothing yet. {word}."
     elif status in (StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.PENDING):
-        yield f"{row.done} of {row.total} so far." if row.total else "Nothing yet."
+        yield f"{part} so far." if part else "Nothing yet."
     else:
         yield from _output_words(row.output if isinstance(row.output, dict) else {})
         if row.outcome not in (None, "done", "failed") and "decision" not in (row.output or {}):
@@ -49,7 +49,7 @@ def tables(output: object) -> Iterable[Table]:
             continue
         names = list(dict.fromkeys(name for each in value for name in each))
         plain = [name for name in names if not any(_is_nested(each.get(name)) for each in value)][:MOST_COLUMNS]
-        if plain:
+        if plain and plain != ["outcome"]:  # how each item ended stands where they are listed one by one
             rows = (tuple(_cell(each.get(name)) for name in plain) for each in value[:MOST_ROWS])
             titles = tuple(in_words(str(name)) for name in plain)
             yield Table(in_words(str(key)), titles, tuple(rows), max(0, len(value) - MOST_ROWS))

@@ -57,7 +57,7 @@ class Story:
     entries: Sequence[Entry]
     poll_s: int
     made: Mapping[str, Made]  # by step: what it wrote and drew
-    started: Mapping[str, tuple[str, int]]  # by step: id and number of the run that it started
+    started: Mapping[str, tuple[str, int]]  # by step run: id and number of the run that it started
     continues: tuple[str, int] | None  # id and number of the run that it follows, taking over or starting over
     continued_by: tuple[str, int] | None  # and of the last one that follows it
     say_again_at: datetime | None = None  # when what it says is old though nothing has changed
@@ -171,8 +171,8 @@ def _with_ways(definition: Definition, entries: Sequence[Entry]) -> list[Entry]:
 
 def _started(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[str, int]]:
     """Return the runs that steps of this one have started; no such steps, no read."""
-    step_of = {step_run: e.id for e in entries if e.type == "run_workflow" for step_run in e.step_run_ids}
-    return {step_of[of]: (run_id, number) for of, run_id, number in queries.runs_of_steps(session, list(step_of))}
+    calling = [step_run for entry in entries if entry.type == "run_workflow" for step_run in entry.step_run_ids]
+    return {of: (run_id, number) for of, run_id, number in queries.runs_of_steps(session, calling)}
 
 
 def _place(session: Session, run: Run, rows: Sequence[StepRun]) -> Place | None:

@@ -60,6 +60,7 @@ class Entry:
     done: int = 0
     total: int = 0
     doing: str = ""
+    is_for_each: bool = False  # it only holds the items that the step is done for, each an entry of its own
     asks: tuple[tuple[str, str], ...] = ()  # what may be answered: the reply, and the words on its button
     is_begun_again: bool = False  # the process that did it stopped
     is_reused: bool = False  # taken over from the run that this one continues
@@ -67,7 +68,13 @@ class Entry:
     @property
     def is_under_way(self) -> bool:
         """Whether a machine works on it now."""
-        return self.status in (StepStatus.RUNNING, StepStatus.RETRYING) and not self.is_waiting
+        is_on = self.status in (StepStatus.RUNNING, StepStatus.RETRYING)
+        return is_on and not (self.is_for_each and _is_held(self.items))
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether it needs an answer, or one of its items does."""
+        return self.status is StepStatus.NEEDS_ATTENTION or any(item.is_asking for item in self.items)
 
     @property
     def is_waiting(self) -> bool:
@@ -191,10 +198,16 @@ class _Reading:
     def _of_row(self, step: Step, row: StepRun, name: str, items: tuple[Entry, ...] = ()) -> Entry:
         status = StepStatus(row.status)
         wait = self._waits.get(row.id)
-        chip, word, note = self._words(step, row, status, wait)
+        is_for_each = step.for_each is not None and row.item < 0
+        done = sum(item.status is StepStatus.COMPLETED for item in items) if is_for_each else row.done
+        part = f"{done} of {row.total}" if row.total else ""
+        chip, word, note = self._words(step, row, status, wait, part)
         look, asked = _LOOKS[status], _waiting_items(items) if status is StepStatus.RUNNING else []
-        if asked:
-            look, (chip, word, note) = _LOOKS[StepStatus.WAITING], _waits(asked, row)
+        if status is StepStatus.RUNNING and any(item.is_asking for item in items):
+            look, chip = _LOOKS[StepStatus.NEEDS_ATTENTION], Chip(*_CHIPS[StepStatus.NEEDS_ATTENTION])
+            word, note = f"{chip.word} · {part}", ""
+        elif asked:
+            look, (chip, word, note) = _LOOKS[StepStatus.WAITING], _waits(asked, part if done else "")
         calls = tuple(self._calls.get(row.id, ()))
         return Entry(
             id=step.id,
@@ -206,10 +219,10 @@ class _Reading:
             look=look,
             word=word,
             note=note,
-            sentence=self._sentence(step, None if step.for_each is not None and row.item < 0 else row.went_in),
+            sentence=self._sentence(step, None if is_for_each else row.went_in),
             outcome=row.outcome,
             went_in=() if status is StepStatus.SKIPPED else self._settings.lines(step, row),
-            came_out=tuple(output_words.sentences(row, status, word)),
+            came_out=tuple(output_words.sentences(row, status, word, part)),
             tables=tuple(output_words.tables(row.output)) if _is_done(row) else (),
             error=row.error if status in _WITH_ERROR else None,
             step_run_id=row.id,
@@ -224,16 +237,17 @@ class _Reading:
             items=items,
             wait=wait,
             waits_for=waits_for(wait, self._recorded.people) if wait else "",
-            done=row.done,
+            done=done,
             total=row.total,
             doing=row.doing,
+            is_for_each=is_for_each,
             asks=_asks(row) if status is StepStatus.NEEDS_ATTENTION else (),
             is_begun_again=row.is_suspect and status in (StepStatus.PENDING, StepStatus.RUNNING),
             is_reused=row.reused_from is not None,
         )
 
     def _words(
-        self, step: Step, row: StepRun, status: StepStatus, wait: WaitRow | None
+        self, step: Step, row: StepRun, status: StepStatus, wait: WaitRow | None, part: str
     ) -> tuple[Chip, str, str]:
         """Return the chip of the trace, the second line of the diagram, and a note beside the name."""
         kind, icon, word = _CHIPS[status]
@@ -245,7 +259,6 @@ class _Reading:
                     return Chip(kind, icon, word), f"{said} · reused", "reused, $0"
                 return Chip(kind, icon, word), f"{said} · {duration(seconds)}" if seconds is not None else said, ""
             case StepStatus.RUNNING:
-                part = f"{row.done} of {row.total}" if row.total else ""
                 return Chip(kind, icon, part or word), f"{word} · {part}" if part else word, ""
             case StepStatus.RETRYING:
                 left = max(0.0, (row.not_before - self._now).total_seconds()) if row.not_before else 0.0
@@ -276,15 +289,21 @@ class _Reading:
 
 def _waiting_items(items: Sequence[Entry]) -> list[Entry]:
     """Return the items that wait, where there is nothing to do for any other before that."""
-    is_held = all(item.status is StepStatus.WAITING or item.status.is_settled for item in items)
-    return [item for item in items if item.status is StepStatus.WAITING] if is_held else []
+    return [item for item in items if item.status is StepStatus.WAITING] if _is_held(items) else []
 
 
-def _waits(items: Sequence[Entry], row: StepRun) -> tuple[Chip, str, str]:
+def _is_held(items: Sequence[Entry]) -> bool:
+    """Tell whether there is nothing to do for any item before one of them is answered, or its time comes."""
+    held = (StepStatus.WAITING, StepStatus.NEEDS_ATTENTION)
+    return any(item.status in held for item in items) and all(
+        item.status in held or item.status.is_settled for item in items
+    )
+
+
+def _waits(items: Sequence[Entry], part: str) -> tuple[Chip, str, str]:
     """Say for whom or what a step waits that is done for several items, and how many of them are done."""
     people = listed(list(dict.fromkeys(item.waits_for for item in items if item.waits_for))[:3])
     said = f"{items[0].chip.word} for {people}" if people else items[0].word
-    part = f"{row.done} of {row.total}" if row.done else ""
     return items[0].chip, f"{said} · {part}" if part else said, f"{said[0].lower()}{said[1:]}" if people else ""
 
 

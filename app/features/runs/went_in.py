@@ -101,6 +101,8 @@ class Reading:
         if path is None:
             return Piece(as_text(resolve(expression, scope)))
         title = self._title(path)
+        if path[0] == "item" and "item" not in scope:  # of all items together: each has its own
+            return Piece(title[0].lower() + title[1:], "earlier", "Each item has its own")
         origin = "answer" if path[0] == "inputs" else "earlier"
         try:
             value = resolve(expression, scope)
@@ -122,6 +124,8 @@ class Reading:
         if path[0] == "steps" and len(path) > 1:
             name = definition.step(str(path[1])).name if definition.has_step(str(path[1])) else path[1]
             return f"From “{name}”"
+        if path[0] == "item":
+            return "The item" + "".join(f", {in_words(str(each)).lower()}" for each in path[1:])
         return f"The run’s {' '.join(str(part).replace('_', ' ') for part in path[1:])}"
 
 

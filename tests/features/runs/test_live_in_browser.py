@@ -90,6 +90,36 @@ def test_the_turning_sign_of_a_step_stays_within_its_box(yard: Yard, address: st
     assert outside == [1, 0]
 
 
+@pytest.mark.parametrize("width", [768, 1280])
+def test_how_a_step_stands_and_what_it_cost_are_said_on_one_line(
+    yard: Yard, address: str, new_context: NewContext, width: int
+) -> None:
+    run_id = yard.make("running")[0]
+
+    def cheap_and_asking(run: Run) -> None:
+        steps = {step.step_id: step for step in db.session.query(StepRun).filter_by(run_id=run.id)}
+        steps["ads"].cost_microusd = 900
+        steps["pictures"].status, run.status = "needs_attention", "needs_attention"
+
+    yard.change(run_id, cheap_and_asking)
+    page, _ = _open(yard, address, new_context, f"/runs/{run_id}", viewport={"width": width, "height": 800})
+
+    expect(page.locator("#step-ads > summary > .num").last).to_have_text("under $0.01")
+    expect(page.locator("#step-pictures > summary > .chip")).to_have_text("Needs an answer")
+    lines = page.locator("details.step > summary > :is(.chip, .num)").evaluate_all(
+        """parts => parts.flatMap(part => {
+          const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT), found = [];
+          while (texts.nextNode()) {
+            const words = document.createRange();
+            words.selectNodeContents(texts.currentNode);
+            if (texts.currentNode.data.trim()) found.push([texts.currentNode.data, words.getClientRects().length]);
+          }
+          return found;
+        })"""
+    )
+    assert {text: count for text, count in lines if count != 1} == {}
+
+
 def test_page_follows_the_run_and_keeps_what_the_reader_did(
     yard: Yard, address: str, new_context: NewContext
 ) -> None:

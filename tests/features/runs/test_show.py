@@ -1,6 +1,8 @@
 """The page of one run."""
 
+import copy
 import re
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from app.core.ids import new_id
 from app.engine import catalog
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.models import Run, WaitRow
+from app.features.accounts.service import Actor
 from tests import factories
 from tests.features.runs.conftest import Yard, statements
 from tests.page import Page
@@ -285,6 +288,80 @@ def test_show_says_you_to_the_one_it_waits_for(yard: Yard) -> None:
     assert "You decide: “Approve 10 Facebook ads”." in page.text
     for each in (page, home, listed):
         assert "Waiting for you" in each.text
+
+
+def _with_step(yard: Yard, step_id: str, **changes: Any) -> factories.Story:
+    """Start a run of Alice's in which one step is another; call it within the application."""
+    definition = copy.deepcopy(factories.ADS)
+    next(step for step in definition["steps"] if step["id"] == step_id).update(changes)
+    alice = yard.cast.alice
+    flow = factories.workflow(db.session(), alice.workspace_id, name="Around it", definition=definition)
+    starter = Actor(alice.user_id, alice.name, alice.email)
+    return factories.story(db.session(), factories.queued_run(db.session(), flow, starter=starter))
+
+
+def _page(yard: Yard, run_id: str) -> Page:
+    page = Page(yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text)
+    assert page.faults == []
+    return page
+
+
+CALLS: dict[str, Any] = {"type": "run_workflow", "config": {"workflow": "Ads"}}
+
+
+def test_a_run_that_waits_for_another_run_says_so_and_leads_there(yard: Yard) -> None:
+    other_id, = yard.make("running")
+    with yard.app.app_context():
+        told = _with_step(yard, "ads", name="Make the ads", **CALLS)
+        step = told.step("ads", StepStatus.WAITING)
+        told.wait(step, kind="sub_run", detail={"workflow": "Ads", "inputs": {}})
+        other = db.session.get_one(Run, other_id)
+        other.parent_step_run_id, number = step.id, other.number
+        run_id = told.now(RunStatus.WAITING).id
+        db.session.commit()
+    page = _page(yard, run_id)
+
+    assert "“Make the ads” waits for another run. It goes on by itself when that one is finished." in page.text
+    assert [a["href"] for a in page.attributes("a")].count(f"/runs/{other_id}") == 2  # above, and at the step
+    assert page.text.count(f"Open run {number}") == 2
+
+
+def test_an_item_that_needs_an_answer_is_asked_about_above_and_at_its_step(yard: Yard) -> None:
+    error = {"category": "unsure", "code": "unsure", "message": "We cannot tell if this was sent.", "fix": "Look."}
+    with yard.app.app_context():
+        told = _with_step(yard, "pictures", name="Draw them", for_each={"items": ["CR-V", "Civic", "Pilot"]})
+        told.step("pictures", StepStatus.RUNNING, total=3)
+        told.step("pictures", StepStatus.COMPLETED, item=0, outcome="done")
+        asking = told.step("pictures", StepStatus.NEEDS_ATTENTION, item=1, error=error).id
+        told.step("pictures", StepStatus.NEEDS_ATTENTION, item=2, error=error)
+        run_id = told.now(RunStatus.NEEDS_ATTENTION).id
+        db.session.commit()
+    page = _page(yard, run_id)
+
+    above, _, _ = page.text.partition("Every step")
+    assert "We cannot tell if this was sent. It is “Draw them 2” that asks. Look." in above
+    assert "Your answer is noted" not in page.text
+    assert "Needs an answer · 1 of 3" in above  # the diagram
+    assert "Making" not in above  # nothing is, before somebody answers
+    actions = [form.get("action") for form in page.attributes("form")]
+    assert actions.count(f"/runs/{run_id}/steps/{asking}/answer") == 6  # three answers, above and at the step
+    opened = [step["id"] for step in page.attributes("details") if "open" in step and step["id"].startswith("step-")]
+    assert opened == ["step-pictures"]
+
+
+def test_each_item_that_runs_another_workflow_leads_to_its_run(yard: Yard) -> None:
+    children = yard.make("running", "finished")
+    with yard.app.app_context():
+        told = _with_step(yard, "ads", for_each={"items": ["CR-V", "Civic"]}, **CALLS)
+        told.step("ads", StepStatus.RUNNING, total=2)
+        for item, child_id in enumerate(children):
+            step = told.step("ads", StepStatus.COMPLETED if item else StepStatus.WAITING, item=item)
+            db.session.get_one(Run, child_id).parent_step_run_id = step.id
+        run_id = told.now(RunStatus.RUNNING).id
+        db.session.commit()
+    links = [a["href"] for a in _page(yard, run_id).attributes("a")]
+
+    assert [links.count(f"/runs/{child}") for child in children] == [1, 1]
 
 
 def test_a_review_of_each_item_says_who_decides_and_opens_every_request(yard: Yard) -> None:

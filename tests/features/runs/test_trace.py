@@ -11,6 +11,7 @@ from app.definition.parts import Definition
 from app.engine import catalog
 from app.engine.models import StepRun, WaitRow
 from app.features.runs import diagram, wait_words
+from app.features.runs.arriving import ArrivedPicture, arriving
 from app.features.runs.trace import Entry, Recorded, trace
 from tests import factories
 
@@ -92,8 +93,7 @@ def _reviews(*statuses: str) -> list[Entry]:
     definition = copy.deepcopy(factories.ADS)
     check = next(step for step in definition["steps"] if step["id"] == "check")
     check["for_each"] = {"items": "{{ inputs.offer }}"}
-    done = statuses.count("completed")
-    rows = [_row("check", "running", done=done, total=len(statuses))]
+    rows = [_row("check", "running", total=len(statuses))]  # what is done is counted when the last one is
     rows += [_row("check", status, item=item, id=f"check-{item}") for item, status in enumerate(statuses)]
     asked = {"approvers": ["bob@north.example"]}
     waits = [
@@ -124,6 +124,60 @@ def test_a_review_of_several_items_waits_for_people_and_does_not_run() -> None:
 def test_a_review_of_several_items_runs_while_there_is_something_to_do(other: str) -> None:
     entry = next(each for each in _reviews("waiting", other) if each.id == "check")
     assert (entry.word, entry.look, entry.is_under_way) == ("Running · 0 of 2", "running", True)
+
+
+def _repeated(step_id: str, frame: dict[str, Any], *items: tuple[str, int], **config: Any) -> list[Entry]:
+    """Trace a run that does a step for each of some cars, of which some have begun: a status, and a total each."""
+    definition = copy.deepcopy(factories.ADS)
+    step = next(step for step in definition["steps"] if step["id"] == step_id)
+    step |= {"for_each": {"items": ["CR-V", "Civic", "Pilot", "Fit"]}, "config": {**step["config"], **config}}
+    rows = [_row(step_id, "running", **frame)]
+    for item, (status, total) in enumerate(items):
+        rows.append(_row(step_id, status, item=item, id=f"{step_id}-{item}", total=total))
+    facts = {"started_by": {"email": "alice@north.example"}}
+    return trace(Recorded(Definition.model_validate(definition), {"offer": "a car"}, facts, rows), NOW)
+
+
+def test_a_step_for_each_item_says_how_many_are_done_while_it_goes_on() -> None:
+    entries = _repeated("ads", {"total": 4}, ("completed", 1), ("completed", 1), ("running", 1))
+    entry = next(each for each in entries if each.id == "ads")
+
+    assert (entry.chip.word, entry.word, entry.done, entry.total) == ("2 of 4", "Running · 2 of 4", 2, 4)
+    assert (entry.came_out, entry.items_said) == (("2 of 4 so far.",), "2 of 4 done")
+
+
+def test_a_step_for_each_item_says_what_went_into_all_of_them_and_misses_nothing() -> None:
+    prompt = "Write about {{ item }} at {{ item.price }} for {{ inputs.offer }}"
+    entry = next(each for each in _repeated("ads", {"total": 4}, prompt=prompt) if each.id == "ads")
+
+    line = next(line for line in entry.went_in if "written" in line.label)
+    assert [(piece.text, piece.origin) for piece in line.pieces if piece.origin] == [
+        ("the item", "earlier"), ("the item, price", "earlier"), ("a car", "answer"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("items", "places"),
+    [
+        ([], 0),  # nobody knows yet how many an item makes
+        ([("completed", 3), ("running", 3)], 3 + 3 + 3),  # the second's, and those of two that are not begun
+        ([("failed", 3), ("running", 3), ("running", 3), ("running", 3)], 9),
+    ],
+)
+def test_a_step_for_each_item_keeps_the_places_of_its_items_pictures(
+    items: list[tuple[str, int]], places: int
+) -> None:
+    entries = _repeated("pictures", {"total": 4}, *items)
+    there = [
+        ArrivedPicture(f"p{n}", f"pictures-{item}", n, "a car", 1024, 1024)
+        for item, (status, _) in enumerate(items)
+        for n in range(3 if status == "completed" else 0)
+    ]
+    card = arriving(entries, documents=[], pictures=there, title="Arriving", has_ended=False)
+
+    assert len(card.ghosts) == places
+    if places:
+        assert card.summary == f"{len(there)} of {len(there) + places}\u00a0pictures"
 
 
 def test_wait_for_people_names_members_and_shows_others_by_address() -> None:
@@ -214,3 +268,12 @@ def test_lists_of_alike_things_come_out_as_tables_without_ids() -> None:
     assert (table.title, table.columns, table.more) == ("Cars", ("Car", "Price", "Sold"), 5)
     assert table.rows[:2] == (("Car 0", "0", "Yes"), ("Car 1", "1", "No"))
     assert len(table.rows) == 20
+
+
+def test_how_items_ended_is_no_table_of_its_own_where_there_is_nothing_more_to_say() -> None:
+    from app.features.runs import output_words
+
+    done = [{"outcome": "done"}] * 200
+    assert not list(output_words.tables({"items": done, "texts": ["a"]}))
+    table, = output_words.tables({"items": [*done, {"outcome": "failed", "error": "No such car."}]})
+    assert table.columns == ("Outcome", "Error")
