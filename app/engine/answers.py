@@ -71,6 +71,9 @@ def answer(session: Session, run_id: str, step_run_id: str, reply: Reply, *, by:
     if changed(result) != 1:
         raise Conflict("This was answered before.")
     store.log(session, claims.held_row(row), "answered", f"{by} answered: {SAID[reply]}.")
+    code = (row.error or {}).get("code")
+    if reply is not Reply.FAIL and code in (money.RUN_CODE, money.DAY_CODE):
+        _take_along(session, run_id, code)
     if reply is Reply.ADD_MONEY:
         money.add(session, run_id)
     if StepStatus(values["status"]).is_settled:
@@ -90,6 +93,32 @@ SAID = {
 }
 
 
+def _take_along(session: Session, run_id: str, code: str) -> None:
+    """Do again what else of a run asks because of the same limit: it is one, however many steps and items met it.
+
+    What somebody else answers at this moment is left to them: nobody waits here for a row while others wait for ours.
+    """
+    steps = store.step_run
+    asking = session.execute(
+        sa.select(steps.c.id, steps.c.error)
+        .where(steps.c.run_id == run_id, steps.c.status == StepStatus.NEEDS_ATTENTION)
+        .with_for_update(key_share=True, skip_locked=True)
+    ).all()
+    ids = [row.id for row in asking if (row.error or {}).get("code") == code]
+    if ids:
+        session.execute(
+            sa.update(steps)
+            .where(steps.c.id.in_(ids), steps.c.status == StepStatus.NEEDS_ATTENTION)
+            .values(fence=steps.c.fence + 1, **_AGAIN, is_suspect=False)
+        )
+
+
+_AGAIN: dict[str, Any] = {
+    "status": StepStatus.PENDING.value, "hinted_at": None, "error": None, "crashes": 0, "attempts": 0,
+    "started_at": None,  # nobody worked at it while it asked
+}  # fmt: skip
+
+
 def _values(row: Any, reply: Reply, by: str) -> dict[str, Any]:
     if reply is Reply.FAIL:
         return {"status": StepStatus.FAILED.value, "outcome": "failed", "finished_at": moment()}
@@ -102,11 +131,7 @@ def _values(row: Any, reply: Reply, by: str) -> dict[str, Any]:
     if reply is Reply.NO:
         reason = f"{by} said not to do it"
         return {"status": StepStatus.SKIPPED.value, "reason": reason, "error": None, "finished_at": moment()}
-    again = {
-        "status": StepStatus.PENDING.value, "hinted_at": None, "error": None, "crashes": 0, "attempts": 0,
-        "started_at": None,  # nobody worked at it while it asked
-        "is_suspect": (row.error or {}).get("code") in (OUT_OF_MEMORY, CRASHED),
-    }  # fmt: skip
+    again = {**_AGAIN, "is_suspect": (row.error or {}).get("code") in (OUT_OF_MEMORY, CRASHED)}
     return {**again, "answer": YES} if reply is Reply.YES else again
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from app.core import clock
 from app.core.db import insist, make_engine, transaction
+from app.core.errors import Conflict
 from app.core.settings import Settings, SettingsInvalid
 from app.engine import catalog, claims, control, money, runner, store
 from app.engine.answers import Reply, answer, choices
@@ -22,7 +23,7 @@ from app.engine.attempt import failed
 from app.engine.calls import Ledger
 from app.engine.contract import Answer, Category, Context, Done, Effect, StepError
 from app.engine.held import Fenced, HeldStep
-from app.engine.models import Allowance, Call, Run, Spending
+from app.engine.models import Allowance, Call, Run, Spending, StepRun
 from tests.engine.rig import House, url_for
 from tests.engine.sink import Sink
 from tests.faults.proxy import Proxy
@@ -144,6 +145,33 @@ def test_a_run_that_is_out_of_money_asks_and_goes_on_with_more(house: House, sin
     assert (run.status, run.budget_microusd, run.cost_microusd) == ("completed", 5_002_500, 5000)
     assert len(sink.log) == 5  # what was paid for is not paid for again
     assert house.steps(run_id)["one"].attempts == 1  # it has all its tries from here on
+
+
+@pytest.mark.parametrize("limit", ["run", "day"])
+def test_one_answer_about_a_limit_goes_for_all_that_met_it(house: House, sink: Sink, limit: str) -> None:
+    if limit == "day":
+        allow(house, 2500)
+    each = {**spend("each", sink), "for_each": {"items": ["a", "b", "c", "d", "e"]}}
+    run_id = house.start([each, spend("alone", sink)], budget=2500 if limit == "run" else None)
+    house.work(run_id)
+
+    def asking() -> list[StepRun]:
+        with house.session() as session:
+            wanted = sa.select(StepRun).where(StepRun.run_id == run_id, StepRun.status == "needs_attention")
+            return list(session.scalars(wanted))
+
+    met = asking()
+    assert len(met) == 4  # two of six calls had room
+    allow(house, 1_000_000)
+    with house.session() as session:
+        answer(session, run_id, met[0].id, Reply.ADD_MONEY if limit == "run" else Reply.AGAIN, by="Alice")
+    assert asking() == []
+    with house.session() as session, pytest.raises(Conflict, match="answered before"):
+        answer(session, run_id, met[1].id, Reply.ADD_MONEY if limit == "run" else Reply.AGAIN, by="Bob")
+    house.work()
+    run = house.run(run_id)
+    assert (run.status, run.cost_microusd, len(sink.log)) == ("completed", 6000, 6)
+    assert run.budget_microusd == (5_002_500 if limit == "run" else None)  # added once
 
 
 def test_a_day_that_is_out_of_money_asks_and_goes_on_when_there_is_more(house: House, sink: Sink) -> None:
