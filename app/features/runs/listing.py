@@ -144,6 +144,8 @@ def _row(
 
 
 def _wait_sentence(wait: WaitRow, label: str, zone: str, now: datetime) -> str:
+    if wait.kind == "sub_run":
+        return "Goes on when that one has ended."
     if wait.kind != "approval":
         return "Goes on by itself."
     asked = f"asked {moment(wait.created_at, zone, now)}"

@@ -1,6 +1,6 @@
 """The Now card of a run's page: one sentence that says what it does, how far it is, and the buttons."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from app.features.runs.arriving import Arriving
 from app.features.runs.beside import Standing
 from app.features.runs.chips import CHIPS, Chip, chip_of, in_line
 from app.features.runs.pace import Estimate
+from app.features.runs.queries import Below
 from app.features.runs.sent import Sent
 from app.features.runs.trace import Entry
 from app.features.runs.words import clipped, ended, listed, moment
@@ -53,6 +54,7 @@ class Now:
 def now_card(
     run: Run,
     entries: Sequence[Entry],
+    below: Mapping[str, Below],
     is_unanswered: bool,
     arrived: Arriving,
     sent: Sent,
@@ -73,7 +75,7 @@ def now_card(
         and entry.wait.kind == "approval"
     ]
     open_asks = [(entry, entry.wait) for entry in asking if entry.wait and not _is_undoable(entry.wait, now)]
-    chip, sentence, more = _said(run, entries, is_unanswered, arrived, left, place, zone, now)
+    chip, sentence, more = _said(run, entries, below, is_unanswered, arrived, left, place, zone, now)
     began = run.started_at or run.created_at
     worked = duration(((run.finished_at or now) - began).total_seconds()) if run.started_at else "Not yet"
     took = ("it took in all" if not run.is_open else "so far") if run.started_at else "begun"
@@ -154,6 +156,7 @@ def _percent(run: Run, entries: Sequence[Entry]) -> int:
 def _said(
     run: Run,
     entries: Sequence[Entry],
+    below: Mapping[str, Below],
     is_unanswered: bool,
     arrived: Arriving,
     left: Estimate | None,
@@ -171,7 +174,7 @@ def _said(
         case RunStatus.RUNNING:
             return _running(chip, entries, left, place)
         case RunStatus.WAITING:
-            return _waiting(entries, left, run.label, zone, now)
+            return _waiting(entries, below, left, run.label, zone, now)
         case RunStatus.NEEDS_ATTENTION:
             first = _asking(entries)
             if first is None:  # answered, and nobody has taken the run up since
@@ -286,7 +289,12 @@ def _each(entries: Sequence[Entry]) -> Iterator[Entry]:
 
 
 def _waiting(
-    entries: Sequence[Entry], left: Estimate | None, label: str, zone: str, now: datetime
+    entries: Sequence[Entry],
+    below: Mapping[str, Below],
+    left: Estimate | None,
+    label: str,
+    zone: str,
+    now: datetime,
 ) -> tuple[Chip, str, str]:
     waiting = [entry for entry in _each(entries) if entry.status is StepStatus.WAITING]
     first = next((e for e in waiting if e.wait and e.wait.kind == "approval"), waiting[0] if waiting else None)
@@ -296,10 +304,11 @@ def _waiting(
     if wait.kind == "time":
         until = f" until {moment(wait.until, zone, now)}" if wait.until else ""
         return Chip("wait", first.chip.icon, first.word), f"“{first.name}” waits{until}.", "It goes on by itself."
+    if wait.kind == "sub_run":
+        return _waiting_for_run(waiting, below)
     if wait.kind != "approval":
-        ends = "is finished" if wait.kind == "sub_run" else "answers"
         said = f"“{first.name}” waits for {first.waits_for}."
-        return Chip("wait", first.chip.icon, first.word), said, f"It goes on by itself when that one {ends}."
+        return Chip("wait", first.chip.icon, first.word), said, "It goes on by itself when that one answers."
     if wait.decided_at is not None and wait.effective_at is not None and wait.effective_at > now:
         then = moment(wait.effective_at, zone, now)
         chip = Chip("wait", "clock", "Decided")
@@ -318,6 +327,25 @@ def _waiting(
         what = f" about {plural(number, 'text')}." if number else "."
     subject = who if "@" in who.split(" ")[0] else f"{who[:1].upper()}{who[1:]}"  # an address is written as it is
     return Chip("wait", first.chip.icon, first.word), f"{subject} {verb}{what}", more
+
+
+_BY_ITSELF = "It goes on by itself when that one is finished."
+_HOW = {
+    RunStatus.NEEDS_ATTENTION: "It needs an answer: open it to give one.",
+    RunStatus.PAUSED: "It is paused: this one goes on when somebody resumes it.",
+    RunStatus.WAITING: "It waits, too: open it to see for whom or what.",
+}
+
+
+def _waiting_for_run(waiting: Sequence[Entry], below: Mapping[str, Below]) -> tuple[Chip, str, str]:
+    """Say for which run a run waits, one that needs a person before others, and how that stands."""
+    runs = [(entry, below[str(entry.step_run_id)]) for entry in waiting if str(entry.step_run_id) in below]
+    order = [*_HOW, *(status for status in RunStatus if status not in _HOW)]
+    first, run = min(runs, key=lambda each: order.index(each[1].status), default=(waiting[0], None))
+    chip = Chip("wait", first.chip.icon, first.word)
+    if run is None:
+        return chip, f"“{first.name}” waits for another run.", _BY_ITSELF
+    return chip, f"“{first.name}” waits for run {run.number}.", _HOW.get(run.status, _BY_ITSELF)
 
 
 def _since(at: datetime, zone: str, now: datetime) -> str:

@@ -130,12 +130,23 @@ def without_index(column: Any) -> sa.ColumnElement[Any]:
     return sa.func.coalesce(column, column)
 
 
-def runs_of_steps(session: Session, step_run_ids: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Return which runs were started by these step runs: step run, run, its number. No step runs, no read."""
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A run that a step of another one has started."""
+
+    step_run_id: str
+    id: str
+    number: int
+    status: RunStatus
+
+
+def runs_of_steps(session: Session, step_run_ids: Sequence[str]) -> list[Below]:
+    """Return which runs were started by these step runs. No step runs, no read."""
     if not step_run_ids:
         return []
-    wanted = sa.select(Run.parent_step_run_id, Run.id, Run.number).where(Run.parent_step_run_id.in_(step_run_ids))
-    return [(str(of), run_id, number) for of, run_id, number in session.execute(wanted)]
+    wanted = sa.select(Run.parent_step_run_id, Run.id, Run.number, Run.status)
+    rows = session.execute(wanted.where(Run.parent_step_run_id.in_(step_run_ids)))
+    return [Below(str(of), run_id, number, RunStatus(status)) for of, run_id, number, status in rows]
 
 
 def awaited(session: Session, run_id: str) -> Sequence[Run]:

@@ -31,7 +31,7 @@ from app.features.runs.diagram import Diagram
 from app.features.runs.failure import Failure
 from app.features.runs.now_card import Now
 from app.features.runs.pace import Estimate
-from app.features.runs.queries import VersionFacts
+from app.features.runs.queries import Below, VersionFacts
 from app.features.runs.trace import Entry
 from app.features.runs.words import by_schedule
 from app.features.workflows import queries as workflows
@@ -101,6 +101,7 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     )
     left_house = sent.sent(rows, calls, queries.outbox_counts(session, run.id) if goes_out else [])
     left = _left(session, run, definition, entries, now)
+    below = _below(session, entries)
     continues, continued_by = queries.continued(session, run)
     failed = (
         failure.failure(entries, arrived.things, left_house.sentence, (run.error or {}).get("step"))
@@ -115,14 +116,16 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
         version=version,
         starter=str((run.facts.get("started_by") or {}).get("name") or "Greenlight"),
         schedule=by_schedule(run.facts, run.started_at or run.created_at),
-        now=now_card.now_card(run, entries, _is_unanswered(rows), arrived, left_house, left, place, ways, zone, now),
+        now=now_card.now_card(
+            run, entries, below, _is_unanswered(rows), arrived, left_house, left, place, ways, zone, now
+        ),
         failure=failed,
         arriving=arrived,
         diagram=diagram.diagram(definition, run.version_id, entries),
         entries=entries,
         poll_s=now_card.poll_s(run, entries),
         made=arriving.made(entries, documents, pictures),
-        started=_started(session, entries),
+        started={of: (each.id, each.number) for of, each in below.items()},
         continues=continues,
         continued_by=continued_by,
         say_again_at=_say_again_at(run, rows, entries, left, place, now),
@@ -169,10 +172,10 @@ def _with_ways(definition: Definition, entries: Sequence[Entry]) -> list[Entry]:
     ]
 
 
-def _started(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[str, int]]:
-    """Return the runs that steps of this one have started; no such steps, no read."""
-    calling = [step_run for entry in entries if entry.type == "run_workflow" for step_run in entry.step_run_ids]
-    return {of: (run_id, number) for of, run_id, number in queries.runs_of_steps(session, calling)}
+def _below(session: Session, entries: Sequence[Entry]) -> dict[str, Below]:
+    """Return the runs that steps of this one have started, by their step runs; no such steps, no read."""
+    of = [step_run_id for entry in entries if entry.type == "run_workflow" for step_run_id in entry.step_run_ids]
+    return {each.step_run_id: each for each in queries.runs_of_steps(session, of)}
 
 
 def _place(session: Session, run: Run, rows: Sequence[StepRun]) -> Place | None:

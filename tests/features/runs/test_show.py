@@ -321,7 +321,7 @@ def test_a_run_that_waits_for_another_run_says_so_and_leads_there(yard: Yard) ->
         db.session.commit()
     page = _page(yard, run_id)
 
-    assert "“Make the ads” waits for another run. It goes on by itself when that one is finished." in page.text
+    assert f"“Make the ads” waits for run {number}. It goes on by itself when that one is finished." in page.text
     assert [a["href"] for a in page.attributes("a")].count(f"/runs/{other_id}") == 2  # above, and at the step
     assert page.text.count(f"Open run {number}") == 2
 

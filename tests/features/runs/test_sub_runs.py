@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.cli import launching
+from app.core import clock
 from app.core.db import db, moment, transaction, write_alone
 from app.core.errors import Conflict
 from app.engine import claims, control, definitions, money, results, runner, store, timers, turn
@@ -21,7 +22,7 @@ from app.engine.contract import Answer, StepError
 from app.engine.enums import Effect
 from app.engine.models import Run, RunLog, StepRun
 from app.engine.seat import Seat
-from app.features.runs import service
+from app.features.runs import listing, service, story
 from app.features.workflows import service as workflows
 from tests import factories
 from tests.cast import enter
@@ -467,6 +468,30 @@ def test_a_run_below_that_waits_for_the_clock_or_people_holds_up_no_other(yard: 
     run_id = yard.start("Campaign")
     yard.work()
     assert (yard.run(run_id).status, below(yard, run_id)) == ("waiting", ["waiting"] * 4)
+
+
+def said_of(yard: Yard, run_id: str) -> tuple[str, str, str]:
+    """Return the page's sentence and the line below it, and what a list says."""
+    with transaction(yard.engine) as session:
+        run, now = session.get_one(Run, run_id), clock.now()
+        told = story.tell(session, run, zone="UTC", now=now).now
+        [row] = listing.rows(session, run.workspace_id, [run], zone="UTC", now=now)
+        return told.sentence, told.more, row.sentence
+
+
+def test_a_run_that_waits_for_another_one_says_for_which_and_how_that_stands(yard: Yard) -> None:
+    run_id, child = stuck_below(yard, {"when": {"value": "{{ inputs.car | int }}", "op": "gt", "than": 3}})
+    waits = f"“Sub” waits for run {child.number}."
+    assert said_of(yard, run_id) == (
+        waits, "It needs an answer: open it to give one.", "Goes on when that one has ended.",
+    )  # fmt: skip
+    with transaction(yard.engine) as session:
+        control.pause(session, child.id)
+    yard.work()
+    assert said_of(yard, run_id)[:2] == (waits, "It is paused: this one goes on when somebody resumes it.")
+    with transaction(yard.engine) as session:
+        control.resume(session, child.id)
+    assert said_of(yard, run_id)[:2] == (waits, "It goes on by itself when that one is finished.")
 
 
 def test_a_terminal_that_watches_a_run_stops_where_one_far_below_asks_a_person(
