@@ -1,7 +1,10 @@
 """Reads of accounts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -75,14 +78,41 @@ _who = (
 )  # fmt: skip
 
 
+Beside = tuple[sa.Select[*tuple[Any, ...]], Mapping[str, Any]]  # a statement that is built once, and its values
+
+
 def who(token: str) -> Who | None:
     """Return whose session *token* opens; None when it is unknown, idle or old for too long, or the person has left."""
+    return who_beside(token, None)[0]
+
+
+def who_beside(token: str, beside: Beside | None) -> tuple[Who | None, dict[str, Any] | None]:
+    """Return as :func:`who`, and in the same statement one row of another one, whose first column is never NULL.
+
+    Nobody has looked yet whether the person may see that row: the caller does.
+    """
+    wanted, names = (_who, ()) if beside is None else _with(beside[0])
     moment, digest = now(), token_hash(token)
     values = {"b_hash": digest, "b_idle": moment - rules.IDLE, "b_absolute": moment - rules.ABSOLUTE}
-    row = glance_at(_who, values)
+    row = glance_at(wanted, {**values, **beside[1]} if beside else values)
     if row is None:
-        return None
-    return Who(**{**row._mapping, "role": Role(row.role)}, token_hash=digest)
+        return None, None
+    person = dict(zip(_NAMES, row, strict=False))
+    found = dict(zip(names, row[len(_NAMES) :], strict=True))
+    is_there = bool(names) and found[names[0]] is not None
+    return Who(**{**person, "role": Role(row.role)}, token_hash=digest), found if is_there else None
+
+
+_NAMES = tuple(_who.exported_columns.keys())
+
+
+@lru_cache(maxsize=8)
+def _with(more: sa.Select[*tuple[Any, ...]]) -> tuple[sa.Select[*tuple[Any, ...]], tuple[str, ...]]:
+    """Return the statement that asks who it is and for a row of *more*, and the names of that row's columns."""
+    person, beside = _who.subquery("person"), more.subquery("beside")
+    columns = [column.label(f"beside_{column.name}") for column in beside.c]
+    wanted = sa.select(*person.c, *columns).select_from(person.outerjoin(beside, sa.true()))
+    return wanted, tuple(beside.c.keys())
 
 
 def user_by_email(session: Session, email: str) -> User | None:

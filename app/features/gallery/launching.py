@@ -4,11 +4,13 @@ Every rule stands twice: at ``/gallery/<slug>/launch`` and at ``/workflows/<work
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, BinaryIO, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from flask import Response, request, url_for
+from flask import Request, Response, request, url_for
+from werkzeug.exceptions import HTTPException
 
 from app.core.db import db
 from app.core.errors import FieldError, Invalid
@@ -17,7 +19,7 @@ from app.definition import launch_form
 from app.definition.schema import Definition, InputType
 from app.features.accounts import queries as accounts
 from app.features.accounts.enums import Permission
-from app.features.accounts.guards import requires, who
+from app.features.accounts.guards import asks_beside, beside, requires, who
 from app.features.accounts.queries import Who
 from app.features.accounts.service import Actor
 from app.features.files import queries as files
@@ -147,8 +149,17 @@ def clear(**place: str) -> Response:
     return htmx.redirect(asking.subject.launch_url())
 
 
+def _ask_filled(sent: Request) -> accounts.Beside | None:
+    if sent.mimetype != "application/x-www-form-urlencoded":
+        return None
+    with suppress(HTTPException):  # too large: told where the form is looked at
+        return queries.ask_filled(Place(**(sent.view_args or {})), sent.form.get("draft", ""))
+    return None
+
+
 @_rule("POST", "/run")
 @requires(Permission.LAUNCH)
+@asks_beside(_ask_filled)
 def start(**place: str) -> Response:
     """Start the run of the checked answers, or a test of it; Start pressed twice is one run.
 
@@ -157,9 +168,10 @@ def start(**place: str) -> Response:
     me, draft_id = who(), request.form.get("draft", "")
     actor, is_test = Actor(me.user_id, me.name, me.email), request.form.get("test") == "1"
     wanted: dict[str, Any] = {"workspace_id": me.workspace_id, "draft_id": draft_id, "actor": actor, **place}
-    wanted["seen"] = request.form.get("seen", "")
+    wanted["seen"], found = request.form.get("seen", ""), beside()
+    filled = queries.filled_of(found, me.workspace_id, me.user_id, Place(**place)) if found else None
     try:
-        run_id = None if is_test else starting.start_at_once(**wanted)
+        run_id = None if is_test else starting.start_at_once(filled, **wanted)
         if run_id is None:
             run_id = starting.start_draft(db.session(), test=is_test, **wanted).id
             db.session.commit()

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 from sqlalchemy.sql.base import ExecutableOption
 
-from app.core.db import glance_at
 from app.core.errors import NotFound
 from app.core.ids import is_id
 from app.engine.models import Run
+from app.features.accounts import queries as accounts
 from app.features.gallery import search
 from app.features.gallery.enums import Sort
 from app.features.gallery.models import LaunchDraft, Template, TemplateVersion
@@ -82,27 +82,30 @@ class Filled:
     made_of: str
 
 
-def filled(workspace_id: str, user_id: str, place: Place, draft_id: str) -> Filled | None:
-    """Return somebody's filled form with the version that it starts, in one statement.
+def ask_filled(place: Place, draft_id: str) -> accounts.Beside | None:
+    """Return what asks for a filled form, whosever it is, with the version that it starts; None where there is none.
 
-    None when the form is gone, and while the template has no workflow in this workspace, or an older one.
+    It finds nothing when the form is gone, and while the template has no workflow in this workspace.
     """
-    wanted = _filled_template if place.slug else _filled_workflow
-    values = {
-        "b_id": draft_id,
-        "b_workspace_id": workspace_id,
-        "b_slug": place.slug,
-        "b_workflow_id": place.workflow_id,
-    }
-    found = glance_at(wanted, values) if is_id(draft_id) else None
-    if found is None or found.user_id != user_id or (found.followed or 0) < found.newest:
+    if not is_id(draft_id):
         return None
-    pinned = Pinned(found.workflow_id, found.workflow_name, found.is_enabled, found.version_id, found.version_number)
-    return Filled(found.answers, pinned, found.label, str(found.newest) if place.slug else found.version_id)
+    if place.slug:
+        return _filled_template, {"b_id": draft_id, "b_slug": place.slug}
+    return _filled_workflow, {"b_id": draft_id, "b_workflow_id": place.workflow_id}
+
+
+def filled_of(row: Mapping[str, Any], workspace_id: str, user_id: str, place: Place) -> Filled | None:
+    """Return the form that :func:`ask_filled` found; None where it is not this person's, or the workflow is older."""
+    if (row["workspace_id"], row["user_id"]) != (workspace_id, user_id) or (row["followed"] or 0) < row["newest"]:
+        return None
+    names = ("workflow_id", "workflow_name", "is_enabled", "version_id", "version_number")
+    pinned = Pinned(*(row[name] for name in names))
+    return Filled(row["answers"], pinned, row["label"], str(row["newest"]) if place.slug else row["version_id"])
 
 
 _COLUMNS = (
     LaunchDraft.answers,
+    LaunchDraft.workspace_id,
     LaunchDraft.user_id,
     Workflow.id.label("workflow_id"),
     Workflow.name.label("workflow_name"),
@@ -114,7 +117,7 @@ _COLUMNS = (
 # By its id alone, so that the database looks nowhere else; whose it is, is compared afterwards.
 _IS_IT = LaunchDraft.id == sa.bindparam("b_id")
 _IS_CURRENT = (Version.workflow_id == Workflow.id) & (Version.number == Workflow.published_number)
-_IS_ALIVE = (Workflow.workspace_id == sa.bindparam("b_workspace_id")) & Workflow.deleted_at.is_(None)
+_IS_ALIVE = (Workflow.workspace_id == LaunchDraft.workspace_id) & Workflow.deleted_at.is_(None)
 # Built once: they stand in the way of every start. A workspace's own template comes before ours of the same slug.
 _filled_template = (
     sa.select(*_COLUMNS, Template.label, Template.version.label("newest"))
@@ -124,7 +127,7 @@ _filled_template = (
     .join(Version, _IS_CURRENT)
     .where(
         _IS_IT,
-        sa.or_(Template.workspace_id.is_(None), Template.workspace_id == sa.bindparam("b_workspace_id")),
+        sa.or_(Template.workspace_id.is_(None), Template.workspace_id == LaunchDraft.workspace_id),
     )
     .order_by(Template.workspace_id.is_(None), Workflow.created_at)
     .limit(1)

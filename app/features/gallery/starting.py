@@ -16,6 +16,7 @@ from app.engine.models import Run
 from app.features.accounts.service import Actor
 from app.features.gallery import queries, rules
 from app.features.gallery.models import LaunchDraft, Template
+from app.features.gallery.queries import Filled
 from app.features.gallery.service import handed_problems
 from app.features.runs import service as runs
 from app.features.runs.making import Claim
@@ -94,15 +95,14 @@ def labels(session: Session, run: Run) -> list[str]:
 
 
 def start_at_once(
-    *, workspace_id: str, draft_id: str, actor: Actor, slug: str = "", workflow_id: str = "", seen: str = ""
-) -> str | None:
-    """Start the run of a filled form in two statements, committed, and return its id; the caller hints.
+    filled: Filled | None, *, workspace_id: str, draft_id: str, actor: Actor, slug: str = "", workflow_id: str = "",
+    seen: str = "",
+) -> str | None:  # fmt: skip
+    """Start the run of a *filled* form in one statement, committed, and return its id; the caller hints.
 
     None, and nothing is done, where it is not as simple: use :func:`start_draft`. Pressed twice it is one run: the one
     that takes the form away. Needs an application context; raises as :func:`start_draft`.
     """
-    place, user_id = queries.Place(slug, workflow_id), str(actor.user_id)
-    filled = queries.filled(workspace_id, user_id, place, draft_id)
     if filled is None:
         return None
     with reading() as session:
@@ -113,7 +113,7 @@ def start_at_once(
         runs.check_days(session, workspace_id, definition, given)
     return runs.start_claimed(
         db.engine,
-        _claim(workspace_id, user_id, place, draft_id),
+        _claim(workspace_id, str(actor.user_id), queries.Place(slug, workflow_id), draft_id),
         workspace_id=workspace_id,
         pinned=filled.pinned,
         definition=definition,
