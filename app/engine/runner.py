@@ -193,9 +193,8 @@ def _do_one(seat: Seat, claim: HeldStep) -> HeldStep | None:
     crash.point("after_commit")
     if tried.writes:
         seat.hint_outbox()
-    if delay_s is None or delay_s > retry.IN_PLACE_S:
+    if delay_s is None or delay_s > retry.IN_PLACE_S or seat.is_ending.wait(delay_s + 0.01):
         return None
-    seat.is_ending.wait(delay_s + 0.01)
     return _claim_trusted(seat, claim.id)
 
 

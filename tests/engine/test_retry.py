@@ -65,6 +65,20 @@ def test_due_within_two_seconds_is_done_in_place(house: House, sink: Sink) -> No
         assert session.scalar(sa.select(RunLog.message).where(RunLog.event == "retry")) is not None
 
 
+def test_a_worker_that_ends_begins_no_other_try(house: House, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engine.retry.random.uniform", lambda *_: 0.0)
+    sink.script = [(429, {})]
+    run_id = house.start([{"id": "one", "type": "spend", "config": {"url": sink.url}}])
+    seat = house.seat()
+    runner.advance(seat, run_id)
+    sink.meanwhile = seat.is_ending.set
+    runner.do_step(seat, house.steps(run_id)["one"].id)
+    assert (len(sink.log), house.steps(run_id)["one"].status) == (1, "retrying")
+    house.line.clear()
+    house.work(run_id)
+    assert (len(sink.log), house.run(run_id).status) == (2, "completed")
+
+
 def test_a_step_that_is_done_alone_has_its_time_anew_for_each_try(house: House, sink: Sink) -> None:
     sink.script = [(500, {})]
     again = {"attempts": 2, "backoff": "fixed", "delay_s": 0.1}
