@@ -155,7 +155,10 @@ def _etag(seen: str) -> str:
 
 def _rows(found: Sequence[Run]) -> list[listing.Row]:
     me = who()
-    return listing.rows(db.session(), me.workspace_id, found, zone=me.timezone, now=now(), me=me.email)
+    return listing.rows(
+        db.session(), me.workspace_id, found, zone=me.timezone, now=now(), me=me.email,
+        is_sending_held=me.is_sending_held,
+    )  # fmt: skip
 
 
 def _mark() -> str:

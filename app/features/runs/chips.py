@@ -30,6 +30,7 @@ CHIPS: dict[RunStatus, Chip] = {
     RunStatus.FAILED: Chip("bad", "circle-x", "Failed"),
     RunStatus.STOPPED: Chip("idle", "player-stop", "Stopped"),
 }
+HELD, HELD_NOTE = Chip("idle", "player-pause", "Held"), "sending is switched off for this workspace"
 
 
 def chip_of(run: Run) -> Chip:

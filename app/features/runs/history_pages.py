@@ -41,7 +41,8 @@ def show(wanted: Wanted, *, wrong: Invalid | None = None) -> Response:
         "runs/index.html",
         status=wrong.status if wrong else 200,
         rows=listing.rows(
-            session, me.workspace_id, page.items, zone=me.timezone, now=clock.now(), me=me.email
+            session, me.workspace_id, page.items, zone=me.timezone, now=clock.now(), me=me.email,
+            is_sending_held=me.is_sending_held,
         ),
         next=page.next,
         is_first=paging.before() is None,

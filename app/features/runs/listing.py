@@ -68,9 +68,16 @@ FILTERS = (
 
 
 def rows(
-    session: Session, workspace_id: str, runs: Sequence[Run], *, zone: str, now: datetime, me: str = ""
+    session: Session,
+    workspace_id: str,
+    runs: Sequence[Run],
+    *,
+    zone: str,
+    now: datetime,
+    me: str = "",
+    is_sending_held: bool = False,
 ) -> list[Row]:
-    """Put runs in words, *me* (the reader's address) as "you": in at most eight more statements."""
+    """Put runs in words, *me* (the reader's address) as "you": in at most nine more statements."""
     if not runs:
         return []
     names = queries.workflow_names(session, workspace_id, runs)
@@ -79,11 +86,13 @@ def rows(
     errors = queries.why(session, runs)
     unanswered = queries.unanswered(session, runs)
     begun = _begun(session, [run for run in runs if run.is_open and run.status != RunStatus.QUEUED], now)
-    places = line.places(session, workspace_id, [run.id for run in runs if run.status == RunStatus.RUNNING])
+    running = [run.id for run in runs if run.status == RunStatus.RUNNING]
+    places = line.places(session, workspace_id, running)
+    held = queries.held(session, running if is_sending_held else ())
     return [
         _row(
             run, names.get(run.workflow_id, ("", ())), waits.get(run.id), people, errors.get(run.id, ""),
-            run.id in unanswered, begun.get(run.id, ""), places.get(run.id), zone, now,
+            run.id in unanswered, begun.get(run.id, ""), places.get(run.id), run.id in held, zone, now,
         )
         for run in runs
     ]  # fmt: skip
@@ -127,6 +136,7 @@ def _row(
     is_unanswered: bool,
     begun: str,
     place: line.Place | None,
+    is_held: bool,
     zone: str,
     now: datetime,
 ) -> Row:
@@ -134,6 +144,8 @@ def _row(
     sentence = _sentence(run, error, is_unanswered) + begun
     if place is not None:
         chip, sentence = chips.in_line(place)
+    if is_held:
+        chip, sentence = chips.HELD, f"{chips.HELD.word}: {chips.HELD_NOTE}."
     if wait is not None:
         kind, word = wait_words.wait_words(wait, people, zone, now)
         chip = Chip(kind.kind, kind.icon, word)
@@ -149,6 +161,8 @@ def _wait_sentence(wait: WaitRow, label: str, zone: str, now: datetime) -> str:
     if wait.kind != "approval":
         return "Goes on by itself."
     asked = f"asked {moment(wait.created_at, zone, now)}"
+    if wait.decided_at is not None:
+        asked = f"decided {moment(wait.decided_at, zone, now)}"
     title = str(wait.detail.get("title") or "An answer is needed")
     if wait_words.says_again(title, label):
         due = f", due {moment(wait.until, zone, now)}" if wait.until else ""

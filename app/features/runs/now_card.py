@@ -10,7 +10,7 @@ from app.engine.models import Run, WaitRow
 from app.features.runs import pace, trace, wait_words
 from app.features.runs.arriving import Arriving
 from app.features.runs.beside import Standing
-from app.features.runs.chips import CHIPS, Chip, chip_of, in_line
+from app.features.runs.chips import CHIPS, HELD, HELD_NOTE, Chip, chip_of, in_line
 from app.features.runs.pace import Estimate
 from app.features.runs.queries import Below
 from app.features.runs.sent import Sent
@@ -21,6 +21,7 @@ from app.web.filters import duration, money, plural
 _PAUSES = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION})
 _RESUMES = frozenset({RunStatus.PAUSING, RunStatus.PAUSED})
 _STOPS = _PAUSES | _RESUMES
+_WORKS = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.STOPPING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def trying(entries: Sequence[Entry]) -> Iterator[Entry]:
 def poll_s(run: Run, entries: Sequence[Entry]) -> int:
     """Return how often the page asks: often while a machine works, seldom while a person has it."""
     is_taken_up = run.status == RunStatus.NEEDS_ATTENTION and _asking(entries) is None
-    if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) or is_taken_up:
+    if run.status in _WORKS or is_taken_up:
         return 2
     return 5 if run.is_open else 0
 
@@ -221,7 +222,7 @@ def _running(
     chip: Chip, entries: Sequence[Entry], left: Estimate | None, place: Place | None
 ) -> tuple[Chip, str, str]:
     """Say what is being done, or what keeps it from being done."""
-    held = next((entry for entry in entries if entry.note == trace.HELD_NOTE), None)
+    held = next((entry for entry in entries if entry.note == HELD_NOTE), None)
     unknown = next((entry for entry in _each(entries) if entry.note == trace.UNKNOWN_NOTE), None)
     if any(entry.is_under_way for entry in entries):
         chip = Chip("run", "rotate-clockwise", "Trying again") if _tries_alone(entries) else chip
@@ -232,7 +233,7 @@ def _running(
     if held is None and place is not None:
         return *in_line(place), "It begins by itself as soon as there is a place."
     if held is not None:
-        said = f"{trace.HELD}: {trace.HELD_NOTE}."
+        said = f"{HELD.word}: {HELD_NOTE}."
         return held.chip, said, "It goes on by itself when an owner switches sending on again."
     return chip, _working(entries), _next(entries, left)
 

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from app.core import clock
 from app.core.errors import NotFound
 from app.core.ids import is_id
 from app.core.lookup import among
 from app.core.outbox import OutboxRow
-from app.engine.enums import RUN_OPEN, RunStatus, StepStatus, WaitStatus
+from app.engine.enums import RUN_OPEN, Effect, RunStatus, StepStatus, WaitStatus
 from app.engine.models import Call, Run, RunLog, StepRun, WaitRow
 from app.features.accounts.models import Membership, User
 from app.features.files import queries as files
@@ -248,15 +249,35 @@ def version_facts(session: Session, run: Run) -> VersionFacts:
 
 
 def open_waits(session: Session, run_ids: Sequence[str]) -> dict[str, WaitRow]:
-    """Return what each of these runs waits for, by run id: a person before the clock. No runs, no read."""
+    """Return what each of these runs waits for, by run id: a person before the clock. No runs, no read.
+
+    Last of all comes what is decided and can still be taken back.
+    """
     if not run_ids:
         return {}
+    is_open = WaitRow.status == WaitStatus.WAITING.value
+    is_undoable = sa.and_(WaitRow.status == WaitStatus.DECIDED.value, WaitRow.effective_at > clock.now())
     wanted = (
         sa.select(WaitRow)
-        .where(WaitRow.run_id.in_(run_ids), WaitRow.status == WaitStatus.WAITING.value)
-        .order_by((WaitRow.kind == "approval").asc(), WaitRow.created_at.desc())
+        .where(WaitRow.run_id.in_(run_ids), sa.or_(is_open, is_undoable))
+        .order_by(is_open.asc(), (WaitRow.kind == "approval").asc(), WaitRow.created_at.desc())
     )
     return {wait.run_id: wait for wait in session.execute(wanted).scalars()}
+
+
+def held(session: Session, run_ids: Sequence[str]) -> set[str]:
+    """Return those of these runs in which nothing is to do but steps that send. No runs, no read."""
+    if not run_ids:
+        return set()
+    is_held = sa.and_(StepRun.status == StepStatus.PENDING.value, StepRun.effect == Effect.SENDS.value)
+    settled = [status.value for status in StepStatus if status.is_settled]
+    wanted = (
+        sa.select(StepRun.run_id)
+        .where(StepRun.run_id.in_(run_ids), StepRun.status.not_in(settled))
+        .group_by(StepRun.run_id)
+        .having(sa.func.sum(sa.case((is_held, 0), else_=1)) == 0)
+    )
+    return set(session.scalars(wanted))
 
 
 def why(session: Session, runs: Iterable[Run]) -> dict[str, str]:

@@ -65,7 +65,10 @@ def panel() -> Response:
     if same is not None:
         return same
     found = standing.open_runs(db.session(), me.workspace_id, limit=PANEL)
-    rows = listing.rows(db.session(), me.workspace_id, found, zone=me.timezone, now=clock.now(), me=me.email)
+    rows = listing.rows(
+        db.session(), me.workspace_id, found, zone=me.timezone, now=clock.now(), me=me.email,
+        is_sending_held=me.is_sending_held,
+    )  # fmt: skip
     counts = standing.counts(db.session(), me.workspace_id)
     return htmx.page("runs/panel.html", rows=rows, counts=counts, etag=etag)
 

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from app.core import clock
 from app.core.db import db
-from app.engine.models import Run, WaitRow
+from app.engine.models import Run, StepRun, WaitRow
+from app.features.limits import service as limits
 from tests.features.runs.conftest import Yard, statements
 from tests.page import Page
 from tests.speed import took_s
@@ -54,6 +55,41 @@ def test_a_waiting_run_does_not_say_its_own_name_twice(yard: Yard) -> None:
     assert re.search(r"Asked today, \d\d:\d\d, due \w{3}, \d\d:\d\d\.", listed)
     assert "bob@northfield.example decides about 2 texts." in shown
     assert "10 Facebook ads" not in listed
+
+
+def test_a_run_whose_decision_can_be_undone_says_when_it_goes_on(yard: Yard) -> None:
+    yard.make("waiting")
+    with yard.app.app_context():
+        wait = db.session.scalars(sa.select(WaitRow)).one()
+        wait.status, wait.decided_at = "decided", clock.now()
+        wait.effective_at = clock.now() + timedelta(minutes=10)
+        db.session.commit()
+    alice = yard.cast.browser(yard.cast.alice)
+    for path in ("/runs", "/runs/panel"):
+        said = Page(alice.get(path, headers={"HX-Request": "true"} if "panel" in path else {}).text).text
+        assert re.search(r"Decided, goes on (today|tomorrow), \d\d:\d\d", said), path
+        assert re.search(r"“Approve 10 Facebook ads”, decided today, \d\d:\d\d\.", said), path
+    with yard.app.app_context():
+        db.session.scalars(sa.select(WaitRow)).one().effective_at = clock.now() - timedelta(seconds=1)
+        db.session.commit()
+    assert "Decided" not in Page(alice.get("/runs").text).text
+
+
+def test_a_run_that_only_sending_holds_says_so_in_every_list(yard: Yard) -> None:
+    held_id, busy_id = yard.make("running", "running")
+    with yard.app.app_context():
+        for step in db.session.scalars(sa.select(StepRun).where(StepRun.status == "running")):
+            if step.run_id == held_id:
+                step.status, step.effect = "pending", "sends"
+        limits.hold_sending(db.session(), yard.cast.alice.workspace_id, by="Alice", by_id=yard.cast.alice.user_id)
+        db.session.commit()
+    alice = yard.cast.browser(yard.cast.alice)
+    for path in ("/runs", "/runs/panel"):
+        said = Page(alice.get(path, headers={"HX-Request": "true"} if "panel" in path else {}).text).text
+        assert said.count("Held: sending is switched off for this workspace.") == 1, path
+        assert "Making picture" in said, path
+    assert "Held: sending is switched off for this workspace." in Page(alice.get(f"/runs/{held_id}").text).text
+    assert "Held" not in Page(alice.get(f"/runs/{busy_id}").text).text.partition("Every step")[0]
 
 
 def test_what_was_cut_in_what_a_run_does_ends_once(yard: Yard) -> None:

@@ -137,6 +137,11 @@ def test_live_polls_every_two_seconds_while_running_and_less_while_waiting(yard:
 
     assert pauses(running) == ("2", "2")
     assert pauses(waiting) == ("5", "30")
+    for status in ("pausing", "stopping"):  # what is under way ends in a moment
+        yard.change(running, lambda run, status=status: setattr(run, "status", status))
+        assert pauses(running) == ("2", "2")
+    yard.change(running, lambda run: setattr(run, "status", "paused"))
+    assert pauses(running) == ("5", "30")
 
 
 def test_live_after_the_session_ended_sends_htmx_to_the_sign_in(yard: Yard) -> None:
