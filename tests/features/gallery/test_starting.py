@@ -17,6 +17,7 @@ from app.core.ids import new_id
 from app.core.settings import Settings
 from app.engine.models import Run
 from app.features.accounts.models import AuditEntry
+from app.features.gallery import starting
 from app.features.gallery.models import LaunchDraft
 from app.features.gallery.service import seed_templates
 from app.features.runs.models import RunCounter, RunWord
@@ -105,6 +106,21 @@ def test_start_works_however_a_form_is_sent(app: Flask, cast: Cast, sent: str) -
 def test_a_form_that_is_too_large_is_refused_as_such(app: Flask, cast: Cast) -> None:
     answer = cast.browser(cast.alice).post(f"{LAUNCH}/run", data={"draft": "x" * 30_000_000})
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_form_is_taken_by_its_id_alone_however_many_its_person_has(app: Flask, cast: Cast) -> None:
+    draft_id = [_filled(app, cast) for _ in range(50)][-1]
+    values = {
+        "b_id": draft_id, "b_workspace_id": cast.alice.workspace_id, "b_user_id": cast.alice.user_id,
+        "b_slug": "facebook-ads-campaign", "b_workflow_id": "",
+    }  # fmt: skip
+    with app.app_context(), db.engine.connect() as connection:
+        text = starting._take.compile(connection.engine).string
+        plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, COSTS OFF) {text}", values).scalars().all()
+        connection.rollback()
+    assert not [line for line in plan if "Rows Removed" in line], plan
+    assert [line for line in plan if "pk_launch_draft" in line], plan
 
 
 def test_start_pressed_by_many_at_once_is_one_run_and_one_number(app: Flask, cast: Cast) -> None:
