@@ -13,6 +13,7 @@ from app.definition.text_width import cut_to_fit
 from app.engine.enums import StepStatus
 from app.engine.models import RunLog
 from app.features.runs.trace import Entry
+from app.features.runs.words import listed
 from app.web.filters import duration
 
 WIDTH, LABEL_W, PAD = 1000.0, 230.0, 12.0
@@ -148,6 +149,11 @@ class _Stretches:
 
 
 def _stretches(entry: Entry, retries: Sequence[RunLog], now: datetime) -> _Stretches:
+    if entry.items:  # what they did, not from the first one's beginning to the last one's end
+        each = [_stretches(item, (), now) for item in entry.items]
+        works = _merged(span for one in each for span in one.works)
+        waits = _merged(span for one in each for span in one.waits)
+        return _Stretches(works, (), list(_without(waits, works)))
     pauses = list(_pauses(entry, retries, now))
     waits = []
     if entry.wait is not None:
@@ -157,8 +163,6 @@ def _stretches(entry: Entry, retries: Sequence[RunLog], now: datetime) -> _Stret
 
 def _pauses(entry: Entry, retries: Sequence[RunLog], now: datetime) -> Iterable[_Pause]:
     """Yield the pauses of a step: as long as was planned, or until something shows that the next try began before."""
-    if entry.items:  # the log does not say of which item
-        return
     seen = [line.at for line in retries] + [call.started_at for call in entry.calls]
     last = retries[-1].at if retries and entry.status is StepStatus.RETRYING else None
     for line in retries:
@@ -191,7 +195,7 @@ def _row(entry: Entry, each: _Stretches, place: int, axis: "_Axis", now: datetim
         axis.bar(pause.span, top, BAR_H, "pause", f"{entry.name}: {pause.reason} Waited for the next try")
         for pause in each.pauses
     ]
-    waits_for = f"{entry.name}: waited for {entry.waits_for or 'an answer'}"
+    waits_for = f"{entry.name}: waited for {_waited_for(entry)}"
     bars += [axis.bar(span, top, BAR_H, "wait", waits_for) for span in each.waits]
     for call in entry.calls:
         span = (call.started_at, call.finished_at or now)
@@ -218,7 +222,13 @@ def _waits(entry: Entry, each: _Stretches) -> Iterable[str]:
         tries = "the next try" if len(spans) == 1 else f"the next {len(spans)} tries"
         yield f"{_length(spans)} until {tries}: {reason}"
     if each.waits:
-        yield f"{_length(each.waits) or duration(0)} of waiting for {entry.waits_for or 'an answer'}"
+        yield f"{_length(each.waits) or duration(0)} of waiting for {_waited_for(entry)}"
+
+
+def _waited_for(entry: Entry) -> str:
+    """Say whom or what a step waited for, or its items did."""
+    found = dict.fromkeys(one.waits_for for one in (entry, *entry.items) if one.waits_for)
+    return listed(list(found)[:3]) if found else "an answer"
 
 
 def _note(bars: Sequence[Bar], text: str) -> Note | None:
@@ -249,6 +259,18 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
         else:
             found.append((begin, end))
     return found
+
+
+def _without(spans: Sequence[Span], taken: Sequence[Span]) -> Iterable[Span]:
+    """Yield what is left of *spans* outside of *taken*; each of them in order and apart."""
+    for begin, end in spans:
+        for other_begin, other_end in taken:
+            if other_begin < end and other_end > begin:
+                if other_begin > begin:
+                    yield begin, other_begin
+                begin = max(begin, other_end)
+        if begin < end:
+            yield begin, end
 
 
 class _Axis:

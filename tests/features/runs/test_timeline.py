@@ -86,6 +86,23 @@ def test_a_long_wait_is_cut_and_has_a_colour_of_its_own() -> None:
     assert drawn.rows[0].note is None
 
 
+def test_a_step_that_asks_about_each_item_waits_and_works_as_its_items_do() -> None:
+    items = tuple(
+        _entry(f"check {n}", StepStatus.COMPLETED, begin, end, waits_for=who,
+               wait=WaitRow(created_at=_at(begin + 2), kind="approval", detail={}))
+        for n, (begin, end, who) in enumerate([(0, 7202, "Bob"), (4, 3606, "Bob"), (8, 7210, "Ann")])
+    )  # fmt: skip
+    drawn = _draw(_entry("check", StepStatus.COMPLETED, 0, 7210, items=items), now=7300)
+
+    assert _plain(drawn.sentence) == "6 s of work, 2 h of waiting."
+    (row,) = drawn.rows
+    assert _plain(row.said) == "6 s of work, 2 h of waiting for Bob and Ann"
+    assert [bar.kind for bar in row.bars] == ["go", "go", "go", "wait", "wait", "wait"]
+    assert all(before.x + before.w <= after.x + timeline.LEAST_W for before, after in pairwise(sorted(
+        row.bars, key=lambda bar: bar.x
+    )))  # fmt: skip
+
+
 def test_pauses_between_tries_have_a_look_their_length_and_their_reason() -> None:
     tried = _entry("a", StepStatus.COMPLETED, 0, 60)
     drawn = _draw(tried, _entry("b", StepStatus.COMPLETED, 60, 100), a=[_retry(10, 4), _retry(20, 10)])
