@@ -211,7 +211,9 @@ def _finished(
     """Say what is ready, or that nobody said yes to it and why."""
     chip = chip_of(run)
     if not run.last_no:
-        return chip, f"Ready: {ready}." if ready else "Done: every step has finished.", _decided(entries)
+        lacking = [f"“{entry.name}”: {entry.lacking}." for entry in entries if entry.lacking]
+        said = f"Ready: {ready}." if ready else "Done: every step has finished."
+        return chip, said, " ".join([*lacking, *([_decided(entries)] if _decided(entries) else [])])
     if not is_unanswered:
         return chip, f"Finished without a yes. {made}".rstrip(), _decided(entries)
     counts = "That counts as rejected." if run.last_no == "rejected" else ""

@@ -14,6 +14,7 @@ from app.web.filters import plural
 
 MOST_CHARS = 600
 MOST_ROWS, MOST_COLUMNS = 20, 6
+_ENDS = {"outcome", "error", "reason"}  # how each item of a step ended stands where they are listed one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,18 @@ def sentences(row: StepRun, status: StepStatus, word: str, part: str) -> Iterabl
     elif status in (StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.PENDING):
         yield f"{part} so far." if part else "Nothing yet."
     else:
-        yield from _output_words(row.output if isinstance(row.output, dict) else {})
+        if row.type == "run_workflow" and status is StepStatus.COMPLETED:
+            yield "The other workflow has finished."
+        yield from _output_words(told(row))
         if row.outcome not in (None, "done", "failed") and "decision" not in (row.output or {}):
             yield f"Went on by “{row.outcome}”."
+
+
+def told(row: StepRun) -> Mapping[str, Any]:
+    """Return what is told of an output here: of another run all stands on its own page, to which a link leads."""
+    output = row.output if isinstance(row.output, dict) else {}
+    left_out = {"run", "number", "outputs"} if row.type == "run_workflow" else set()
+    return {key: value for key, value in output.items() if key not in left_out}
 
 
 def tables(output: object) -> Iterable[Table]:
@@ -49,7 +59,7 @@ def tables(output: object) -> Iterable[Table]:
             continue
         names = list(dict.fromkeys(name for each in value for name in each))
         plain = [name for name in names if not any(_is_nested(each.get(name)) for each in value)][:MOST_COLUMNS]
-        if plain and plain != ["outcome"]:  # how each item ended stands where they are listed one by one
+        if set(plain) - _ENDS:
             rows = (tuple(_cell(each.get(name)) for name in plain) for each in value[:MOST_ROWS])
             titles = tuple(in_words(str(name)) for name in plain)
             yield Table(in_words(str(key)), titles, tuple(rows), max(0, len(value) - MOST_ROWS))

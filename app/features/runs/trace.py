@@ -92,6 +92,11 @@ class Entry:
         return f"{done} of {max(self.total, len(self.items))} done" + (f", {failed} failed" if failed else "")
 
     @property
+    def lacking(self) -> str:
+        """Say how many of its items failed, where the others are done and the run went on: "2 of 6 failed"; else ""."""
+        return _lacking(self.items) if self.status is StepStatus.COMPLETED else ""
+
+    @property
     def step_run_ids(self) -> tuple[str, ...]:
         """Its own step run and those of its items: what documents and pictures point at."""
         return tuple(each.step_run_id for each in (self, *self.items) if each.step_run_id)
@@ -205,6 +210,8 @@ class _Reading:
         if status is StepStatus.RUNNING and any(item.is_asking for item in items):
             look, chip = _LOOKS[StepStatus.NEEDS_ATTENTION], Chip(*_CHIPS[StepStatus.NEEDS_ATTENTION])
             word, note = f"{chip.word} · {part}", ""
+        elif status is StepStatus.COMPLETED and (lacking := _lacking(items)):
+            word, note = f"{chip.word} · {lacking}", lacking
         elif asked:
             look, (chip, word, note) = _LOOKS[StepStatus.WAITING], _waits(asked, part if done else "")
         calls = tuple(self._calls.get(row.id, ()))
@@ -222,7 +229,7 @@ class _Reading:
             outcome=row.outcome,
             went_in=() if status is StepStatus.SKIPPED else self._settings.lines(step, row),
             came_out=tuple(output_words.sentences(row, status, word, part)),
-            tables=tuple(output_words.tables(row.output)) if _is_done(row) else (),
+            tables=tuple(output_words.tables(output_words.told(row))) if _is_done(row) else (),
             error=row.error if status in _WITH_ERROR else None,
             step_run_id=row.id,
             attempts=row.attempts,
@@ -284,6 +291,11 @@ class _Reading:
             return None
         end = row.finished_at or (self._now if not status.is_settled else None)
         return max(0.0, (end - row.started_at).total_seconds()) if end else None
+
+
+def _lacking(items: Sequence[Entry]) -> str:
+    failed = sum(item.status is StepStatus.FAILED for item in items)
+    return f"{failed} of {len(items)} failed" if failed else ""
 
 
 def _waiting_items(items: Sequence[Entry]) -> list[Entry]:

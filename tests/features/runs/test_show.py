@@ -349,6 +349,20 @@ def test_an_item_that_needs_an_answer_is_asked_about_above_and_at_its_step(yard:
     assert opened == ["step-pictures"]
 
 
+def test_a_run_that_is_ready_says_what_it_lacks(yard: Yard) -> None:
+    with yard.app.app_context():
+        told = _with_step(yard, "ads", name="Write them", for_each={"items": ["CR-V", "Civic", "Pilot"]})
+        told.step("ads", StepStatus.COMPLETED, outcome="done", total=3)
+        for item, status in enumerate((StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.COMPLETED)):
+            told.step("ads", status, item=item)
+        run_id = told.now(RunStatus.COMPLETED, done=6).id
+        db.session.commit()
+    above, _, below = _page(yard, run_id).text.partition("Every step")
+
+    assert "Done: every step has finished. “Write them”: 1 of 3 failed." in above
+    assert "Write them 1 of 3 failed" in below
+
+
 def test_each_item_that_runs_another_workflow_leads_to_its_run(yard: Yard) -> None:
     children = yard.make("running", "finished")
     with yard.app.app_context():

@@ -126,14 +126,16 @@ def test_a_review_of_several_items_runs_while_there_is_something_to_do(other: st
     assert (entry.word, entry.look, entry.is_under_way) == ("Running · 0 of 2", "running", True)
 
 
-def _repeated(step_id: str, frame: dict[str, Any], *items: tuple[str, int], **config: Any) -> list[Entry]:
+def _repeated(
+    step_id: str, frame: dict[str, Any], *items: tuple[str, int], status: str = "running", **config: Any
+) -> list[Entry]:
     """Trace a run that does a step for each of some cars, of which some have begun: a status, and a total each."""
     definition = copy.deepcopy(factories.ADS)
     step = next(step for step in definition["steps"] if step["id"] == step_id)
     step |= {"for_each": {"items": ["CR-V", "Civic", "Pilot", "Fit"]}, "config": {**step["config"], **config}}
-    rows = [_row(step_id, "running", **frame)]
-    for item, (status, total) in enumerate(items):
-        rows.append(_row(step_id, status, item=item, id=f"{step_id}-{item}", total=total))
+    rows = [_row(step_id, status, **frame)]
+    for item, (stands, total) in enumerate(items):
+        rows.append(_row(step_id, stands, item=item, id=f"{step_id}-{item}", total=total))
     facts = {"started_by": {"email": "alice@north.example"}}
     return trace(Recorded(Definition.model_validate(definition), {"offer": "a car"}, facts, rows), NOW)
 
@@ -275,5 +277,26 @@ def test_how_items_ended_is_no_table_of_its_own_where_there_is_nothing_more_to_s
 
     done = [{"outcome": "done"}] * 200
     assert not list(output_words.tables({"items": done, "texts": ["a"]}))
-    table, = output_words.tables({"items": [*done, {"outcome": "failed", "error": "No such car."}]})
-    assert table.columns == ("Outcome", "Error")
+    assert not list(output_words.tables({"items": [*done, {"outcome": "failed", "error": "No such car."}]}))
+    assert [table.columns for table in output_words.tables({"items": [{"outcome": "sold", "car": "CR-V"}]})] == [
+        ("Outcome", "Car")
+    ]
+
+
+def test_a_step_of_which_some_items_failed_says_how_many() -> None:
+    frame = {"total": 3, "outcome": "done", "finished_at": NOW}
+    items = [("completed", 1), ("failed", 1), ("completed", 1)]
+    entry = next(each for each in _repeated("ads", frame, *items, status="completed") if each.id == "ads")
+    assert (entry.chip.word, entry.word, entry.note, entry.lacking) == (
+        "Done", "Done · 1 of 3 failed", "1 of 3 failed", "1 of 3 failed",
+    )  # fmt: skip
+    assert all(each.lacking == "" for each in _repeated("ads", {"total": 3}, *items))
+
+
+def test_what_came_out_of_another_run_is_left_to_its_page() -> None:
+    output = {"run": "01a1f929-bfd2-7dd5-afba-fcf9adc58048", "number": 42, "outputs": {"ads": {"texts": ["Buy"]}}}
+    row = _row("ads", "completed", output=output, finished_at=NOW)
+    row.type = "run_workflow"
+    assert _entry("ads", row).came_out == ("The other workflow has finished.",)
+    row.output = {"outputs": [output["outputs"]] * 2, "number": [42, 43], "items": [{"outcome": "done"}] * 2}
+    assert (_entry("ads", row).came_out, _entry("ads", row).tables) == (("The other workflow has finished.",), ())
