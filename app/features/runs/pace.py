@@ -57,10 +57,11 @@ Pace = Mapping[str, StepPace]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a step is doing."""
+    """What a step is doing; *part* is how much of one that is done for each item has ended, 0 to 1."""
 
     status: StepStatus
     started_at: datetime | None
+    part: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +124,29 @@ def states_of(session: Session, run_ids: Sequence[str]) -> dict[str, dict[str, S
     """Return what the steps of these runs are doing, by run and step. No runs, no read."""
     found: dict[str, dict[str, State]] = defaultdict(dict)
     if run_ids:
-        wanted = sa.select(StepRun.run_id, StepRun.step_id, StepRun.status, StepRun.started_at).where(
-            StepRun.run_id.in_(run_ids), StepRun.item < 0
-        )
-        for run_id, step_id, status, started_at in session.execute(wanted):
-            found[run_id][step_id] = State(StepStatus(status), started_at)
+        item = aliased(StepRun)
+        ended = (
+            sa.select(sa.func.count())
+            .where(
+                item.run_id == StepRun.run_id, item.step_id == StepRun.step_id, item.item >= 0,
+                item.status.in_([status.value for status in StepStatus if status.is_settled]),
+            )
+            .correlate(StepRun)
+            .scalar_subquery()
+        )  # fmt: skip
+        has_items = sa.and_(StepRun.status == StepStatus.RUNNING.value, StepRun.total > 0)
+        wanted = sa.select(
+            StepRun.run_id, StepRun.step_id, StepRun.status, StepRun.started_at, StepRun.total,
+            sa.case((has_items, ended), else_=0),
+        ).where(StepRun.run_id.in_(run_ids), StepRun.item < 0)  # fmt: skip
+        for run_id, step_id, status, started_at, total, number in session.execute(wanted):
+            found[run_id][step_id] = State(StepStatus(status), started_at, part(number, total))
     return found
+
+
+def part(ended: int, total: int) -> float:
+    """Return how much of a step is done of which so many of all items have ended."""
+    return min(1.0, ended / total) if total else 0.0
 
 
 def estimate(definition: Definition, states: Mapping[str, State], pace: Pace | None, now: datetime) -> Estimate | None:
@@ -150,6 +168,8 @@ def estimate(definition: Definition, states: Mapping[str, State], pace: Pace | N
         is_expected = state is not None or usual.is_usual
         took = _took(state, now)
         works = (usual.work_s, usual.work_p80_s) if is_expected and not is_waiting else (0.0, 0.0)
+        if state and state.part and usual.wait_s is None and not is_waiting:
+            works = (took / state.part,) * 2  # the items of other runs were more, or fewer
         first, second = (
             max((ends[parent][place] for parent in before), default=0.0) + max(0.0, work - took)
             for place, work in enumerate(works)
@@ -188,6 +208,8 @@ def _lateness(states: Mapping[str, State], pace: Pace, now: datetime) -> tuple[L
         if state.status is not StepStatus.RUNNING or state.started_at is None or step_id not in pace:
             continue
         if pace[step_id].wait_s is not None:  # of several items some may wait for people while others do not
+            continue
+        if state.part:  # it goes on, with as many items as it has
             continue
         usual_s = pace[step_id].work_s
         bound_s, took_s = max(LATE_TIMES * usual_s, usual_s + LATE_LEAST_S), _took(state, now)

@@ -1,6 +1,6 @@
 """A run as JSON: the resource that the command line shows, and whoever else is given one."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -59,7 +59,12 @@ def _eta_s(session: Session, run: Run, definition: Definition, rows: Sequence[St
     """Return how many seconds of work are left, people's answers not counted; None where nobody can tell."""
     if not run.is_open:
         return None
-    states = {row.step_id: pace.State(StepStatus(row.status), row.started_at) for row in rows if row.item < 0}
+    ended = Counter(row.step_id for row in rows if row.item >= 0 and StepStatus(row.status).is_settled)
+    states = {
+        row.step_id: pace.State(StepStatus(row.status), row.started_at, pace.part(ended[row.step_id], row.total))
+        for row in rows
+        if row.item < 0
+    }
     usual = pace.paces(session, [run.workflow_id]).get(run.workflow_id)
     left = pace.estimate(definition, states, usual, clock.now())
     return round(left.work_s) if left else None

@@ -85,8 +85,9 @@ def tell(session: Session, run: Run, *, zone: str, now: datetime, me: str = "") 
     place = _place(session, run, rows)
     stands = ordinal(place.number) if place else ""
     recorded = trace.Recorded(
-        definition, run.inputs, run.facts, rows, calls, waits, people, zone, is_held, stands
-    )
+        definition, run.inputs, run.facts, rows, calls, waits, people, zone, is_held, stands,
+        is_paused=run.status == RunStatus.PAUSED,
+    )  # fmt: skip
     entries = _with_ways(definition, trace.trace(recorded, now))
     ways = beside.to_tell(definition, _statuses(entries), is_open=run.is_open)
     has_things = not is_untouched or run.continues_run_id is not None
@@ -196,9 +197,15 @@ def _left(
 ) -> Estimate | None:
     if not run.is_open:
         return None
-    states = {entry.id: pace.State(entry.status, entry.started_at) for entry in entries if entry.step_run_id}
+    states = {
+        entry.id: pace.State(entry.status, entry.started_at, _part(entry)) for entry in entries if entry.step_run_id
+    }
     usual = pace.paces(session, [run.workflow_id]).get(run.workflow_id)
     return pace.estimate(definition, states, usual, now)
+
+
+def _part(entry: Entry) -> float:
+    return pace.part(sum(item.status.is_settled for item in entry.items), entry.total)
 
 
 def _is_unanswered(rows: Sequence[StepRun]) -> bool:

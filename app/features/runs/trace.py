@@ -61,6 +61,7 @@ class Entry:
     doing: str = ""
     is_for_each: bool = False  # it only holds the items that the step is done for, each an entry of its own
     asks: tuple[tuple[str, str], ...] = ()  # what may be answered: the reply, and the words on its button
+    is_paused: bool = False  # its next items wait until the run is resumed
     is_begun_again: bool = False  # the process that did it stopped
     is_reused: bool = False  # taken over from the run that this one continues
 
@@ -68,7 +69,7 @@ class Entry:
     def is_under_way(self) -> bool:
         """Whether a machine works on it now."""
         is_on = self.status in (StepStatus.RUNNING, StepStatus.RETRYING)
-        return is_on and not (self.is_for_each and _is_held(self.items))
+        return is_on and not self.is_paused and not (self.is_for_each and _is_held(self.items))
 
     @property
     def is_asking(self) -> bool:
@@ -116,6 +117,7 @@ class Recorded:
     zone: str = "UTC"
     is_sending_held: bool = False
     place: str = ""  # where the run stands in line: "3rd"
+    is_paused: bool = False
 
 
 def trace(recorded: Recorded, now: datetime) -> list[Entry]:
@@ -206,6 +208,7 @@ class _Reading:
         done = sum(item.status is StepStatus.COMPLETED for item in items) if is_for_each else row.done
         part = f"{done} of {row.total}" if row.total else ""
         chip, word, note = self._words(step, row, status, wait, part)
+        is_paused = False
         look, asked = _LOOKS[status], _waiting_items(items) if status is StepStatus.RUNNING else []
         if status is StepStatus.RUNNING and any(item.is_asking for item in items):
             look, chip = _LOOKS[StepStatus.NEEDS_ATTENTION], Chip(*_CHIPS[StepStatus.NEEDS_ATTENTION])
@@ -214,6 +217,9 @@ class _Reading:
             word, note = f"{chip.word} · {lacking}", lacking
         elif asked:
             look, (chip, word, note) = _LOOKS[StepStatus.WAITING], _waits(asked, part if done else "")
+        elif is_paused := self._is_paused(status, items):
+            look, chip = _LOOKS[StepStatus.PENDING], Chip("idle", "player-pause", part)
+            word = f"Paused · {part}"
         calls = tuple(self._calls.get(row.id, ()))
         return Entry(
             id=step.id,
@@ -247,10 +253,16 @@ class _Reading:
             total=row.total,
             doing=row.doing,
             is_for_each=is_for_each,
+            is_paused=is_paused,
             asks=_asks(row) if status is StepStatus.NEEDS_ATTENTION else (),
             is_begun_again=row.is_suspect and status in (StepStatus.PENDING, StepStatus.RUNNING),
             is_reused=row.reused_from is not None,
         )
+
+    def _is_paused(self, status: StepStatus, items: Sequence[Entry]) -> bool:
+        """Tell whether a step's next items wait until the run is resumed, and none is under way."""
+        goes_on = status is StepStatus.RUNNING and bool(items)
+        return goes_on and self._recorded.is_paused and not any(item.is_under_way for item in items)
 
     def _words(
         self, step: Step, row: StepRun, status: StepStatus, wait: WaitRow | None, part: str

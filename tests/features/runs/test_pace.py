@@ -11,7 +11,7 @@ from app.core import clock
 from app.core.db import db
 from app.definition.schema import Definition
 from app.engine.enums import RunStatus, StepStatus, WaitStatus
-from app.engine.models import StepRun
+from app.engine.models import Run, StepRun
 from app.features.runs import pace, queries, resource
 from app.features.runs.pace import State, StepPace
 from app.features.workflows.models import Workflow
@@ -89,6 +89,26 @@ def test_a_step_is_late_at_twice_its_usual_time_and_never_within_ten_seconds_of_
     assert late.said == "Taking longer than usual (8\u00a0min, usually 1\u00a0min)"
     assert _left(attach=State(StepStatus.RUNNING, _at(11))).late is None
     assert _left(attach=State(StepStatus.RUNNING, _at(13))).late is not None
+
+
+def test_a_step_for_each_item_is_measured_by_the_items_it_has() -> None:
+    left = _left(ads=State(StepStatus.RUNNING, _at(30), part=0.1), pictures=State(StepStatus.COMPLETED, _at(30)))
+    assert (round(left.before_s), round(left.before_p80_s), left.late) == (273, 273, None)  # nine times as long, and 3
+    nearly = _left(ads=State(StepStatus.RUNNING, _at(90), part=0.9), pictures=State(StepStatus.COMPLETED, _at(30)))
+    assert (round(nearly.before_s), nearly.late) == (13, None)
+
+
+def test_lists_and_pages_know_how_many_items_have_ended(yard: Yard) -> None:
+    run_id, = yard.make("queued")
+    with yard.app.app_context():
+        told = factories.story(db.session(), db.session.get_one(Run, run_id))
+        told.step("ads", StepStatus.RUNNING, total=8)
+        for item, status in enumerate((StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.RUNNING)):
+            told.step("ads", status, item=item)
+        told.step("pictures", StepStatus.RUNNING, total=5, done=3)
+        db.session.commit()
+        states = pace.states_of(db.session(), [run_id])[run_id]
+    assert {step: state.part for step, state in states.items()} == {"ads": 0.25, "pictures": 0.0}
 
 
 def test_what_is_said_is_old_when_a_step_becomes_late() -> None:

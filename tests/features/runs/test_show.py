@@ -349,6 +349,23 @@ def test_an_item_that_needs_an_answer_is_asked_about_above_and_at_its_step(yard:
     assert opened == ["step-pictures"]
 
 
+def test_a_step_between_two_items_does_not_run_in_a_run_that_is_paused(yard: Yard) -> None:
+    with yard.app.app_context():
+        told = _with_step(yard, "ads", for_each={"items": ["CR-V", "Civic", "Pilot"]})
+        told.step("ads", StepStatus.RUNNING, total=3)
+        told.step("ads", StepStatus.COMPLETED, item=0)
+        run_id = told.now(RunStatus.PAUSED).id
+        db.session.commit()
+    paused = _page(yard, run_id)
+    yard.change(run_id, lambda run: setattr(run, "status", "running"))
+    running = _page(yard, run_id)
+
+    assert ("Paused · 1 of 3" in paused.text, "Running" in paused.text) == (True, False)
+    assert "Running · 1 of 3" in running.text
+    spins = ["spin" in (svg.get("class") or "") for svg in paused.attributes("svg")]
+    assert not any(spins)
+
+
 def test_a_run_that_is_ready_says_what_it_lacks(yard: Yard) -> None:
     with yard.app.app_context():
         told = _with_step(yard, "ads", name="Write them", for_each={"items": ["CR-V", "Civic", "Pilot"]})
