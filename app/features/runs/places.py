@@ -10,16 +10,23 @@ BEFORE = "before_microusd"  # in a run's facts: what those cost that had its pla
 _OPEN = (StepStatus.WAITING, StepStatus.FAILED)
 
 
+def lock(session: Session, run: Run) -> None:
+    """Lock a run that may hand its place on, before anything else is written: it does not end meanwhile.
+
+    Whole, not without its key as others lock it: the step that started it stands in an index of its own, so that
+    whoever writes a row of this run would hold up the change of it, and wait for us.
+    """
+    if run.parent_run_id is not None:
+        session.refresh(run, with_for_update=True)
+
+
 def hand_on(session: Session, run: Run, following: Run) -> bool:
     """Let *following* have the place of *run* below the step that started it; False where it has none to give.
 
     A step that waits for it goes on with what *following* brings, one that failed by it takes *following* up when it
     is tried again: else that work would be done a second time, with the answers that it failed with. A step that
-    *run* brought to its end, or that is not wanted any more, stays as it is.
+    *run* brought to its end, or that is not wanted any more, stays as it is. Needs :func:`lock`.
     """
-    if run.parent_run_id is None:
-        return False
-    session.refresh(run, with_for_update={"key_share": True})  # it does not end meanwhile
     place = run.parent_step_run_id
     if place is None or session.scalar(sa.select(StepRun.status).where(StepRun.id == place)) not in _OPEN:
         return False

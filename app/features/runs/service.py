@@ -278,6 +278,7 @@ def continue_from(
     definition = workflows.load_definition(session, run.version_id)
     if not definition.has_step(step_id):
         raise NotFound("This step does not exist.")
+    places.lock(session, run)
     if not can_continue(run):
         raise Conflict(f"Run {run.number} is still under way.", fix="Stop it first.")
     label = naming.label_of(run, labels)
@@ -323,6 +324,7 @@ def start_over(session: Session, run: Run, *, actor: Actor, dedupe_key: str | No
 
     A test of a draft is done once more as it was.
     """
+    places.lock(session, run)
     following = _start_like(
         session, run, run.inputs, label=run.label, actor=actor, dedupe_key=dedupe_key, newest=True
     )

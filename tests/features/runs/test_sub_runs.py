@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from app.cli import launching
 from app.core import clock
 from app.core.db import db, moment, transaction, write_alone
 from app.core.errors import Conflict
-from app.engine import claims, control, definitions, money, results, runner, store, timers, turn
+from app.engine import answers, claims, control, definitions, money, results, runner, store, timers, turn
+from app.engine.answers import Reply
 from app.engine.attempt import try_step
 from app.engine.calls import Ledger
 from app.engine.claims import held_row
@@ -26,6 +28,7 @@ from app.features.runs import listing, service, story
 from app.features.workflows import service as workflows
 from tests import factories
 from tests.cast import enter
+from tests.factories import until_locked
 from tests.servers import wait_until
 
 Step = dict[str, Any]
@@ -194,6 +197,7 @@ def follow(yard: Yard, run_id: str, how: str) -> str:
     with transaction(yard.engine) as session:
         run = session.get_one(Run, run_id)
         run.inputs = run.inputs if how == "continue" else {"car": "4"}
+        session.flush()
         if how == "continue":
             return service.continue_from(session, run, "text", {"car": "4"}, actor=factories.ALICE, dedupe_key="c").id
         return service.start_over(session, run, actor=factories.ALICE, dedupe_key="o").id
@@ -236,6 +240,34 @@ def test_a_run_below_that_asks_is_continued_without_failing_the_one_above(yard: 
     assert (step.output["run"], step.cost_microusd) == (following.id, 1000)
     above = yard.run(run_id).number
     assert f"It takes the place of run {child.number} in run {above}." in said
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_answers_a_run_below_and_who_continues_it_do_not_wait_for_each_other(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, child = stuck_below(yard, {"when": {"value": "{{ inputs.car | int }}", "op": "gt", "than": 3}})
+    stop_asking, asking = control.stop_asking, yard.step(child.id, "text").id
+
+    def answer() -> None:
+        with suppress(Conflict), transaction(yard.engine) as session:  # it is stopped meanwhile
+            answers.answer(session, child.id, asking, Reply.YES, by="Sam")
+
+    with ThreadPoolExecutor(1) as beside, transaction(yard.engine) as session:
+
+        def meanwhile(session: Session, of: str) -> None:
+            stop_asking(session, of)
+            others.append(beside.submit(answer))
+            until_locked(yard.engine)
+
+        others: list[Future[None]] = []
+        monkeypatch.setattr(control, "stop_asking", meanwhile)
+        old = session.get_one(Run, child.id)
+        following_id = service.continue_from(session, old, "text", {"car": "4"}, actor=factories.ALICE).id
+        session.commit()
+        others[0].result(60)
+    yard.work()
+    assert [yard.run(one).status for one in (run_id, child.id, following_id)] == ["completed", "stopped", "completed"]
 
 
 def test_a_run_below_that_went_well_keeps_its_place(yard: Yard) -> None:
