@@ -46,6 +46,7 @@ class Now:
     late: str = ""
     asks: tuple[WaitRow, ...] = ()
     ask_names: tuple[str, ...] = ()  # the words on the buttons of several requests
+    ask_steps: tuple[str, ...] = ()  # the steps that they belong to
     undoable: tuple[WaitRow, ...] = ()  # decided, not in effect yet
     trying: tuple[Entry, ...] = ()  # steps between two tries
     asking: Entry | None = None  # the step, or the item of one, that needs an answer
@@ -106,6 +107,7 @@ def now_card(
         sent=sent.sentence,
         asks=tuple(wait for _, wait in open_asks),
         ask_names=_ask_names(open_asks),
+        ask_steps=tuple(entry.id for entry, _ in open_asks),
         undoable=tuple(entry.wait for entry in asking if entry.wait and _is_undoable(entry.wait, now)),
         asking=_asking(entries),
         trying=tuple(trying(entries)) if status in _PAUSES else (),
@@ -182,7 +184,8 @@ def _said(
                 return CHIPS[RunStatus.RUNNING], "Your answer is noted. The run goes on in a moment.", ""
             error = first.error or {}
             said = f"“{first.name}” needs an answer."
-            asks = f"It is “{first.name}” that asks." if error.get("message") else ""
+            which = f" ({first.about})" if first.about else ""
+            asks = f"It is “{first.name}”{which} that asks." if error.get("message") else ""
             return chip, str(error.get("message") or said), f"{asks} {error.get('fix') or ''}".strip()
         case RunStatus.PAUSING if any(entry.is_under_way for entry in entries):
             return chip, "Pausing: what is under way is finished first.", _working(entries)

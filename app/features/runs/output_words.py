@@ -82,6 +82,13 @@ def shown(value: object, path: tuple[str | int, ...]) -> str:
     return clipped(" ".join(as_text(value).split()), MOST_CHARS)
 
 
+def in_few_words(item: object) -> str:
+    """Name one of the items that a step is done for by its value, of a row by its first that says something; or ""."""
+    values = item.values() if isinstance(item, dict) else [item]
+    said = (" ".join(_cell(value).split()) for value in values if not _is_nested(value))
+    return clipped(next(filter(None, said), ""), 60)
+
+
 def _is_list_of_things(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +38,7 @@ class Entry:
     look: str
     word: str
     note: str = ""
+    about: str = ""  # of one of several items: what it is, such as the car
     sentence: str = ""
     outcome: str | None = None
     went_in: tuple[Line, ...] = ()
@@ -170,7 +171,16 @@ class _Reading:
         row = rows.get(-1)
         if row is None:
             return self._not_begun(step)
-        items = tuple(self._of_row(step, rows[item], f"{step.name} {item + 1}") for item in sorted(rows) if item >= 0)
+        known = row.went_in.get("items") if step.for_each is not None and isinstance(row.went_in, dict) else None
+        values = dict(enumerate(known)) if isinstance(known, list) else {}
+        items = tuple(
+            replace(
+                self._of_row(step, rows[item], f"{step.name} {item + 1}"),
+                about=output_words.in_few_words(values.get(item)),
+            )
+            for item in sorted(rows)
+            if item >= 0
+        )
         return self._of_row(step, row, step.name, items)
 
     def _sentence(self, step: Step, went_in: object) -> str:

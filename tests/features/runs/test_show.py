@@ -330,7 +330,7 @@ def test_an_item_that_needs_an_answer_is_asked_about_above_and_at_its_step(yard:
     error = {"category": "unsure", "code": "unsure", "message": "We cannot tell if this was sent.", "fix": "Look."}
     with yard.app.app_context():
         told = _with_step(yard, "pictures", name="Draw them", for_each={"items": ["CR-V", "Civic", "Pilot"]})
-        told.step("pictures", StepStatus.RUNNING, total=3)
+        told.step("pictures", StepStatus.RUNNING, total=3, went_in={"items": ["CR-V", "Civic", "Pilot"]})
         told.step("pictures", StepStatus.COMPLETED, item=0, outcome="done")
         asking = told.step("pictures", StepStatus.NEEDS_ATTENTION, item=1, error=error).id
         told.step("pictures", StepStatus.NEEDS_ATTENTION, item=2, error=error)
@@ -339,7 +339,8 @@ def test_an_item_that_needs_an_answer_is_asked_about_above_and_at_its_step(yard:
     page = _page(yard, run_id)
 
     above, _, _ = page.text.partition("Every step")
-    assert "We cannot tell if this was sent. It is “Draw them 2” that asks. Look." in above
+    assert "We cannot tell if this was sent. It is “Draw them 2” (Civic) that asks. Look." in above
+    assert "Draw them 3 (Pilot)" in page.text
     assert "Your answer is noted" not in page.text
     assert "Needs an answer · 1 of 3" in above  # the diagram
     assert "Making" not in above  # nothing is, before somebody answers
@@ -347,6 +348,21 @@ def test_an_item_that_needs_an_answer_is_asked_about_above_and_at_its_step(yard:
     assert actions.count(f"/runs/{run_id}/steps/{asking}/answer") == 6  # three answers, above and at the step
     opened = [step["id"] for step in page.attributes("details") if "open" in step and step["id"].startswith("step-")]
     assert opened == ["step-pictures"]
+
+
+def test_of_many_requests_three_have_buttons_and_the_others_are_led_to(yard: Yard) -> None:
+    with yard.app.app_context():
+        told = _with_step(yard, "ads", for_each={"items": ["CR-V", "Civic", "Pilot", "Fit", "HR-V"]})
+        told.step("ads", StepStatus.RUNNING, total=5)
+        for item in range(5):
+            told.wait(told.step("ads", StepStatus.WAITING, item=item), detail={"title": f"Car {item + 1}"})
+        run_id = told.now(RunStatus.WAITING).id
+        db.session.commit()
+    page = _page(yard, run_id)
+
+    above, _, _ = page.text.partition("Every step")
+    assert "Open “Car 3” and 2 more" in above
+    assert "#step-ads" in [a["href"] for a in page.attributes("a") if a.get("class") == "small alone"]
 
 
 def test_a_step_between_two_items_does_not_run_in_a_run_that_is_paused(yard: Yard) -> None:
@@ -414,6 +430,7 @@ def test_a_review_of_each_item_says_who_decides_and_opens_every_request(yard: Ya
     assert "decides: “Car 1”." in page.text
     links = [a.get("href") for a in page.attributes("a")]
     assert [links.count(f"/approvals/of/{wait}") for wait in waits] == [2, 2]
+    assert "more Download" not in page.text
     assert "Open “Car 1” Open “Car 2”" in page.text
     with yard.app.app_context():
         for wait in waits:

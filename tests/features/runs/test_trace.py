@@ -293,6 +293,26 @@ def test_a_step_of_which_some_items_failed_says_how_many() -> None:
     assert all(each.lacking == "" for each in _repeated("ads", {"total": 3}, *items))
 
 
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ("CR-V", "CR-V"),
+        (7, "7"),
+        ({"vin": "", "car": "Civic\n2021", "price": 19_990}, "Civic 2021"),
+        ({"deep": {"a": 1}}, ""),
+        (["a"], ""),
+        (None, ""),
+        ("01a1f929-bfd2-7dd5-afba-fcf9adc58048", ""),
+        ("word " * 40, "word word word word word word word word word word word…"),
+    ],
+)
+def test_an_item_is_named_by_its_value(item: object, said: str) -> None:
+    frame = {"total": 2, "went_in": {"items": ["first", item]}}
+    entry = next(each for each in _repeated("ads", frame, ("failed", 1), ("failed", 1)) if each.id == "ads")
+    assert [each.about for each in entry.items] == ["first", said]
+    assert entry.about == ""
+
+
 def test_what_came_out_of_another_run_is_left_to_its_page() -> None:
     output = {"run": "01a1f929-bfd2-7dd5-afba-fcf9adc58048", "number": 42, "outputs": {"ads": {"texts": ["Buy"]}}}
     row = _row("ads", "completed", output=output, finished_at=NOW)
