@@ -149,7 +149,10 @@ def _settle(session: Session, held: HeldRun, step: Step, todo: Plan) -> None:
         .values(**{**ended.row(), "went_in": table.c.went_in}, finished_at=moment(), done=len(rows))
         .returning(table.c.id)
     )
-    if written.first() is not None and progress.move_run(session, held, steps_done=todo.settled + 1) is None:
+    if written.first() is None:
+        return
+    store.note_answer(session, held.id, step.type, [row.outcome for row in rows if row.status == StepStatus.COMPLETED])
+    if progress.move_run(session, held, steps_done=todo.settled + 1) is None:
         raise Fenced(held.id)
 
 

@@ -8,7 +8,7 @@ How a step run is claimed and ended is in ``claims``, how a run is taken and giv
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -325,19 +325,22 @@ def end_wait(
             finished_at=moment(),
             doing="",
         )
-        .returning(step_run.c.run_id, step_run.c.type)
+        .returning(step_run.c.run_id, step_run.c.type, step_run.c.item)
     )
     ended = bind.execute(statement).first()
-    if ended is not None and not error:
-        note_answer(bind, ended.run_id, ended.type, outcome)
+    if ended is not None and not error and ended.item == NO_ITEM:
+        note_answer(bind, ended.run_id, ended.type, [outcome])
     return ended is not None
 
 
-def note_answer(bind: Bind, run_id: str, step_type: str, outcome: str | None) -> None:
-    """Keep whether a run's last answer was no yes; writes nothing for a step type that asks nobody for one."""
+def note_answer(bind: Bind, run_id: str, step_type: str, outcomes: Sequence[str | None]) -> None:
+    """Keep whether a run's last answer was no yes; writes nothing for a step type that asks nobody for one.
+
+    A step that is done for every item has the *outcomes* of all: one yes is a yes.
+    """
     asks = catalog.step_type(step_type)
-    if asks is not None and asks.noes:
-        last_no = outcome if outcome in asks.noes else None
+    if asks is not None and asks.noes and outcomes:
+        last_no = outcomes[-1] if all(outcome in asks.noes for outcome in outcomes) else None
         bind.execute(sa.update(run).where(run.c.id == run_id).values(last_no=last_no))
 
 

@@ -9,7 +9,7 @@ from app.core.db import transaction
 from app.engine import claims, control, runner
 from app.engine import each as items_of
 from app.engine.enums import Effect
-from app.engine.models import Run, StepRun
+from app.engine.models import Run, StepRun, WaitRow
 from tests.engine.rig import House
 
 
@@ -190,3 +190,19 @@ def test_trying_again_keeps_to_so_many_items_at_a_time(house: House) -> None:
     house.work()
     assert house.run(run_id).status == "completed"
     assert [row.status for row in rows(house, run_id)] == ["completed"] * 6
+
+
+@pytest.mark.parametrize(
+    ("said", "last_no"),
+    [(["approved", "rejected"], None), (["rejected", "approved"], None), (["rejected", "rejected"], "rejected")],
+)
+def test_one_yes_to_several_items_is_a_yes(house: House, said: list[str], last_no: str | None) -> None:
+    run_id = house.start([{"id": "each", "type": "ask", "config": {}, "for_each": {"items": ["a", "b"]}}])
+    house.work(run_id)
+    for outcome in said:
+        with house.session() as session:
+            waiting = sa.select(WaitRow.id).where(WaitRow.run_id == run_id, WaitRow.status == "waiting")
+            control.decide(session, session.scalars(waiting.order_by(WaitRow.id)).first(), outcome=outcome, output={})
+    house.work()
+    assert (house.run(run_id).status, house.run(run_id).last_no) == ("completed", last_no)
+    house.check()

@@ -66,6 +66,8 @@ def take_over(session: Session, of: Run, into: Run, kept: Iterable[str]) -> None
         outbox.hand_over(session, of.id, into.id, sends)
     now = clock.now()
     count = 0
+    types: dict[str, str] = {}
+    answers: dict[str, dict[int, str | None]] = {}  # by step and item, in the order in which the steps began
     for row in session.scalars(wanted.order_by(StepRun.created_at, StepRun.item)):
         count += row.item < 0
         copied = {name: getattr(row, name) for name in _COPIED}
@@ -81,8 +83,13 @@ def take_over(session: Session, of: Run, into: Run, kept: Iterable[str]) -> None
                 **copied,
             )
         )
-        session.flush()
-        store.note_answer(session, into.id, row.type, row.outcome)
+        if row.status == StepStatus.COMPLETED:
+            answers.setdefault(row.step_id, {})[row.item] = row.outcome
+        types[row.step_id] = row.type
+    session.flush()
+    for step_id, of_items in answers.items():
+        outcomes = [outcome for item, outcome in of_items.items() if item >= 0] or list(of_items.values())
+        store.note_answer(session, into.id, types[step_id], outcomes)
     into.steps_done = count
     session.flush()
 
