@@ -350,6 +350,24 @@ def test_an_item_that_needs_an_answer_is_asked_about_above_and_at_its_step(yard:
     assert opened == ["step-pictures"]
 
 
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_a_run_that_has_ended_leads_to_the_run_that_it_started(yard: Yard, status: str) -> None:
+    other_id, = yard.make(status.replace("completed", "finished"))
+    with yard.app.app_context():
+        told = _with_step(yard, "ads", name="Make the ads", **CALLS)
+        error = {"category": "outside", "message": "Run 1 did not get to its end.", "fix": "Open run 1 to see why."}
+        step = told.step("ads", StepStatus(status), outcome="done", error=error if status == "failed" else None)
+        db.session.get_one(Run, other_id).parent_step_run_id = step.id
+        run_id = told.now(RunStatus(status)).id
+        db.session.commit()
+    page = _page(yard, run_id)
+
+    links = [a["href"] for a in page.attributes("a")]
+    assert links.count(f"/runs/{other_id}") == 2  # above, and at the step
+    assert links.index(f"/runs/{other_id}") < links.index(f"/runs/{run_id}/timeline")
+    assert "What was made is in the runs that this one started." in page.text
+
+
 def test_of_many_requests_three_have_buttons_and_the_others_are_led_to(yard: Yard) -> None:
     with yard.app.app_context():
         told = _with_step(yard, "ads", for_each={"items": ["CR-V", "Civic", "Pilot", "Fit", "HR-V"]})
