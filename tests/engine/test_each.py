@@ -10,6 +10,7 @@ from app.engine import claims, control, runner
 from app.engine import each as items_of
 from app.engine.enums import Effect
 from app.engine.models import Run, StepRun, WaitRow
+from app.features.runs import reuse
 from tests.engine.rig import House
 
 
@@ -197,7 +198,8 @@ def test_trying_again_keeps_to_so_many_items_at_a_time(house: House) -> None:
     [(["approved", "rejected"], None), (["rejected", "approved"], None), (["rejected", "rejected"], "rejected")],
 )
 def test_one_yes_to_several_items_is_a_yes(house: House, said: list[str], last_no: str | None) -> None:
-    run_id = house.start([{"id": "each", "type": "ask", "config": {}, "for_each": {"items": ["a", "b"]}}])
+    steps = [{"id": "each", "type": "ask", "config": {}, "for_each": {"items": ["a", "b"]}}]
+    run_id = house.start(steps)
     house.work(run_id)
     for outcome in said:
         with house.session() as session:
@@ -205,4 +207,7 @@ def test_one_yes_to_several_items_is_a_yes(house: House, said: list[str], last_n
             control.decide(session, session.scalars(waiting.order_by(WaitRow.id)).first(), outcome=outcome, output={})
     house.work()
     assert (house.run(run_id).status, house.run(run_id).last_no) == ("completed", last_no)
-    house.check()
+    following = house.start(steps)
+    with house.session() as session:  # as what continues it does
+        reuse.take_over(session, session.get_one(Run, run_id), session.get_one(Run, following), ["each"])
+    assert house.run(following).last_no == last_no
