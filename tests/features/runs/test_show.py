@@ -449,6 +449,8 @@ def test_a_review_of_each_item_says_who_decides_and_opens_every_request(yard: Ya
     links = [a.get("href") for a in page.attributes("a")]
     assert [links.count(f"/approvals/of/{wait}") for wait in waits] == [2, 2]
     assert "more Download" not in page.text
+    html = yard.cast.browser(yard.cast.alice).get(f"/runs/{run_id}").text
+    assert [len(re.findall(rf'\S<a class="text" href="/approvals/of/{wait}"', html)) for wait in waits] == [0, 0]
     assert "Open “Car 1” Open “Car 2”" in page.text
     with yard.app.app_context():
         for wait in waits:
