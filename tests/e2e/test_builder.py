@@ -181,6 +181,7 @@ def _add(page: Page, kind: str) -> None:
     page.locator("#panel").get_by_role("button", name=re.compile(f"^{kind}")).click()
     expect(page.locator("#step-form")).to_be_visible()
     expect(page.locator("#panel").get_by_role("heading", level=2).first).to_contain_text(kind)
+    expect(page.locator("#step-form [data-chips]:visible")).to_have_count(0)  # their editors stand in their places
 
 
 def _title(page: Page) -> Locator:
