@@ -81,15 +81,11 @@ _who = (
 Beside = tuple[sa.Select[*tuple[Any, ...]], Mapping[str, Any]]  # a statement that is built once, and its values
 
 
-def who(token: str) -> Who | None:
-    """Return whose session *token* opens; None when it is unknown, idle or old for too long, or the person has left."""
-    return who_beside(token, None)[0]
-
-
 def who_beside(token: str, beside: Beside | None) -> tuple[Who | None, dict[str, Any] | None]:
-    """Return as :func:`who`, and in the same statement one row of another one, whose first column is never NULL.
+    """Return whose session *token* opens; None when it is unknown, idle or old for too long, or the person has left.
 
-    Nobody has looked yet whether the person may see that row: the caller does.
+    And, in the same statement, one row of *beside*, whose first column is never NULL. Nobody has looked yet whether the
+    person may see that row: the caller does.
     """
     wanted, names = (_who, ()) if beside is None else _with(beside[0])
     moment, digest = now(), token_hash(token)

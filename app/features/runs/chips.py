@@ -31,6 +31,7 @@ CHIPS: dict[RunStatus, Chip] = {
     RunStatus.STOPPED: Chip("idle", "player-stop", "Stopped"),
 }
 HELD, HELD_NOTE = Chip("idle", "player-pause", "Held"), "sending is switched off for this workspace"
+UNKNOWN, UNKNOWN_NOTE = Chip("idle", "puzzle", "Not known here"), "no program here knows this kind of step"
 
 
 def chip_of(run: Run) -> Chip:

@@ -7,10 +7,10 @@ from datetime import datetime
 from app.engine.enums import RunStatus, StepStatus
 from app.engine.line import Place
 from app.engine.models import Run, WaitRow
-from app.features.runs import pace, trace, wait_words
+from app.features.runs import pace, wait_words
 from app.features.runs.arriving import Arriving
 from app.features.runs.beside import Standing
-from app.features.runs.chips import CHIPS, HELD, HELD_NOTE, Chip, chip_of, in_line
+from app.features.runs.chips import CHIPS, HELD, HELD_NOTE, UNKNOWN_NOTE, Chip, chip_of, in_line
 from app.features.runs.pace import Estimate
 from app.features.runs.queries import Below
 from app.features.runs.sent import Sent
@@ -228,12 +228,12 @@ def _running(
 ) -> tuple[Chip, str, str]:
     """Say what is being done, or what keeps it from being done."""
     held = next((entry for entry in entries if entry.note == HELD_NOTE), None)
-    unknown = next((entry for entry in _each(entries) if entry.note == trace.UNKNOWN_NOTE), None)
+    unknown = next((entry for entry in _each(entries) if entry.note == UNKNOWN_NOTE), None)
     if any(entry.is_under_way for entry in entries):
         chip = Chip("run", "rotate-clockwise", "Trying again") if _tries_alone(entries) else chip
         return chip, _working(entries), _next(entries, left)
     if unknown is not None:  # an old program beside a new one, or a package that was taken away
-        said = f"“{unknown.name}” cannot begin: {trace.UNKNOWN_NOTE} (“{unknown.type}”)."
+        said = f"“{unknown.name}” cannot begin: {UNKNOWN_NOTE} (“{unknown.type}”)."
         return unknown.chip, said, "It begins by itself as soon as one does: after an update, or with its package."
     if held is None and place is not None:
         return *in_line(place), "It begins by itself as soon as there is a place."

@@ -15,13 +15,12 @@ from app.engine.enums import Category, Effect, StepStatus
 from app.engine.models import Call, StepRun, WaitRow
 from app.engine.money import MORE_USD
 from app.features.runs import output_words, went_in
-from app.features.runs.chips import HELD, HELD_NOTE, Chip
+from app.features.runs.chips import HELD, HELD_NOTE, UNKNOWN, UNKNOWN_NOTE, Chip
 from app.features.runs.wait_words import wait_words, waits_for
 from app.features.runs.went_in import Line
 from app.features.runs.words import clipped, listed
 from app.web.filters import duration
 
-UNKNOWN, UNKNOWN_NOTE = "Not known here", "no program here knows this kind of step"
 _SIDE_OUTCOMES = frozenset({"no", "rejected", "expired", "failed"})
 
 
@@ -301,7 +300,7 @@ class _Reading:
             case StepStatus.PENDING if self._recorded.is_sending_held and row.effect == Effect.SENDS:
                 return HELD, f"{HELD.word}: sending is off", HELD_NOTE
             case StepStatus.PENDING if catalog.step_type(row.type) is None:
-                return Chip("idle", "puzzle", UNKNOWN), UNKNOWN, UNKNOWN_NOTE
+                return UNKNOWN, UNKNOWN.word, UNKNOWN_NOTE
             case StepStatus.PENDING:
                 said = f"In line, {self._recorded.place}" if self._recorded.place else "In line"
                 return Chip(kind, icon, said), said, ""
